@@ -1,0 +1,1 @@
+"""The Connector API as types and rules: requests, their order, answers, refusals, paths."""

@@ -1,0 +1,174 @@
+"""Checks an answer against the request it belongs to, and names the outcome."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from convload.contract.outcomes import CONTRACT, INVALID_JSON, OK, PARTIAL, of_status
+from convload.contract.requests import UNDECODABLE
+
+HTTP_OK = 200
+HTTP_CREATED = 201
+CODE_OK = "OK"
+
+Token = Annotated[str, Meta(pattern=r"^[\x21-\x7e]+\Z")]
+"""A token goes into a header: visible ASCII only, so that no answer can add a header of its own."""
+
+
+class AnswerBody(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """The body of an answered element; which field is there depends on the request."""
+
+    conversation_id: str = ""
+    sequence: int | None = None
+    msg: str = ""
+
+
+class AnswerElement(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """One element of an answer; `reqId` echoes the id of the request byte for byte."""
+
+    code: str | int
+    body: AnswerBody
+    req_id: str
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What an answer amounts to. `detail` says where it is wrong; what it quotes is the target's, so data."""
+
+    outcome: str
+    detail: str = ""
+    conversation_id: str = ""
+
+
+class AppToken(msgspec.Struct, frozen=True):
+    """An AppJWT; `expires_in` in seconds, not in the documentation but sent."""
+
+    access_token: Token
+    token_type: str = "Bearer"  # noqa: S105 -- the name of a scheme
+    expires_in: float = 3600.0
+
+
+class ConsumerToken(msgspec.Struct, frozen=True):
+    """A ConsumerJWS."""
+
+    token: Token
+
+
+class BaseUri(msgspec.Struct, frozen=True, rename="camel"):
+    """Where a service of an account lives: a host without a scheme."""
+
+    service: str
+    base_uri: str = msgspec.field(name="baseURI")
+    account: str = ""
+
+
+class BaseUris(msgspec.Struct, frozen=True, rename="camel"):
+    """Where all services of an account live."""
+
+    base_uris: list[BaseUri] = msgspec.field(name="baseURIs")
+
+
+_decode_create = msgspec.json.Decoder(list[AnswerElement]).decode
+_decode_send = msgspec.json.Decoder(AnswerElement).decode
+_decode_app_token = msgspec.json.Decoder(AppToken).decode
+_decode_consumer_token = msgspec.json.Decoder(ConsumerToken).decode
+_decode_base_uris = msgspec.json.Decoder(BaseUris).decode
+
+
+def check_create(reply_ids: Sequence[str], status: int, body: bytes, expect: str = OK) -> Answer:
+    """Checks the answer to a create request.
+
+    Args:
+        reply_ids: the `reqId` that each element must carry, in order.
+        status: the HTTP status.
+        body: the answer's body.
+        expect: the outcome that the payload is meant to have; `http_400` makes a 400 `ok` and a 200 an error.
+    """
+    if status != HTTP_OK:
+        outcome = of_status(status)
+        return Answer(OK) if outcome == expect else Answer(outcome, _excerpt(body))
+    answer = _check_created(reply_ids, body)
+    if expect == OK or answer.outcome != OK:
+        return answer
+    return Answer(CONTRACT, f"$: accepted, where {expect} was expected", answer.conversation_id)
+
+
+def _check_created(reply_ids: Sequence[str], body: bytes) -> Answer:
+    try:
+        elements = _decode_create(body)
+    except UNDECODABLE as error:
+        return _undecodable(body, error)
+    if len(elements) != len(reply_ids):
+        return Answer(CONTRACT, f"$: has {len(elements)} elements for a request of {len(reply_ids)}")
+    conversation_id = ""
+    for position, (element, reply_id) in enumerate(zip(elements, reply_ids, strict=True)):
+        if element.req_id != reply_id:
+            return Answer(CONTRACT, f"$[{position}].reqId: is {element.req_id[:80]!r}, not {reply_id!r}")
+        # By content, not by place: an accepted bad request may have been answered with a single element.
+        conversation_id = conversation_id or element.body.conversation_id
+    for position, element in enumerate(elements):
+        if element.code != CODE_OK:
+            detail = f"$[{position}].code: is {element.code!r}: {element.body.msg[:200]}"
+            return Answer(PARTIAL, detail, conversation_id)
+    if not conversation_id:
+        return Answer(CONTRACT, "$[1].body.conversationId: is missing")
+    return Answer(OK, "", conversation_id)
+
+
+def check_send(reply_id: str, status: int, body: bytes) -> Answer:
+    """Checks the answer to a send or close request."""
+    if status != HTTP_OK:
+        return Answer(of_status(status), _excerpt(body))
+    try:
+        element = _decode_send(body)
+    except UNDECODABLE as error:
+        return _undecodable(body, error)
+    if element.req_id != reply_id:
+        return Answer(CONTRACT, f"$.reqId: is {element.req_id[:80]!r}, not {reply_id!r}")
+    if element.code != CODE_OK:
+        return Answer(PARTIAL, f"$.code: is {element.code!r}: {element.body.msg[:200]}")
+    return Answer(OK)
+
+
+def read_app_token(status: int, body: bytes) -> AppToken | Answer:
+    """Reads the answer of Sentinel; never quotes the body, which may hold a token."""
+    if status != HTTP_OK:
+        return Answer(of_status(status))
+    try:
+        return _decode_app_token(body)
+    except UNDECODABLE as error:
+        return _undecodable(body, error)
+
+
+def read_consumer_token(status: int, body: bytes) -> ConsumerToken | Answer:
+    """Reads the answer of IDP, documented as 201; never quotes the body, which may hold a token."""
+    if status not in (HTTP_OK, HTTP_CREATED):
+        return Answer(of_status(status))
+    try:
+        return _decode_consumer_token(body)
+    except UNDECODABLE as error:
+        return _undecodable(body, error)
+
+
+def read_domains(status: int, body: bytes) -> dict[str, str] | Answer:
+    """Reads a domain look-up: service name → host."""
+    if status != HTTP_OK:
+        return Answer(of_status(status), _excerpt(body))
+    try:
+        return {one.service: one.base_uri for one in _decode_base_uris(body).base_uris}
+    except UNDECODABLE as error:
+        return _undecodable(body, error)
+
+
+def _undecodable(body: bytes, error: Exception) -> Answer:
+    """Tells an answer that is no JSON from one that is JSON of another form."""
+    try:
+        msgspec.json.decode(body)
+    except UNDECODABLE:
+        return Answer(INVALID_JSON, f"$: {error}")
+    return Answer(CONTRACT, str(error))
+
+
+def _excerpt(body: bytes) -> str:
+    return body[:200].decode("utf-8", "replace")
