@@ -1,0 +1,1 @@
+"""Payload variants as data: read from a folder, compiled once, built again from seed and index."""
