@@ -1,0 +1,28 @@
+"""`python -m convload.mock SERVING`: the mock as a child process, told how to serve in one argument of JSON."""
+
+import sys
+
+import msgspec
+
+from convload.errors import UsageError
+from convload.mock.server import run
+from convload.mock.serving import Serving
+
+
+def _announce(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Serves, and returns the exit status."""
+    try:
+        run(msgspec.json.decode(sys.argv[1], type=Serving), _announce)
+    except UsageError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,232 @@
+"""The endpoints of the mock: which request goes where, the create call, and what the mock tells about itself."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from convload.behaviour import Behaviour
+from convload.contract import paths
+from convload.contract.refusals import MISSING_BRAND, Refusal, bad_request, of_status
+from convload.contract.requests import check_request
+from convload.mock import bodies, faults
+from convload.mock.access import Access, Credentials, Target, look_up
+from convload.mock.faults import Faults
+from convload.mock.ledger import Ledger
+from convload.mock.messages import Reply, Request, Traffic
+from convload.mock.replies import BAD_REQUEST, OK, json_reply, refused, unreadable
+from convload.mock.sending import Sending
+from convload.mock.state import Conversations
+from convload.mock.tokens import Tokens
+
+KNOWN_TARGETS = 1024
+"""Request targets whose route is kept; when there are more, all are found anew."""
+
+MAX_LISTED_IDS = 100_000
+
+_ACCOUNT = "/api/account/(?P<account>[^/]*)"
+_CONVERSATION = f"{_ACCOUNT}/messaging/consumer/conversation"
+_DOMAIN = rf"{_ACCOUNT}/service(?:/(?P<service>[^/]+))?/baseURI(?:\.json)?"
+
+Answer = Callable[[Target, Request], Reply]
+Methods = dict[bytes, Callable[[Request], Reply]]
+
+
+class _Route(msgspec.Struct, frozen=True):
+    """One endpoint: a regular expression for its path, the name that its requests are counted under or none.
+
+    `version` is the only `v` that it serves.
+    """
+
+    name: str
+    method: bytes
+    path: str
+    answer: Answer
+    version: str = ""
+
+
+class Api:
+    """Answers whole requests; pure but for its own state and the clock that is passed in.
+
+    Args:
+        behaviour: the settings of the mock.
+        credentials: what an app must know.
+        traffic: counted by the connections, shown by the statistics.
+        clock: returns Unix time in seconds.
+    """
+
+    def __init__(
+        self, behaviour: Behaviour, credentials: Credentials, traffic: Traffic, clock: Callable[[], float]
+    ) -> None:
+        self._account = behaviour.account
+        self._answers_event = behaviour.refused_event == "bad_request"
+        self._reading = behaviour.reading
+        self._traffic = traffic
+        self._faults = Faults(behaviour)
+        self._instead = _replies_instead(behaviour)
+        self._conversations = Conversations(one_open=behaviour.one_open_conversation)
+        self._ledger = Ledger()
+        self._tallies = self._ledger.tallies
+        tokens = Tokens(behaviour.app_token_lifetime_s, clock)
+        self._access = Access(tokens, credentials, behaviour.app_token_lifetime_s, auth=behaviour.auth)
+        self._sending = Sending(self._access, self._conversations, behaviour.max_message_chars, clock)
+        self._known: dict[bytes, Methods] = {}
+        self._routes = self._make_routes()
+
+    def _make_routes(self) -> tuple[_Route, ...]:
+        get, post, version = b"GET", b"POST", paths.API_VERSION
+        counted, access = self._counted, self._access
+        create = self._open if self._faults.idle else self._create
+        return (
+            _Route("create", post, _CONVERSATION, counted("create", create), version),
+            _Route("send", post, f"{_CONVERSATION}/send", self._send, version),
+            _Route("consumer_token", post, f"{_ACCOUNT}/consumer", counted("consumer_token", access.consumer_token)),
+            _Route("app_token", post, f"/sentinel{_ACCOUNT}/app/token", counted("app_token", access.app_token)),
+            _Route("domain", get, _DOMAIN, counted("domain", look_up)),
+            _Route("", get, "/__mock__/stats", self._show_stats),
+            _Route("", get, "/__mock__/ledger", self._show_ledger),
+        )
+
+    def respond(self, request: Request) -> Reply:
+        """Answers a request."""
+        methods = self._known.get(request.target) or self._find(request.target)
+        answer = methods.get(request.method)
+        return answer(request) if answer is not None else self._tallies["other"].count(_no_endpoint(methods))
+
+    # Routes
+
+    def _find(self, target: bytes) -> Methods:
+        """Finds what answers at a target, and remembers it unless its query may hold credentials."""
+        path, _, query = _origin_form(target).partition("?")
+        for route in self._routes:
+            if found := re.fullmatch(route.path, path):
+                parts = {name: unquote(part or "") for name, part in found.groupdict().items()}
+                where = Target(query=dict(parse_qsl(query)), **parts)
+                methods = self._methods(route, where)
+                if where.query.keys() <= {"v", "version"}:
+                    self._remember(target, methods)
+                return methods
+        return {}
+
+    def _remember(self, target: bytes, methods: Methods) -> None:
+        if len(self._known) >= KNOWN_TARGETS:
+            self._known.clear()
+        self._known[target] = methods
+
+    def _methods(self, route: _Route, where: Target) -> Methods:
+        refusal = self._misdirected(route, where) if route.name else None
+        answer = self._refusing(route.name, refusal) if refusal else partial(route.answer, where)
+        methods: Methods = {route.method: answer}
+        if route.method == b"GET":
+            methods[b"HEAD"] = answer
+        return methods
+
+    def _misdirected(self, route: _Route, where: Target) -> Refusal | None:
+        """Returns why nothing that is sent to this target can succeed."""
+        if route.version and where.query.get("v") != route.version:
+            return of_status(404, f"only v={route.version} is served")
+        if not where.account:
+            return MISSING_BRAND
+        if self._account in ("", where.account):
+            return None
+        return of_status(401 if route.name == "domain" else 400, "unknown account")
+
+    def _refusing(self, name: str, refusal: Refusal) -> Callable[[Request], Reply]:
+        tally, reply = self._tallies[name], refused(refusal)
+        return lambda _: tally.count(reply)
+
+    def _counted(self, name: str, answer: Answer) -> Answer:
+        count = self._tallies[name].count
+        return lambda where, request: count(answer(where, request))
+
+    # Conversations
+
+    def _create(self, where: Target, request: Request) -> Reply:
+        """Answers a create as its fate wants it; where every fate is the same, `_open` is asked at once."""
+        fate = self._faults.draw(self._tallies["create"].received)
+        if fate.fault in faults.INSTEAD:
+            self._ledger.faults[fate.fault] += 1
+            reply = self._instead[fate.fault]
+        else:
+            reply = self._open(where, request, fate.fault)
+        return msgspec.structs.replace(reply, delay_s=fate.delay_s)
+
+    def _open(self, where: Target, request: Request, fault: str = faults.NO_FAULT) -> Reply:
+        consumer = self._access.consumer_of(where, request)
+        if not isinstance(consumer, str):
+            return refused(consumer)
+        checked = check_request(request.body, where.account, self._reading)
+        if checked.mistakes:
+            return unreadable(checked.mistakes)
+        conversation = self._conversations.open(consumer)
+        if conversation is None:
+            return Reply(
+                BAD_REQUEST, bodies.refused_open(checked.elements, consumer, answers_event=self._answers_event)
+            )
+        self._ledger.count_shape(checked.elements)
+        if fault:
+            self._ledger.faults[fault] += 1
+        return Reply(OK, bodies.created(checked.elements, conversation, fault))
+
+    def _send(self, where: Target, request: Request) -> Reply:
+        reply, closing = self._sending.send(where, request)
+        return self._tallies["close" if closing else "send"].count(reply)
+
+    # What the mock tells about itself; these requests are counted nowhere
+
+    def _show_stats(self, where: Target, request: Request) -> Reply:  # noqa: ARG002 -- the signature of an answer
+        traffic = self._traffic
+        shown: dict[str, object] = dict(self._tallies)
+        shown["shapes"] = self._ledger.shown_shapes()
+        shown["faults"] = self._ledger.faults
+        shown["conversations"] = self._show_conversations()
+        shown["connections"] = {"open": traffic.connections_open, "total": traffic.connections_total}
+        shown["bytes"] = {"received": traffic.bytes_received, "sent": traffic.bytes_sent}
+        shown["refused_http"] = traffic.refused
+        return json_reply(OK, shown)
+
+    def _show_ledger(self, where: Target, request: Request) -> Reply:  # noqa: ARG002 -- as above
+        accepted = {name: tally.accepted for name, tally in self._tallies.items()}
+        shown: dict[str, object] = {"accepted": accepted, "conversations": self._show_conversations()}
+        if where.query.get("ids", "0") == "0":
+            return json_reply(OK, shown)
+        offset, limit = where.query.get("offset", "0"), where.query.get("limit", "1000")
+        if not (offset.isdecimal() and limit.isdecimal() and int(limit) <= MAX_LISTED_IDS):
+            return refused(bad_request(f"offset and limit must be numbers, limit at most {MAX_LISTED_IDS}"))
+        opened = self._conversations.opened
+        numbers = range(min(int(offset), opened), min(int(offset) + int(limit), opened))
+        page = {"total": opened, "ids": [self._conversations.id_of(number) for number in numbers]}
+        return json_reply(OK, shown | page)
+
+    def _show_conversations(self) -> dict[str, int]:
+        return {"opened": self._conversations.opened, "closed": self._conversations.closed}
+
+
+def _no_endpoint(methods: Methods) -> Reply:
+    """Refuses a target that is not there, or a method that it does not have."""
+    if not methods:
+        return refused(of_status(404, "no such path"))
+    allowed = b", ".join(sorted(methods))
+    refusal = of_status(405, f"allowed: {allowed.decode()}")
+    return Reply(refusal.status, refusal.body(), headers=b"Allow: %b\r\n" % allowed)
+
+
+def _origin_form(target: bytes) -> str:
+    """Returns path and query of a request target, which a client may also send with scheme and host."""
+    text = target.decode("latin-1")
+    if not text.startswith(("http://", "https://")):
+        return text
+    return "/" + text.partition("://")[2].partition("/")[2]
+
+
+def _replies_instead(behaviour: Behaviour) -> dict[str, Reply]:
+    """Returns the answers of the faults that come in place of the work."""
+    statuses = {
+        faults.HTTP_4XX: behaviour.http_4xx_status,
+        faults.HTTP_429: 429,
+        faults.HTTP_5XX: behaviour.http_5xx_status,
+    }
+    replies = {fault: refused(of_status(status, "an injected fault")) for fault, status in statuses.items()}
+    return replies | {faults.RESET: Reply(0, resets=True)}

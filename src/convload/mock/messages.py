@@ -1,0 +1,80 @@
+"""Requests and replies of HTTP/1.1, and the bytes of a reply; knows nothing of the API."""
+
+from collections.abc import Callable
+from email.utils import formatdate
+from http import HTTPStatus
+
+import msgspec
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CLOSE = b"Connection: close\r\n"
+KEEP_ALIVE = b"Connection: keep-alive\r\n"
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """One whole request; `target` as it stands in the request line, header names in lower case."""
+
+    method: bytes
+    target: bytes
+    headers: dict[bytes, bytes]
+    body: bytes
+
+
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """What to answer, when, and whether to reset the connection in place of it.
+
+    `headers` are whole lines, each with its line end. Every body is JSON.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: bytes = b""
+    delay_s: float = 0.0
+    resets: bool = False
+
+
+Respond = Callable[[Request], Reply]
+
+
+class Traffic(msgspec.Struct):
+    """Counts of one server below its endpoints."""
+
+    connections_open: int = 0
+    connections_total: int = 0
+    bytes_received: int = 0
+    bytes_sent: int = 0
+    refused: dict[int, int] = {}
+    """Requests that broke HTTP or a limit and so reached no endpoint, by status."""
+
+
+def refusal(status: int, why: str) -> Reply:
+    """Returns the answer to a request that breaks HTTP itself, so that no endpoint ever sees it."""
+    return Reply(status, msgspec.json.encode({"error": why}))
+
+
+class Encoder:
+    """Writes replies. The constant part of a head is made once a second, because it holds the date."""
+
+    def __init__(self) -> None:
+        self._heads: dict[int, bytes] = {}
+
+    def refresh_date(self) -> None:
+        """Drops what holds the date of the last second."""
+        self._heads.clear()
+
+    def encode(self, reply: Reply, connection: bytes, method: bytes) -> bytes:
+        """Returns the bytes of a reply; the head of an answer to HEAD tells the length of its missing body."""
+        head = self._heads.get(reply.status) or self._make_head(reply.status)
+        body = reply.body
+        shown = b"" if method == b"HEAD" else body
+        return b"%b%d\r\n%b%b\r\n%b" % (head, len(body), reply.headers, connection, shown)
+
+    def _make_head(self, status: int) -> bytes:
+        head = (
+            f"HTTP/1.1 {status} {_PHRASES.get(status, 'Unknown')}\r\nDate: {formatdate(usegmt=True)}\r\n"
+            "Content-Type: application/json;charset=utf-8\r\nContent-Length: "
+        ).encode()
+        self._heads[status] = head
+        return head

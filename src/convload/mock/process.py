@@ -1,0 +1,129 @@
+"""Starts a mock as a child process and never leaves it behind."""
+
+import http.client
+import os
+import selectors
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from convload.behaviour import Behaviour
+from convload.errors import UsageError
+from convload.mock.serving import Announcement, Serving
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 5.0
+STATS_TIMEOUT_S = 10.0
+STATS_PATH = "/__mock__/stats"
+
+
+class MockProcess(msgspec.Struct, frozen=True):
+    """A mock that listens. `ca_file` is there with TLS only."""
+
+    url: str
+    pid: int
+    ca_file: str | None
+    process: subprocess.Popen[bytes]
+
+    def stats(self) -> dict[str, Any]:
+        """Returns the mock's own counts, as `GET /__mock__/stats` shows them."""
+        parts = urlsplit(self.url)
+        host, port = str(parts.hostname), parts.port
+        if self.ca_file is None:
+            connection = http.client.HTTPConnection(host, port, timeout=STATS_TIMEOUT_S)
+        else:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            connection = http.client.HTTPSConnection(host, port, timeout=STATS_TIMEOUT_S, context=context)
+        try:
+            connection.request("GET", STATS_PATH)
+            return msgspec.json.decode(connection.getresponse().read(), type=dict[str, Any])
+        finally:
+            connection.close()
+
+    def exit_status(self) -> int | None:
+        """Returns the exit status, negative for a signal; None while it runs."""
+        return self.process.poll()
+
+    def stop(self) -> int:
+        """Ends the mock, if need be by force, and returns its exit status."""
+        return _stop(self.process)
+
+
+@contextmanager
+def start_mock(
+    behaviour: Behaviour, *, env: Mapping[str, str] | None = None, tls: bool = False
+) -> Iterator[MockProcess]:
+    """Runs a mock on a free port of loopback for the time of the context.
+
+    Should this process be killed, the pipe to the mock's standard input closes and the mock stops by itself.
+
+    Args:
+        behaviour: how it behaves.
+        env: its whole environment, which holds the credentials that it asks for; None: as here.
+        tls: whether it serves https with a certificate of its own, verified by `ca_file`.
+
+    Raises:
+        UsageError: it did not start; with what it said.
+    """
+    serving = Serving(behaviour=behaviour, tls=tls, until_stdin_closes=True)
+    # -P keeps the user's folder off the module path. A session of its own keeps Ctrl-C of the terminal away.
+    command = [sys.executable, "-P", "-m", "convload.mock", msgspec.json.encode(serving).decode()]
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=None if env is None else dict(env),
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            said = _await_announcement(process, errors)
+            yield MockProcess(said.url, said.pid, said.ca_file, process)
+        finally:
+            _stop(process)
+
+
+def _await_announcement(process: subprocess.Popen[bytes], errors: IO[bytes]) -> Announcement:
+    line = _read_line(process.stdout, time.monotonic() + START_TIMEOUT_S)
+    if line is None:
+        process.kill()
+        process.wait()
+        errors.seek(0)
+        told = errors.read().decode("utf-8", "replace").splitlines()
+        raise UsageError("the mock did not start", *told)
+    return msgspec.json.decode(line, type=Announcement)
+
+
+def _read_line(pipe: Any, deadline_s: float) -> bytes | None:
+    """Reads the first line; None where the pipe closes or the deadline passes before it is whole."""
+    line = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while not line.endswith(b"\n"):
+            if not selector.select(max(0.0, deadline_s - time.monotonic())):
+                return None
+            piece = os.read(pipe.fileno(), 4096)
+            if not piece:
+                return None
+            line += piece
+    return line
+
+
+def _stop(process: subprocess.Popen[bytes]) -> int:
+    process.terminate()
+    try:
+        return process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()

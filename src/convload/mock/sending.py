@@ -1,0 +1,139 @@
+"""The send call: messages, closing and other changes, profiles, file addresses."""
+
+from collections.abc import Callable
+from typing import Any
+
+from convload.contract.refusals import (
+    CLOSED_CONVERSATION,
+    CONVERSATION_CLOSED,
+    INVALID_CONSUMER_TOKEN,
+    TOO_LARGE,
+)
+from convload.contract.sends import (
+    ConversationField,
+    Send,
+    SendFileDownload,
+    SendFileUrl,
+    SendMessage,
+    SendProfile,
+    UpdateElement,
+    check_send,
+)
+from convload.mistakes import Mistake
+from convload.mock import bodies
+from convload.mock.access import Access, Target
+from convload.mock.messages import Reply, Request
+from convload.mock.replies import BAD_REQUEST, OK, refused, unreadable
+from convload.mock.state import Conversation, Conversations
+
+CONVERSATION_UPDATED = "OK Conversation updated successfully"
+"""Assumed: only the text for closing is published."""
+
+BAD_FILE = "Bad Request"
+"""Assumed; the status is documented."""
+
+FILE_TYPES = ("JPG", "JPEG", "PNG", "GIF")
+MAX_FILE_BYTES = 3 * 1024 * 1024
+
+
+class Sending:
+    """Answers the send call.
+
+    Args:
+        max_chars: the longest request, in characters.
+        clock: returns Unix time in seconds.
+    """
+
+    def __init__(
+        self, access: Access, conversations: Conversations, max_chars: int, clock: Callable[[], float]
+    ) -> None:
+        self._access = access
+        self._conversations = conversations
+        self._max_chars = max_chars
+        self._clock = clock
+        self._answers: dict[type, Callable[[Target, str, Any], Reply]] = {
+            SendMessage: self._publish,
+            UpdateElement: self._update,
+            SendProfile: self._set_profile,
+            SendFileUrl: self._upload_url,
+            SendFileDownload: self._download_url,
+        }
+
+    def send(self, target: Target, request: Request) -> tuple[Reply, bool]:
+        """Answers a send request, and tells whether it is one that closes."""
+        consumer = self._access.consumer_of(target, request)
+        if not isinstance(consumer, str):
+            return refused(consumer), False
+        send = check_send(request.body)
+        if isinstance(send, list):
+            return unreadable(send), False
+        # No text has more characters than bytes, so most requests are never decoded for their length.
+        if len(request.body) > self._max_chars and len(request.body.decode()) > self._max_chars:
+            return _bad_request(TOO_LARGE, send), closes(send)
+        return self._answers[type(send)](target, consumer, send), closes(send)
+
+    def _publish(self, target: Target, consumer: str, send: SendMessage) -> Reply:  # noqa: ARG002 -- one signature
+        dialog_id = send.body.dialog_id
+        if not dialog_id:
+            return unreadable([Mistake("$.body.dialogId", "is missing")])
+        conversation = self._open_conversation(dialog_id, consumer, send)
+        if isinstance(conversation, Reply):
+            return conversation
+        return _done(send, bodies.published(send.body.event, conversation))
+
+    def _update(self, target: Target, consumer: str, send: UpdateElement) -> Reply:  # noqa: ARG002 -- as above
+        conversation = self._open_conversation(send.body.conversation_id, consumer, send)
+        if isinstance(conversation, Reply):
+            return conversation
+        if not closes(send):
+            return _done(send, bodies.message(CONVERSATION_UPDATED))
+        self._conversations.close(conversation)
+        return _done(send, bodies.message(CONVERSATION_CLOSED))
+
+    def _open_conversation(self, conversation_id: str, consumer: str, send: Send) -> Conversation | Reply:
+        """Returns the consumer's own conversation, or why it cannot be used."""
+        conversation = self._conversations.find(conversation_id)
+        if conversation is None or conversation.consumer != consumer:
+            return refused(INVALID_CONSUMER_TOKEN)
+        return conversation if conversation.is_open else _bad_request(CLOSED_CONVERSATION, send)
+
+    def _set_profile(self, target: Target, consumer: str, send: SendProfile) -> Reply:  # noqa: ARG002 -- as above
+        return _done(send, bodies.PROFILE_SET_BODY)
+
+    def _upload_url(self, target: Target, consumer: str, send: SendFileUrl) -> Reply:  # noqa: ARG002 -- as above
+        size, kind = str(send.body.get("fileSize", "")), str(send.body.get("fileType", "")).upper()
+        if kind not in FILE_TYPES or not (size.isdecimal() and 0 < int(size) <= MAX_FILE_BYTES):
+            return _bad_request(BAD_FILE, send)
+        now_s = self._clock()
+        path = bodies.upload_path(target.account, kind, now_s)
+        return _done(send, bodies.file_url(path, now_s))
+
+    def _download_url(self, target: Target, consumer: str, send: SendFileDownload) -> Reply:  # noqa: ARG002 -- as above
+        path = send.body.get("relativePath")
+        if not isinstance(path, str) or not path:
+            return _bad_request(BAD_FILE, send)
+        return _done(send, bodies.file_url(path, self._clock()))
+
+
+def closes(send: Send) -> bool:
+    """Tells whether a request closes its conversation.
+
+    Closing the main dialog would start a survey where one is set up; here none is, so it ends the conversation.
+    """
+    if not isinstance(send, UpdateElement):
+        return False
+    fields = send.body.conversation_field
+    every = fields if isinstance(fields, list) else [fields]
+    return send.body.closes or any(map(_closes_dialog, every))
+
+
+def _closes_dialog(field: ConversationField) -> bool:
+    return field.field == "DialogChange" and (field.dialog or {}).get("state") == "CLOSE"
+
+
+def _done(send: Send, body: bodies.Body) -> Reply:
+    return Reply(OK, bodies.done(body, send.id))
+
+
+def _bad_request(text: str, send: Send) -> Reply:
+    return Reply(BAD_REQUEST, bodies.bad_request(text, send.id))

@@ -1,0 +1,151 @@
+"""Runs the mock: one process, one event loop, until it is told to stop."""
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import msgspec
+import uvloop
+
+from convload.errors import UsageError
+from convload.mock.access import Credentials
+from convload.mock.api import Api
+from convload.mock.connection import Connection, Limits, Site
+from convload.mock.messages import Traffic
+from convload.mock.serving import Announcement, Serving
+from convload.mock.tls import ServerTls, server_tls
+
+CLIENT_ID_VARIABLE = "CONVLOAD_CLIENT_ID"
+CLIENT_SECRET_VARIABLE = "CONVLOAD_CLIENT_SECRET"  # noqa: S105 -- the name of a variable
+
+BACKLOG = 4096
+GRACE_S = 1.0
+"""How long replies that are owed may still take once the mock is told to stop."""
+
+MAX_REPORTS = 10
+"""Failures of our own that are told on standard error; a load test would repeat one a million times."""
+
+_UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def run(serving: Serving, announce: Callable[[str], None]) -> None:
+    """Serves until SIGTERM, SIGINT, or the end of standard input where that is asked for.
+
+    Args:
+        serving: where and how.
+        announce: is given one line of JSON, an `Announcement`, once the mock listens.
+
+    Raises:
+        UsageError: it cannot listen there, or its certificate cannot be used.
+    """
+    _raise_fd_limit()
+    # Requests leave no cycles behind, so a full collection only costs time: what is here now is never looked at again.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    with server_tls(serving) as tls, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(serving, tls, announce))
+
+
+async def _run(serving: Serving, tls: ServerTls, announce: Callable[[str], None]) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if serving.until_stdin_closes:
+        loop.add_reader(sys.stdin.fileno(), _stop_at_end, stop)
+    async with serve(serving, tls) as url:
+        announce(msgspec.json.encode(Announcement(url, os.getpid(), tls.ca_file)).decode())
+        await stop.wait()
+
+
+def _stop_at_end(stop: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        stop.set()
+
+
+@asynccontextmanager
+async def serve(serving: Serving, tls: ServerTls) -> AsyncIterator[str]:
+    """Listens, yields the base URL, and at the end gives what is owed a moment to go out."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_reporter())
+    site = _make_site(serving, tls, loop)
+    server = await _listen(serving, tls, site, loop)
+    refresh = asyncio.ensure_future(_refresh_date(site))
+    try:
+        yield _url_of(server, tls)
+    finally:
+        refresh.cancel()
+        server.close()
+        await _drain(site)
+
+
+def _make_site(serving: Serving, tls: ServerTls, loop: asyncio.AbstractEventLoop) -> Site:
+    behaviour = serving.behaviour
+    traffic = Traffic()
+    credentials = Credentials(os.environ.get(CLIENT_ID_VARIABLE), os.environ.get(CLIENT_SECRET_VARIABLE))
+    api = Api(behaviour, credentials, traffic, time.time)
+    limits = Limits(behaviour.read_timeout_s, behaviour.idle_timeout_s, behaviour.max_body_bytes)
+    return Site(api.respond, limits, traffic, tls=tls.context is not None, loop=loop)
+
+
+async def _listen(
+    serving: Serving, tls: ServerTls, site: Site, loop: asyncio.AbstractEventLoop
+) -> asyncio.AbstractServer:
+    try:
+        return await loop.create_server(
+            lambda: Connection(site), serving.host, serving.port, ssl=tls.context, backlog=BACKLOG
+        )
+    except OSError as error:
+        why = error.strerror or error
+        raise UsageError(
+            f"cannot listen on host {serving.host}, port {serving.port}: {why}; port 0 takes any free one"
+        ) from error
+
+
+def _url_of(server: Any, tls: ServerTls) -> str:
+    host, port, *_ = server.sockets[0].getsockname()
+    shown = _UNSPECIFIED.get(host, host)
+    return f"{'https' if tls.context else 'http'}://{f'[{shown}]' if ':' in shown else shown}:{port}"
+
+
+async def _refresh_date(site: Site) -> None:
+    while True:
+        await asyncio.sleep(1)
+        site.encoder.refresh_date()
+
+
+async def _drain(site: Site) -> None:
+    for connection in list(site.connections):
+        connection.shut_down()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(site.empty.wait(), GRACE_S)
+    for connection in list(site.connections):
+        connection.abort()
+    await asyncio.sleep(0)
+
+
+def _reporter() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """Returns what tells failures of our own; what a peer does to its connection is none."""
+    left = MAX_REPORTS
+
+    def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal left
+        if left and not isinstance(context.get("exception"), OSError):
+            left -= 1
+            loop.default_exception_handler(context)
+
+    return report
+
+
+def _raise_fd_limit() -> None:
+    """Allows as many connections as this process may have at all."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

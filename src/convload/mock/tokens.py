@@ -1,0 +1,128 @@
+"""AppJWT and ConsumerJWS: made, signed and checked."""
+
+import hashlib
+import hmac
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from functools import lru_cache
+
+import msgspec
+
+from convload.contract.refusals import (
+    INVALID_APP_TOKEN,
+    INVALID_CONSUMER_TOKEN,
+    MISSING_APP_TOKEN,
+    MISSING_BRAND,
+    MISSING_CONSUMER_TOKEN,
+    Refusal,
+)
+
+ISSUER = "Sentinel"
+SCOPE = "msg.consumer"
+
+VERIFIED_TOKENS_KEPT = 16_384
+"""Tokens whose signature is not computed again; the one used longest ago goes first."""
+
+# The published samples say RS256. We sign with HMAC-SHA256 whatever the header says: a signature by RSA
+# takes a millisecond, and nobody but this process ever verifies these tokens.
+_HEADER = {"kid": "appjwt-13-05-17", "typ": "JWT", "alg": "RS256"}
+
+_BEARER = b"bearer "
+
+
+class AppClaims(msgspec.Struct, frozen=True):
+    """What an AppJWT says: the account is its audience, the client its authorised party."""
+
+    aud: str
+    azp: str
+    scope: str
+    iss: str
+    iat: int
+    exp: int
+
+
+class ConsumerClaims(msgspec.Struct, frozen=True):
+    """What a ConsumerJWS says; it never expires."""
+
+    account_id: str
+    ext_consumer_id: str
+    lp_consumer_id: str
+
+
+Claims = AppClaims | ConsumerClaims
+
+
+class Tokens:
+    """Makes and checks the tokens of one mock, whose signing key nobody else has.
+
+    Args:
+        lifetime_s: of an AppJWT, in whole seconds.
+        clock: returns Unix time in seconds.
+    """
+
+    def __init__(self, lifetime_s: int, clock: Callable[[], float]) -> None:
+        self._lifetime_s = lifetime_s
+        self._clock = clock
+        self._key = secrets.token_bytes(32)
+        self._claims = lru_cache(VERIFIED_TOKENS_KEPT)(self._verify)
+
+    def app_token(self, account: str, client_id: str) -> str:
+        """Returns a new AppJWT."""
+        now_s = int(self._clock())
+        return self._sign(AppClaims(account, client_id, SCOPE, ISSUER, now_s, now_s + self._lifetime_s))
+
+    def consumer_token(self, account: str, ext_consumer_id: str) -> str:
+        """Returns the ConsumerJWS of a consumer; the same consumer always has the same `lp_consumer_id`."""
+        lp_consumer_id = hashlib.sha256(f"{account}/{ext_consumer_id}".encode()).hexdigest()
+        return self._sign(ConsumerClaims(account, ext_consumer_id, lp_consumer_id))
+
+    def check_app(self, header: bytes | None, account: str) -> Refusal | None:
+        """Checks an Authorization header, with or without `Bearer`; None where it is sound."""
+        if not header:
+            return MISSING_APP_TOKEN
+        claims = self._claims(header)
+        if isinstance(claims, ConsumerClaims):
+            return MISSING_BRAND  # the documented answer to an AppJWT without its mandatory claims
+        if claims is None or claims.aud != account or claims.exp <= self._clock():
+            return INVALID_APP_TOKEN
+        return None
+
+    def check_consumer(self, header: bytes | None, account: str) -> ConsumerClaims | Refusal:
+        """Checks an X-LP-ON-BEHALF header."""
+        if not header:
+            return MISSING_CONSUMER_TOKEN
+        claims = self._claims(header)
+        if isinstance(claims, ConsumerClaims) and claims.account_id == account:
+            return claims
+        return INVALID_CONSUMER_TOKEN
+
+    def _sign(self, claims: Claims) -> str:
+        signed = _HEADER_PART + b"." + _encode(msgspec.json.encode(claims))
+        return (signed + b"." + self._signature(signed)).decode()
+
+    def _signature(self, signed: bytes) -> bytes:
+        return _encode(hmac.digest(self._key, signed, "sha256"))
+
+    def _verify(self, header: bytes) -> Claims | None:
+        """Returns the claims of a token that this mock has signed."""
+        token = header[len(_BEARER) :].strip() if header[: len(_BEARER)].lower() == _BEARER else header
+        signed, _, signature = token.rpartition(b".")
+        if not hmac.compare_digest(signature, self._signature(signed)):
+            return None
+        return _read_claims(signed.partition(b".")[2])
+
+
+def _encode(part: bytes) -> bytes:
+    return urlsafe_b64encode(part).rstrip(b"=")
+
+
+_HEADER_PART = _encode(msgspec.json.encode(_HEADER))
+
+
+def _read_claims(part: bytes) -> Claims:
+    """Decodes claims whose signature is sound, so they are one of the two kinds that we make."""
+    claims = urlsafe_b64decode(part + b"=" * (-len(part) % 4))
+    if claims.startswith(b'{"aud"'):
+        return msgspec.json.decode(claims, type=AppClaims)
+    return msgspec.json.decode(claims, type=ConsumerClaims)
