@@ -1,0 +1,233 @@
+"""Counts times in microseconds, log-linear: exact below 2048 µs, 1024 buckets an octave above, up to 1 h.
+
+A bucket is at most 1/1024 of its lower bound wide and is read as its middle, so a value comes back within
+0.05 %. Only the buckets in use are kept, because one second of one cell touches few of the 23,000.
+"""
+
+import binascii
+import math
+import zlib
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Self
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from convload.errors import RunLogError
+
+Integers = npt.NDArray[np.int64]
+
+HIGHEST_US = 3_600_000_000
+"""Longer times are counted in the last bucket; minimum, maximum and mean stay exact."""
+
+_OCTAVE_BITS = 10
+_EXACT_US = 1 << (_OCTAVE_BITS + 1)
+_FLOAT_FRACTION_BITS = 52
+_FLOAT_EXPONENT_BIAS = 1023
+_WIDTHS = {code: np.dtype(f"<u{size}") for code, size in zip("BHIQ", (1, 2, 4, 8), strict=True)}
+_SPECTRUM_POINTS_AN_OCTAVE = 8
+_SORT_BELOW = 1500
+"""With fewer values than this, sorting beats counting into a dense array (measured: equal at about 1,500)."""
+
+
+class Histogram(msgspec.Struct, frozen=True, eq=False):
+    """Counts per bucket in use, `index` rising; `min_us`, `max_us`, `sum_us` are exact, and 0 when empty."""
+
+    index: Integers
+    counts: Integers
+    min_us: int
+    max_us: int
+    sum_us: int
+
+    @classmethod
+    def of(cls, values_us: npt.NDArray[np.integer]) -> Self:
+        """Counts whole microseconds; below 0 counts as 0."""
+        if not len(values_us):
+            return cls.empty()
+        values = np.maximum(values_us.astype(np.int64), 0)
+        index, counts = _count(_bucket(values))
+        return cls(index, counts, int(values.min()), int(values.max()), int(values.sum()))
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Returns a histogram of nothing."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.int64), 0, 0, 0)
+
+    @classmethod
+    def merged(cls, parts: Iterable["Histogram"]) -> "Histogram":
+        """Adds histograms up, as if all their values had been counted in one."""
+        total = Accumulator()
+        for part in parts:
+            total.add(part)
+        return total.histogram()
+
+    def __add__(self, other: "Histogram") -> "Histogram":
+        return self.merged((self, other))
+
+    @property
+    def count(self) -> int:
+        """How many values were counted."""
+        return int(self.counts.sum())
+
+    @property
+    def mean_us(self) -> float:
+        """The exact mean; raises ValueError when empty."""
+        return self.sum_us / self._count_or_raise()
+
+    def percentile(self, q: float) -> int:
+        """Returns the nearest-rank percentile, `q` in percent; raises ValueError when empty."""
+        return self.percentiles([q])[0]
+
+    def percentiles(self, qs: Sequence[float]) -> list[int]:
+        """Returns several percentiles for little more than the price of one."""
+        count = self._count_or_raise()
+        values: list[int] = self._at_ranks(np.array([_rank(q, count) for q in qs], np.int64)).tolist()
+        return values
+
+    def spectrum(self) -> list[tuple[float, int]]:
+        """Returns (percent, µs) points, evenly spaced on an axis of log 1/(1-q), up to the maximum.
+
+        Rank r of n stands at (r - 1/2)/n, the middle of the percents that nearest rank answers with it.
+        """
+        count = self.count
+        if not count:
+            return []
+        octaves = np.arange(0, math.log2(count) + 1, 1 / _SPECTRUM_POINTS_AN_OCTAVE)
+        ranks = np.unique(np.append(np.floor(count * (1 - 2.0**-octaves)).astype(np.int64) + 1, count))
+        percents = 100 * (ranks - 0.5) / count
+        return list(zip(percents.tolist(), self._at_ranks(ranks).tolist(), strict=True))
+
+    def encode(self) -> str:
+        """Returns ASCII text that `decode` reads back exactly; empty text for an empty histogram.
+
+        Layout: `min,max,sum,` in decimal, one width code each for gaps and counts, then base64 of the
+        deflated gaps between used buckets (the first from the bucket of the minimum) and counts, low bytes
+        first. Deflate level 1 is 5 to 10 % larger than level 6 here and takes a half to a tenth of its time.
+        """
+        if not len(self.index):
+            return ""
+        gaps = self.index - np.concatenate(([_bucket_of(self.min_us)], self.index[:-1]))
+        (gap_code, gap_bytes), (count_code, count_bytes) = _pack(gaps), _pack(self.counts)
+        deflate = zlib.compressobj(1, zlib.DEFLATED, -15)
+        body = binascii.b2a_base64(deflate.compress(gap_bytes + count_bytes) + deflate.flush(), newline=False)
+        return f"{self.min_us},{self.max_us},{self.sum_us},{gap_code}{count_code}{body.decode()}"
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """Reads what `encode` wrote.
+
+        Raises:
+            RunLogError: the text is no histogram.
+        """
+        if not text:
+            return cls.empty()
+        try:
+            low, high, total, body = text.split(",")
+            gap_type, count_type = _WIDTHS[body[0]], _WIDTHS[body[1]]
+            raw = zlib.decompress(binascii.a2b_base64(body[2:]), -15)
+            gaps_end = len(raw) // (gap_type.itemsize + count_type.itemsize) * gap_type.itemsize
+            gaps, counts = _unpack(raw[:gaps_end], gap_type), _unpack(raw[gaps_end:], count_type)
+            index = np.cumsum(gaps) + _bucket_of(int(low))
+            _check(index, counts)
+            return cls(index, counts, int(low), int(high), int(total))
+        except (ValueError, KeyError, IndexError, zlib.error) as error:
+            raise RunLogError(f"a histogram of the run log is damaged: {text[:40]!r}: {error}") from error
+
+    def _at_ranks(self, ranks: Integers) -> Integers:
+        upto = np.cumsum(self.counts)
+        values = np.clip(_middle(self.index[np.searchsorted(upto, ranks)]), self.min_us, self.max_us)
+        values[ranks == 1] = self.min_us
+        values[ranks == upto[-1]] = self.max_us
+        return values
+
+    def _count_or_raise(self) -> int:
+        if not self.count:
+            raise ValueError("an empty histogram has no statistics")
+        return self.count
+
+
+class Accumulator:
+    """Adds many histograms up in place; each costs as much as it has buckets in use."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(BUCKETS, np.int64)
+        self._min_us, self._max_us, self._sum_us = -1, 0, 0
+
+    def add(self, part: Histogram) -> None:
+        """Adds one histogram."""
+        if not len(part.index):
+            return
+        self._counts[part.index] += part.counts
+        self._min_us = part.min_us if self._min_us < 0 else min(self._min_us, part.min_us)
+        self._max_us = max(self._max_us, part.max_us)
+        self._sum_us += part.sum_us
+
+    def histogram(self) -> Histogram:
+        """Returns all that was added so far."""
+        index = np.flatnonzero(self._counts)
+        return Histogram(index, self._counts[index], max(self._min_us, 0), self._max_us, self._sum_us)
+
+
+def _bucket(values: Integers) -> Integers:
+    """Returns the bucket of each value: the exponent and the top of the fraction of its float64."""
+    first = (_FLOAT_EXPONENT_BIAS + _OCTAVE_BITS - 1) << _OCTAVE_BITS
+    index: Integers = np.minimum(values, HIGHEST_US).astype(np.float64).view(np.int64)
+    index >>= _FLOAT_FRACTION_BITS - _OCTAVE_BITS
+    index -= first
+    np.copyto(index, values, where=values < _EXACT_US)
+    return index
+
+
+def _bucket_of(value: int) -> int:
+    value = min(value, HIGHEST_US)
+    shift = max(0, value.bit_length() - _OCTAVE_BITS - 1)
+    return (shift << _OCTAVE_BITS) + (value >> shift)
+
+
+BUCKETS = _bucket_of(HIGHEST_US) + 1
+
+
+def _middle(index: Integers) -> Integers:
+    shift: Integers = np.maximum((index >> _OCTAVE_BITS) - 1, 0)
+    return ((index - (shift << _OCTAVE_BITS)) << shift) + ((np.int64(1) << shift) >> 1)
+
+
+def _check(index: Integers, counts: Integers) -> None:
+    rising = len(index) and index[0] >= 0 and (index[1:] > index[:-1]).all() and index[-1] < BUCKETS
+    if not rising or len(counts) != len(index) or counts.min() < 1:
+        raise ValueError("its buckets and counts do not fit together")
+
+
+def _count(index: Integers) -> tuple[Integers, Integers]:
+    """Returns the buckets in use and their counts; may reorder `index`."""
+    if len(index) < _SORT_BELOW:
+        index.sort()
+        edges = np.flatnonzero(index[1:] != index[:-1]) + 1
+        starts = np.concatenate(([0], edges))
+        return index[starts], np.concatenate((edges, [len(index)])) - starts
+    lowest = index.min()
+    dense = np.bincount(index - lowest)
+    used = np.flatnonzero(dense)
+    return used + lowest, dense[used]
+
+
+def _rank(q: float, count: int) -> int:
+    """Returns ceil(q % of count), at least 1; in decimal, as float noise may reach the next rank."""
+    if not 0 <= q <= 100:  # noqa: PLR2004 -- a percentage
+        raise ValueError(f"a percentile lies between 0 and 100, not {q}")
+    return max(1, math.ceil(Decimal(str(q)) * count / 100))
+
+
+def _pack(values: Integers) -> tuple[str, bytes]:
+    """Writes values in the narrowest width, all low bytes first: an outlier costs zeros that deflate well."""
+    highest = int(values.max())
+    code = next(code for code, width in _WIDTHS.items() if highest < 1 << (8 * width.itemsize))
+    width = _WIDTHS[code]
+    return code, values.astype(width).view(np.uint8).reshape(-1, width.itemsize).T.tobytes()
+
+
+def _unpack(raw: bytes, width: np.dtype[np.unsignedinteger]) -> Integers:
+    columns = np.frombuffer(raw, np.uint8).reshape(width.itemsize, -1)
+    return np.ascontiguousarray(columns.T).view(width)[:, 0].astype(np.int64)

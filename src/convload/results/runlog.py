@@ -1,0 +1,196 @@
+"""The run log: one JSON record a line, the manifest first, then what each worker measured each second."""
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from convload.errors import RunLogError
+
+FORMAT = "convload/run/1"
+FILE_NAME = "run.jsonl"
+
+
+class Manifest(msgspec.Struct, frozen=True, tag="manifest", tag_field="record"):
+    """What was run, with what, on what; the first line.
+
+    `started` is ISO 8601 in UTC. `plan` is the frozen plan as plain data and holds no secrets.
+    """
+
+    format: str
+    started: str
+    plan: dict[str, Any]
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    target: str
+    notes: list[str] = []
+
+
+class Started(msgspec.Struct, frozen=True, tag="started", tag_field="record"):
+    """All workers are set up and fire from `at_unix_s` on; every `*_s` below counts from that instant."""
+
+    at_unix_s: float
+    workers: int
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """The results of one (step, variant, phase, outcome) in one interval.
+
+    `variant` is empty for steps other than conversation.create. `phase` is "warmup", "measure" or
+    "cleanup", decided by the instant a request was due. The histograms are `Histogram.encode()` strings in
+    microseconds; in the closed model due = sent, so `response` equals `service` and is left empty, as is
+    `lateness`.
+    """
+
+    step: str
+    variant: str
+    phase: str
+    outcome: str
+    count: int
+    service: str
+    response: str = ""
+    lateness: str = ""
+
+
+class ErrorSample(msgspec.Struct, frozen=True):
+    """One failed request, enough to show its payload again: redacted, capped per kind."""
+
+    t_s: float
+    step: str
+    variant: str
+    outcome: str
+    detail: str
+    index: int = -1
+    worker: int = 0
+
+
+class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
+    """What one worker measured between `from_s` and `to_s`; `n` counts up from 0 without gaps.
+
+    `built`, `sent` and `recorded` are create requests since the start of the run: payloads built, requests
+    written to a socket or failed on the way there, results recorded. `left_open` counts conversations that could
+    not be closed. `cpu_share` is CPU time over wall time.
+    """
+
+    worker: int
+    n: int
+    from_s: float
+    to_s: float
+    cells: list[Cell]
+    users: int
+    in_flight: int
+    built: int
+    sent: int
+    recorded: int
+    cpu_share: float
+    memory_bytes: int
+    errors: list[ErrorSample] = []
+    left_open: int = 0
+    last: bool = False
+
+
+class WorkerLost(msgspec.Struct, frozen=True, tag="worker_lost", tag_field="record"):
+    """A worker that did not send its last interval."""
+
+    worker: int
+    at_s: float
+    why: str
+
+
+class Note(msgspec.Struct, frozen=True, tag="note", tag_field="record"):
+    """Something a reader must know. `invalidates`: the run supports no verdict because of it."""
+
+    at_s: float
+    text: str
+    invalidates: bool = False
+    interrupted: bool = False
+
+
+class Ledger(msgspec.Struct, frozen=True, tag="ledger", tag_field="record"):
+    """What the embedded mock counted: create requests that reached it, and those it accepted."""
+
+    received: int
+    accepted: int
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="record"):
+    """The run came to its end; a log without it was cut off."""
+
+    at_s: float
+    left_open: int = 0
+
+
+Record = Manifest | Started | Interval | WorkerLost | Note | Ledger | Ended
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Record)
+
+
+class RunLogWriter:
+    """Appends records to a run log; each is on its way to the disk before `write` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab", buffering=0)
+
+    def write(self, record: Record) -> None:
+        """Appends one record, or nothing at all.
+
+        Raises:
+            OSError: the disk is full or broken.
+        """
+        line = _encoder.encode(record) + b"\n"
+        written = self._file.write(line)
+        if written < len(line):
+            # Half a line would make what comes after it unreadable.
+            os.ftruncate(self._file.fileno(), os.fstat(self._file.fileno()).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def close(self) -> None:
+        """Waits until the disk has everything."""
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+class RunLog(msgspec.Struct, frozen=True):
+    """A run log read back: the manifest, the other records in order, and what is wrong with the file."""
+
+    manifest: Manifest
+    records: list[Record]
+    damage: list[str]
+
+
+def read(path: Path) -> RunLog:
+    """Reads a run log; a last line that was cut off is left out and named in `damage`.
+
+    Raises:
+        RunLogError: no such file, no manifest, another format version, or a broken line that is not the last.
+    """
+    path = path / FILE_NAME if path.is_dir() else path
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RunLogError(f"{path}: cannot be read: {error.strerror}") from error
+    damage: list[str] = []
+    records = list(_decode(path, lines, damage))
+    if not records or not isinstance(records[0], Manifest):
+        raise RunLogError(f"{path}:1: is no run log: the first line must be a manifest of format {FORMAT}")
+    if records[0].format != FORMAT:
+        raise RunLogError(f"{path}:1: has format {records[0].format!r}; this version reads {FORMAT!r}")
+    if not any(isinstance(record, Ended) for record in records):
+        damage.append("the run log has no end: the run was cut off")
+    return RunLog(records[0], records[1:], damage)
+
+
+def _decode(path: Path, lines: list[bytes], damage: list[str]) -> Iterator[Record]:
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        try:
+            yield _decoder.decode(line)
+        except ValueError as error:  # msgspec's errors are ValueErrors, and so is text that is not UTF-8
+            if number < len(lines):
+                raise RunLogError(f"{path}:{number}: is no record of a run log: {error}") from error
+            damage.append(f"line {number} of the run log was cut off and is left out")

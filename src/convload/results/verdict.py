@@ -1,0 +1,126 @@
+"""Draws the conclusion of a run: figures, gates, validity, and the one verdict that follows."""
+
+import msgspec
+
+from convload.errors import ExitCode
+from convload.results.gates import FAIL, INCONCLUSIVE, PASS, GateResult, judge
+from convload.results.measured import CREATE, Measured, intervals, measure
+from convload.results.runlog import ErrorSample, Manifest, Note, RunLog
+from convload.results.series import Second, per_second
+from convload.results.summary import Summary, milliseconds, summarise
+from convload.results.validity import Validity, examine
+
+INTERRUPTED = "interrupted"
+
+SAMPLES_A_KIND = 100
+"""Kept of each error kind of a step: enough to see a pattern; counts are exact in the summary."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """pass, fail, inconclusive or interrupted, with its reasons; `text` says it to a person in a sentence."""
+
+    outcome: str
+    exit_code: ExitCode
+    reasons: list[str]
+    text: str
+
+
+class Distribution(msgspec.Struct, frozen=True):
+    """Points of a percentile distribution of successful requests: percents rising, and their times."""
+
+    step: str
+    clock: str
+    percents: list[float]
+    ms: list[float]
+
+
+class Conclusion(msgspec.Struct, frozen=True):
+    """All that follows from a run log; every report is made from this alone."""
+
+    manifest: Manifest
+    summary: Summary
+    series: list[Second]
+    distributions: list[Distribution]
+    gates: list[GateResult]
+    validity: Validity
+    verdict: Verdict
+    samples: list[ErrorSample]
+
+
+def conclude(log: RunLog) -> Conclusion:
+    """Draws the conclusion of a run log.
+
+    Raises:
+        RunLogError: the manifest's plan or a histogram cannot be read.
+    """
+    measured = measure(log)
+    summary = summarise(log, measured)
+    gates = judge(summary)
+    validity = examine(log, measured)
+    return Conclusion(
+        manifest=log.manifest,
+        summary=summary,
+        series=per_second(log),
+        distributions=_distributions(measured),
+        gates=gates,
+        validity=validity,
+        verdict=decide(summary, gates, validity, interrupted=_interrupted(log)),
+        samples=_samples(log),
+    )
+
+
+def decide(summary: Summary, gates: list[GateResult], validity: Validity, *, interrupted: bool) -> Verdict:
+    """Returns the first that applies: interrupted, invalid, a failed gate, an undecided gate, pass."""
+    failed = [gate.message for gate in gates if gate.outcome == FAIL]
+    undecided = [gate.message for gate in gates if gate.outcome == INCONCLUSIVE]
+    if interrupted:
+        measured = f"{summary.duration_s:,g} s of measuring"
+        text = f"Interrupted after {measured}: what was measured is kept, no verdict follows."
+        reasons = ["the run was interrupted", *validity.reasons]
+        return Verdict(INTERRUPTED, ExitCode.INTERRUPTED, reasons, text)
+    if not validity.valid:
+        return _because(INCONCLUSIVE, ExitCode.INCONCLUSIVE, validity.reasons)
+    if failed:
+        return _because(FAIL, ExitCode.GATE_FAILED, failed)
+    if undecided or not gates:
+        return _because(INCONCLUSIVE, ExitCode.INCONCLUSIVE, undecided or ["there is no gate to judge by"])
+    return Verdict(PASS, ExitCode.PASS, [], _pass_text(summary, gates))
+
+
+def _because(outcome: str, exit_code: ExitCode, reasons: list[str]) -> Verdict:
+    more = len(reasons) - 1
+    others = f" (and {more} more reason{'s' if more > 1 else ''})" if more else ""
+    return Verdict(outcome, exit_code, reasons, f"{outcome.capitalize()}: {reasons[0].rstrip('.')}{others}.")
+
+
+def _pass_text(summary: Summary, gates: list[GateResult]) -> str:
+    create = summary.steps[CREATE]
+    held = f"the gate {gates[0].gate} holds" if len(gates) == 1 else f"all {len(gates)} gates hold"
+    return (
+        f"Pass: {held}; {create.ok:,} of {create.count:,} conversations were created "
+        f"in {summary.duration_s:,g} s ({summary.achieved_rate:,.1f} requests/s)."
+    )
+
+
+def _interrupted(log: RunLog) -> bool:
+    return any(isinstance(record, Note) and record.interrupted for record in log.records)
+
+
+def _distributions(measured: Measured) -> list[Distribution]:
+    found = []
+    for step, figures in measured.steps.items():
+        is_open = figures.lateness.count > 0
+        clocks = {"response": figures.response} | ({"service": figures.service} if is_open else {})
+        for clock, histogram in clocks.items():
+            points = histogram.spectrum()
+            found.append(Distribution(step, clock, [q for q, _ in points], [milliseconds(us) for _, us in points]))
+    return found
+
+
+def _samples(log: RunLog) -> list[ErrorSample]:
+    kept: dict[tuple[str, str], list[ErrorSample]] = {}
+    for sample in (sample for interval in intervals(log) for sample in interval.errors):
+        of_kind = kept.setdefault((sample.step, sample.outcome), [])
+        if len(of_kind) < SAMPLES_A_KIND:
+            of_kind.append(sample)
+    return sorted((sample for of_kind in kept.values() for sample in of_kind), key=lambda sample: sample.t_s)

@@ -1,0 +1,138 @@
+import errno
+import os
+import resource
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from convload.errors import RunLogError
+from convload.results import runlog
+from convload.results.runlog import (
+    Ended,
+    ErrorSample,
+    Ledger,
+    Note,
+    Record,
+    RunLogWriter,
+    Started,
+    WorkerLost,
+)
+
+if TYPE_CHECKING:
+    from tests.results.conftest import Make
+
+
+@pytest.fixture
+def records(make: "Make") -> list[Record]:
+    sample = ErrorSample(3.5, "conversation.create", "seed_example", "http_503", "no", index=4)
+    return [
+        make.manifest(),
+        Started(1_700_000_000.0, 1),
+        make.interval(0, [make.cell([5, 6, 7])], 3, errors=[sample]),
+        WorkerLost(0, 2.0, "killed"),
+        Note(2.5, "a note", invalidates=True),
+        Ledger(3, 3),
+        Ended(3.0, left_open=1),
+    ]
+
+
+def written(folder: Path, records: list[Record]) -> Path:
+    path = folder / runlog.FILE_NAME
+    writer = RunLogWriter(path)
+    for record in records:
+        writer.write(record)
+    writer.close()
+    return path
+
+
+def test_every_kind_of_record_is_read_back_as_it_was_written(tmp_path: Path, records: list[Record]) -> None:
+    path = written(tmp_path, records)
+
+    for place in (path, tmp_path):
+        log = runlog.read(place)
+        assert [log.manifest, *log.records] == records
+        assert log.damage == []
+
+
+def test_each_record_is_readable_before_the_next_is_written(tmp_path: Path, records: list[Record]) -> None:
+    path = tmp_path / runlog.FILE_NAME
+    writer = RunLogWriter(path)
+    for number, record in enumerate(records, 1):
+        writer.write(record)
+        assert len(runlog.read(path).records) == number - 1
+    writer.close()
+
+
+def test_a_log_cut_at_any_byte_keeps_all_whole_lines_and_says_what_is_missing(
+    tmp_path: Path, records: list[Record]
+) -> None:
+    path = written(tmp_path, records)
+    whole = path.read_bytes()
+    first = whole.index(b"\n") + 1
+    for end in range(first, len(whole) - 1):
+        path.write_bytes(whole[:end])
+        log = runlog.read(path)
+        # A line that lost only its line break is whole.
+        complete = whole[: end + (whole[end : end + 1] == b"\n")].count(b"\n")
+        assert [log.manifest, *log.records] == records[:complete]
+        assert "the run log has no end: the run was cut off" in log.damage
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is no run log"),
+        (b'{"record":"ended","at_s":1}\n', "the first line must be a manifest"),
+        (b'{"record":"mani', "is no run log"),
+        (b"\xff\xfe\n", "run.jsonl:1: is no record"),
+        (b'{"record":"unknown"}\n', "run.jsonl:1: is no record"),
+    ],
+)
+def test_a_file_that_is_no_run_log_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / runlog.FILE_NAME).write_bytes(content)
+
+    with pytest.raises(RunLogError, match=message):
+        runlog.read(tmp_path)
+
+
+def test_a_broken_line_in_the_middle_is_named_by_its_number(tmp_path: Path, records: list[Record]) -> None:
+    path = written(tmp_path, records)
+    lines = path.read_bytes().split(b"\n")
+    path.write_bytes(b"\n".join([*lines[:2], b'{"record":"note","at_s":"\xff"}', *lines[2:]]))
+
+    with pytest.raises(RunLogError, match=r"run\.jsonl:3: is no record"):
+        runlog.read(path)
+
+
+def test_another_format_version_is_refused_by_name(tmp_path: Path, make: "Make") -> None:
+    (tmp_path / runlog.FILE_NAME).write_bytes(
+        runlog._encoder.encode(make.manifest()).replace(b"convload/run/1", b"convload/run/9") + b"\n"
+    )
+
+    with pytest.raises(RunLogError, match="has format 'convload/run/9'; this version reads 'convload/run/1'"):
+        runlog.read(tmp_path)
+
+
+def test_a_missing_file_is_one_clear_message(tmp_path: Path) -> None:
+    with pytest.raises(RunLogError, match=r"run\.jsonl: cannot be read: No such file"):
+        runlog.read(tmp_path / runlog.FILE_NAME)
+
+
+def test_a_disk_that_takes_half_a_line_is_an_error_and_the_log_keeps_whole_lines(tmp_path: Path, make: "Make") -> None:
+    path = written(tmp_path, [make.manifest()])
+    writer = RunLogWriter(path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, hard))
+    try:
+        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+            writer.write(Note(1.0, "longer than ten bytes"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    writer.write(Ended(2.0))
+    writer.close()
+
+    log = runlog.read(path)
+
+    assert log.records == [Ended(2.0)]
+    assert log.damage == []
