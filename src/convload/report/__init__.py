@@ -1,0 +1,1 @@
+"""Renders the conclusion of a run for people and pipelines; reads a run folder, never a run."""

@@ -1,0 +1,200 @@
+"use strict";
+// Draws the charts of the report from the figures embedded in it. What can be read without them is in the tables.
+(() => {
+  const root = document.documentElement;
+  const data = JSON.parse(document.getElementById("data").textContent);
+  root.classList.add("js");
+
+  const token = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+  const decimals = (v) => (Math.abs(v) < 10 ? 2 : Math.abs(v) < 100 ? 1 : 0);
+  const number = (v) => v.toLocaleString("en", { minimumFractionDigits: decimals(v), maximumFractionDigits: decimals(v) });
+  const figure = (unit) => (u, v) => (v == null ? "" : number(v) + " " + unit);
+  const short = (v) => v.toLocaleString("en", { maximumFractionDigits: 3 });
+
+  const clock = (s) => {
+    const pad = (n) => String(n).padStart(2, "0");
+    const [h, m, rest] = [Math.floor(s / 3600), Math.floor(s / 60) % 60, s % 60];
+    return h ? `${h}:${pad(m)}:${pad(rest)}` : `${m}:${pad(rest)}`;
+  };
+  const whole = (u, v) => (v == null ? "" : v.toLocaleString("en"));
+  const moment = (s) => (s < 120 ? s + " s" : clock(s));
+  const second = { label: "at", value: (u, v) => (v == null ? "" : moment(Math.floor(v))) };
+  const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
+
+  function axis(values, more) {
+    return {
+      stroke: token("--muted"), font: "12px system-ui, sans-serif", values,
+      grid: { stroke: token("--grid"), width: 1 }, ticks: { show: false }, ...more,
+    };
+  }
+  const yAxis = (more) => axis((u, splits) => splits.map((v) => (v == null ? "" : short(v))), { size: 58, ...more });
+  const xAxis = (values, more) => axis(values, { size: 30, ...more });
+  const timeAxis = () => xAxis((u, splits) => splits.map((v) => (splits.at(-1) < 120 ? v + " s" : clock(v))), { incrs: TIME_STEPS });
+
+  const line = (label, color, unit, more) => ({
+    label, stroke: token(color), width: 1.75, value: figure(unit), points: { show: false }, ...more,
+  });
+
+  // What was not measured lies in the shade, behind the lines.
+  function shade(u) {
+    const { left, top, width, height } = u.bbox;
+    const clamp = (s) => Math.min(Math.max(u.valToPos(s, "x", true), left), left + width);
+    const zones = [[u.scales.x.min, data.warmup_to_s, "warm-up"], [data.cleanup_from_s, u.scales.x.max, "after"]];
+    const gap = 4 * devicePixelRatio;
+    u.ctx.save();
+    Object.assign(u.ctx, { font: `${11 * devicePixelRatio}px system-ui, sans-serif`, textBaseline: "top", textAlign: "left" });
+    for (const [from, to, name] of zones.filter((zone) => zone[0] != null && zone[1] != null)) {
+      const start = clamp(from);
+      const wide = clamp(to) - start;
+      if (wide <= 0) continue;
+      u.ctx.fillStyle = token("--shade");
+      u.ctx.fillRect(start, top, wide, height);
+      u.ctx.fillStyle = token("--muted");
+      if (u.ctx.measureText(name).width + 2 * gap < wide) u.ctx.fillText(name, start + gap, top + gap);
+    }
+    u.ctx.restore();
+  }
+  // Values stand at the middle of their second; the axis shows whole seconds.
+  const MANY = data.t.length > 300;
+  const overTime = ({ scales, ...more }) => ({
+    cursor: { y: false, sync: { key: "time" }, points: { size: 6 } },
+    hooks: { drawClear: [shade] },
+    scales: { x: { time: false, range: (u, low, high) => [Math.floor(low), Math.ceil(high)] }, ...scales },
+    ...more,
+  });
+  const fromZero = (u, low, high) => [0, high > 0 ? high * 1.08 : 1];
+  const latencyScale = (log) => (log ? { distr: 3 } : { range: fromZero });
+
+  const dots = (label, color) => line(label, color, "ms", {
+    paths: () => null,
+    points: { show: true, size: MANY ? 2.5 : 4, width: 0, fill: token(color) },
+  });
+
+  function latency(log) {
+    return [overTime({
+      scales: { y: latencyScale(log) },
+      axes: [timeAxis(), yAxis()],
+      series: [
+        second, dots("max", "--c7"), line("p99", "--c3", "ms"), line("p90", "--c2", "ms"),
+        line("p50", "--c1", "ms", { width: 2.25 }),
+      ],
+    }), [data.t, data.latency.max, data.latency.p99, data.latency.p90, data.latency.p50]];
+  }
+
+  function throughput() {
+    return [overTime({
+      scales: { y: { range: fromZero }, users: { range: fromZero } },
+      axes: [timeAxis(), yAxis(), yAxis({ scale: "users", side: 1, grid: { show: false }, size: 44 })],
+      series: [
+        second,
+        line("users", "--c7", "", { scale: "users", width: 1.25, dash: [6, 4], value: whole }),
+        line("in flight", "--c5", "", { scale: "users", width: 1, value: whole, show: !MANY }),
+        line("ok", "--c1", "/s", { fill: token("--c1") + "26" }),
+        line("all", "--text", "/s", { width: 1.25 }),
+      ],
+    }), [data.t, data.users, data.in_flight, data.ok_per_s, data.requests_per_s]];
+  }
+
+  // Stacked: each kind is drawn as the sum of itself and those below it, the whole first.
+  function errors() {
+    const colors = ["--c3", "--c1", "--c4", "--c5", "--c2", "--c6", "--c7"];
+    const sums = data.errors.map((_, i) => data.t.map((_, at) =>
+      data.errors.slice(0, i + 1).reduce((sum, kind) => sum + kind.per_s[at], 0) || null));
+    const bars = uPlot.paths.bars({ size: [0.9, 60] });
+    const series = data.errors.map((kind, i) => line(kind.kind, colors[i], "/s", {
+      fill: token(colors[i]), width: 0, paths: bars,
+      value: (u, v, s, at) => (at == null ? "" : number(kind.per_s[at]) + " /s"),
+    }));
+    return [overTime({
+      scales: { y: { range: fromZero } },
+      axes: [timeAxis(), yAxis()],
+      series: [second, ...series.reverse()],
+    }), [data.t, ...sums.reverse()]];
+  }
+
+  // 10 is 90 %, 100 is 99 %, 1000 is 99.9 %: each nine more needs a digit more.
+  const percent = (x, more) => (100 - 100 / x).toFixed(Math.max(0, Math.ceil(Math.log10(x)) - 2 + more)) + " %";
+  const TICKS = [2, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+
+  // Each line has points of its own, so the legend shows the nearest one of each.
+  function nearest(u, series, at) {
+    const column = u.data[series];
+    for (let d = 0; d < column.length; d++) {
+      if (column[at - d] != null) return at - d;
+      if (column[at + d] != null) return at + d;
+    }
+    return at;
+  }
+
+  function distribution(log) {
+    const colors = ["--c1", "--c3", "--c2", "--c5", "--c4", "--c6", "--c7"];
+    const lines = data.distributions.filter((part) => part.x.length).slice(0, colors.length);
+    const top = Math.max(...lines.map((part) => part.x.at(-1)), 2);
+    const ticks = TICKS.filter((x) => x < top / 1.8);
+    return [{
+      cursor: { y: false, dataIdx: nearest, points: { size: 6 } },
+      scales: { x: { time: false, distr: 3, range: [1, top] }, y: latencyScale(log) },
+      axes: [
+        xAxis((u, splits) => splits.map((x) => percent(x, 0)), { splits: () => ticks, filter: (u, splits) => splits }),
+        yAxis(),
+      ],
+      series: [
+        { label: "percentile", value: (u, x) => (x == null ? "" : percent(x, 1)) },
+        ...lines.map((part, i) => line(part.label, colors[i], "ms", { spanGaps: true, width: i ? 1.5 : 2.25 })),
+      ],
+    }, uPlot.join(lines.map((part) => [part.x, part.ms]))];
+  }
+
+  // A linear axis is the honest default; it hides everything when few values are far out.
+  const spread = (values) => {
+    const known = values.filter((v) => v != null).sort((a, b) => a - b);
+    return known.length ? known.at(-1) / known[known.length >> 1] : 1;
+  };
+  const FAR_OUT = 25;
+  const startsLog = {
+    latency: spread([...data.latency.p50, ...data.latency.p99, ...data.latency.max]) > FAR_OUT,
+    distribution: data.distributions.some((part) => spread(part.ms) > FAR_OUT),
+  };
+
+  const CHARTS = { latency, distribution, throughput, errors };
+  const LABELS = {
+    latency: "Line chart of create latency percentiles for each second",
+    distribution: "Line chart of latency by percentile for each step",
+    throughput: "Line chart of create requests, users and requests in flight for each second",
+    errors: "Bar chart of failed create requests by kind for each second",
+  };
+
+  const drawn = new Set();
+  root.dataset.chartsDrawn = 0;
+  const MARKERS = { markers: { width: 0, fill: (u, i) => u.series[i].stroke(u, i) } };
+  const size = (place) => ({ width: place.element.clientWidth + 6, height: 230 });
+
+  function draw(place) {
+    const [options, columns] = CHARTS[place.id](place.log);
+    options.hooks = { ...options.hooks, draw: [() => (root.dataset.chartsDrawn = drawn.add(place.id).size)] };
+    place.plot?.destroy();
+    place.plot = new uPlot({ ...size(place), legend: MARKERS, padding: [10, 18, 0, 0], ...options }, columns, place.element);
+    const canvas = place.plot.ctx.canvas;
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", LABELS[place.id]);
+  }
+
+  const places = [...document.querySelectorAll("[data-chart]")].map((element) => {
+    const id = element.dataset.chart;
+    return { id, element, log: Boolean(startsLog[id]) };
+  });
+  for (const place of places) {
+    const button = document.querySelector(`[data-log="${place.id}"]`);
+    button?.setAttribute("aria-pressed", place.log);
+    button?.addEventListener("click", () => {
+      place.log = !place.log;
+      button.setAttribute("aria-pressed", place.log);
+      draw(place);
+    });
+    draw(place);
+  }
+  // Resized after the observer has returned: a legend that wraps would otherwise set it off again.
+  const fit = (place) => size(place).width === place.plot.width || place.plot.setSize(size(place));
+  new ResizeObserver(() => requestAnimationFrame(() => places.forEach(fit))).observe(document.body);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => places.forEach(draw));
+})();

@@ -1,0 +1,64 @@
+"""Lays out the figures behind the charts of report.html as plain columns."""
+
+from collections import Counter
+from typing import Any
+
+from convload.results.series import CLEANUP, WARMUP, Second
+from convload.results.verdict import Conclusion
+
+_KINDS = 6
+"""Error kinds told apart by colour; the rest are drawn as one."""
+
+_OTHER = "other kinds"
+
+
+def data(conclusion: Conclusion) -> dict[str, Any]:
+    """Returns the columns: times at the middle of their second, None where nothing was measured."""
+    rows = _every_second(conclusion.series)
+    return {
+        "t": [t_s + 0.5 for t_s in rows],
+        "latency": {name: [row and row.response_ms.get(name) for row in rows.values()] for name in _TIMES},
+        "requests_per_s": [row and row.requests_per_s for row in rows.values()],
+        "ok_per_s": [row and row.ok_per_s for row in rows.values()],
+        "in_flight": [row and row.in_flight for row in rows.values()],
+        "users": [row and row.users for row in rows.values()],
+        "errors": _errors(list(rows.values())),
+        "warmup_to_s": max((row.t_s + 1 for row in conclusion.series if row.phase == WARMUP), default=None),
+        "cleanup_from_s": min((row.t_s for row in conclusion.series if row.phase == CLEANUP), default=None),
+        "distributions": [
+            {
+                "label": f"{part.step}, {part.clock} time" if _has_two_clocks(conclusion) else part.step,
+                "x": [round(1 / (1 - percent / 100), 6) for percent in part.percents],
+                "ms": part.ms,
+            }
+            for part in conclusion.distributions
+        ],
+    }
+
+
+_TIMES = ("p50", "p90", "p99", "max")
+
+
+def _every_second(series: list[Second]) -> dict[int, Second | None]:
+    """Returns the rows by their second, with None for those in which no worker reported: a gap must show."""
+    known = {row.t_s: row for row in series}
+    return {t_s: known.get(t_s) for t_s in range(min(known), max(known) + 1)} if known else {}
+
+
+def _errors(rows: list[Second | None]) -> list[dict[str, Any]]:
+    """Returns the kinds, most frequent first, with their rates."""
+    totals: Counter[str] = Counter()
+    for row in rows:
+        totals.update({kind: 1 + int(1000 * rate) for kind, rate in (row.errors_per_s if row else {}).items()})
+    ranked = [kind for kind, _ in totals.most_common()]
+    kept, rest = ranked[:_KINDS], ranked[_KINDS:]
+    columns = [{"kind": kind, "per_s": [_rate(row, [kind]) for row in rows]} for kind in kept]
+    return columns + ([{"kind": _OTHER, "per_s": [_rate(row, rest) for row in rows]}] if rest else [])
+
+
+def _rate(row: Second | None, kinds: list[str]) -> float:
+    return round(sum(row.errors_per_s.get(kind, 0.0) for kind in kinds), 3) if row else 0.0
+
+
+def _has_two_clocks(conclusion: Conclusion) -> bool:
+    return len({part.clock for part in conclusion.distributions}) > 1

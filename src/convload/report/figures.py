@@ -1,0 +1,129 @@
+"""Writes figures for people: the same digits and units in every report."""
+
+from convload.results.gates import CONFIDENCE, GateResult
+from convload.results.measured import CREATE
+from convload.results.summary import Summary
+from convload.results.verdict import Verdict
+
+NONE = "—"
+"""Stands where nothing was measured."""
+
+COLUMNS = ("p50", "p90", "p95", "p99", "p99.9", "max", "mean")
+
+CONFIDENCE_WORDS = f"{100 * CONFIDENCE:g} %"
+
+MODEL_NOTES = {
+    "closed": "Closed model: a user waits for its answer before it asks again, so a time is a service time "
+    "(sent to answered), and nothing follows from it about any given rate of arrivals.",
+    "open": "Open model: requests start when they are due, answered or not the ones before; a time is a "
+    "response time (due to answered), with the wait for a free user in it.",
+}
+
+OUTCOME_WORDS = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "interrupted": "INTERRUPTED"}
+
+
+def milliseconds(value: float | None) -> str:
+    """Two decimals, for columns that line up on the point."""
+    return NONE if value is None else f"{value:,.2f}"
+
+
+def about(value: float | None) -> str:
+    """Three digits, for a figure that stands alone."""
+    if value is None:
+        return NONE
+    decimals = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0  # noqa: PLR2004 -- powers of ten
+    return f"{value:,.{decimals}f}"
+
+
+def count(value: int | None) -> str:
+    """Grouped by thousands."""
+    return NONE if value is None else f"{value:,}"
+
+
+def rate(value: float | None) -> str:
+    """Per second, one decimal."""
+    return NONE if value is None else f"{value:,.1f}"
+
+
+def percent(part: int, whole: int) -> str:
+    """A share that reads 0 % or 100 % only when it is; nothing where there is no whole."""
+    if not whole:
+        return NONE
+    value = 100 * part / whole
+    if 0 < value < 0.01:  # noqa: PLR2004 -- the last digit shown
+        return "<0.01 %"
+    if 99.99 < value < 100:  # noqa: PLR2004 -- as above
+        return ">99.99 %"
+    return f"{value:.2f} %" if 0 < value < 100 else f"{value:.0f} %"  # noqa: PLR2004 -- the bounds of a share
+
+
+def core_share(value: float | None) -> str:
+    """CPU time over wall time, in percent of one core."""
+    return NONE if value is None else f"{100 * value:.0f} % of a core"
+
+
+def mebibytes(value: int) -> str:
+    """Memory, to the whole MiB."""
+    return f"{value / 2**20:,.0f} MiB"
+
+
+def gate_value(gate: GateResult) -> str:
+    """The point value of a gate with its unit."""
+    return NONE if gate.value is None else f"{gate.value:.3g} {gate.unit}"
+
+
+def gate_interval(gate: GateResult) -> str:
+    """The interval around a gate's value."""
+    return NONE if gate.low is None or gate.high is None else f"{gate.low:.3g} to {gate.high:.3g} {gate.unit}"
+
+
+def gate_limit(gate: GateResult) -> str:
+    """What a gate allows."""
+    return f"{gate.limit:g} {gate.unit}"
+
+
+def reconciliation(summary: Summary) -> list[tuple[str, str]]:
+    """The create requests of the whole run as they went from hand to hand, and the counts at each."""
+    counts = summary.counts
+    chain = [("built", counts.built), ("sent", counts.sent), ("recorded", counts.recorded)]
+    if summary.ledger is not None:
+        chain += [
+            ("received by the mock", summary.ledger.received),
+            ("accepted by it", summary.ledger.accepted),
+        ]
+    return [(name, count(value)) for name, value in chain]
+
+
+def generator_facts(summary: Summary) -> dict[str, str]:
+    """What the load generator used, by name."""
+    generator = summary.generator
+    return {
+        "busiest worker": core_share(generator.cpu_share),
+        "highest second": core_share(generator.cpu_share_highest),
+        "all workers": core_share(generator.cpu_share_sum),
+        "memory": mebibytes(generator.memory_bytes),
+    }
+
+
+def setting(summary: Summary) -> str:
+    """How the load was made, in one line."""
+    users = f"{count(summary.users)} users" if summary.users is not None else "arrivals"
+    workers = f"{summary.workers} worker{'s' if summary.workers != 1 else ''}"
+    times = f"{summary.duration_s:,g} s measured after {summary.warmup_s:g} s of warm-up"
+    return f"{summary.model.capitalize()} model, {users}, {workers}, consumers {summary.consumers}, {times}"
+
+
+def achieved(summary: Summary) -> str:
+    """How much came of it, in one line."""
+    create = summary.steps.get(CREATE)
+    created, failed = (create.ok, create.count - create.ok) if create else (0, 0)
+    return (
+        f"{count(created)} conversations created, {count(failed)} create requests failed, "
+        f"{rate(summary.achieved_rate)} create requests/s"
+    )
+
+
+def sentence(verdict: Verdict) -> str:
+    """The verdict's sentence without its first word, for places where the outcome already stands."""
+    text = verdict.text.removeprefix(f"{verdict.outcome.capitalize()}").removeprefix(":").strip()
+    return text[:1].upper() + text[1:]

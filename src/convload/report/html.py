@@ -1,0 +1,118 @@
+"""Renders report.html: one file that needs nothing else, no network and no build."""
+
+import base64
+import functools
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from convload.contract.outcomes import MEANINGS
+from convload.report import charts, figures
+from convload.report.foreign import brief, visible
+from convload.results.measured import CREATE
+from convload.results.verdict import Conclusion
+
+_HERE = Path(__file__).parent
+_SAMPLES_A_KIND = 5
+
+
+def render(conclusion: Conclusion) -> str:
+    """Returns the page. Every string that goes into it is made visible and escaped; only our own assets are not."""
+    style, scripts = assets()
+    return _template().render(
+        conclusion=conclusion,
+        summary=conclusion.summary,
+        create=conclusion.summary.steps.get(CREATE),
+        errors=_errors(conclusion),
+        plan=_plain(conclusion.manifest.plan),
+        versions=_plain(conclusion.manifest.versions),
+        machine=_plain(conclusion.manifest.machine),
+        figures=figures,
+        style=style,
+        scripts=scripts,
+        policy=_policy(style, scripts),
+        data=_data(charts.data(conclusion)),
+        has={
+            "seconds": bool(conclusion.series),
+            "times": any(row.response_ms for row in conclusion.series),
+            "errors": any(row.errors_per_s for row in conclusion.series),
+            "distributions": any(part.ms for part in conclusion.distributions),
+        },
+    )
+
+
+def assets() -> tuple[Markup, list[Markup]]:
+    """Returns the style and the scripts that are copied into every page."""
+    style = _asset("uplot/uPlot.min.css") + _asset("report.css")
+    return style, [_asset("uplot/uPlot.iife.min.js"), _asset("report.js")]
+
+
+def content_hash(text: str) -> str:
+    """Returns what names a script or style in a content security policy."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")
+
+
+def _shown(value: Any) -> Any:
+    """Makes every string visible on its way into the page, so that none can be forgotten; keeps its % with it."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return visible(value).replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def _asset(name: str) -> Markup:
+    return Markup((_HERE / "assets" / name).read_text("utf-8").strip())  # noqa: S704 -- a file of ours
+
+
+def _policy(style: Markup, scripts: list[Markup]) -> str:
+    """Returns a policy under which the page loads nothing and runs only the scripts that are in it now."""
+    hashes = " ".join(content_hash(script) for script in scripts)
+    return (
+        f"default-src 'none'; style-src {content_hash(style)}; script-src {hashes}; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _data(value: dict[str, Any]) -> Markup:
+    text = json.dumps(value, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 -- without < it cannot end its element
+
+
+def _plain(values: dict[str, Any]) -> dict[str, str]:
+    return {key: brief(value if isinstance(value, str) else json.dumps(value)) for key, value in values.items()}
+
+
+def _errors(conclusion: Conclusion) -> list[dict[str, Any]]:
+    """Returns one row an error kind of a step, with what it means and some samples."""
+    return [
+        {
+            "step": step,
+            "kind": kind,
+            "count": count,
+            "share": figures.percent(count, requests.count),
+            "meaning": MEANINGS.get("http_<status>" if kind.startswith("http_") else kind, ""),
+            "samples": [
+                (sample, brief(sample.detail))
+                for sample in conclusion.samples
+                if (sample.step, sample.outcome) == (step, kind)
+            ][:_SAMPLES_A_KIND],
+        }
+        for step, requests in conclusion.summary.steps.items()
+        for kind, count in requests.errors.items()
+    ]

@@ -1,0 +1,31 @@
+"""Writes intervals.csv: one row a second of create requests, all workers together, all phases."""
+
+import csv
+import io
+
+from convload.results.series import Second
+from convload.results.verdict import Conclusion
+
+_TIMES = ("p50", "p90", "p99", "max")
+
+
+def render(conclusion: Conclusion) -> str:
+    """Returns the table; each error kind has a column, after the fixed ones. Empty: nothing measured."""
+    kinds = sorted({kind for row in conclusion.series for kind in row.errors_per_s})
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(
+        ["t_s", "phase", "requests_per_s", "ok_per_s", "users", "in_flight"]
+        + [f"{clock}_{name}_ms" for clock in ("response", "service") for name in _TIMES]
+        + [f"{kind}_per_s" for kind in kinds]
+    )
+    table.writerows(_row(second, kinds) for second in conclusion.series)
+    return text.getvalue()
+
+
+def _row(row: Second, kinds: list[str]) -> list[object]:
+    return [
+        *(row.t_s, row.phase, row.requests_per_s, row.ok_per_s, row.users, row.in_flight),
+        *(times.get(name, "") for times in (row.response_ms, row.service_ms) for name in _TIMES),
+        *(row.errors_per_s.get(kind, 0.0) for kind in kinds),
+    ]

@@ -1,0 +1,73 @@
+"""Writes junit.xml: one test case a gate and one for validity, as continuous integration shows them."""
+
+import xml.etree.ElementTree as ET
+
+from convload.report import figures
+from convload.report.foreign import visible
+from convload.results.gates import FAIL, INCONCLUSIVE, GateResult
+from convload.results.measured import CREATE
+from convload.results.verdict import INTERRUPTED, Conclusion
+
+_ELEMENTS = {FAIL: "failure", INCONCLUSIVE: "error"}
+
+
+def render(conclusion: Conclusion) -> str:
+    """Returns the document: a failed gate is a failure, what supports no verdict an error, never a pass."""
+    summary = conclusion.summary
+    cases = [_validity_case(conclusion), *(_gate_case(conclusion, gate) for gate in conclusion.gates)]
+    suite = ET.Element(
+        "testsuite",
+        name=visible(f"convload.{summary.plan}"),
+        tests=str(len(cases)),
+        failures=str(sum(case.find("failure") is not None for case in cases)),
+        errors=str(sum(case.find("error") is not None for case in cases)),
+        time=f"{summary.duration_s:.3f}",
+        timestamp=visible(summary.started),
+    )
+    properties = ET.SubElement(suite, "properties")
+    for name, value in _key_figures(conclusion).items():
+        ET.SubElement(properties, "property", name=name, value=visible(value))
+    suite.extend(cases)
+    ET.indent(suite)
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _validity_case(conclusion: Conclusion) -> ET.Element:
+    case = _case(conclusion, "the run supports a verdict")
+    reasons = conclusion.validity.reasons
+    if conclusion.verdict.outcome == INTERRUPTED:
+        reasons = conclusion.verdict.reasons
+    if reasons:
+        _say(case, "error", reasons[0], "\n".join(visible(reason) for reason in reasons))
+    return case
+
+
+def _gate_case(conclusion: Conclusion, gate: GateResult) -> ET.Element:
+    case = _case(conclusion, gate.gate)
+    if gate.outcome in _ELEMENTS:
+        _say(case, _ELEMENTS[gate.outcome], gate.message, visible(gate.message))
+    return case
+
+
+def _case(conclusion: Conclusion, name: str) -> ET.Element:
+    return ET.Element("testcase", classname=visible(f"convload.{conclusion.summary.plan}"), name=visible(name))
+
+
+def _say(case: ET.Element, element: str, message: str, text: str) -> None:
+    said = ET.SubElement(case, element, message=visible(message))
+    said.text = text
+
+
+def _key_figures(conclusion: Conclusion) -> dict[str, str]:
+    summary, create = conclusion.summary, conclusion.summary.steps.get(CREATE)
+    times = create.response_ms if create else {}
+    return {
+        "verdict": conclusion.verdict.outcome,
+        "model": summary.model,
+        "seed": str(summary.seed),
+        "target": summary.target,
+        "create.count": str(create.count if create else 0),
+        "create.failed": str(create.count - create.ok if create else 0),
+        "create.rate_per_s": figures.NONE if summary.achieved_rate is None else str(summary.achieved_rate),
+        **{f"create.{name}_ms": str(value) for name, value in times.items()},
+    }

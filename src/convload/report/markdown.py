@@ -1,0 +1,124 @@
+"""Writes summary.md: the verdict and its figures for a pull request or a job summary."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from convload.report import figures
+from convload.report.foreign import brief, visible
+from convload.results.summary import Requests
+from convload.results.verdict import Conclusion
+
+_SAMPLES = 10
+_COLUMNS = ("p50", "p95", "p99", "max")
+
+# What CommonMark or GitHub may read as markup; an underscore inside a word is none.
+_ACTIVE = re.compile(r"([\\`*{}\[\]<>#!~&@]|(?<![^\W_])_|_(?![^\W_])|(?<=\w):(?=//))")
+
+
+def render(conclusion: Conclusion) -> str:
+    """Returns the document; foreign text in it is escaped."""
+    parts = [
+        _head(conclusion),
+        _requests("Steps", "step", conclusion.summary.steps),
+        _requests("Variants of conversation.create", "variant", conclusion.summary.variants),
+        _errors(conclusion),
+        _gates(conclusion),
+        _counts(conclusion),
+        _samples(conclusion),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def plain(text: str) -> str:
+    """Escapes text so that it is read as itself."""
+    return _ACTIVE.sub(r"\\\1", visible(text))
+
+
+def code(text: str) -> str:
+    """Puts text into a code span that it cannot leave; nothing for no text."""
+    if not text:
+        return ""
+    shown = brief(text)
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
+    # Spaces keep a backtick at the edge apart from the fence; Markdown takes one off each side again.
+    pad = " " if shown.startswith(("`", " ")) or shown.endswith(("`", " ")) else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def _head(conclusion: Conclusion) -> str:
+    summary, verdict = conclusion.summary, conclusion.verdict
+    lines = [
+        f"# {figures.OUTCOME_WORDS[verdict.outcome]}: convload {plain(summary.plan)}",
+        plain(verdict.text),
+        f"{plain(figures.setting(summary))}; target {code(summary.target)}, seed {summary.seed}.",
+        f"{figures.achieved(summary)}.",
+        figures.MODEL_NOTES.get(summary.model, ""),
+    ]
+    if len(verdict.reasons) > 1:
+        lines.append("\n".join(f"- {plain(reason)}" for reason in verdict.reasons))
+    return "\n\n".join(lines)
+
+
+def _requests(title: str, kind: str, rows: dict[str, Requests]) -> str:
+    if not rows:
+        return ""
+    table = _table(
+        [kind, "count", "failed", *(f"{name} ms" for name in _COLUMNS)],
+        [
+            [
+                code(name),
+                figures.count(row.count),
+                figures.percent(row.count - row.ok, row.count),
+                *(figures.milliseconds(row.response_ms.get(column)) for column in _COLUMNS),
+            ]
+            for name, row in rows.items()
+        ],
+    )
+    return f"## {title}\n\nTimes are of successful requests.\n\n{table}"
+
+
+def _errors(conclusion: Conclusion) -> str:
+    kinds = [
+        [code(step), code(kind), figures.count(count)]
+        for step, row in conclusion.summary.steps.items()
+        for kind, count in row.errors.items()
+    ]
+    return f"## Errors\n\n{_table(['step', 'kind', 'count'], kinds)}" if kinds else ""
+
+
+def _gates(conclusion: Conclusion) -> str:
+    rows = [
+        [
+            gate.outcome,
+            code(gate.gate) + (" (built in)" if gate.builtin else ""),
+            figures.gate_value(gate),
+            figures.gate_interval(gate),
+        ]
+        for gate in conclusion.gates
+    ]
+    table = _table(["outcome", "gate", "value", f"{figures.CONFIDENCE_WORDS} interval"], rows)
+    validity = "The run supports a verdict." if conclusion.validity.valid else "The run supports no verdict."
+    return f"## Gates\n\n{validity}\n\n{table}"
+
+
+def _counts(conclusion: Conclusion) -> str:
+    chain = ", ".join(f"{count} {name}" for name, count in figures.reconciliation(conclusion.summary))
+    return f"## Counts\n\nCreate requests of the whole run, warm-up included: {chain}."
+
+
+def _samples(conclusion: Conclusion) -> str:
+    shown = conclusion.samples[:_SAMPLES]
+    if not shown:
+        return ""
+    rows = [
+        [f"{sample.t_s:.1f}", code(sample.outcome), code(sample.variant or sample.step), code(sample.detail)]
+        for sample in shown
+    ]
+    title = f"## Samples of failed requests ({len(shown)} of {len(conclusion.samples)} in errors.jsonl)"
+    return f"{title}\n\n{_table(['at s', 'kind', 'variant', 'detail'], rows)}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    # A bar ends a cell even inside a code span, unless it is escaped.
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

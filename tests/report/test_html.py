@@ -1,0 +1,170 @@
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import msgspec
+import pytest
+
+from convload.report import charts
+from convload.report.foreign import brief
+from convload.report.html import render
+from convload.results.runlog import Cell, Note, Record
+from convload.results.verdict import Conclusion
+
+Element = tuple[str, dict[str, str | None], list[str]]
+
+VOID = {"meta", "link", "img", "br", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects the elements of a page with their attributes and text; fails on elements that do not nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[Element] = []
+        self._open: list[Element] = []
+        self.feed(text)
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element: Element = (tag, dict(attrs), [])
+        self.elements.append(element)
+        if tag not in VOID:
+            self._open.append(element)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop()[0] == tag
+
+    def handle_data(self, data: str) -> None:
+        for _, _, texts in self._open:
+            texts.append(data)
+
+    def attributes(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes, _ in self.elements if name == tag]
+
+    def texts(self, tag: str) -> list[str]:
+        return ["".join(texts) for name, _, texts in self.elements if name == tag]
+
+
+@pytest.fixture
+def page(conclusion: Conclusion) -> Page:
+    return Page(render(conclusion))
+
+
+def test_the_page_loads_nothing(conclusion: Conclusion, page: Page) -> None:
+    loading = {"src", "href", "srcset", "data", "poster", "action", "formaction", "background", "ping"}
+    css = "".join(page.texts("style"))
+
+    assert [name for _, attributes, _ in page.elements for name in attributes if name in loading] == []
+    assert {tag for tag, _, _ in page.elements} & {"link", "iframe", "object", "embed", "img", "base"} == set()
+    assert not re.search(r"url\(|@import|image-set", css)
+    # The only addresses are words: the target, what it said, and the origin named in uPlot's licence line.
+    addresses = set(re.findall(r"https?://[\w.:/-]+", render(conclusion)))
+    assert addresses == {"http://127.0.0.1:8080", "http://x.example", "https://github.com/leeoniya/uPlot"}
+
+
+def test_the_policy_forbids_the_network_and_every_script_but_ours(page: Page) -> None:
+    policy = next(a["content"] for a in page.attributes("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    scripts = [text for text, a in zip(page.texts("script"), page.attributes("script"), strict=True) if not a]
+    hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in scripts]
+
+    assert rules.keys() == {"default-src", "style-src", "script-src", "base-uri", "form-action"}
+    assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
+    assert rules["script-src"].split() == hashes
+    assert len(hashes) == 2
+    assert "unsafe" not in policy
+
+
+def test_no_element_carries_inline_style_or_script(page: Page) -> None:
+    names = [name for _, attributes, _ in page.elements for name in attributes]
+
+    assert not [name for name in names if name == "style" or name.startswith("on")]
+
+
+def test_nothing_that_the_target_said_becomes_an_element(conclusion: Conclusion, page: Page) -> None:
+    said = next(sample.detail for sample in conclusion.samples if sample.outcome == "contract")
+
+    assert len(page.attributes("script")) == 3
+    assert brief(said) in page.texts("code")
+
+
+@pytest.mark.parametrize("place", ["target", "name", "note", "variant", "kind"])
+def test_no_text_from_elsewhere_becomes_an_element(
+    place: str, passing: list[Record], conclude_records: Callable[..., Conclusion]
+) -> None:
+    hostile = "</script><script>alert(1)</script><b x='\"&quot;\x1b\u202e{{ 7*7 }}"
+    manifest = passing[0]
+    changes = {
+        "target": {"target": hostile},
+        "name": {"plan": getattr(manifest, "plan") | {"name": hostile, hostile: [hostile]}},  # noqa: B009 -- the type is a union
+    }
+    passing[0] = msgspec.structs.replace(manifest, **changes.get(place, {}))
+    passing += [Note(1.0, hostile, invalidates=True)] if place == "note" else []
+    cell = Cell("conversation.create", "minimal", "measure", hostile, 9, "")
+    passing += [msgspec.structs.replace(passing[-3], worker=7, cells=[cell])] if place == "kind" else []
+    conclusion = conclude_records(passing)
+    if place == "variant":
+        (first, *_) = conclusion.summary.variants.values()
+        summary = msgspec.structs.replace(conclusion.summary, variants={hostile: first})
+        conclusion = msgspec.structs.replace(conclusion, summary=summary)
+
+    page = Page(render(conclusion))
+
+    assert len(page.attributes("script")) == 3
+    assert "b" not in {tag for tag, attributes, _ in page.elements if attributes}
+    assert any("\\x1b\\u202e{{ 7*7 }}" in text for text in page.texts("body"))
+
+
+def test_the_figures_of_the_charts_are_in_the_page_as_they_were_laid_out(conclusion: Conclusion, page: Page) -> None:
+    embedded = next(
+        text
+        for text, a in zip(page.texts("script"), page.attributes("script"), strict=True)
+        if a.get("type") == "application/json"
+    )
+
+    assert json.loads(embedded) == charts.data(conclusion)
+
+
+def test_tables_and_headings_can_be_read_by_a_screen_reader(page: Page) -> None:
+    tables = page.texts("table")
+
+    assert len(page.texts("caption")) == len(tables) == 4
+    assert all(attributes.get("scope") in {"col", "row"} for attributes in page.attributes("th"))
+    levels = [int(tag[1]) for tag, _, _ in page.elements if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(deeper - level <= 1 for level, deeper in pairwise(levels))
+    ids = {attributes["id"] for _, attributes, _ in page.elements if "id" in attributes}
+    labels = [attributes["aria-labelledby"] for _, attributes, _ in page.elements if "aria-labelledby" in attributes]
+    assert set(labels) <= ids
+    assert page.attributes("html")[0]["lang"] == "en"
+
+
+def test_without_javascript_a_note_stands_in_for_the_charts_and_all_tables_remain(page: Page) -> None:
+    assert "The charts need JavaScript" in page.texts("noscript")[0]
+    assert all("needs-js" in (attributes["class"] or "") for attributes in page.attributes("button"))
+
+
+def test_every_figure_of_the_steps_is_in_their_table(conclusion: Conclusion, page: Page) -> None:
+    cells = set(page.texts("td"))
+
+    for row in conclusion.summary.steps.values():
+        assert {f"{row.count:,}", f"{row.count - row.ok:,}"} <= cells
+        assert {f"{value:,.2f}" for value in row.response_ms.values()} <= cells
+
+
+def test_a_run_that_measured_nothing_says_so_instead_of_drawing(
+    silent: list[Record], conclude_records: Callable[..., Conclusion]
+) -> None:
+    page = Page(render(conclude_records(silent)))
+
+    assert not [attributes for attributes in page.attributes("div") if "data-chart" in attributes]
+    assert "Nothing was measured." in page.texts("p")
+    assert "No create request succeeded." in page.texts("p")
+    assert page.texts("h2")[0] == "INCONCLUSIVE"
