@@ -1,0 +1,1 @@
+"""Fires the load: the only room that imports locust and gevent."""

@@ -1,0 +1,83 @@
+"""The calls of a conversation: each is sent, its answer checked, its result recorded."""
+
+import time
+from collections.abc import Callable
+
+from gevent import GreenletExit
+
+from convload.contract import sends
+from convload.contract.answers import Answer, check_create, check_send
+from convload.load import calls
+from convload.load.http import Client, Exchange
+from convload.load.recorder import CLOSE, CREATE, SEND, Request
+from convload.load.session import OpenConversation, Session
+
+
+def create(session: Session, client: Client, on_behalf: bytes) -> Answer:
+    """Builds the next payload, sends it and checks the answer against it."""
+    payload = session.build()
+    request = calls.complete(session.create_head, payload.body, payload.headers + on_behalf)
+    session.sent += 1
+    return _call(
+        session,
+        client,
+        CREATE,
+        request,
+        lambda status, body: check_create(payload.reply_ids, status, body, payload.expect),
+        payload.variant,
+        payload.index,
+    )
+
+
+def send(session: Session, client: Client, conversation: OpenConversation, text: str) -> Answer:
+    """Sends a text message."""
+    return _send(session, client, SEND, conversation, sends.message_body(conversation.conversation_id, text))
+
+
+def close(session: Session, client: Client, conversation: OpenConversation) -> Answer:
+    """Closes the conversation."""
+    return _send(session, client, CLOSE, conversation, sends.close_body(conversation.conversation_id))
+
+
+def _send(session: Session, client: Client, step: str, conversation: OpenConversation, body: bytes) -> Answer:
+    request = calls.complete(session.send_head, body, conversation.on_behalf)
+    return _call(session, client, step, request, _check_send)
+
+
+def _check_send(status: int, body: bytes) -> Answer:
+    return check_send(sends.REQUEST_ID, status, body)
+
+
+def _call(
+    session: Session,
+    client: Client,
+    step: str,
+    request: bytes,
+    check: Callable[[int, bytes], Answer],
+    variant: str = "",
+    index: int = -1,
+) -> Answer:
+    sent_s = time.monotonic()
+    session.in_flight += 1
+    try:
+        exchange = client.exchange(request)
+    except GreenletExit:
+        # The drain is over: what is still in flight has waited long enough to be called a time-out, and every
+        # request that was sent must be in the results.
+        exchange = Exchange(sent_s, time.monotonic(), 0, b"", "read_timeout", "cut off by the end of the run")
+        _record(session, step, exchange, Answer(exchange.failure, exchange.detail), variant, index)
+        raise
+    finally:
+        session.in_flight -= 1
+    failed = exchange.failure
+    answer = Answer(failed, exchange.detail) if failed else check(exchange.status, exchange.body)
+    _record(session, step, exchange, answer, variant, index)
+    return answer
+
+
+def _record(session: Session, step: str, exchange: Exchange, answer: Answer, variant: str, index: int) -> None:
+    sent_s = exchange.sent_s
+    size = len(exchange.body)
+    session.records.record(
+        Request(step, answer.outcome, sent_s, sent_s, exchange.done_s, variant, index, answer.detail, size)
+    )

@@ -1,0 +1,54 @@
+"""Who we are to the target: from the environment or a file, never from a flag, never shown."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from convload.errors import UsageError
+
+CLIENT_ID = "CONVLOAD_CLIENT_ID"
+CLIENT_SECRET = "CONVLOAD_CLIENT_SECRET"  # noqa: S105 -- the name of a variable
+FIXED_AUTHORIZATION = "CONVLOAD_AUTHORIZATION"
+FIXED_ON_BEHALF = "CONVLOAD_ON_BEHALF"
+
+
+class Credentials:
+    """The client id and secret of the connector's app install; shows neither."""
+
+    __slots__ = ("client_id", "client_secret")
+
+    def __init__(self, client_id: str, client_secret: str) -> None:
+        self.client_id = client_id
+        self.client_secret = client_secret
+
+    def __repr__(self) -> str:
+        return "Credentials(…)"
+
+
+def read(path: str | None, environment: Mapping[str, str] = os.environ) -> Credentials:
+    """Returns the credentials of a TOML file with client_id and client_secret, or of the environment.
+
+    Raises:
+        UsageError: they are not there.
+    """
+    if path is not None:
+        return _from_file(Path(path))
+    found = environment.get(CLIENT_ID), environment.get(CLIENT_SECRET)
+    if not all(found):
+        raise UsageError(
+            f"credentials: set {CLIENT_ID} and {CLIENT_SECRET}, or credentials_file in the plan; "
+            "without tokens run with consumers = 'none'"
+        )
+    return Credentials(str(found[0]), str(found[1]))
+
+
+def _from_file(path: Path) -> Credentials:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Credentials(str(values["client_id"]), str(values["client_secret"]))
+    except OSError as error:
+        raise UsageError(f"credentials_file {path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError):
+        # The text of the error may quote the file, so it is dropped.
+        raise UsageError(f"credentials_file {path}: must be TOML with the keys client_id and client_secret") from None

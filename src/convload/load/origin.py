@@ -1,0 +1,78 @@
+"""Where requests go: scheme, host, port, addresses and the one TLS context of a process."""
+
+import ssl
+import time
+from urllib.parse import urlsplit
+
+from gevent import socket as gevent_socket
+
+from convload.errors import UsageError
+
+ADDRESS_LIFETIME_S = 30.0
+"""How long a name's addresses are kept: short enough to follow a failover, long enough to cost nothing."""
+
+Address = tuple[int, tuple[str | int, ...]]
+
+
+class Origin:
+    """One server by scheme, host and port.
+
+    Args:
+        url: `http(s)://host[:port]`, a path is not allowed.
+        context: the process's shared TLS context, for `https`.
+
+    Raises:
+        UsageError: no such URL can be fired at.
+    """
+
+    def __init__(self, url: str, context: ssl.SSLContext | None = None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+            raise UsageError(f"target {url!r}: must be http://HOST[:PORT] or https://HOST[:PORT]")
+        self.scheme = parts.scheme
+        self.host = parts.hostname
+        self.port = parts.port or (443 if parts.scheme == "https" else 80)
+        self.context = context if parts.scheme == "https" else None
+        self._addresses: list[Address] = []
+        self._resolved_s = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def authority(self) -> str:
+        """The value of the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port in {80, 443} else f"{host}:{self.port}"
+
+    def addresses(self) -> list[Address]:
+        """Returns (family, sockaddr) pairs in the resolver's order.
+
+        Raises:
+            OSError: the name has no address.
+        """
+        if not self._addresses or time.monotonic() - self._resolved_s > ADDRESS_LIFETIME_S:
+            found = gevent_socket.getaddrinfo(self.host, self.port, type=gevent_socket.SOCK_STREAM)
+            self._addresses = [(int(family), address) for family, _, _, _, address in found]
+            self._resolved_s = time.monotonic()
+        return self._addresses
+
+
+def tls_context(ca_pem: str, *, verify: bool) -> ssl.SSLContext:
+    """Returns the context that all connections of a process share; making one costs milliseconds.
+
+    Args:
+        ca_pem: certificates to trust in place of the system's; "" for the system's.
+        verify: whether certificate and host name are checked.
+
+    Raises:
+        UsageError: `ca_pem` holds no certificate.
+    """
+    try:
+        context = ssl.create_default_context(cadata=ca_pem or None)
+    except ssl.SSLError as error:
+        raise UsageError(f"ca_file: holds no PEM certificate: {error}") from error
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,120 @@
+"""Takes the results of requests as they come, and turns them into cells of histograms once a second."""
+
+import re
+import time
+from collections import Counter
+from typing import Protocol
+
+import msgspec
+import numpy as np
+
+from convload.contract.outcomes import OK
+from convload.results.histogram import Histogram
+from convload.results.runlog import Cell, ErrorSample
+
+CREATE = "conversation.create"
+SEND = "conversation.send"
+CLOSE = "conversation.close"
+APP_TOKEN = "token.app"  # noqa: S105 -- the name of a step
+CONSUMER_TOKEN = "token.consumer"  # noqa: S105 -- the name of a step
+
+MAX_SAMPLES_A_KIND = 20
+"""Error samples that a worker keeps of each (step, outcome): enough to see the cause, never a flood."""
+
+_TOKEN = re.compile(r"[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}")
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """One finished request. All `*_s` are readings of `time.monotonic`; in the closed model due = sent.
+
+    `index` is that of the payload, -1 where there is none. `detail` may quote the target.
+    """
+
+    step: str
+    outcome: str
+    due_s: float
+    sent_s: float
+    done_s: float
+    variant: str = ""
+    index: int = -1
+    detail: str = ""
+    answer_bytes: int = 0
+
+
+class Records(Protocol):
+    """Where the results of requests go."""
+
+    def record(self, request: Request) -> None:
+        """Takes one finished request."""
+
+
+class Recorder:
+    """Keeps each second's requests of one worker.
+
+    A request belongs to the phase in which it was due: `warmup` before `measure_from_s`, `cleanup` from
+    `measure_until_s` on, else `measure`.
+    """
+
+    def __init__(self, worker: int) -> None:
+        self._worker = worker
+        self._times: dict[tuple[str, str, str], list[float]] = {}
+        self._samples: list[ErrorSample] = []
+        self._sampled: Counter[tuple[str, str]] = Counter()
+        self.started_s = time.monotonic()
+        self.measure_from_s = 0.0
+        self.measure_until_s = float("inf")
+        self.creates_recorded = 0
+
+    def record(self, request: Request) -> None:
+        """Takes one finished request; costs a fraction of a microsecond."""
+        key = (request.step, request.variant, request.outcome)
+        times = self._times.get(key)
+        if times is None:
+            times = self._times[key] = []
+        times += (request.due_s, request.sent_s, request.done_s)
+        if request.outcome != OK:
+            self._sample(request)
+
+    def _sample(self, request: Request) -> None:
+        kind = (request.step, request.outcome)
+        self._sampled[kind] += 1
+        if self._sampled[kind] <= MAX_SAMPLES_A_KIND:
+            t_s = round(request.done_s - self.started_s, 6)
+            sample = ErrorSample(
+                t_s,
+                request.step,
+                request.variant,
+                request.outcome,
+                redact(request.detail),
+                request.index,
+                self._worker,
+            )
+            self._samples.append(sample)
+
+    def take(self) -> tuple[list[Cell], list[ErrorSample]]:
+        """Returns what has come since the last call, and begins anew."""
+        times, self._times = self._times, {}
+        samples, self._samples = self._samples, []
+        cells = [cell for key, rows in times.items() for cell in self._cells(key, rows)]
+        self.creates_recorded += sum(cell.count for cell in cells if cell.step == CREATE)
+        return cells, samples
+
+    def _cells(self, key: tuple[str, str, str], rows: list[float]) -> list[Cell]:
+        due, sent, done = np.array(rows).reshape(-1, 3).T
+        service_us = np.rint((done - sent) * 1e6).astype(np.int64)
+        phases = {
+            "warmup": due < self.measure_from_s,
+            "measure": (due >= self.measure_from_s) & (due < self.measure_until_s),
+            "cleanup": (due >= self.measure_until_s) & (due >= self.measure_from_s),
+        }
+        step, variant, outcome = key
+        return [
+            Cell(step, variant, phase, outcome, int(mask.sum()), Histogram.of(service_us[mask]).encode())
+            for phase, mask in phases.items()
+            if mask.any()
+        ]
+
+
+def redact(text: str) -> str:
+    """Replaces what has the form of a token, should a target echo one."""
+    return _TOKEN.sub("[token]", text)

@@ -1,0 +1,151 @@
+"""The Locust user that holds conversations; a locustfile subclasses it and says what a user does."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from gevent import GreenletExit
+from locust import User
+from locust.exception import StopUser
+from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, TaskSet
+
+from convload.contract.answers import Answer
+from convload.contract.outcomes import OK
+from convload.load import conversation
+from convload.load.http import Client
+from convload.load.session import OpenConversation, Session, on_behalf_line
+from convload.load.stock import session_of
+
+UNSURE = {"read_timeout", "reset", "malformed_http", "invalid_json", "contract", "partial", "http_400"}
+"""After these outcomes of a create its consumer may have an open conversation whose id nobody knows. The next
+create would be refused for that, and so would all that follow; such a consumer is not used again."""
+
+NO_CONNECTION = {"connect_refused", "connect_timeout", "dns", "tls"}
+PAUSE_WITHOUT_CONNECTION_S = 0.1
+"""A user that gets no connection waits this long: refused connections are no load, and a dead target would
+otherwise be asked thousands of times a second."""
+
+
+class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come without checked types
+    """A consumer that opens conversations.
+
+    Subclass it, mark methods with Locust's `@task` and call `create_conversation`, `send_message` and
+    `end_conversation` in them. It runs under `convload run` and under the stock `locust` command.
+    """
+
+    abstract = True
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self._session: Session | None = None
+        self._on_behalf = b""
+        self._pause = False
+
+    @property
+    def session(self) -> Session:
+        """What this user shares with the others of its process."""
+        if self._session is None:
+            self._session = session_of(self.environment)
+            services, limits = self._session.services, self._session.limits
+            self._messaging = Client(services.messaging, limits)
+            shared = str(services.idp) == str(services.messaging)
+            self._idp = self._messaging if shared else Client(services.idp, limits)
+        return self._session
+
+    def create_conversation(self) -> OpenConversation | None:
+        """Creates a conversation with the next payload; None when there is none, which the results tell."""
+        session = self.session
+        if session.plan.consumers != "none" and not self._ensure_consumer(session):
+            return None
+        on_behalf = self._on_behalf or session.fixed_on_behalf
+        answer = conversation.create(session, self._messaging, on_behalf)
+        if answer.outcome != OK:
+            self._pause = answer.outcome in NO_CONNECTION
+            if answer.outcome in UNSURE:
+                self._on_behalf = b""
+        return OpenConversation(answer.conversation_id, on_behalf) if answer.conversation_id else None
+
+    def send_message(self, opened: OpenConversation, text: str) -> Answer:
+        """Sends a text message into an open conversation."""
+        return conversation.send(self.session, self._messaging, opened, text)
+
+    def end_conversation(self, opened: OpenConversation | None) -> None:
+        """Closes a conversation now if its consumer is to be used again, else when the run has ended."""
+        consumers = self.session.plan.consumers
+        if opened is None or consumers == "none":
+            return
+        if consumers == "close":
+            self.close_conversation(opened)
+        else:
+            self.session.close_later(opened)
+
+    def close_conversation(self, opened: OpenConversation) -> Answer:
+        """Closes a conversation now."""
+        answer = conversation.close(self.session, self._messaging, opened)
+        if answer.outcome != OK:
+            self.session.left_open += 1
+            self._on_behalf = b""
+        return answer
+
+    def _ensure_consumer(self, session: Session) -> bool:
+        """Sees to a consumer that has no open conversation; False when none can be had."""
+        consumers = session.plan.consumers
+        if consumers == "close" and self._on_behalf:
+            return True
+        if consumers == "pool":
+            token = session.take_consumer()
+        else:
+            token = session.mint_consumer(self._idp)
+            self._pause = not token
+        self._on_behalf = on_behalf_line(token)
+        return bool(token)
+
+    # -- how Locust runs a user --
+
+    def wait_time(self) -> float:
+        """Draws the plan's think time; Locust's own loop asks for it."""
+        return self.session.pacing.think_s()
+
+    def run(self) -> None:
+        """Runs tasks until the plan's end; under the stock `locust` command in Locust's own way.
+
+        Locust's task loop costs a good part of a whole request here, so a plan's run has one of its own. It
+        knows plain tasks with weights; a user with nested task sets goes through Locust's.
+        """
+        nested = any(isinstance(task, type) and issubclass(task, TaskSet) for task in self.tasks)
+        if nested or not self.session.paced:
+            super().run()
+            return
+        self._state = LOCUST_STATE_RUNNING
+        try:
+            with self.session.pacing.taking_part():
+                self.on_start()
+                self._run_tasks(self.session)
+                self.on_stop()
+        except (GreenletExit, StopUser):
+            pass
+        finally:
+            self._messaging.close()
+            self._idp.close()
+
+    def _run_tasks(self, session: Session) -> None:
+        tasks: list[Callable[[ConversationUser], None]] = self.tasks
+        pick = random.Random(session.plan.seed + session.next_user())
+        while session.pacing.take() and self._state != LOCUST_STATE_STOPPING:
+            task = tasks[0] if len(tasks) == 1 else pick.choice(tasks)
+            try:
+                task(self)
+            except StopUser:
+                raise
+            except Exception as error:  # noqa: BLE001 -- a tester's code may raise anything; the run goes on
+                session.task_raised(self, error)
+                self._pause = True
+            self._rest(session)
+
+    def _rest(self, session: Session) -> None:
+        think_s = session.pacing.think_s()
+        if self._pause:
+            think_s = max(think_s, PAUSE_WITHOUT_CONNECTION_S)
+            self._pause = False
+        if think_s:
+            session.pacing.pause(think_s)

@@ -1,0 +1,246 @@
+"""A worker process: runs users, and sends what they measured to the coordinator once a second."""
+
+import argparse
+import gc
+import logging
+import os
+import resource
+import sys
+import time
+from typing import Any
+
+import gevent
+import locust
+import msgspec
+import psutil
+from gevent.os import make_nonblocking, nb_read
+from gevent.pool import Group
+from locust.env import Environment
+
+from convload import __version__
+from convload.contract.outcomes import OK
+from convload.errors import ConvloadError, ExitCode, UsageError
+from convload.load import conversation, messages, stock
+from convload.load.http import Client
+from convload.load.locustfile import load_users
+from convload.load.messages import Hello, Ready, Setup, Start
+from convload.load.origin import tls_context
+from convload.load.recorder import Recorder
+from convload.load.session import Session
+from convload.payloads.catalogue import Catalogue
+from convload.plan import Plan
+from convload.results.runlog import Interval, Note
+
+INTERVAL_S = 1.0
+POLL_S = 0.02
+COORDINATOR_SILENT_S = 8.0
+"""The coordinator answers every heartbeat, one a second. After this long without, nobody takes the results."""
+
+CLOSING_AT_ONCE = 20
+"""Connections that close what is left open at the end."""
+
+
+class Worker:
+    """Listens to one coordinator and does one run."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._environment = Environment(events=locust.events)
+        self._runner = self._environment.create_worker_runner(host, port)
+        self._runner.register_message(messages.SETUP, self._on_setup, concurrent=True)
+        self._runner.register_message(messages.START, self._on_start, concurrent=True)
+        self._runner.register_message(messages.STOP, self._on_stop)
+        self._intervals = 0
+        self._send(messages.HELLO, Hello(__version__))
+
+    def join(self) -> None:
+        """Works until the coordinator says quit, or is gone."""
+        gevent.spawn(self._watch_coordinator)
+        self._runner.greenlet.join()
+
+    def _send(self, kind: str, message: msgspec.Struct) -> None:
+        self._runner.send_message(kind, msgspec.json.encode(message))
+
+    # -- the coordinator's messages --
+
+    def _on_setup(self, msg: Any, **_: Any) -> None:
+        try:
+            self._set_up(msgspec.json.decode(msg.data, type=Setup))
+            self._send(messages.READY, Ready())
+        except ConvloadError as error:
+            self._send(messages.READY, Ready(int(error.exit_code), list(error.problems)))
+        except Exception as error:
+            logging.getLogger(__name__).exception("the set-up of a worker failed")
+            problem = f"worker: {type(error).__name__}: {error}"
+            self._send(messages.READY, Ready(int(ExitCode.USAGE), [problem]))
+
+    def _set_up(self, setup: Setup) -> None:
+        plan = msgspec.convert(setup.plan, Plan)
+        _raise_file_limit(plan, setup.workers)
+        self._recorder = Recorder(setup.worker)
+        self._number = setup.worker
+        self._session = Session(
+            plan,
+            Catalogue.from_files(setup.payload_files),
+            setup.target,
+            tls_context(setup.ca_pem, verify=plan.verify_tls),
+            setup.worker,
+            setup.workers,
+            setup.run_id,
+            self._recorder,
+            paced=True,
+        )
+        self._environment.user_classes = load_users(setup.locustfile)
+        self._session.open(stock.needed_credentials(plan), os.environ)
+        setattr(self._environment, stock.ATTRIBUTE, self._session)
+        # What set-up made stays for the whole run: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+
+    def _on_start(self, msg: Any, **_: Any) -> None:
+        start = msgspec.json.decode(msg.data, type=Start)
+        plan, pacing, recorder = self._session.plan, self._session.pacing, self._recorder
+        recorder.started_s = time.monotonic() + (start.at_unix_s - time.time())
+        recorder.measure_from_s = recorder.started_s + (plan.warmup_s or 0.0)
+        if plan.ends_after_s is not None:
+            pacing.stop_s = recorder.measure_until_s = recorder.started_s + plan.ends_after_s
+        reporting = gevent.spawn(self._report_forever)
+        self._conduct()
+        reporting.kill()
+        self._send_notes()
+        self._report(last=True)
+
+    def _on_stop(self, **_: Any) -> None:
+        self._session.pacing.stop()
+
+    # -- the run --
+
+    def _conduct(self) -> None:
+        """Waits for the end of the run and leaves nothing behind: no request unrecorded, no conversation open."""
+        pacing = self._session.pacing
+        pacing.stopped.wait(None if pacing.stop_s == float("inf") else pacing.stop_s - time.monotonic())
+        pacing.stop()
+        self._recorder.measure_until_s = min(self._recorder.measure_until_s, time.monotonic())
+        deadline_s = time.monotonic() + self._session.plan.drain_s
+        while pacing.in_progress and time.monotonic() < deadline_s:
+            gevent.sleep(POLL_S)
+        self._runner.user_greenlets.kill(block=True, timeout=INTERVAL_S)
+        self._close_left_open(deadline_s)
+
+    def _close_left_open(self, deadline_s: float) -> None:
+        closing = Group()
+        for _ in range(CLOSING_AT_ONCE):
+            closing.spawn(self._close_some, deadline_s)
+        closing.join()
+        self._session.forget_the_rest()
+
+    def _close_some(self, deadline_s: float) -> None:
+        client = Client(self._session.services.messaging, self._session.limits)
+        while time.monotonic() < deadline_s and (opened := self._session.next_to_close()):
+            if conversation.close(self._session, client, opened).outcome != OK:
+                self._session.left_open += 1
+        client.close()
+
+    def _report_forever(self) -> None:
+        due_s = self._recorder.started_s
+        self._reported_s = due_s
+        self._cpu_s = _cpu_s()
+        while True:
+            due_s += INTERVAL_S
+            gevent.sleep(max(due_s - time.monotonic(), 0.0))
+            self._report(last=False)
+
+    def _report(self, *, last: bool) -> None:
+        """Sends one interval; the instants are taken before the cut, so that the next one misses nothing."""
+        from_s, to_s = self._reported_s, max(time.monotonic(), self._reported_s + 1e-6)
+        cells, errors = self._recorder.take()
+        cpu_s, session = _cpu_s(), self._session
+        interval = Interval(
+            worker=self._number,
+            n=self._intervals,
+            from_s=round(from_s - self._recorder.started_s, 6),
+            to_s=round(to_s - self._recorder.started_s, 6),
+            cells=cells,
+            users=session.pacing.in_progress,
+            in_flight=session.in_flight,
+            built=session.built,
+            sent=session.sent,
+            recorded=self._recorder.creates_recorded,
+            cpu_share=round((cpu_s - self._cpu_s) / (to_s - from_s), 4),
+            memory_bytes=psutil.Process().memory_info().rss,
+            errors=errors,
+            left_open=session.left_open,
+            last=last,
+        )
+        self._reported_s, self._cpu_s = to_s, cpu_s
+        self._intervals += 1
+        self._send(messages.INTERVAL, interval)
+
+    def _send_notes(self) -> None:
+        at_s = round(time.monotonic() - self._recorder.started_s, 3)
+        notes = [f"a task raised {error} ({count} times)" for error, count in self._session.task_errors.items()]
+        if self._session.pacing.dry:
+            notes.append(f"worker {self._number} stopped early: {self._session.pacing.dry}")
+        for text in notes:
+            self._send(messages.NOTE, Note(at_s, text, invalidates=True))
+
+    def _watch_coordinator(self) -> None:
+        while True:
+            gevent.sleep(INTERVAL_S)
+            heard_s = self._runner.last_heartbeat_timestamp
+            if heard_s is not None and time.time() - heard_s > COORDINATOR_SILENT_S:
+                _leave("the coordinator is gone")
+
+
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _raise_file_limit(plan: Plan, workers: int) -> None:
+    """Makes room for a connection to each of two services for every user of this worker."""
+    needed = files_needed(plan, workers)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        raise UsageError(
+            f"users: {plan.users} users on {workers} workers need {needed} file descriptors a worker; the hard "
+            f"limit is {hard}. Raise it (ulimit -Hn {needed}, or LimitNOFILE= in systemd) or take more workers"
+        )
+    if soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def files_needed(plan: Plan, workers: int) -> int:
+    """Returns the file descriptors that a worker may need: two connections a user, and what the process has."""
+    return 2 * -(-plan.users // workers) + 256
+
+
+def _leave(why: str) -> None:
+    sys.stderr.write(f"convload worker: {why}\n")
+    sys.stderr.flush()
+    os._exit(int(ExitCode.INCONCLUSIVE))
+
+
+def _leave_with_parent() -> None:
+    """Ends the process some seconds after the pipe to its parent closes: time enough for a last interval."""
+    make_nonblocking(0)
+    while nb_read(0, 1024):
+        pass
+    gevent.sleep(COORDINATOR_SILENT_S)
+    _leave("the process that started it is gone")
+
+
+def main() -> None:
+    """Runs `python -m convload.load.worker HOST PORT`."""
+    parser = argparse.ArgumentParser(prog="convload.load.worker")
+    parser.add_argument("host")
+    parser.add_argument("port", type=int)
+    parser.add_argument("--until-stdin-closes", action="store_true")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="convload worker: %(message)s")
+    if options.until_stdin_closes:
+        gevent.spawn(_leave_with_parent)
+    Worker(options.host, options.port).join()
+
+
+if __name__ == "__main__":
+    main()

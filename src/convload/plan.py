@@ -1,0 +1,330 @@
+"""The plan: the frozen configuration of one run, from a TOML file, the environment and flags."""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from convload import bundled
+from convload.behaviour import Behaviour
+from convload.errors import UsageError
+from convload.mistakes import find_mistakes
+
+MOCK = "mock"
+"""The target that stands for the embedded mock."""
+
+ENVIRONMENT_PREFIX = "CONVLOAD_"
+
+DURATIONS = {
+    "duration": "duration_s",
+    "warmup": "warmup_s",
+    "ramp": "ramp_s",
+    "drain": "drain_s",
+    "connect_timeout": "connect_timeout_s",
+    "timeout": "timeout_s",
+}
+"""Keys that are written with their unit ("30s") and kept in seconds."""
+
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
+
+DEFAULT_DURATION_S = 30.0
+DEFAULT_WARMUP_S = 5.0
+
+Seconds = Annotated[float, Meta(ge=0, le=7 * 86400)]
+PositiveSeconds = Annotated[float, Meta(gt=0, le=7 * 86400)]
+Word = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is run; docs/plan.md explains every key. Keys in `_s` are written without it, with a unit."""
+
+    name: Word = "run"
+    target: Word = MOCK
+    account: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "12345678"
+    lookup: bool = False
+    allow_hosts: list[Word] = []
+    ca_file: str | None = None
+    verify_tls: bool = True
+    credentials_file: str | None = None
+
+    model: Literal["closed"] = "closed"
+    users: Annotated[int, Meta(ge=1, le=100_000)] = 10
+    ramp_s: Seconds = 0.0
+    think: str = "none"
+    duration_s: PositiveSeconds | None = None
+    conversations: Annotated[int, Meta(ge=1)] | None = None
+    warmup_s: Seconds | None = None
+    drain_s: Seconds = 30.0
+
+    workers: Annotated[int, Meta(ge=1, le=500)] = 1
+    locustfile: str | None = None
+    payloads: str | None = None
+    mix: Word = "default"
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
+
+    consumers: Literal["close", "fresh", "pool", "none"] = "close"
+    pool_size: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
+    connect_timeout_s: PositiveSeconds = 5.0
+    timeout_s: PositiveSeconds = 30.0
+
+    mock: Behaviour = Behaviour()
+
+    @property
+    def ends_after_s(self) -> float | None:
+        """When users stop starting conversations, counted from the start; None when only a count ends the run."""
+        return None if self.duration_s is None else (self.warmup_s or 0.0) + self.duration_s
+
+
+def parse_duration_s(text: str) -> float:
+    """Returns the seconds of "500ms", "30s", "5m" or "1h".
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no duration; write a number with ms, s, m or h, such as 30s")
+    return float(match[1]) * _UNITS_S[match[2]]
+
+
+class Think(msgspec.Struct, frozen=True):
+    """How long a user waits between two conversations: `kind` of distribution and its parameters in seconds."""
+
+    kind: Literal["constant", "uniform", "exponential"]
+    low_s: float
+    high_s: float
+
+
+def parse_think(text: str) -> Think | None:
+    """Returns the think time of "none" (None), "constant 1s", "uniform 1s 3s" or "exponential 2s".
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    kind, *durations = text.split() or [""]
+    if (kind, durations) == ("none", []):
+        return None
+    if len(durations) != {"constant": 1, "uniform": 2, "exponential": 1}.get(kind):
+        raise ValueError(f"{text!r} is no think time; write none, constant 1s, uniform 1s 3s or exponential 2s")
+    seconds = [parse_duration_s(duration) for duration in durations]
+    return msgspec.convert({"kind": kind, "low_s": seconds[0], "high_s": seconds[-1]}, Think)
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Values of one origin as they were written. In a `file` types are strict; flags and variables are text."""
+
+    values: dict[str, Any]
+    origin: str
+    text: str = ""
+
+    @property
+    def strict(self) -> bool:
+        """Whether `"10"` is no number."""
+        return self.origin not in {"--", ENVIRONMENT_PREFIX}
+
+    def name(self, key: str) -> str:
+        """Returns where a key stands: `plans/smoke.toml:3: users`, `--users`, `CONVLOAD_USERS`."""
+        if self.origin == "--":
+            return f"--{key.replace('_', '-')}"
+        if self.origin == ENVIRONMENT_PREFIX:
+            return self.origin + key.upper()
+        return f"{self.origin}:{_line_of(key, self.text)}: {key}"
+
+
+def assemble(plan_file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Plan:
+    """Returns the plan: flags override the environment, which overrides the file, which overrides defaults.
+
+    Args:
+        plan_file: a TOML file, or None for the defaults alone.
+        environment: only names that start with CONVLOAD_ and go on with a plan key are looked at.
+        flags: plan keys as they were written; None means not given.
+
+    Raises:
+        UsageError: with every mistake of every source.
+    """
+    sources = [_from_file(plan_file)] if plan_file else []
+    sources += [
+        _from_environment(environment),
+        Source({k: v for k, v in flags.items() if v is not None}, "--"),
+    ]
+    values: dict[str, Any] = {"name": plan_file.stem} if plan_file else {}
+    problems: list[str] = []
+    for source in sources:
+        problems += [f"{source.name(key)}{rest}" for key, rest in _check(source)]
+        values = _without_other_ends(values, source.values) | _canonical(source.values)
+    if problems:
+        raise UsageError(*problems)
+    plan = _with_defaults(msgspec.convert(values, Plan, strict=False))
+    if problems := list(_rules_between(plan)):
+        raise UsageError(*problems)
+    return plan
+
+
+def _without_other_ends(values: dict[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
+    """Drops how the run was to end where a newer source says it otherwise.
+
+    `--conversations 100` on a plan with a time means a hundred in all, none of them lost to the plan's warm-up.
+    """
+    ends = {"conversations": ("duration_s", "warmup_s"), "duration": ("conversations",)}
+    dropped = {key for end, others in ends.items() if end in newer for key in others}
+    return {key: value for key, value in values.items() if key not in dropped}
+
+
+def find(name: str) -> Path:
+    """Returns the plan file of that path, or the bundled plan of that name ("smoke", "plans/smoke.toml").
+
+    Raises:
+        UsageError: there is neither.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    folder = bundled.folder("plans")
+    shipped = folder / Path(name).with_suffix(".toml").name
+    if shipped.is_file():
+        return shipped
+    known = ", ".join(sorted(plan.stem for plan in folder.glob("*.toml")))
+    raise UsageError(f"plan {name!r}: no such file, and no bundled plan of that name; bundled: {known}")
+
+
+def _from_file(path: Path) -> Source:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return Source(tomllib.loads(text), str(path), text)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: is no TOML: {error}") from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> Source:
+    """Takes every key but the table of the mock; a list is written with commas."""
+    values: dict[str, Any] = {}
+    for key in _public_keys():
+        text = environment.get(ENVIRONMENT_PREFIX + key.upper())
+        if text is not None and key != "mock":
+            values[key] = [part.strip() for part in text.split(",")] if key == "allow_hosts" else text
+    return Source(values, ENVIRONMENT_PREFIX)
+
+
+def _check(source: Source) -> Iterator[tuple[str, str]]:
+    """Yields (key, `.inner: what is wrong`) for each mistake of one source."""
+    allowed = _public_keys()
+    for key, value in source.values.items():
+        if key not in allowed:
+            yield key, f": unknown key{_suggest(key, allowed)}"
+        elif key in DURATIONS:
+            yield from ((key, f": {what}") for what in _duration_mistakes(key, value))
+        elif source.strict:
+            yield from ((key, f"{m.path[1:]}: {m.what}") for m in find_mistakes(value, _field_type(key)))
+        else:
+            yield from ((key, f": {what}") for what in _text_mistakes(key, value))
+
+
+def _text_mistakes(key: str, value: object) -> Iterator[str]:
+    try:
+        msgspec.convert(value, _field_type(key), strict=False)
+    except msgspec.ValidationError as error:
+        yield f"{value!r}: {error}"
+
+
+def _duration_mistakes(key: str, value: object) -> Iterator[str]:
+    try:
+        seconds = parse_duration_s(str(value))
+    except ValueError as error:
+        yield str(error)
+        return
+    for mistake in find_mistakes(seconds, _field_type(DURATIONS[key])):
+        yield f"{mistake.what} (in seconds)"
+
+
+def _canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
+    values = {}
+    for key, value in raw.items():
+        if key in DURATIONS:
+            try:
+                values[DURATIONS[key]] = parse_duration_s(str(value))
+            except ValueError:
+                continue  # told by _check
+        else:
+            values[key] = value
+    return values
+
+
+def _public_keys() -> list[str]:
+    written = {stored: key for key, stored in DURATIONS.items()}
+    return [written.get(field.name, field.name) for field in msgspec.structs.fields(Plan)]
+
+
+def _field_type(key: str) -> Any:
+    return next(field.type for field in msgspec.structs.fields(Plan) if field.name == key)
+
+
+def _suggest(key: str, allowed: list[str]) -> str:
+    near = difflib.get_close_matches(key, allowed, n=1)
+    return f", did you mean {near[0]!r}?" if near else f"; allowed: {', '.join(allowed)}"
+
+
+def _line_of(key: str, text: str) -> int:
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(rf"\s*\[?{re.escape(key)}\b", line):
+            return number
+    return 1
+
+
+def _with_defaults(plan: Plan) -> Plan:
+    """Settles what depends on other keys: a run by count has no time limit and no warm-up by default."""
+    by_count = plan.conversations is not None
+    duration_s = plan.duration_s if plan.duration_s or by_count else DEFAULT_DURATION_S
+    warmup_s = plan.warmup_s if plan.warmup_s is not None else (0.0 if by_count else DEFAULT_WARMUP_S)
+    on_mock = plan.target == MOCK
+    # Without tokens the mock must not ask for them.
+    mock = msgspec.structs.replace(plan.mock, auth=False) if plan.consumers == "none" else plan.mock
+    return msgspec.structs.replace(
+        plan, duration_s=duration_s, warmup_s=warmup_s, lookup=plan.lookup or on_mock, mock=mock
+    )
+
+
+def _rules_between(plan: Plan) -> Iterator[str]:
+    try:
+        parse_think(plan.think)
+    except ValueError as error:
+        yield f"think: {error}"
+    if plan.target != MOCK:
+        yield from _target_mistakes(plan)
+    if plan.consumers == "pool" and plan.pool_size is None and plan.conversations is None:
+        yield "pool_size: is needed with consumers = 'pool' unless conversations bounds the run"
+    if plan.pool_size and plan.conversations and plan.consumers == "pool" and plan.pool_size < plan.conversations:
+        yield f"pool_size: {plan.pool_size} consumers are too few for {plan.conversations} conversations"
+    if plan.users < plan.workers:
+        yield f"workers: {plan.workers} workers need at least as many users; the plan has {plan.users}"
+
+
+def _target_mistakes(plan: Plan) -> Iterator[str]:
+    parts = urlsplit(plan.target)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+        yield f"target: {plan.target!r} must be mock, http://HOST[:PORT] or https://HOST[:PORT]"
+    elif not host_allowed(parts.hostname, plan.allow_hosts):
+        yield refusal_of_host(parts.hostname)
+
+
+def host_allowed(host: str, allow_hosts: list[str]) -> bool:
+    """Tells whether a host may be fired at: loopback always, else by name or by `*.suffix`."""
+    if host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d{1,3}){3}", host):
+        return True
+    return any(host == allowed or (allowed[:2] == "*." and host.endswith(allowed[1:])) for allowed in allow_hosts)
+
+
+def refusal_of_host(host: str) -> str:
+    """Returns the message for a host that is not allowed."""
+    return (
+        f"target: {host!r} is not this machine; to fire at it give --allow-host {host} "
+        f"or allow_hosts = [{host!r}] in the plan"
+    )
