@@ -1,0 +1,5 @@
+"""Lets `python -m convload.cli` stand for the console script."""
+
+from convload.cli import main
+
+main()

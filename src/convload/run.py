@@ -1,0 +1,273 @@
+"""Runs a plan: starts mock, coordinator and workers as child processes, and sees to it that none is left."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import TypeVar
+
+import msgspec
+
+from convload import bundled, machine
+from convload.errors import ConvloadError, ExitCode, SetupFailedError, UsageError
+from convload.load.messages import Job, Listening, Ready, Setup
+from convload.mock.process import MockProcess, start_mock
+from convload.payloads.catalogue import Catalogue
+from convload.plan import MOCK, Plan
+from convload.results.runlog import FILE_NAME, FORMAT, Ledger, Manifest, Note, Record, RunLogWriter
+
+POLL_S = 0.1
+END_TIMEOUT_S = 10.0
+"""After this a child that was told to end is killed."""
+
+LATEST = "latest"
+
+_T = TypeVar("_T")
+
+
+class Interrupted:
+    """Counts Ctrl-C and SIGTERM while it is installed: once asks for an orderly end, twice for a quick one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def _note(self, _signal: int, _frame: FrameType | None) -> None:
+        self.count += 1
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Takes the signals over until the block ends."""
+        before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def new_folder(plan: Plan, out: Path | None) -> Path:
+    """Makes the run folder: exactly `out`, else `reports/<UTC time>-<plan>`, to which `reports/latest` points.
+
+    Raises:
+        UsageError: it is there already and not empty, or cannot be made.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = out or Path("reports") / f"{stamp}-{plan.name}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise UsageError(f"--out {folder}: is there already and not empty; name a new folder")
+        (folder / FILE_NAME).touch(exist_ok=False)
+        if out is None:
+            _point_latest_to(folder)
+    except OSError as error:
+        raise UsageError(f"--out {folder}: cannot be written: {error.strerror}") from error
+    return folder
+
+
+def _point_latest_to(folder: Path) -> None:
+    link, fresh = folder.parent / LATEST, folder.parent / f".{LATEST}-{os.getpid()}"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(folder.name)
+    fresh.replace(link)
+
+
+def execute(plan: Plan, out: Path | None, on_progress: Callable[[Path], None]) -> Path:
+    """Runs the plan to its end and returns the run folder; `on_progress` is called again and again meanwhile.
+
+    Raises:
+        ConvloadError: the set-up failed; nothing is left behind, neither process nor folder.
+    """
+    catalogue = Catalogue.read(Path(plan.payloads) if plan.payloads else bundled.folder("payloads"))
+    locustfile = _read_locustfile(plan)
+    ca_pem = _read_text("ca_file", plan.ca_file)
+    folder = new_folder(plan, out)
+    interrupted = Interrupted()
+    try:
+        with interrupted.listening(), ExitStack() as children:
+            environment = _environment(plan)
+            mock = children.enter_context(start_mock(plan.mock, env=environment)) if plan.target == MOCK else None
+            target = mock.url if mock else plan.target
+            setup = Setup(
+                plan=msgspec.to_builtins(plan),
+                worker=0,
+                workers=plan.workers,
+                run_id=secrets.token_hex(4),
+                target=target,
+                ca_pem=ca_pem,
+                payload_files=dict(catalogue.files),
+                locustfile=locustfile,
+            )
+            log = RunLogWriter(folder / FILE_NAME)
+            children.callback(log.close)
+            log.write(_manifest(plan, target))
+            _Children(children, environment, folder, setup, mock, log, interrupted).see_through(on_progress)
+    except ConvloadError:
+        _remove_unless_started(folder)
+        raise
+    return folder
+
+
+def _remove_unless_started(folder: Path) -> None:
+    """Takes back a folder that a failed set-up leaves with nothing measured in it."""
+    if any(line.startswith(b'{"record":"started"') for line in (folder / FILE_NAME).read_bytes().splitlines()):
+        return
+    (folder / FILE_NAME).unlink(missing_ok=True)
+    latest = folder.parent / LATEST
+    if latest.is_symlink() and latest.readlink() == Path(folder.name):
+        latest.unlink()
+    folder.rmdir()
+
+
+def _read_locustfile(plan: Plan) -> str:
+    path = plan.locustfile or str(bundled.folder("locustfiles") / "create_conversation.py")
+    return _read_text("locustfile", path)
+
+
+def _read_text(key: str, path: str | None) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8") if path else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{key}: {path}: cannot be read: {error}") from error
+
+
+def _environment(plan: Plan) -> dict[str, str]:
+    """Returns the children's environment; for the embedded mock credentials are made up where there are none."""
+    environment = dict(os.environ)
+    if plan.target == MOCK and not plan.credentials_file:
+        environment.setdefault("CONVLOAD_CLIENT_ID", secrets.token_hex(8))
+        environment.setdefault("CONVLOAD_CLIENT_SECRET", secrets.token_hex(16))
+    return environment
+
+
+def _manifest(plan: Plan, target: str) -> Manifest:
+    started = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return Manifest(FORMAT, started, msgspec.to_builtins(plan), machine.versions(), machine.facts(), target)
+
+
+class _Children:
+    """The coordinator and the workers of one run, from their start to their end."""
+
+    def __init__(
+        self,
+        children: ExitStack,
+        environment: dict[str, str],
+        folder: Path,
+        setup: Setup,
+        mock: MockProcess | None,
+        log: RunLogWriter,
+        interrupted: Interrupted,
+    ) -> None:
+        self._children = children
+        self._environment = environment
+        self._setup = setup
+        self._folder = folder
+        self._mock = mock
+        self._log = log
+        self._interrupted = interrupted
+        self._began_s = time.monotonic()
+        self._stopped = False
+
+    def see_through(self, on_progress: Callable[[Path], None]) -> None:
+        """Starts the processes and waits until the coordinator has ended."""
+        self._coordinator = self._start("convload.load.coordinator", stdout=subprocess.PIPE)
+        job = Job(self._setup, str(self._folder / FILE_NAME))
+        self._say(msgspec.json.encode(job) + b"\n")
+        listening = self._hear(Listening)
+        if listening is None:
+            raise UsageError("the coordinator could not be started; what it printed above says why")
+        for _ in range(self._setup.workers):
+            self._start("convload.load.worker", "127.0.0.1", str(listening.port), "--until-stdin-closes")
+        while self._coordinator.poll() is None:
+            self._look_around()
+            on_progress(self._folder)
+            time.sleep(POLL_S)
+        self._hear(Ready)
+        if self._coordinator.returncode:
+            self._note(f"the coordinator ended with status {self._coordinator.returncode}", invalidates=True)
+        if self._mock is not None and self._mock.exit_status() is None:
+            create = self._mock.stats()["create"]
+            self._write(Ledger(received=create["received"], accepted=create["accepted"]))
+
+    def _start(self, module: str, *arguments: str, stdout: int | None = None) -> "subprocess.Popen[bytes]":
+        # A session of its own: Ctrl-C reaches this process alone, which then ends the run in good order.
+        child = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            env=self._environment,
+            start_new_session=True,
+        )
+        self._children.callback(_end, child)
+        return child
+
+    def _say(self, words: bytes) -> None:
+        try:
+            assert self._coordinator.stdin is not None  # noqa: S101 -- it was started with a pipe
+            self._coordinator.stdin.write(words)
+            self._coordinator.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended; what it said last tells why
+
+    def _hear(self, wanted: type[_T]) -> _T | None:
+        """Returns the coordinator's next message, None when it has ended without one.
+
+        Raises:
+            ConvloadError: it tells of a failed set-up.
+        """
+        assert self._coordinator.stdout is not None  # noqa: S101 -- it was started with a pipe
+        line = self._coordinator.stdout.readline()
+        if not line:
+            return None
+        if b"exit_code" in line:
+            failed = msgspec.json.decode(line, type=Ready)
+            raise SetupFailedError(ExitCode(failed.exit_code), *failed.problems)
+        return msgspec.json.decode(line, type=wanted)
+
+    def _look_around(self) -> None:
+        if self._interrupted.count > 1:
+            self._note("interrupted twice: ended at once", interrupted=True)
+            self._coordinator.kill()
+        elif self._interrupted.count and not self._stopped:
+            self._stop("interrupted: stopped before its planned end", interrupted=True)
+        elif self._mock is not None and self._mock.exit_status() is not None and not self._stopped:
+            self._stop(f"the embedded mock ended in the middle of the run ({self._mock_end()})", invalidates=True)
+
+    def _mock_end(self) -> str:
+        status = self._mock.exit_status() if self._mock else None
+        return f"signal {-status}" if status is not None and status < 0 else f"status {status}"
+
+    def _stop(self, why: str, *, interrupted: bool = False, invalidates: bool = False) -> None:
+        self._stopped = True
+        self._note(why, interrupted=interrupted, invalidates=invalidates)
+        self._say(b"stop\n")
+
+    def _note(self, text: str, *, interrupted: bool = False, invalidates: bool = False) -> None:
+        at_s = round(time.monotonic() - self._began_s, 3)
+        self._write(Note(at_s, text, invalidates=invalidates, interrupted=interrupted))
+
+    def _write(self, record: Record) -> None:
+        try:
+            self._log.write(record)
+        except OSError as error:
+            raise UsageError(f"{self._folder / FILE_NAME}: cannot be written: {error.strerror}") from error
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """Ends a child: first by the end of its input, then by signals; returns when it is reaped."""
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            pipe.close()
+    child.terminate()
+    try:
+        child.wait(END_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

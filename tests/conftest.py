@@ -1,0 +1,111 @@
+"""Runs convload the way a user does: as a command, in a folder of its own, with every child reaped."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from convload.results import runlog
+from convload.results.runlog import Interval
+
+COMMAND_TIMEOUT_S = 90
+COMMAND = [sys.executable, "-m", "convload.cli"]
+
+
+class Cli:
+    """The command line, in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._started: list[subprocess.Popen[str]] = []
+
+    def __call__(self, *arguments: str, environment: dict[str, str] | None = None) -> "Done":
+        """Runs a command to its end."""
+        process = self.start(*arguments, environment=environment)
+        out, err = process.communicate(timeout=COMMAND_TIMEOUT_S)
+        return Done(process.returncode, out, err)
+
+    def start(
+        self, *arguments: str, prefix: tuple[str, ...] = (), environment: dict[str, str] | None = None
+    ) -> "subprocess.Popen[str]":
+        """Starts a command; whatever is left of it and its children is killed when the test ends."""
+        process = subprocess.Popen(
+            [*prefix, *COMMAND, *arguments],
+            cwd=self.folder,
+            env=clean_environment() | (environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self._started:
+            if process.poll() is None:
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    child.kill()
+                process.kill()
+            process.communicate()
+
+
+class Done:
+    """A command that has ended."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
+
+    def __repr__(self) -> str:
+        return f"exit {self.code}\n--- out\n{self.out}\n--- err\n{self.err}"
+
+
+def clean_environment() -> dict[str, str]:
+    """Returns the environment without what would change a run."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("CONVLOAD_", "LOCUST_"))}
+
+
+def summary_of(folder: Path) -> Any:
+    """Returns the summary of a run folder."""
+    return json.loads((folder / "summary.json").read_text())
+
+
+def wait_for(reached: Callable[[], Any], what: str, timeout_s: float = 30) -> Any:
+    """Waits for a condition and returns what it gave."""
+    deadline_s = time.monotonic() + timeout_s
+    pause = threading.Event()
+    while not (found := reached()):
+        assert time.monotonic() < deadline_s, f"{what} within {timeout_s:g} s"
+        pause.wait(0.05)
+    return found
+
+
+def intervals_of(folder: Path) -> list[Interval]:
+    """Returns the intervals that a run log holds so far."""
+    path = folder / runlog.FILE_NAME
+    if not path.exists() or not path.stat().st_size:
+        return []
+    return [record for record in runlog.read(folder).records if isinstance(record, Interval)]
+
+
+def processes_of(parent: int, module: str) -> list[psutil.Process]:
+    """Returns the child processes of a run that run a module."""
+    return [child for child in psutil.Process(parent).children(recursive=True) if module in child.cmdline()]
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Iterator[Cli]:
+    """The command line in the test's own folder."""
+    command = Cli(tmp_path)
+    yield command
+    command.end()

@@ -1,0 +1,451 @@
+"""Whole runs as a user starts them: real processes, real sockets, the embedded mock."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.conftest import (
+    Cli,
+    Done,
+    clean_environment,
+    intervals_of,
+    processes_of,
+    summary_of,
+    wait_for,
+)
+
+from convload import bundled
+from convload.behaviour import Behaviour
+from convload.mock.process import start_mock
+from convload.results import runlog
+
+REPORTS = {
+    "run.jsonl",
+    "summary.json",
+    "summary.md",
+    "junit.xml",
+    "intervals.csv",
+    "errors.jsonl",
+    "report.html",
+}
+MODULES = ("convload.load.worker", "convload.load.coordinator", "convload.mock")
+
+
+def create_of(folder: Path) -> dict[str, object]:
+    return dict(summary_of(folder)["steps"]["conversation.create"])
+
+
+def test_a_run_against_the_mock_ends_in_every_report_and_adds_up(cli: Cli) -> None:
+    done = cli("run", "--users", "5", "--conversations", "300", "--out", "out")
+
+    assert done.code == 0, done
+    folder = cli.folder / "out"
+    assert {path.name for path in folder.iterdir()} == REPORTS
+    summary = summary_of(folder)
+    assert summary["format"] == "convload/summary/1"
+    assert summary["verdict"]["outcome"] == "pass"
+    assert summary["counts"] == {"built": 300, "sent": 300, "recorded": 300}
+    assert (summary["ledger"]["received"], summary["ledger"]["accepted"]) == (300, 300)
+    assert summary["left_open"] == 0
+    assert summary["steps"]["conversation.create"]["ok"] == 300
+    assert "report.html" in done.out
+    assert "Pass" in done.out.splitlines()[-1]
+
+
+def test_without_out_the_folder_is_under_reports_and_latest_points_to_it(cli: Cli) -> None:
+    done = cli("run", "--users", "1", "--conversations", "5")
+
+    assert done.code == 0, done
+    latest = cli.folder / "reports" / "latest"
+    assert latest.resolve().name.endswith("-smoke")
+    assert summary_of(latest)["counts"]["recorded"] == 5
+
+
+@pytest.mark.parametrize("consumers", ["close", "fresh", "pool", "none"])
+def test_every_way_to_get_consumers_creates_every_conversation(cli: Cli, consumers: str) -> None:
+    done = cli("run", "--users", "8", "--conversations", "200", "--consumers", consumers, "--out", "out")
+
+    assert done.code == 0, done
+    summary = summary_of(cli.folder / "out")
+    minted = {"close": 8, "fresh": 200, "pool": 200, "none": 0}[consumers]
+    assert summary["ledger"]["accepted"] == summary["counts"]["recorded"] == 200
+    assert summary["left_open"] == 0
+    cells = [cell for one in intervals_of(cli.folder / "out") for cell in one.cells]
+    by_step = {step: sum(cell.count for cell in cells if cell.step == step) for step in {c.step for c in cells}}
+    assert by_step.get("token.consumer", 0) == minted
+    assert by_step.get("conversation.close", 0) == (0 if consumers == "none" else 200)
+
+
+def test_workers_share_the_conversations_and_never_a_payload(cli: Cli) -> None:
+    """The mock refuses nothing, so equal counts with unique payload indices mean a shared index space."""
+    done = cli("run", "--users", "10", "--conversations", "401", "--workers", "2", "--out", "out")
+
+    assert done.code == 0, done
+    last = {one.worker: one for one in intervals_of(cli.folder / "out")}
+    assert sorted(one.built for one in last.values()) == [200, 201]
+    assert summary_of(cli.folder / "out")["ledger"]["accepted"] == 401
+
+
+def test_a_timed_run_leaves_the_warm_up_out_of_the_figures_but_not_out_of_the_log(cli: Cli) -> None:
+    done = cli("run", "--users", "4", "--duration", "2s", "--warmup", "1s", "--out", "out")
+
+    assert done.code == 0, done
+    summary = summary_of(cli.folder / "out")
+    cells = [cell for one in intervals_of(cli.folder / "out") for cell in one.cells]
+    creates = {
+        p: sum(c.count for c in cells if c.phase == p and c.step == "conversation.create")
+        for p in ("warmup", "measure")
+    }
+    assert creates["warmup"] > 0
+    assert summary["steps"]["conversation.create"]["count"] == creates["measure"]
+    assert summary["counts"]["recorded"] == sum(creates.values())
+    assert summary["achieved_rate"] == pytest.approx(creates["measure"] / 2, rel=0.02)
+
+
+def test_expected_refusals_count_as_ok(cli: Cli) -> None:
+    done = cli("run", "--users", "5", "--conversations", "100", "--mix", "negative", "--out", "out")
+
+    assert done.code == 0, done
+    summary = summary_of(cli.folder / "out")
+    assert create_of(cli.folder / "out")["errors"] == {}
+    assert (summary["ledger"]["received"], summary["ledger"]["accepted"]) == (100, 0)
+
+
+def test_faults_of_the_target_are_told_by_kind_and_fail_the_built_in_gate(cli: Cli) -> None:
+    plan = cli.folder / "faults.toml"
+    plan.write_text(
+        "users = 10\nconversations = 600\nseed = 3\n[mock]\nseed = 5\nhttp_5xx_share = 0.1\nhttp_429_share = 0.05\n"
+        "reset_share = 0.05\nbad_json_share = 0.05\nmissing_id_share = 0.05\nswapped_ids_share = 0.05\n"
+    )
+
+    done = cli("run", str(plan), "--out", "out")
+
+    assert done.code == 1, done
+    summary = summary_of(cli.folder / "out")
+    errors = create_of(cli.folder / "out")["errors"]
+    assert isinstance(errors, dict)
+    assert set(errors) == {"http_502", "rate_limited", "reset", "invalid_json", "contract"}
+    assert summary["counts"]["built"] == summary["counts"]["recorded"] == 600
+    assert summary["validity"]["valid"]
+    gate = summary["gates"][0]
+    assert (gate["gate"], gate["outcome"], gate["builtin"]) == ("errors <= 1%", "fail", True)
+    samples = [json.loads(line) for line in (cli.folder / "out" / "errors.jsonl").read_text().splitlines()]
+    assert {sample["outcome"] for sample in samples} >= set(errors)
+
+
+def test_the_payload_of_a_failed_request_can_be_shown_again(cli: Cli) -> None:
+    plan = cli.folder / "faults.toml"
+    plan.write_text("users = 2\nconversations = 40\nseed = 11\n[mock]\nhttp_5xx_share = 0.5\n")
+    cli("run", str(plan), "--out", "out")
+    sample = json.loads((cli.folder / "out" / "errors.jsonl").read_text().splitlines()[0])
+
+    shown = cli("payloads", "show", "--seed", "11", "--index", str(sample["index"]), "--raw")
+
+    assert shown.code == 0, shown
+    assert json.loads(shown.out)[1]["body"]["brandId"] == "12345678"
+
+
+def test_ctrl_c_leaves_a_readable_report_and_no_process(cli: Cli) -> None:
+    process = cli.start("run", "--users", "5", "--duration", "60s", "--warmup", "0s", "--out", "out")
+    folder = cli.folder / "out"
+    wait_for(lambda: intervals_of(folder), "a first interval")
+    children = psutil.Process(process.pid).children(recursive=True)
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130, err
+    summary = summary_of(folder)
+    assert summary["verdict"]["outcome"] == "interrupted"
+    assert summary["counts"]["built"] == summary["counts"]["recorded"] == summary["ledger"]["received"] > 0
+    assert summary["left_open"] == 0
+    assert "nterrupted" in out
+    assert "Traceback" not in err
+    assert {path.name for path in folder.iterdir()} == REPORTS
+    assert psutil.wait_procs(children, timeout=5)[1] == []
+
+
+def test_a_mock_that_dies_ends_the_run_with_a_report_that_says_so(cli: Cli) -> None:
+    process = cli.start("run", "--users", "5", "--duration", "60s", "--warmup", "0s", "--out", "out")
+    folder = cli.folder / "out"
+    wait_for(lambda: intervals_of(folder), "a first interval")
+
+    processes_of(process.pid, "convload.mock")[0].kill()
+    out, err = process.communicate(timeout=40)
+
+    assert process.returncode == 3, err
+    summary = summary_of(folder)
+    assert any("mock ended" in reason and "signal 9" in reason for reason in summary["validity"]["reasons"])
+    assert create_of(folder)["errors"]
+    assert "mock ended" in out
+
+
+def test_a_worker_that_is_killed_makes_the_run_inconclusive_and_keeps_the_others_results(cli: Cli) -> None:
+    process = cli.start("run", "--users", "6", "--workers", "2", "--duration", "8s", "--warmup", "0s", "--out", "out")
+    folder = cli.folder / "out"
+    wait_for(lambda: {one.worker for one in intervals_of(folder)} == {0, 1}, "an interval of each worker")
+
+    processes_of(process.pid, "convload.load.worker")[0].kill()
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 3, err
+    log = runlog.read(folder)
+    assert [type(record).__name__ for record in log.records].count("WorkerLost") == 1
+    assert any("worker" in reason for reason in summary_of(folder)["validity"]["reasons"])
+    assert sum(one.last for one in intervals_of(folder)) == 1
+
+
+def test_when_the_run_itself_is_killed_its_children_end_and_the_log_stays_readable(cli: Cli) -> None:
+    process = cli.start("run", "--users", "5", "--duration", "60s", "--warmup", "0s", "--out", "out")
+    wait_for(lambda: intervals_of(cli.folder / "out"), "a first interval")
+    children = psutil.Process(process.pid).children(recursive=True)
+
+    process.kill()
+    process.wait()
+
+    assert psutil.wait_procs(children, timeout=20)[1] == []
+    done = cli("report", "out")
+    assert done.code == 0, done
+    assert summary_of(cli.folder / "out")["verdict"]["outcome"] in {"interrupted", "inconclusive"}
+
+
+def left_nothing(cli: Cli, folder: str = "out") -> bool:
+    return not (cli.folder / folder).exists()
+
+
+def test_an_unreachable_target_is_exit_code_4_and_leaves_nothing(cli: Cli) -> None:
+    done = cli("run", "--target", "http://127.0.0.1:9", "--out", "out")
+
+    assert done.code == 4, done
+    assert (
+        done.err.splitlines()[-1] == "convload: target http://127.0.0.1:9: connect_refused: 127.0.0.1:9: ECONNREFUSED"
+    )
+    assert left_nothing(cli)
+
+
+def test_refused_credentials_are_exit_code_4(cli: Cli) -> None:
+    secret = {"CONVLOAD_CLIENT_ID": "app", "CONVLOAD_CLIENT_SECRET": "right"}
+    with start_mock(Behaviour(), env=clean_environment() | secret) as mock:
+        done = cli(
+            "run", "--target", mock.url, "--out", "out", environment=secret | {"CONVLOAD_CLIENT_SECRET": "wrong"}
+        )
+
+    assert done.code == 4, done
+    assert "credentials were refused" in done.err
+    assert "wrong" not in done.err + done.out
+    assert left_nothing(cli)
+
+
+USAGE_ERRORS = {
+    "host": (["--target", "https://va.example.net"], "'va.example.net' is not this machine"),
+    "flag": (["--usres", "3"], "--users"),
+    "value": (["--users", "many"], "--users: 'many'"),
+    "mix": (["--mix", "defualt"], "default"),
+    "payloads": (["--payloads", "nowhere"], "nowhere"),
+    "locustfile": (["--locustfile", "nowhere.py"], "nowhere.py"),
+    "plan": (["nowhere.toml"], "no such file, and no bundled plan of that name"),
+    "out": (["--out", "file/below"], "cannot be written"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), USAGE_ERRORS.values(), ids=USAGE_ERRORS.keys())
+def test_wrong_usage_is_one_message_and_exit_code_2(cli: Cli, arguments: list[str], message: str) -> None:
+    (cli.folder / "file").write_text("")
+    out = [] if "--out" in arguments else ["--out", "out"]
+
+    done = cli("run", *arguments, *out)
+
+    assert done.code == 2, done
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert left_nothing(cli)
+
+
+def test_a_folder_with_something_in_it_is_not_written_to(cli: Cli) -> None:
+    (cli.folder / "out").mkdir()
+    (cli.folder / "out" / "mine").write_text("keep")
+
+    done = cli("run", "--conversations", "5", "--users", "1", "--out", "out")
+
+    assert done.code == 2, done
+    assert "is there already and not empty" in done.err
+    assert [path.name for path in (cli.folder / "out").iterdir()] == ["mine"]
+
+
+def test_broken_payload_files_are_named_with_line_and_field(cli: Cli) -> None:
+    variants = cli.folder / "mine" / "variants"
+    variants.mkdir(parents=True)
+    (variants / "a.json").write_text('{\n "description": "x",\n "payload": [\n  {"id": "${nope}"}\n ]\n}')
+    (cli.folder / "mine" / "mixes.toml").write_text("[default]\na = 1\n")
+
+    done = cli("run", "--payloads", "mine", "--out", "out")
+
+    assert done.code == 2, done
+    assert "a.json:4" in done.err
+    assert "nope" in done.err
+    assert left_nothing(cli)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import nothing_of_that_name\n", "locustfile:1: ModuleNotFoundError"),
+        ("x = 1\nclass X(:\n", "locustfile:2: SyntaxError"),
+        ("x = 1\n", "locustfile: defines no user class"),
+    ],
+)
+def test_a_broken_locustfile_is_exit_code_2_with_its_line(cli: Cli, text: str, message: str) -> None:
+    (cli.folder / "mine.py").write_text(text)
+
+    done = cli("run", "--locustfile", "mine.py", "--out", "out")
+
+    assert done.code == 2, done
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert left_nothing(cli)
+
+
+def test_too_few_file_descriptors_say_the_limit_and_how_to_raise_it(cli: Cli) -> None:
+    limited = ("sh", "-c", 'ulimit -n 400; exec "$@"', "sh")
+    process = cli.start("run", "--users", "500", "--out", "out", prefix=limited)
+
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 2, err
+    assert "hard limit is 400" in err
+    assert "ulimit -Hn" in err
+
+
+def test_a_task_that_raises_is_told_and_supports_no_verdict(cli: Cli) -> None:
+    (cli.folder / "mine.py").write_text(
+        "from locust import task\nfrom convload.load.users import ConversationUser\n\n"
+        "class Mine(ConversationUser):\n    @task\n    def go(self):\n"
+        "        self.end_conversation(self.create_conversation())\n        raise KeyError('oops')\n"
+    )
+
+    done = cli("run", "--locustfile", "mine.py", "--users", "2", "--conversations", "4", "--out", "out")
+
+    assert done.code == 3, done
+    assert "a task raised KeyError: 'oops' (4 times)" in done.out
+    assert summary_of(cli.folder / "out")["counts"]["recorded"] == 4
+
+
+def test_a_locustfile_of_ones_own_with_messages_is_reconciled_too(cli: Cli) -> None:
+    chat = bundled.folder("locustfiles") / "chat.py"
+
+    done = cli("run", "--locustfile", str(chat), "--users", "4", "--conversations", "60", "--out", "out")
+
+    assert done.code == 0, done
+    steps = summary_of(cli.folder / "out")["steps"]
+    assert steps["conversation.send"]["ok"] >= 60
+    assert steps["conversation.create"]["ok"] == 60
+
+
+def test_no_secret_and_no_token_is_in_any_file_output_or_process_title(cli: Cli) -> None:
+    secrets = {"CONVLOAD_CLIENT_ID": "visible-id-4711", "CONVLOAD_CLIENT_SECRET": "hush-hush-4711"}
+    process = cli.start(
+        "run", "--users", "3", "--duration", "3s", "--warmup", "0s", "--out", "out", environment=secrets
+    )
+    wait_for(lambda: processes_of(process.pid, "convload.load.worker"), "a worker")
+    titles = [" ".join(child.cmdline()) for child in psutil.Process(process.pid).children(recursive=True)]
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 0, err
+    files = [path.read_text() for path in (cli.folder / "out").iterdir()]
+    for text in (out, err, *titles, *files):
+        assert "4711" not in text
+        assert "eyJ" not in text
+
+
+def test_a_target_over_tls_is_verified_against_ones_own_authority(cli: Cli) -> None:
+    with start_mock(Behaviour(), tls=True) as mock:
+        trusted = cli(
+            "run",
+            "--target",
+            mock.url,
+            "--conversations",
+            "20",
+            "--users",
+            "2",
+            "--out",
+            "yes",
+            environment={"CONVLOAD_CA_FILE": str(mock.ca_file)},
+        )
+        unknown = cli("run", "--target", mock.url, "--conversations", "20", "--users", "2", "--out", "no")
+
+    assert trusted.code == 0, trusted
+    assert create_of(cli.folder / "yes")["ok"] == 20
+    assert unknown.code == 4, unknown
+    assert "tls" in unknown.err
+    assert (
+        "certificate verify failed" in unknown.err.lower()
+        or "self-signed" in unknown.err.lower()
+        or "issuer" in unknown.err
+    )
+
+
+def stock_locust(url: str, folder: Path, *arguments: str, **environment: str) -> Done:
+    locustfile = bundled.folder("locustfiles") / "create_conversation.py"
+    command = [sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "-H", url, *arguments]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=clean_environment() | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def test_under_the_stock_locust_command_its_own_statistics_are_right(tmp_path: Path) -> None:
+    """Read from the table Locust prints at the end: its CSV file misses the last second."""
+    with start_mock(Behaviour(delay_ms=20.0)) as mock:
+        done = stock_locust(
+            mock.url, tmp_path, "-u", "5", "-r", "5", "-t", "3s", "--stop-timeout", "5", "--only-summary"
+        )
+        received = mock.stats()["create"]["received"]
+
+    assert done.code == 0, done
+    row = re.search(
+        r"POST +conversation\.create +(\d+) +(\d+)\(.*?\) \| +(\d+) +(\d+) +\d+ +(\d+)", done.out + done.err
+    )
+    assert row is not None, done
+    requests, failures, average_ms, min_ms, median_ms = map(int, row.groups())
+    assert requests == received > 100
+    assert failures == 0
+    assert 19 <= min_ms <= average_ms
+    assert 20 <= median_ms < 60
+
+
+def test_under_the_stock_locust_command_failures_are_failures(tmp_path: Path) -> None:
+    with start_mock(Behaviour(http_5xx_share=1.0)) as mock:
+        done = stock_locust(mock.url, tmp_path, "-u", "1", "-t", "2s", CONVLOAD_THINK="constant 100ms")
+
+    assert done.code == 1, done
+    assert "http_502" in done.out + done.err
+
+
+def test_under_the_stock_locust_command_an_unusable_target_is_one_message(tmp_path: Path) -> None:
+    done = stock_locust("http://127.0.0.1:9", tmp_path, "-u", "1", "-t", "2s")
+
+    assert done.code == 4, done
+    assert "connect_refused" in done.err
+
+
+def test_a_full_disk_keeps_what_was_written_and_says_so(cli: Cli) -> None:
+    limited = ("sh", "-c", 'ulimit -f 24; exec "$@"', "sh")
+    process = cli.start("run", "--users", "5", "--duration", "5s", "--warmup", "0s", "--out", "out", prefix=limited)
+
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode in {2, 3}, out + err
+    assert "Traceback" not in err
+    assert intervals_of(cli.folder / "out")
+    assert (cli.folder / "out" / "run.jsonl").stat().st_size <= 24 * 1024
