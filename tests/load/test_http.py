@@ -429,3 +429,19 @@ def test_time_runs_from_the_call_to_the_whole_answer(serve: Serve) -> None:
 
     assert before <= got.sent_s <= got.done_s <= after
     assert 0.2 <= got.done_s - got.sent_s < 0.5
+
+
+def test_each_request_on_a_connection_has_the_whole_timeout(serve: Serve) -> None:
+    """A timer of libev that is stopped and started goes on where it was."""
+
+    def behave(peer: Peer) -> None:
+        while peer.read_request():
+            threading.Event().wait(0.1)
+            peer.send(ANSWER)
+
+    origin = Origin(serve(behave).url)
+    client = Client(origin, SHORT)
+    got = [client.exchange(request(origin)).failure for _ in range(6)]
+    client.close()
+
+    assert got == [""] * 6

@@ -143,7 +143,8 @@ class _Connection:
         self._expect_answer()
         self._complete = True
         loop = get_hub().loop
-        self._timer = loop.timer(limits.timeout_s)
+        # Repeating, because `again` sets the full time anew where `start` would go on with what was left.
+        self._timer = loop.timer(limits.timeout_s, limits.timeout_s)
         self._reader = loop.io(self._sock.fileno(), READABLE)
         self._reader.start(self._on_readable)
 
@@ -159,7 +160,7 @@ class _Connection:
     def exchange(self, request: bytes) -> tuple[int, bytes]:
         """Writes a request and waits for its answer: (status, body)."""
         self._expect_answer()
-        self._timer.start(self._on_timeout)
+        self._timer.again(self._on_timeout)
         try:
             self._write(request if self._tls is None else self._tls.encrypt(request))
             while not self._complete and self._failure is None:
