@@ -19,7 +19,6 @@ from convload.contract.sends import (
     UpdateElement,
     check_send,
 )
-from convload.mistakes import Mistake
 from convload.mock import bodies
 from convload.mock.access import Access, Target
 from convload.mock.messages import Reply, Request
@@ -73,10 +72,7 @@ class Sending:
         return self._answers[type(send)](target, consumer, send), closes(send)
 
     def _publish(self, target: Target, consumer: str, send: SendMessage) -> Reply:  # noqa: ARG002 -- one signature
-        dialog_id = send.body.dialog_id
-        if not dialog_id:
-            return unreadable([Mistake("$.body.dialogId", "is missing")])
-        conversation = self._open_conversation(dialog_id, consumer, send)
+        conversation = self._open_conversation(send.body.dialog_id, consumer, send)
         if isinstance(conversation, Reply):
             return conversation
         return _done(send, bodies.published(send.body.event, conversation))
