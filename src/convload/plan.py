@@ -1,6 +1,5 @@
 """The plan: the frozen configuration of one run, from a TOML file, the environment and flags."""
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ from msgspec import Meta
 from convload import bundled
 from convload.behaviour import Behaviour
 from convload.errors import UsageError
-from convload.mistakes import find_mistakes
+from convload.mistakes import find_mistakes, suggest
 
 MOCK = "mock"
 """The target that stands for the embedded mock."""
@@ -219,7 +218,7 @@ def _check(source: Source) -> Iterator[tuple[str, str]]:
     allowed = _public_keys()
     for key, value in source.values.items():
         if key not in allowed:
-            yield key, f": unknown key{_suggest(key, allowed)}"
+            yield key, f": unknown key{suggest(key, allowed)}"
         elif key in DURATIONS:
             yield from ((key, f": {what}") for what in _duration_mistakes(key, value))
         elif source.strict:
@@ -265,11 +264,6 @@ def _public_keys() -> list[str]:
 
 def _field_type(key: str) -> Any:
     return next(field.type for field in msgspec.structs.fields(Plan) if field.name == key)
-
-
-def _suggest(key: str, allowed: list[str]) -> str:
-    near = difflib.get_close_matches(key, allowed, n=1)
-    return f", did you mean {near[0]!r}?" if near else f"; allowed: {', '.join(allowed)}"
 
 
 def _line_of(key: str, text: str) -> int:

@@ -19,7 +19,7 @@ from convload import bundled, machine
 from convload.errors import ConvloadError, ExitCode, SetupFailedError, UsageError
 from convload.load.messages import Job, Listening, Ready, Setup
 from convload.mock.process import MockProcess, start_mock
-from convload.payloads.catalogue import Catalogue
+from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan import MOCK, Plan
 from convload.results.runlog import FILE_NAME, FORMAT, Ledger, Manifest, Note, Record, RunLogWriter
 
@@ -85,7 +85,7 @@ def execute(plan: Plan, out: Path | None, on_progress: Callable[[Path], None]) -
     Raises:
         ConvloadError: the set-up failed; nothing is left behind, neither process nor folder.
     """
-    catalogue = Catalogue.read(Path(plan.payloads) if plan.payloads else bundled.folder("payloads"))
+    catalogue = Catalogue.read(Path(plan.payloads) if plan.payloads else default_folder())
     locustfile = _read_locustfile(plan)
     ca_pem = _read_text("ca_file", plan.ca_file)
     folder = new_folder(plan, out)

@@ -9,14 +9,13 @@ from uuid import uuid4
 from gevent.lock import RLock
 from locust.exception import StopTest
 
-from convload import bundled
 from convload.contract.outcomes import OK
 from convload.errors import ConvloadError, UsageError
 from convload.load import credentials
 from convload.load.origin import tls_context
 from convload.load.recorder import Request
 from convload.load.session import Session
-from convload.payloads.catalogue import Catalogue
+from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan import MOCK, Plan, assemble, host_allowed
 
 ATTRIBUTE = "convload_session"
@@ -75,7 +74,7 @@ def _stock_session(environment: Any) -> Session:
 
 def _open_session(environment: Any) -> Session:
     plan = assemble(None, os.environ, {"target": environment.host})
-    folder = Path(plan.payloads) if plan.payloads else bundled.folder("payloads")
+    folder = Path(plan.payloads) if plan.payloads else default_folder()
     index = max(getattr(environment.runner, "worker_index", 0), 0)
     session = Session(
         plan,
