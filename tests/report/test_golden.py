@@ -16,7 +16,7 @@ def without_assets(page: str) -> str:
     """Shortens a page by what is a file of its own, and by the hashes that follow from it."""
     style, scripts = html.assets()
     for text in (style, *scripts):
-        page = page.replace(html.content_hash(text), "'sha256-…'").replace(text, "…")
+        page = page.replace(html.content_hash(text).strip("'"), "sha256-…").replace(text, "…")
     return page
 
 

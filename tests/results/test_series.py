@@ -35,6 +35,17 @@ def test_a_short_last_interval_is_no_dip_in_the_rate(make: "Make") -> None:
     assert per_second(log)[0].requests_per_s == 100.0
 
 
+def test_the_last_milliseconds_of_a_run_are_told_with_the_second_before(make: "Make") -> None:
+    log = make.log(
+        make.interval(0, [make.cell([1] * 100)], 100, from_s=2.0, to_s=3.0, users=4),
+        make.interval(1, [make.cell([1] * 4)], 104, from_s=3.0, to_s=3.04, users=0, last=True),
+    )
+
+    (row,) = per_second(log)
+
+    assert (row.t_s, row.requests_per_s, row.users) == (2, 100.0, 4)
+
+
 def test_two_short_intervals_of_one_worker_in_one_second_are_one_rate(make: "Make") -> None:
     log = make.log(
         make.interval(0, [make.cell([1] * 10)], 10, from_s=2.0, to_s=2.5, users=4),
@@ -44,7 +55,7 @@ def test_two_short_intervals_of_one_worker_in_one_second_are_one_rate(make: "Mak
     (row,) = per_second(log)
 
     assert round(row.requests_per_s, 3) == round(20 / 0.9, 3)
-    assert row.users == 5
+    assert row.users == 4  # of the longer one
 
 
 def test_all_phases_are_in_the_series_and_marked(make: "Make") -> None:

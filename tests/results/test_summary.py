@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from convload.results.runlog import Ended, Ledger, Note
-from convload.results.summary import Counts, summarise
+from convload.results.summary import Counts, Received, summarise
 
 if TYPE_CHECKING:
     from tests.results.conftest import Make
@@ -99,7 +99,7 @@ def test_facts_notes_and_ledger_are_carried_over(make: "Make") -> None:
     summary = summarise(log)
 
     assert summary.notes == ["timers are coarse"]
-    assert summary.ledger == Ledger(5, 4)
+    assert summary.ledger == Received(5, 4)
     assert summary.left_open == 3
     assert (summary.plan, summary.model, summary.seed, summary.consumers) == ("smoke", "closed", 7, "close")
     assert (summary.target, summary.started) == ("http://127.0.0.1:8080", "2026-01-02T03:04:05Z")

@@ -15,6 +15,9 @@ from convload.results.summary import milliseconds
 WARMUP = "warmup"
 CLEANUP = "cleanup"
 
+SHORTEST_S = 0.5
+"""A last interval that is shorter is told with the second before it."""
+
 SERIES_PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0}
 
 
@@ -39,11 +42,21 @@ class Second(msgspec.Struct, frozen=True):
 def per_second(log: RunLog) -> list[Second]:
     """Returns the rows in the order of time; a second in which no worker reported has none."""
     seconds: dict[int, list[Interval]] = defaultdict(list)
-    for interval in intervals(log):
+    latest: dict[int, int] = {}
+    for interval in sorted(intervals(log), key=lambda interval: (interval.worker, interval.n)):
         # The middle: an interval that starts a hair before its second still belongs to it.
-        seconds[math.floor((interval.from_s + interval.to_s) / 2)].append(interval)
+        t_s = math.floor((interval.from_s + interval.to_s) / 2)
+        if _is_remnant(interval):
+            t_s = latest.get(interval.worker, t_s)
+        latest[interval.worker] = t_s
+        seconds[t_s].append(interval)
     measured = window(log)
     return [_second(t_s, seconds[t_s], measured) for t_s in sorted(seconds)]
+
+
+def _is_remnant(interval: Interval) -> bool:
+    """Says whether it holds the last few milliseconds of a run: too short for a rate, part of the second before."""
+    return interval.last and interval.to_s - interval.from_s < SHORTEST_S
 
 
 def _second(t_s: int, parts: list[Interval], measured: Window) -> Second:
@@ -51,7 +64,7 @@ def _second(t_s: int, parts: list[Interval], measured: Window) -> Second:
     succeeded = [cell for part in parts for cell in _create_cells(part) if cell.outcome == OK]
     service_ms = _statistics(cell.service for cell in succeeded)
     is_open = any(cell.response for cell in succeeded)
-    latest = {part.worker: part for part in sorted(parts, key=lambda part: part.n)}
+    longest = {part.worker: part for part in sorted(parts, key=lambda part: part.to_s - part.from_s)}
     return Second(
         t_s=t_s,
         phase=_phase(parts[0], measured),
@@ -60,8 +73,8 @@ def _second(t_s: int, parts: list[Interval], measured: Window) -> Second:
         errors_per_s={outcome: round(rate, 3) for outcome, rate in sorted(rates.items()) if outcome != OK},
         response_ms=_statistics(cell.response or cell.service for cell in succeeded) if is_open else service_ms,
         service_ms=service_ms,
-        users=sum(part.users for part in latest.values()),
-        in_flight=sum(part.in_flight for part in latest.values()),
+        users=sum(part.users for part in longest.values()),
+        in_flight=sum(part.in_flight for part in longest.values()),
     )
 
 

@@ -37,6 +37,13 @@ class Counts(msgspec.Struct, frozen=True):
     recorded: int
 
 
+class Received(msgspec.Struct, frozen=True):
+    """Create requests as the embedded mock counted them."""
+
+    received: int
+    accepted: int
+
+
 class Generator(msgspec.Struct, frozen=True):
     """What the load generator itself used, over the measured time.
 
@@ -73,7 +80,7 @@ class Summary(msgspec.Struct, frozen=True):
     steps: dict[str, Requests]
     variants: dict[str, Requests]
     counts: Counts
-    ledger: Ledger | None
+    ledger: Received | None
     left_open: int
     generator: Generator
     notes: list[str]
@@ -107,7 +114,7 @@ def summarise(log: RunLog, measured: Measured | None = None) -> Summary:
         steps={name: _requests(figures, plan) for name, figures in measured.steps.items()},
         variants={name: _requests(figures, plan) for name, figures in measured.variants.items()},
         counts=count_requests(log),
-        ledger=ledger(log),
+        ledger=received(log),
         left_open=sum(record.left_open for record in log.records if isinstance(record, Ended)),
         generator=_generator(log, measured),
         notes=log.manifest.notes + [record.text for record in log.records if isinstance(record, Note)],
@@ -130,9 +137,10 @@ def last_intervals(log: RunLog) -> dict[int, Interval]:
     return latest
 
 
-def ledger(log: RunLog) -> Ledger | None:
+def received(log: RunLog) -> Received | None:
     """Returns what the embedded mock counted; None for another target."""
-    return next((record for record in log.records if isinstance(record, Ledger)), None)
+    ledgers = (record for record in log.records if isinstance(record, Ledger))
+    return next((Received(ledger.received, ledger.accepted) for ledger in ledgers), None)
 
 
 def statistics(histogram: Histogram) -> Statistics:

@@ -7,7 +7,7 @@ import msgspec
 
 from convload.results.measured import CREATE, Measured, intervals
 from convload.results.runlog import Interval, Note, RunLog, Started, WorkerLost
-from convload.results.summary import count_requests, ledger
+from convload.results.summary import count_requests, received
 
 NOT_SURELY_RECEIVED = frozenset(
     {"connect_refused", "connect_timeout", "dns", "tls", "reset", "read_timeout", "malformed_http"}
@@ -78,16 +78,16 @@ def _counts(log: RunLog) -> Iterator[str]:
 
 
 def _ledger(log: RunLog) -> Iterator[str]:
-    counted = ledger(log)
-    if counted is None:
+    ledger = received(log)
+    if ledger is None:
         return
-    sent, received = count_requests(log).sent, counted.received
+    sent, arrived = count_requests(log).sent, ledger.received
     unsure = sum(count for kind, count in _create_outcomes(log).items() if kind in NOT_SURELY_RECEIVED)
-    if received > sent:
-        yield f"the mock received {received:,} create requests but only {sent:,} were sent"
-    elif sent - received > unsure:
+    if arrived > sent:
+        yield f"the mock received {arrived:,} create requests but only {sent:,} were sent"
+    elif sent - arrived > unsure:
         yield (
-            f"the mock received {received:,} of {sent:,} create requests sent; "
+            f"the mock received {arrived:,} of {sent:,} create requests sent; "
             f"connection failures and timeouts explain only {unsure:,} of the difference"
         )
 
