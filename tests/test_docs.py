@@ -63,8 +63,8 @@ def test_every_verb_is_in_the_readme() -> None:
 
 def test_every_key_of_a_plan_is_documented_with_its_flag() -> None:
     text = (ROOT / "docs" / "plan.md").read_text()
-    table = text.partition("## Consumers")[0]
-    rows = dict(re.findall(r"^\| `\[?(\w+)\]?` \| (?:`(--[\w-]+)`)?", table, re.MULTILINE))
+    table = text.partition("## Open and closed")[0]
+    rows = dict(re.findall(r"^\| `\[*(\w+)\]*` \| (?:`(--[\w-]+)`)?", table, re.MULTILINE))
     stored = {long: short for short, long in DURATIONS.items()}
     keys = {stored.get(name, name) for name in Plan.__struct_fields__}
     flags = options_of(resolve(["run"]))

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convload.durations import Think, parse_duration_s, parse_think
 from convload.errors import UsageError
-from convload.plan import Plan, Think, assemble, find, host_allowed, parse_duration_s, parse_think
+from convload.plan import Plan, assemble, find, host_allowed
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -87,7 +88,16 @@ def test_all_mistakes_of_all_sources_are_told_at_once_with_their_place(tmp_path:
     ("text", "problem"),
     [
         ("users = [", "is no TOML"),
-        ("model = 'open'", "model"),
+        ("model = 'open'", "an open load needs exactly one of rate, stages, replay; this plan has none"),
+        ("rate = 5\nreplay = 'x'", "needs exactly one of rate, stages, replay; this plan has rate and replay"),
+        ("rate = 5\nthink = 'constant 1s'", "think, ramp: are for the closed model"),
+        ("rate = 5\nconversations = 3", "conversations: an open load ends with its schedule"),
+        ("rate = 5\nconsumers = 'pool'", "pool_size: is needed"),
+        ("[[stages]]\nhold = 5", "stages[0].duration: is missing"),
+        ("[[stages]]\nhold = 5\npause = true\nduration = '1s'", "exactly one of hold, ramp, steps, spike, pause"),
+        ("[[stages]]\nhold = 5\nduration = '0s'", "must be above 0"),
+        ("[[stages]]\nhold = -1\nduration = '1s'", "stages[0].hold"),
+        ("[[stages]]\nhodl = 5\nduration = '1s'", "did you mean 'hold'?"),
         ("think = 'sometimes'", "think: 'sometimes' is no think time; write none, constant 1s"),
         ("think = 'uniform 1s x'", "think: 'x' is no duration"),
         ("consumers = 'pool'", "pool_size: is needed with consumers = 'pool'"),
@@ -145,6 +155,43 @@ def test_a_newer_source_that_ends_the_run_otherwise_drops_the_older_end(tmp_path
     assert (by_count.conversations, by_count.duration_s, by_count.warmup_s) == (10, None, 0.0)
     assert (by_time.conversations, by_time.duration_s, by_time.warmup_s) == (None, 3.0, 5.0)
     assert (both.conversations, both.duration_s, both.warmup_s) == (10, 1.0, 0.0)
+
+
+def test_a_rate_makes_the_load_open_with_the_warm_up_at_that_rate() -> None:
+    plan = assemble(None, {}, {"rate": "500", "duration": "20s"})
+
+    assert (plan.model, plan.arrivals, plan.users, plan.ends_after_s) == ("open", "poisson", plan.max_in_flight, 25.0)
+    assert [(stage.from_rate, stage.duration_s, stage.warmup) for stage in plan.resolved_stages()] == [
+        (500.0, 5.0, True),
+        (500.0, 20.0, False),
+    ]
+
+
+def test_stages_hold_ramp_step_spike_and_pause(tmp_path: Path) -> None:
+    plan = assemble(
+        write(
+            tmp_path,
+            "warmup = '1s'\n"
+            "[[stages]]\nhold = 100\nduration = '10s'\nname = 'base'\n"
+            "[[stages]]\nramp = [100, 300]\nduration = '5s'\n"
+            "[[stages]]\nsteps = [300, 400]\nduration = '2s'\n"
+            "[[stages]]\nspike = 900\nduration = '1s'\n"
+            "[[stages]]\npause = true\nduration = '3s'\n",
+        ),
+        {},
+        {},
+    )
+
+    assert [(one.name, one.from_rate, one.to_rate, one.duration_s) for one in plan.resolved_stages()] == [
+        ("warm-up", 100.0, 100.0, 1.0),
+        ("base", 100.0, 100.0, 10.0),
+        ("2 100 to 300/s", 100.0, 300.0, 5.0),
+        ("3 300/s", 300.0, 300.0, 2.0),
+        ("3 400/s", 400.0, 400.0, 2.0),
+        ("4 900/s", 900.0, 900.0, 1.0),
+        ("5 pause", 0.0, 0.0, 3.0),
+    ]
+    assert plan.duration_s == 23.0
 
 
 def test_without_tokens_the_mock_does_not_ask_for_them() -> None:

@@ -49,7 +49,7 @@ def test_a_run_against_the_mock_ends_in_every_report_and_adds_up(cli: Cli) -> No
     summary = summary_of(folder)
     assert summary["format"] == "convload/summary/1"
     assert summary["verdict"]["outcome"] == "pass"
-    assert summary["counts"] == {"built": 300, "sent": 300, "recorded": 300}
+    assert {summary["counts"][count] for count in ("built", "sent", "recorded")} == {300}
     assert (summary["ledger"]["received"], summary["ledger"]["accepted"]) == (300, 300)
     assert summary["left_open"] == 0
     assert summary["steps"]["conversation.create"]["ok"] == 300

@@ -26,6 +26,8 @@ FAULT_SHARES = (
 class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Every setting of the mock. Delays and faults meet the create call only; all the others stay fast and true.
 
+    The event loop counts delays in whole milliseconds, so one comes out up to about a millisecond short or long.
+
     The description of a field is its documentation, also on the command line.
     """
 

@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import platform
 import resource
+from pathlib import Path
 from typing import Any
 
 from convload import __version__
@@ -27,7 +28,17 @@ def facts() -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "file_limit_soft": soft,
         "file_limit_hard": hard,
+        "ephemeral_ports": _ephemeral_ports(),
     }
+
+
+def _ephemeral_ports() -> int:
+    """Returns how many local ports outgoing connections can have."""
+    try:
+        low, high = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return 28_000
+    return int(high) - int(low) + 1
 
 
 def _processor() -> str:

@@ -1,8 +1,9 @@
 """The plan: the frozen configuration of one run, from a TOML file, the environment and flags."""
 
+import math
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -12,8 +13,13 @@ from msgspec import Meta
 
 from convload import bundled
 from convload.behaviour import Behaviour
+from convload.durations import parse_duration_s, parse_think
 from convload.errors import UsageError
 from convload.mistakes import find_mistakes, suggest
+from convload.results.limits import ValidityLimits
+from convload.results.runlog import StageMark
+from convload.schedule import Stage
+from convload.stages import StageSpec, resolve
 
 MOCK = "mock"
 """The target that stands for the embedded mock."""
@@ -29,9 +35,6 @@ DURATIONS = {
     "timeout": "timeout_s",
 }
 """Keys that are written with their unit ("30s") and kept in seconds."""
-
-_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 
 DEFAULT_DURATION_S = 30.0
 DEFAULT_WARMUP_S = 5.0
@@ -53,7 +56,12 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     verify_tls: bool = True
     credentials_file: str | None = None
 
-    model: Literal["closed"] = "closed"
+    model: Literal["closed", "open"] | None = None
+    rate: Annotated[float, Meta(gt=0, le=1_000_000)] | None = None
+    arrivals: Literal["even", "poisson"] = "poisson"
+    stages: list[StageSpec] = []
+    replay: str | None = None
+    max_in_flight: Annotated[int, Meta(ge=1, le=100_000)] = 2000
     users: Annotated[int, Meta(ge=1, le=100_000)] = 10
     ramp_s: Seconds = 0.0
     think: str = "none"
@@ -74,46 +82,18 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     timeout_s: PositiveSeconds = 30.0
 
     mock: Behaviour = Behaviour()
+    validity: ValidityLimits = ValidityLimits()
 
     @property
     def ends_after_s(self) -> float | None:
-        """When users stop starting conversations, counted from the start; None when only a count ends the run."""
+        """When users stop starting conversations, counted from the start; None when something else ends the run."""
         return None if self.duration_s is None else (self.warmup_s or 0.0) + self.duration_s
 
-
-def parse_duration_s(text: str) -> float:
-    """Returns the seconds of "500ms", "30s", "5m" or "1h".
-
-    Raises:
-        ValueError: it is none.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is no duration; write a number with ms, s, m or h, such as 30s")
-    return float(match[1]) * _UNITS_S[match[2]]
-
-
-class Think(msgspec.Struct, frozen=True):
-    """How long a user waits between two conversations: `kind` of distribution and its parameters in seconds."""
-
-    kind: Literal["constant", "uniform", "exponential"]
-    low_s: float
-    high_s: float
-
-
-def parse_think(text: str) -> Think | None:
-    """Returns the think time of "none" (None), "constant 1s", "uniform 1s 3s" or "exponential 2s".
-
-    Raises:
-        ValueError: it is none of them.
-    """
-    kind, *durations = text.split() or [""]
-    if (kind, durations) == ("none", []):
-        return None
-    if len(durations) != {"constant": 1, "uniform": 2, "exponential": 1}.get(kind):
-        raise ValueError(f"{text!r} is no think time; write none, constant 1s, uniform 1s 3s or exponential 2s")
-    seconds = [parse_duration_s(duration) for duration in durations]
-    return msgspec.convert({"kind": kind, "low_s": seconds[0], "high_s": seconds[-1]}, Think)
+    def resolved_stages(self) -> list[Stage]:
+        """Returns the stages of an open load, the warm-up first; none for a closed one or a replay."""
+        if self.model != "open" or self.replay:
+            return []
+        return resolve(self.stages or [StageSpec(hold=self.rate, duration=f"{self.duration_s}s")], self.warmup_s or 0.0)
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -171,7 +151,13 @@ def _without_other_ends(values: dict[str, Any], newer: Mapping[str, Any]) -> dic
 
     `--conversations 100` on a plan with a time means a hundred in all, none of them lost to the plan's warm-up.
     """
-    ends = {"conversations": ("duration_s", "warmup_s"), "duration": ("conversations",)}
+    ends = {
+        "conversations": ("duration_s", "warmup_s"),
+        "duration": ("conversations", "stages", "replay"),
+        "rate": ("stages", "replay", "conversations"),
+        "stages": ("rate", "replay", "conversations", "duration_s"),
+        "replay": ("rate", "stages", "conversations", "duration_s", "warmup_s"),
+    }
     dropped = {key for end, others in ends.items() if end in newer for key in others}
     return {key: value for key, value in values.items() if key not in dropped}
 
@@ -208,7 +194,7 @@ def _from_environment(environment: Mapping[str, str]) -> Source:
     values: dict[str, Any] = {}
     for key in _public_keys():
         text = environment.get(ENVIRONMENT_PREFIX + key.upper())
-        if text is not None and key != "mock":
+        if text is not None and key not in {"mock", "validity", "stages"}:
             values[key] = [part.strip() for part in text.split(",")] if key == "allow_hosts" else text
     return Source(values, ENVIRONMENT_PREFIX)
 
@@ -276,24 +262,51 @@ def _line_of(key: str, text: str) -> int:
 def _with_defaults(plan: Plan) -> Plan:
     """Settles what depends on other keys: a run by count has no time limit and no warm-up by default."""
     by_count = plan.conversations is not None
-    duration_s = plan.duration_s if plan.duration_s or by_count else DEFAULT_DURATION_S
+    is_open = plan.model == "open" or bool(plan.rate or plan.stages or plan.replay)
+    if is_open and plan.stages:
+        durations = [parse_duration_s(spec.duration) * len(spec.rates) for spec in plan.stages]
+        plan = msgspec.structs.replace(plan, duration_s=math.fsum(durations))
+    elif is_open and plan.replay:
+        plan = msgspec.structs.replace(plan, warmup_s=plan.warmup_s or 0.0)
+    duration_s = plan.duration_s if plan.duration_s or by_count or plan.replay else DEFAULT_DURATION_S
     warmup_s = plan.warmup_s if plan.warmup_s is not None else (0.0 if by_count else DEFAULT_WARMUP_S)
     on_mock = plan.target == MOCK
     # Without tokens the mock must not ask for them.
     mock = msgspec.structs.replace(plan.mock, auth=False) if plan.consumers == "none" else plan.mock
     return msgspec.structs.replace(
-        plan, duration_s=duration_s, warmup_s=warmup_s, lookup=plan.lookup or on_mock, mock=mock
+        plan,
+        model="open" if is_open else "closed",
+        users=plan.max_in_flight if is_open else plan.users,
+        duration_s=duration_s,
+        warmup_s=warmup_s,
+        lookup=plan.lookup or on_mock,
+        mock=mock,
     )
 
 
+def _open_mistakes(plan: Plan) -> Iterator[str]:
+    sources = [name for name in ("rate", "stages", "replay") if getattr(plan, name)]
+    if len(sources) != 1:
+        given = " and ".join(sources) or "none"
+        yield f"model: an open load needs exactly one of rate, stages, replay; this plan has {given}"
+    if plan.conversations:
+        yield "conversations: an open load ends with its schedule; it is for the closed model"
+    if plan.think != "none" or plan.ramp_s:
+        yield "think, ramp: are for the closed model; an open load has its schedule"
+    if plan.consumers == "pool" and plan.pool_size is None:
+        yield "pool_size: is needed with consumers = 'pool' in the open model"
+
+
 def _rules_between(plan: Plan) -> Iterator[str]:
+    if plan.model == "open":
+        yield from _open_mistakes(plan)
     try:
         parse_think(plan.think)
     except ValueError as error:
         yield f"think: {error}"
     if plan.target != MOCK:
         yield from _target_mistakes(plan)
-    if plan.consumers == "pool" and plan.pool_size is None and plan.conversations is None:
+    if plan.model == "closed" and plan.consumers == "pool" and plan.pool_size is None and plan.conversations is None:
         yield "pool_size: is needed with consumers = 'pool' unless conversations bounds the run"
     if plan.pool_size and plan.conversations and plan.consumers == "pool" and plan.pool_size < plan.conversations:
         yield f"pool_size: {plan.pool_size} consumers are too few for {plan.conversations} conversations"
@@ -322,3 +335,14 @@ def refusal_of_host(host: str) -> str:
         f"target: {host!r} is not this machine; to fire at it give --allow-host {host} "
         f"or allow_hosts = [{host!r}] in the plan"
     )
+
+
+def marks(stages: Sequence[Stage]) -> list[StageMark]:
+    """Returns the stages as the run log tells them."""
+    found, starts_s = [], 0.0
+    for stage in stages:
+        found.append(
+            StageMark(stage.name, starts_s, stage.duration_s, stage.from_rate, stage.to_rate, warmup=stage.warmup)
+        )
+        starts_s += stage.duration_s
+    return found

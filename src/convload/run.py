@@ -20,7 +20,7 @@ from convload.errors import ConvloadError, ExitCode, SetupFailedError, UsageErro
 from convload.load.messages import Job, Listening, Ready, Setup
 from convload.mock.process import MockProcess, start_mock
 from convload.payloads.catalogue import Catalogue, default_folder
-from convload.plan import MOCK, Plan
+from convload.plan import MOCK, Plan, marks
 from convload.results.runlog import FILE_NAME, FORMAT, Ledger, Manifest, Note, Record, RunLogWriter
 
 POLL_S = 0.1
@@ -88,6 +88,7 @@ def execute(plan: Plan, out: Path | None, on_progress: Callable[[Path], None]) -
     catalogue = Catalogue.read(Path(plan.payloads) if plan.payloads else default_folder())
     locustfile = _read_locustfile(plan)
     ca_pem = _read_text("ca_file", plan.ca_file)
+    replay = _read_text("replay", plan.replay)
     folder = new_folder(plan, out)
     interrupted = Interrupted()
     try:
@@ -104,6 +105,7 @@ def execute(plan: Plan, out: Path | None, on_progress: Callable[[Path], None]) -
                 ca_pem=ca_pem,
                 payload_files=dict(catalogue.files),
                 locustfile=locustfile,
+                replay=replay,
             )
             log = RunLogWriter(folder / FILE_NAME)
             children.callback(log.close)
@@ -149,7 +151,15 @@ def _environment(plan: Plan) -> dict[str, str]:
 
 def _manifest(plan: Plan, target: str) -> Manifest:
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return Manifest(FORMAT, started, msgspec.to_builtins(plan), machine.versions(), machine.facts(), target)
+    return Manifest(
+        FORMAT,
+        started,
+        msgspec.to_builtins(plan),
+        machine.versions(),
+        machine.facts(),
+        target,
+        stages=marks(plan.resolved_stages()),
+    )
 
 
 class _Children:

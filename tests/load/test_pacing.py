@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convload.load.pacing import ClosedPacing
+from convload.load.pacing import NOW, ClosedPacing
 from convload.plan import assemble
 
 
@@ -18,7 +18,7 @@ def test_the_workers_shares_add_up_to_the_conversations_of_the_plan(total: int, 
     shares = []
     for worker in range(workers):
         paced = pacing(worker, workers, conversations=str(total), users="12")
-        shares.append(sum(1 for _ in iter(paced.take, False)))
+        shares.append(sum(1 for _ in iter(paced.take, None)))
 
     assert sum(shares) == total
     assert max(shares) - min(shares) <= 1
@@ -31,8 +31,8 @@ def test_nobody_starts_after_the_end() -> None:
     before = paced.take()
     paced.stop_s = time.monotonic()
 
-    assert before
-    assert not paced.take()
+    assert before == NOW
+    assert paced.take() is None
     assert paced.stopped.is_set()
 
 

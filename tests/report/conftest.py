@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from tests.report.open_sample import OpenSample
 
 from convload.results import runlog
 from convload.results.histogram import Histogram
@@ -155,6 +156,12 @@ def failing() -> list[Record]:
 def passing() -> list[Record]:
     """The same without an error: passes."""
     return list(Sample(failing=False).records())
+
+
+@pytest.fixture
+def opened() -> list[Record]:
+    """An open run of two stages whose target froze for a while: arrivals waited, so it supports no verdict."""
+    return list(OpenSample().records())
 
 
 @pytest.fixture

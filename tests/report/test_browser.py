@@ -31,7 +31,7 @@ FLAGS = [
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on PATH to open a report in a real browser")
 
 
-def opened(page: str, folder: Path) -> tuple[str, list[str]]:
+def in_browser(page: str, folder: Path) -> tuple[str, list[str]]:
     """Returns the page's elements after its scripts ran, and what the browser had to say of it."""
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
@@ -49,7 +49,7 @@ def opened(page: str, folder: Path) -> tuple[str, list[str]]:
 
 
 def test_a_browser_draws_all_charts_without_a_word(conclusion: Conclusion, tmp_path: Path) -> None:
-    dom, complaints = opened(render(conclusion), tmp_path)
+    dom, complaints = in_browser(render(conclusion), tmp_path)
 
     assert complaints == []
     assert 'data-charts-drawn="4"' in dom
@@ -60,10 +60,21 @@ def test_a_browser_draws_all_charts_without_a_word(conclusion: Conclusion, tmp_p
         assert re.search(rf'<div class="u-label">{re.escape(label)}</div>', dom)
 
 
+def test_a_browser_draws_all_charts_of_an_open_run_without_a_word(
+    opened: list[Record], conclude_records: Callable[..., Conclusion], tmp_path: Path
+) -> None:
+    dom, complaints = in_browser(render(conclude_records(opened)), tmp_path)
+
+    assert complaints == []
+    assert 'data-charts-drawn="7"' in dom
+    for label in ("offered", "service p99", "waiting", "in flight", "CPU", "event loop late"):
+        assert re.search(rf'<div class="u-label">{label}</div>', dom)
+
+
 def test_a_browser_opens_the_report_of_a_silent_run_without_a_word(
     silent: list[Record], conclude_records: Callable[..., Conclusion], tmp_path: Path
 ) -> None:
-    dom, complaints = opened(render(conclude_records(silent)), tmp_path)
+    dom, complaints = in_browser(render(conclude_records(silent)), tmp_path)
 
     assert complaints == []
     assert 'data-charts-drawn="0"' in dom

@@ -63,6 +63,23 @@ def test_distributions_are_named_by_their_step_and_rise_on_both_axes(conclusion:
         assert part["x"][0] >= 1
 
 
+def test_an_open_run_has_its_stages_its_backlog_and_both_clocks(
+    opened: list[Record], conclude_records: Callable[..., Conclusion]
+) -> None:
+    found = columns(conclude_records(opened))
+
+    assert found["open"]
+    assert found["stages"] == [{"name": "hold", "from_s": 4.0}, {"name": "surge", "from_s": 14.0}]
+    assert max(found["backlog"]) == found["backlog"][9] == 45
+    assert sum(found["offered_per_s"]) == 2720
+    assert found["service_p99"][12] <= found["latency"]["p99"][12]
+    assert max(value for value in found["lateness"]["max"] if value is not None) > 500
+    assert [(part["step"], part["clock"]) for part in found["distributions"]] == [
+        ("conversation.create", "response"),
+        ("conversation.create", "service"),
+    ]
+
+
 def test_nothing_recorded_makes_empty_columns(
     silent: list[Record], conclude_records: Callable[..., Conclusion]
 ) -> None:

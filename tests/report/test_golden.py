@@ -7,6 +7,7 @@ from rich.console import Console
 from convload.report import html
 from convload.report.folder import REPORTS
 from convload.report.text import print_conclusion
+from convload.results.runlog import Record
 from convload.results.verdict import Conclusion
 
 ASSETS = ("uplot/uPlot.min.css", "report.css", "uplot/uPlot.iife.min.js", "report.js")
@@ -25,7 +26,17 @@ def test_a_report_is_as_it_was(name: str, conclusion: Conclusion, golden: Callab
     golden(name, without_assets(REPORTS[name](conclusion)))
 
 
-@pytest.mark.parametrize("name", ["failing", "passing", "silent"])
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_of_an_open_run_is_as_it_was(
+    name: str,
+    opened: list[Record],
+    golden: Callable[[str, str], None],
+    conclude_records: Callable[..., Conclusion],
+) -> None:
+    golden(f"open-{name}", without_assets(REPORTS[name](conclude_records(opened))))
+
+
+@pytest.mark.parametrize("name", ["failing", "passing", "silent", "opened"])
 def test_the_terminal_shows_what_it_showed(
     name: str,
     request: pytest.FixtureRequest,

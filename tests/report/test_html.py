@@ -168,3 +168,21 @@ def test_a_run_that_measured_nothing_says_so_instead_of_drawing(
     assert "Nothing was measured." in page.texts("p")
     assert "No create request succeeded." in page.texts("p")
     assert page.texts("h2")[0] == "INCONCLUSIVE"
+
+
+def test_an_open_run_has_a_table_of_its_stages_with_both_rates(
+    opened: list[Record], conclude_records: Callable[..., Conclusion]
+) -> None:
+    conclusion = conclude_records(opened)
+    page = Page(render(conclusion))
+    table = next(text for text in page.texts("table") if "Rates, counts and times" in text)
+    cells = set(page.texts("td"))
+
+    assert len(page.texts("caption")) == len(page.texts("table"))
+    for name, stage in conclusion.summary.stages.items():
+        assert name in table
+        assert {f"{stage.offered_rate:,.1f}", f"{stage.achieved_rate:,.1f}", f"{stage.count:,}"} <= cells
+        assert f"{stage.service_ms['p99']:,.2f}" in cells
+    assert {"service 22.5", "offered 120", "never sent 0", "of 2,400 due"} <= set(page.texts("dd"))
+    assert any("Open model" in text for text in page.texts("p"))
+    assert "at most 40" in page.texts("dd")

@@ -23,4 +23,4 @@ def test_rows_add_up_to_the_summary(conclusion: Conclusion) -> None:
 def test_a_run_without_seconds_has_its_header(
     silent: list[Record], conclude_records: Callable[..., Conclusion]
 ) -> None:
-    assert render(conclude_records(silent)).startswith("t_s,phase,requests_per_s,ok_per_s,users,in_flight,")
+    assert render(conclude_records(silent)).startswith("t_s,phase,offered_per_s,requests_per_s,ok_per_s,users,")

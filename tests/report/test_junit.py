@@ -62,6 +62,19 @@ def test_properties_hold_the_key_figures(conclusion: Conclusion) -> None:
     assert properties["verdict"] == "fail"
 
 
+def test_properties_of_an_open_run_hold_both_clocks_and_both_rates(
+    opened: list[Record], conclude_records: Callable[..., Conclusion]
+) -> None:
+    conclusion = conclude_records(opened)
+    properties = {p.get("name"): p.get("value") for p in parse(conclusion).iter("property")}
+
+    create = conclusion.summary.steps["conversation.create"]
+    assert properties["create.offered_per_s"] == properties["create.rate_per_s"] == "120.0"
+    assert properties["create.unsent"] == "0"
+    assert properties["create.service_p99_ms"] == str(create.service_ms["p99"])
+    assert properties["create.lateness_p99_ms"] == str(create.lateness_ms["p99"])
+
+
 @pytest.mark.parametrize("place", ["target", "note"])
 def test_characters_that_xml_forbids_are_written_as_escapes(
     place: str, passing: list[Record], conclude_records: Callable[..., Conclusion]

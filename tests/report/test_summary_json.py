@@ -5,6 +5,8 @@ from convload.report.summary_json import render
 from convload.results.runlog import Record
 from convload.results.verdict import Conclusion
 
+LEFT_OUT = "whether the run was steady: it needs 20 s of constant load, the longest stretch has 9 s"
+
 
 def test_it_holds_what_pipelines_rely_on(conclusion: Conclusion) -> None:
     document = json.loads(render(conclusion))
@@ -12,12 +14,13 @@ def test_it_holds_what_pipelines_rely_on(conclusion: Conclusion) -> None:
     assert document["format"] == "convload/summary/1"
     assert document["verdict"]["outcome"] == "fail"
     assert document["verdict"]["exit_code"] == 1
-    assert document["validity"] == {"valid": True, "reasons": []}
+    assert document["validity"] == {"valid": True, "reasons": [], "named": [], "left_out": [LEFT_OUT]}
     facts = ("model", "seed", "workers", "duration_s", "warmup_s", "offered_rate", "unsent")
     assert [document[fact] for fact in facts] == ["closed", 7, 2, 9.0, 3.0, None, 0]
     create = document["steps"]["conversation.create"]
     assert create["count"] == create["ok"] + sum(create["errors"].values())
-    assert set(create["response_ms"]) == {"p50", "p90", "p95", "p99", "p99.9", "max", "mean"}
+    assert set(create["response_ms"]) == {"p50", "p90", "p95", "p99", "max", "mean"}
+    assert create["unsupported"] == {"p99.9": "needs 2,995 samples, has 540"}
     assert document["achieved_rate"] == round(create["count"] / 9, 3)
     assert {"count", "ok", "response_ms"} <= document["variants"]["seed_example"].keys()
     gate = {"gate", "outcome", "value", "low", "high", "limit"}
@@ -38,3 +41,19 @@ def test_a_run_that_measured_nothing_states_no_figure(
 def test_no_terminal_obeys_it(conclusion: Conclusion) -> None:
     assert render(conclusion).replace("\n", "").isprintable()
     assert render(conclusion).isascii()
+
+
+def test_an_open_run_has_its_rates_its_stages_and_named_reasons(
+    opened: list[Record], conclude_records: Callable[..., Conclusion]
+) -> None:
+    document = json.loads(render(conclude_records(opened)))
+
+    assert (document["offered_rate"], document["achieved_rate"], document["unsent"]) == (120.0, 120.0, 0)
+    assert (document["backlog_highest"], document["in_flight_highest"]) == (45, 60)
+    assert [(reason["name"], reason["waived"]) for reason in document["validity"]["named"]] == [("late", False)]
+    assert [reason["text"] for reason in document["validity"]["named"]] == document["validity"]["reasons"]
+    surge = document["stages"]["surge"]
+    assert (surge["from_rate"], surge["to_rate"], surge["duration_s"], surge["count"]) == (80.0, 240.0, 10.0, 1600)
+    assert {"response_ms", "service_ms", "lateness_ms", "offered_rate", "achieved_rate", "errors"} <= surge.keys()
+    watched = {"hub_delay_highest_ms", "files_free_lowest", "sockets_waiting_highest", "lateness_p99_ms"}
+    assert watched <= document["generator"].keys()

@@ -1,19 +1,24 @@
 import io
+import re
 from collections.abc import Callable
+from pathlib import Path
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from convload.report.text import print_conclusion
-from convload.results.runlog import Note, Record
+from convload.results.runlog import Manifest, Note, Record
 from convload.results.verdict import Conclusion
 
+COLUMNS = ("p50", "p95", "p99", "max")
 
-def printed(conclusion: Conclusion, *, width: int = 80, color: bool = False) -> str:
+
+def printed(conclusion: Conclusion, *, width: int = 80, color: bool = False, folder: Path | None = None) -> str:
     file = io.StringIO()
     system = "truecolor" if color else None
     console = Console(file=file, width=width, color_system=system, force_terminal=color)  # type: ignore[arg-type]  # rich's Literal
-    print_conclusion(conclusion, console)
+    print_conclusion(conclusion, console, folder)
     return file.getvalue()
 
 
@@ -24,8 +29,14 @@ def test_the_verdict_comes_first_and_last(conclusion: Conclusion) -> None:
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
-def test_no_line_is_wider_than_the_terminal(conclusion: Conclusion, width: int) -> None:
-    assert max(len(line) for line in printed(conclusion, width=width).split("\n")) <= width
+def test_no_line_but_the_verdict_is_wider_than_the_terminal(conclusion: Conclusion, width: int) -> None:
+    lines = printed(conclusion, width=width).split("\n")
+
+    assert max(len(line) for line in lines if line != conclusion.verdict.text) <= width
+
+
+def test_the_last_line_is_the_whole_verdict(conclusion: Conclusion) -> None:
+    assert printed(conclusion, width=40).rstrip("\n").split("\n")[-1] == conclusion.verdict.text
 
 
 def test_figures_are_never_cut_at_80_columns(conclusion: Conclusion) -> None:
@@ -36,7 +47,7 @@ def test_figures_are_never_cut_at_80_columns(conclusion: Conclusion) -> None:
         assert line.split()[1:] == [
             str(row.count),
             str(row.count - row.ok),
-            *(f"{row.response_ms[key]:,.2f}" for key in ("p50", "p95", "p99", "max")),
+            *(f"{row.response_ms[key]:,.2f}" if key in row.response_ms else "—" for key in COLUMNS),
         ]
 
 
@@ -63,3 +74,53 @@ def test_all_reasons_of_an_invalid_run_are_told(
 
     assert "Not valid: the [bold]first" in text
     assert "Not valid: the second" in text
+
+
+def test_the_report_is_named_just_before_the_last_line(conclusion: Conclusion) -> None:
+    lines = printed(conclusion, width=300, folder=Path("reports/[1]")).strip().split("\n")
+
+    assert lines[-2].strip() == "Report: reports/[1]/report.html"
+    assert "Report:" not in printed(conclusion)
+
+
+def test_a_percentile_without_enough_samples_is_a_dash_with_a_footnote(
+    passing: list[Record], conclude_records: Callable[..., Conclusion]
+) -> None:
+    conclusion = conclude_records(passing)
+    text = printed(conclusion)
+
+    count = conclusion.summary.variants["minimal"].count
+    assert conclusion.summary.variants["minimal"].unsupported["p99"] == f"needs 299 samples, has {count}"
+    assert re.search(r"minimal +\d+ +0 +[\d.]+ +[\d.]+ +— +[\d.]+", text)
+    assert "— too few samples: p99 from 299." in text
+
+
+def test_an_open_run_shows_both_clocks_and_both_rates(
+    opened: list[Record], conclude_records: Callable[..., Conclusion]
+) -> None:
+    text = printed(conclude_records(opened))
+
+    assert "120.0 create requests/s sent of 120.0 offered, 0 never sent" in text.replace(" \n", " ")
+    assert re.search(r"response +service\n", text)
+    assert re.search(r"surge +80 → 240 +160\.0 +160\.0", text)
+
+
+def test_a_single_stage_is_not_told_twice(opened: list[Record], conclude_records: Callable[..., Conclusion]) -> None:
+    manifest = opened[0]
+    assert isinstance(manifest, Manifest)
+    opened[0] = msgspec.structs.replace(manifest, stages=manifest.stages[:2])
+
+    assert "Stages" not in printed(conclude_records(opened))
+
+
+def test_a_waived_reason_is_told_by_its_name(opened: list[Record], conclude_records: Callable[..., Conclusion]) -> None:
+    manifest = opened[0]
+    assert isinstance(manifest, Manifest)
+    opened[0] = msgspec.structs.replace(manifest, plan=manifest.plan | {"validity": {"waive": ["late"]}})
+
+    conclusion = conclude_records(opened)
+    text = printed(conclusion, width=300)
+
+    assert conclusion.verdict.outcome == "pass"
+    assert "Waived (late): requests started late: lateness p99 581 ms" in text
+    assert "Not valid" not in text

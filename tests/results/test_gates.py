@@ -50,6 +50,20 @@ def test_the_message_says_what_was_measured_allowed_and_which_figure_decides(mak
     )
 
 
+@pytest.mark.parametrize(("failed", "unsent", "outcome"), [(5, 3, "pass"), (5, 4, "fail"), (0, 9, "fail")])
+def test_what_was_never_sent_is_an_error_of_the_run(make: "Make", failed: int, unsent: int, outcome: str) -> None:
+    def vary(_: int, second: int) -> dict[str, int]:
+        return {"unsent": unsent} if second == 9 else {"failed": failed} if second == 5 else {}
+
+    (gate,) = judge(summarise(make.opened(vary)))
+
+    assert gate.outcome == outcome
+    assert gate.value == pytest.approx(100 * (failed + unsent) / (800 + unsent), abs=1e-4)
+    assert gate.message.startswith(
+        f"{failed + unsent} of {800 + unsent} arrivals came to nothing: {failed} failed, {unsent} were never sent"
+    )
+
+
 @given(st.integers(1, 10**7), st.data())
 def test_the_bounds_are_the_two_solutions_of_the_score_equation(count: int, data: st.DataObject) -> None:
     hits = data.draw(st.integers(0, count))

@@ -2,7 +2,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from convload.results.runlog import Ended, Ledger, Note
+from convload.results.runlog import Ended, Ledger, Note, RunLog, StageMark
 from convload.results.summary import Counts, Received, summarise
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ def test_statistics_are_nearest_rank_in_milliseconds(make: "Make") -> None:
         "p90": 0.9,
         "p95": 0.95,
         "p99": 0.99,
-        "p99.9": 0.999,
         "max": 1.0,
         "mean": 0.5,  # 500.5 µs, to the even microsecond
     }
     assert create.service_ms == create.response_ms
+    assert create.unsupported == {"p99.9": "needs 2,995 samples, has 1,000"}
 
 
 def test_empty_statistics_are_empty_and_never_zero(make: "Make") -> None:
@@ -82,7 +82,9 @@ def test_the_generator_is_judged_by_its_busiest_worker_in_the_measured_time(make
 
 
 def test_lateness_is_empty_in_the_closed_model_and_stated_in_the_open_one(make: "Make") -> None:
-    interval = make.interval(2, [make.cell([10], response_us=[15], lateness_us=[5])], 1)
+    many = 300
+    cell = make.cell([10] * many, response_us=[15] * many, lateness_us=[5] * many)
+    interval = make.interval(2, [cell], many)
 
     closed = summarise(make.log(make.interval(2, [make.cell([10])], 1)))
     opened = summarise(make.log(interval, model="open", users=None))
@@ -103,3 +105,103 @@ def test_facts_notes_and_ledger_are_carried_over(make: "Make") -> None:
     assert summary.left_open == 3
     assert (summary.plan, summary.model, summary.seed, summary.consumers) == ("smoke", "closed", 7, "close")
     assert (summary.target, summary.started) == ("http://127.0.0.1:8080", "2026-01-02T03:04:05Z")
+
+
+def test_a_steady_open_run_achieves_what_it_offers(make: "Make") -> None:
+    summary = summarise(make.opened(workers=2))
+
+    assert (summary.duration_s, summary.offered_rate, summary.achieved_rate, summary.unsent) == (8.0, 100.0, 100.0, 0)
+    create = summary.steps["conversation.create"]
+    assert (create.response_ms["p99"], create.service_ms["p99"], create.lateness_ms["p99"]) == (1.05, 1.0, 0.05)
+    assert summary.arrivals == "even"
+
+
+def test_what_was_never_sent_was_offered_and_not_achieved(make: "Make") -> None:
+    last = {"unsent": 80, "sent": 1000, "offered": 1080}
+
+    summary = summarise(make.opened(lambda _, second: last if second == 9 else {}))
+
+    assert (summary.offered_rate, summary.achieved_rate, summary.unsent) == (110.0, 100.0, 80)
+
+
+def test_requests_sent_after_the_end_of_the_schedule_were_not_achieved_in_it(make: "Make") -> None:
+    half = make.opened(lambda _, second: {"sent": 200 + 50 * (second - 1) if second > 1 else 100 * (second + 1)})
+
+    summary = summarise(half)
+
+    assert (summary.offered_rate, summary.achieved_rate) == (100.0, 50.0)
+
+
+def test_each_measured_stage_has_its_own_figures(make: "Make") -> None:
+    stages = [
+        StageMark("warm-up", 0.0, 2.0, 100, 100, warmup=True),
+        StageMark("low", 2.0, 3.0, 100, 100),
+        StageMark("high", 5.0, 5.0, 100, 100),
+    ]
+
+    log = make.opened(lambda _, second: {"service_us": 3000, "failed": 10} if second >= 5 else {}, stages=stages)
+    found = summarise(log).stages
+
+    assert list(found) == ["low", "high"]
+    assert (found["low"].count, found["low"].ok, found["low"].service_ms["p50"]) == (300, 300, 1.0)
+    assert (found["high"].count, found["high"].errors, found["high"].response_ms["p50"]) == (
+        500,
+        {"http_503": 50},
+        3.05,
+    )
+    assert found["high"].offered_rate == found["high"].achieved_rate == 100.0
+    assert found["low"].unsupported == {"p99.9": "needs 2,995 samples, has 300"}
+
+
+def test_an_interrupted_open_run_is_measured_until_the_last_arrival(make: "Make") -> None:
+    log = make.opened(lambda _, second: {"offered": 600} if second >= 6 else {})
+    cut = RunLog(log.manifest, [*log.records, Note(6.0, "interrupted", interrupted=True)], [])
+
+    summary = summarise(cut)
+
+    assert (summary.duration_s, summary.stages["hold"].duration_s) == (4.0, 4.0)
+
+
+def test_the_highest_backlog_is_that_of_all_workers_at_one_moment(make: "Make") -> None:
+    log = make.opened(lambda worker, second: {"backlog": 5 + worker if second == 4 + worker else 1}, workers=2)
+
+    assert summarise(log).backlog_highest == 7
+
+
+def test_the_generators_watch_is_told_by_its_worst_measured_value(make: "Make") -> None:
+    log = make.opened(
+        lambda _, second: {
+            "hub_delay_ms": float(900 - 100 * second),
+            "files_free": 50 + second,
+            "sockets_waiting": second,
+        }
+    )
+
+    generator = summarise(log).generator
+
+    assert (generator.hub_delay_highest_ms, generator.files_free_lowest, generator.sockets_waiting_highest) == (
+        700,
+        52,
+        9,
+    )
+    assert generator.lateness_p99_ms == 0.05
+
+
+def test_the_lateness_of_failed_requests_counts_for_the_generator(make: "Make") -> None:
+    log = make.opened(lambda *_: {"failed": 100, "lateness_us": 7000})
+
+    assert summarise(log).generator.lateness_p99_ms == 7.0
+
+
+def test_the_most_users_and_the_schedule_are_those_of_the_model(make: "Make") -> None:
+    replayed = summarise(make.opened(replay="times.txt", max_in_flight=9))
+    closed = summarise(make.log(max_in_flight=9, arrivals="even"))
+
+    assert (replayed.arrivals, replayed.users) == ("replay", 9)
+    assert (closed.arrivals, closed.users) == (None, 4)
+
+
+def test_a_stage_offers_what_was_due_in_it_even_if_it_was_never_sent(make: "Make") -> None:
+    log = make.opened(lambda _, second: {"offered": 1080, "unsent": 80} if second == 9 else {})
+
+    assert summarise(log).stages["hold"].offered_rate == 110.0

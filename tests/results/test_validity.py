@@ -4,14 +4,21 @@ import pytest
 
 from convload.results.measured import measure
 from convload.results.runlog import Ledger, Note, RunLog, WorkerLost
-from convload.results.validity import examine
+from convload.results.series import per_second
+from convload.results.summary import summarise
+from convload.results.validity import Validity, examine
 
 if TYPE_CHECKING:
     from tests.results.conftest import Make
 
 
+def examined(log: RunLog) -> Validity:
+    measured = measure(log)
+    return examine(log, summarise(log, measured), measured, per_second(log))
+
+
 def reasons(log: RunLog) -> list[str]:
-    found = examine(log, measure(log))
+    found = examined(log)
     assert found.valid == (not found.reasons)
     return found.reasons
 

@@ -20,4 +20,4 @@ def report(run: tuple[Path, ...]) -> None:
     """Render the reports of run folders again, from their run logs alone."""
     console = Console()
     for folder in run:
-        print_conclusion(write_all(folder), console)
+        print_conclusion(write_all(folder), console, folder)

@@ -26,7 +26,11 @@ Examples:
 @click.argument("plan", default="smoke")
 @click.option("--target", metavar="URL|mock", help="Where to fire: the embedded mock, or http(s)://HOST[:PORT].")
 @click.option("--account", metavar="ID", help="The account (brand) id.")
-@click.option("--model", type=click.Choice(["closed"]), help="The load model.")
+@click.option("--model", type=click.Choice(["closed", "open"]), help="Users that wait, or arrivals that do not.")
+@click.option("--rate", metavar="R", help="Conversations that arrive a second; makes the load open.")
+@click.option("--arrivals", type=click.Choice(["even", "poisson"]), help="How arrivals of an open load are spread.")
+@click.option("--replay", metavar="FILE", help="Recorded start times to fire again; makes the load open.")
+@click.option("--max-in-flight", metavar="N", help="Most users of an open load.")
 @click.option("--users", metavar="N", help="Concurrent users.")
 @click.option("--ramp", metavar="TIME", help="Time over which the users start.")
 @click.option("--think", metavar="TIME", help="Think time: none, 'constant 1s', 'uniform 1s 3s', 'exponential 2s'.")
@@ -57,11 +61,21 @@ def run(plan: str, out: Path | None, allow_host: tuple[str, ...], **flags: Any) 
     folder = execute(settled, out, live.update)
     live.close()
     conclusion = write_all(folder)
-    print_conclusion(conclusion, Console())
+    print_conclusion(conclusion, Console(), folder)
     return int(conclusion.verdict.exit_code)
 
 
 def _announce(plan: Plan) -> str:
-    length = f"{plan.conversations} conversations" if plan.conversations else f"{plan.duration_s:g} s"
     target = "the embedded mock" if plan.target == "mock" else plan.target
-    return f"convload: {plan.name}: {plan.users} users, {length} after {plan.warmup_s:g} s of warm-up, at {target}"
+    return f"convload: {plan.name}: {_load(plan)} after {plan.warmup_s:g} s of warm-up, at {target}"
+
+
+def _load(plan: Plan) -> str:
+    if plan.replay:
+        return f"arrivals of {plan.replay}"
+    if plan.model == "open":
+        rates = sorted({stage.to_rate for stage in plan.resolved_stages()})
+        written = f"{rates[0]:g}" if len(rates) == 1 else f"{rates[0]:g} to {rates[-1]:g}"
+        return f"{plan.arrivals} arrivals at {written}/s for {plan.duration_s:g} s"
+    length = f"{plan.conversations} conversations" if plan.conversations else f"{plan.duration_s:g} s"
+    return f"{plan.users} users, {length}"

@@ -8,7 +8,6 @@ from msgspec import Meta
 
 from convload.contract.outcomes import CONTRACT, INVALID_JSON, OK, PARTIAL, of_status
 from convload.contract.requests import UNDECODABLE
-from convload.contract.requests import UNDECODABLE
 
 HTTP_OK = 200
 HTTP_CREATED = 201

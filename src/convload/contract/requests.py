@@ -310,7 +310,7 @@ def _rules_between(elements: list[Element], body: bytes, account: str, reading: 
 
 
 def _size_mistakes(position: int, body: bytes, max_chars: int) -> list[Mistake]:
-    chars = len(bytes(msgspec.json.decode(body, type=list[msgspec.Raw])[position]).decode())
+    chars = len(bytes(msgspec.json.decode(body, type=list[msgspec.Raw])[position]).decode("utf-8", "replace"))
     what = f"has {chars} characters; at most {max_chars} are allowed"
     return [Mistake(f"$[{position}]", what)] if chars > max_chars else []
 

@@ -9,13 +9,18 @@ from convload.contract import sends
 from convload.contract.answers import Answer, check_create, check_send
 from convload.load import calls
 from convload.load.http import Client, Exchange
+from convload.load.pacing import NOW
 from convload.load.recorder import CLOSE, CREATE, SEND, Request
 from convload.load.session import OpenConversation, Session
 
 
-def create(session: Session, client: Client, on_behalf: bytes) -> Answer:
-    """Builds the next payload, sends it and checks the answer against it."""
-    payload = session.build()
+def create(session: Session, client: Client, on_behalf: bytes, due_s: float = NOW, variant: str = "") -> Answer:
+    """Builds the next payload, sends it and checks the answer against it.
+
+    `due_s` is when it was due, a reading of `time.monotonic`. `variant` names the payload's kind, "" takes the
+    mix's.
+    """
+    payload = session.build(variant)
     request = calls.complete(session.create_head, payload.body, payload.headers + on_behalf)
     session.sent += 1
     return _call(
@@ -26,6 +31,7 @@ def create(session: Session, client: Client, on_behalf: bytes) -> Answer:
         lambda status, body: check_create(payload.reply_ids, status, body, payload.expect),
         payload.variant,
         payload.index,
+        due_s,
     )
 
 
@@ -56,6 +62,7 @@ def _call(
     check: Callable[[int, bytes], Answer],
     variant: str = "",
     index: int = -1,
+    due_s: float = NOW,
 ) -> Answer:
     sent_s = time.monotonic()
     session.in_flight += 1
@@ -65,19 +72,20 @@ def _call(
         # The drain is over: what is still in flight has waited long enough to be called a time-out, and every
         # request that was sent must be in the results.
         exchange = Exchange(sent_s, time.monotonic(), 0, b"", "read_timeout", "cut off by the end of the run")
-        _record(session, step, exchange, Answer(exchange.failure, exchange.detail), variant, index)
+        _record(session, step, exchange, Answer(exchange.failure, exchange.detail), variant, index, due_s)
         raise
     finally:
         session.in_flight -= 1
     failed = exchange.failure
     answer = Answer(failed, exchange.detail) if failed else check(exchange.status, exchange.body)
-    _record(session, step, exchange, answer, variant, index)
+    _record(session, step, exchange, answer, variant, index, due_s)
     return answer
 
 
-def _record(session: Session, step: str, exchange: Exchange, answer: Answer, variant: str, index: int) -> None:
-    sent_s = exchange.sent_s
-    size = len(exchange.body)
+def _record(
+    session: Session, step: str, exchange: Exchange, answer: Answer, variant: str, index: int, due_s: float
+) -> None:
+    sent_s, done_s, size = exchange.sent_s, exchange.done_s, len(exchange.body)
     session.records.record(
-        Request(step, answer.outcome, sent_s, sent_s, exchange.done_s, variant, index, answer.detail, size)
+        Request(step, answer.outcome, due_s or sent_s, sent_s, done_s, variant, index, answer.detail, size)
     )

@@ -35,6 +35,9 @@ START_DELAY_S = 0.3
 ENDING_SLACK_S = 15.0
 """Beyond the planned end and drain, before a silent worker is given up."""
 
+EXPECTED_SERVICE_S = 0.05
+"""Of a healthy target: by Little's law rate × this is how many users an open load needs at once."""
+
 POLL_S = 0.05
 
 logger = logging.getLogger(__name__)
@@ -152,9 +155,17 @@ class Coordinator:
         self._started_unix_s = time.time() + START_DELAY_S
         self._write(Started(self._started_unix_s, self._job.setup.workers))
         self._runner.send_message(messages.START, msgspec.json.encode(Start(self._started_unix_s)))
-        gevent.sleep(self._started_unix_s - time.time())
-        spawn_rate = self._plan.users / self._plan.ramp_s if self._plan.ramp_s else float(self._plan.users)
-        gevent.spawn(self._runner.start, self._plan.users, spawn_rate)
+        if self._plan.model == "closed":
+            gevent.sleep(self._started_unix_s - time.time())
+        users = self._plan.users if self._plan.model == "closed" else self._first_users()
+        spawn_rate = users / self._plan.ramp_s if self._plan.ramp_s else float(users)
+        gevent.spawn(self._runner.start, users, spawn_rate)
+
+    def _first_users(self) -> int:
+        """Returns how many users an open load begins with; it grows as it needs."""
+        rates = [max(stage.from_rate, stage.to_rate) for stage in self._plan.resolved_stages()] or [0.0]
+        expected = int(max(rates) * EXPECTED_SERVICE_S)
+        return min(max(expected, self._job.setup.workers), self._plan.max_in_flight)
 
     def _wait_until_finished(self) -> None:
         ends_s = self._plan.ends_after_s

@@ -5,6 +5,7 @@ that the server closes is noticed before the next request is written to it; a re
 `recv` and one switch there and back.
 """
 
+import contextlib
 import socket
 import time
 from typing import Any
@@ -87,6 +88,12 @@ class Client:
             return self._connection.exchange(request)  # type: ignore[union-attr]  # connect has just set it
         except _Stale as stale:
             raise RequestFailed("reset", str(stale)) from stale
+
+    def make_ready(self) -> None:
+        """Opens the connection if there is none; a failure is left to the next exchange, which records it."""
+        if self._connection is None or not self._connection.usable:
+            with contextlib.suppress(RequestFailed):
+                self.connect()
 
     def connect(self) -> None:
         """Opens a new connection in place of the one there is."""

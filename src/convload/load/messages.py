@@ -36,7 +36,8 @@ class Hello(msgspec.Struct, frozen=True):
 class Setup(msgspec.Struct, frozen=True):
     """All that a worker needs, so that its machine needs convload alone.
 
-    `target` is the URL that the plan's target stands for; `payload_files` maps paths to texts.
+    `target` is the URL that the plan's target stands for; `payload_files` maps paths to texts; `replay` is the text
+    of the recorded starts, "" without.
     """
 
     plan: dict[str, Any]
@@ -47,6 +48,7 @@ class Setup(msgspec.Struct, frozen=True):
     ca_pem: str
     payload_files: dict[str, str]
     locustfile: str
+    replay: str = ""
 
 
 class Ready(msgspec.Struct, frozen=True):

@@ -3,11 +3,52 @@
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 from gevent.event import Event
 
-from convload.plan import Plan, Think, parse_think
+from convload.durations import Think, parse_think
+from convload.plan import Plan
+
+NOW = 0.0
+"""The due instant of a conversation that has none but the instant it is sent."""
+
+
+class Pacing(Protocol):
+    """When users start conversations, and when they stop.
+
+    Attributes:
+        stopped: set when no user may start another.
+        stop_s: the planned end, a reading of `time.monotonic`.
+        in_progress: users that take part.
+        offered: arrivals that were due so far; 0 in the closed model.
+        backlog: those among them that wait for a user.
+        dry: what was used up, if something was.
+        variant: the variant that the arrival just taken names, "" for one of the mix.
+    """
+
+    stopped: Event
+    stop_s: float
+    in_progress: int
+    dry: str
+
+    @property
+    def variant(self) -> str: ...  # noqa: D102 -- told above
+    @property
+    def offered(self) -> int: ...  # noqa: D102 -- told above
+    @property
+    def backlog(self) -> int: ...  # noqa: D102 -- told above
+    @property
+    def busy(self) -> int: ...  # noqa: D102 -- users that are neither parked nor gone
+    def start(self, started_s: float) -> None: ...  # noqa: D102 -- told by the classes
+    def take(self) -> float | None: ...  # noqa: D102 -- as above
+    def think_s(self) -> float: ...  # noqa: D102 -- as above
+    def pause(self, seconds: float) -> None: ...  # noqa: D102 -- as above
+    def stop(self) -> None: ...  # noqa: D102 -- as above
+    def settle(self) -> int: ...  # noqa: D102 -- as above
+    def run_dry(self, why: str) -> None: ...  # noqa: D102 -- as above
+    def taking_part(self) -> AbstractContextManager[None]: ...  # noqa: D102 -- as above
 
 
 class ClosedPacing:
@@ -23,21 +64,39 @@ class ClosedPacing:
         self._think = parse_think(plan.think)
         self._random = random.Random(f"{plan.seed}/{worker}/think")
         self._left = _share(plan.conversations, worker, workers)
+        self._ends_after_s = plan.ends_after_s
         self.stopped = Event()
         self.stop_s = float("inf")
         self.in_progress = 0
+        self.offered = self.backlog = 0
+        self.variant = ""
         self.dry = ""
 
-    def take(self) -> bool:
-        """Tells a user whether to start another conversation; if so, that one is counted."""
+    def start(self, started_s: float) -> None:
+        """Sets the end, from the start as a reading of `time.monotonic`."""
+        if self._ends_after_s is not None:
+            self.stop_s = started_s + self._ends_after_s
+
+    def take(self) -> float | None:
+        """Lets a user start another conversation: NOW; None when there are no more."""
         if self._left is not None:
             if self._left == 0:
                 self.stopped.set()
-                return False
+                return None
             self._left -= 1
         if time.monotonic() >= self.stop_s:
             self.stop()
-        return not self.stopped.is_set()
+        return None if self.stopped.is_set() else NOW
+
+    @property
+    def busy(self) -> int:
+        """Users that hold a conversation, or think."""
+        return self.in_progress
+
+    def settle(self) -> int:
+        """Returns how many arrivals were never sent: none, a closed load has no arrivals."""
+        self.stop()
+        return 0
 
     def stop(self) -> None:
         """Lets no user start another conversation and wakes those who think."""

@@ -3,14 +3,19 @@
 import re
 import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import Protocol
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from convload.contract.outcomes import OK
 from convload.results.histogram import Histogram
-from convload.results.runlog import Cell, ErrorSample
+from convload.results.runlog import Cell, ErrorSample, StageMark
+from convload.schedule import Times
+
+Mask = npt.NDArray[np.bool_]
 
 CREATE = "conversation.create"
 SEND = "conversation.send"
@@ -61,6 +66,7 @@ class Recorder:
         self._samples: list[ErrorSample] = []
         self._sampled: Counter[tuple[str, str]] = Counter()
         self.started_s = time.monotonic()
+        self.stages: list[StageMark] = []
         self.measure_from_s = 0.0
         self.measure_until_s = float("inf")
         self.creates_recorded = 0
@@ -101,18 +107,45 @@ class Recorder:
 
     def _cells(self, key: tuple[str, str, str], rows: list[float]) -> list[Cell]:
         due, sent, done = np.array(rows).reshape(-1, 3).T
-        service_us = np.rint((done - sent) * 1e6).astype(np.int64)
+        service_us = _us(done - sent)
         phases = {
             "warmup": due < self.measure_from_s,
             "measure": (due >= self.measure_from_s) & (due < self.measure_until_s),
             "cleanup": (due >= self.measure_until_s) & (due >= self.measure_from_s),
         }
+        timed = bool((due < sent).any())
+        response_us, lateness_us = (_us(done - due), _us(sent - due)) if timed else (None, None)
         step, variant, outcome = key
         return [
-            Cell(step, variant, phase, outcome, int(mask.sum()), Histogram.of(service_us[mask]).encode())
+            Cell(
+                step,
+                variant,
+                phase,
+                outcome,
+                int(within.sum()),
+                Histogram.of(service_us[within]).encode(),
+                "" if response_us is None else Histogram.of(response_us[within]).encode(),
+                "" if lateness_us is None else Histogram.of(lateness_us[within]).encode(),
+                stage,
+            )
             for phase, mask in phases.items()
-            if mask.any()
+            for stage, within in self._by_stage(due, mask)
+            if within.any()
         ]
+
+    def _by_stage(self, due: Times, mask: Mask) -> Iterator[tuple[str, Mask]]:
+        """Divides requests by the stage they were due in; a closed load has none."""
+        if not self.stages:
+            yield "", mask
+            return
+        starts_s = np.array([mark.starts_s for mark in self.stages]) + self.started_s
+        stage = np.maximum(np.searchsorted(starts_s, due, side="right") - 1, 0)
+        for position, mark in enumerate(self.stages):
+            yield mark.name, mask & (stage == position)
+
+
+def _us(seconds: Times) -> npt.NDArray[np.int64]:
+    return np.rint(seconds * 1e6).astype(np.int64)
 
 
 def redact(text: str) -> str:

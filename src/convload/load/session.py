@@ -16,7 +16,7 @@ from convload.load.access import AppTokens, ConsumerTokens, locate
 from convload.load.credentials import FIXED_AUTHORIZATION, FIXED_ON_BEHALF, Credentials
 from convload.load.http import Client, Limits
 from convload.load.origin import Origin
-from convload.load.pacing import ClosedPacing
+from convload.load.pacing import ClosedPacing, Pacing
 from convload.load.recorder import Records
 from convload.payloads.builder import Builder, Payload
 from convload.payloads.catalogue import Catalogue
@@ -47,7 +47,7 @@ class Session:
         worker: the number of this worker among `workers`.
         run_id: makes the consumer ids of this run its own.
         records: where results go.
-        paced: whether the plan's pacing rules; under the stock `locust` command Locust's own does.
+        pacing: when users start; without one, as under the stock `locust` command, Locust decides.
 
     Attributes:
         built: create payloads built so far.
@@ -67,15 +67,14 @@ class Session:
         workers: int,
         run_id: str,
         records: Records,
-        *,
-        paced: bool = False,
+        pacing: Pacing | None = None,
     ) -> None:
         self.plan = plan
-        self.paced = paced
+        self.paced = pacing is not None
         self.task_errors: Counter[str] = Counter()
         self.records = records
         self.limits = Limits(plan.connect_timeout_s, plan.timeout_s)
-        self.pacing = ClosedPacing(plan, worker, workers)
+        self.pacing: Pacing = pacing or ClosedPacing(plan, worker, workers)
         self._builder = Builder(catalogue, mix=plan.mix, account=plan.account, seed=plan.seed)
         self._target = Origin(target, context)
         self._worker, self._workers, self._run_id = worker, workers, run_id
@@ -154,11 +153,14 @@ class Session:
             logging.getLogger(__name__).error("a task of %s raised", type(user).__name__, exc_info=error)
         self.task_errors[what] += 1
 
-    def build(self) -> Payload:
-        """Returns this worker's next payload; the indices of all workers together have no gap and no double."""
-        payload = self._builder.build(self._worker + self.built * self._workers)
+    def build(self, variant: str = "") -> Payload:
+        """Returns this worker's next payload, of that variant or as the mix has it.
+
+        The indices of all workers together have no double.
+        """
+        index = self._worker + self.built * self._workers
         self.built += 1
-        return payload
+        return self._builder.build_variant(variant, index) if variant else self._builder.build(index)
 
     def close_later(self, conversation: OpenConversation) -> None:
         """Remembers a conversation that is to be closed when the run has ended."""

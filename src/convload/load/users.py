@@ -13,6 +13,7 @@ from convload.contract.answers import Answer
 from convload.contract.outcomes import OK
 from convload.load import conversation
 from convload.load.http import Client
+from convload.load.pacing import NOW
 from convload.load.session import OpenConversation, Session, on_behalf_line
 from convload.load.stock import session_of
 
@@ -24,6 +25,9 @@ NO_CONNECTION = {"connect_refused", "connect_timeout", "dns", "tls"}
 PAUSE_WITHOUT_CONNECTION_S = 0.1
 """A user that gets no connection waits this long: refused connections are no load, and a dead target would
 otherwise be asked thousands of times a second."""
+
+
+PAUSE_WITHOUT_TOKEN_S = 1.0
 
 
 class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come without checked types
@@ -39,6 +43,8 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
         super().__init__(environment)
         self._session: Session | None = None
         self._on_behalf = b""
+        self._due_s = NOW
+        self._variant = ""
         self._pause = False
 
     @property
@@ -58,11 +64,12 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
         if session.plan.consumers != "none" and not self._ensure_consumer(session):
             return None
         on_behalf = self._on_behalf or session.fixed_on_behalf
-        answer = conversation.create(session, self._messaging, on_behalf)
+        answer = conversation.create(session, self._messaging, on_behalf, self._due_s, self._variant)
+        self._due_s = NOW
         if answer.outcome != OK:
             self._pause = answer.outcome in NO_CONNECTION
-            if answer.outcome in UNSURE:
-                self._on_behalf = b""
+        if session.plan.consumers != "close" or answer.outcome in UNSURE:
+            self._on_behalf = b""
         return OpenConversation(answer.conversation_id, on_behalf) if answer.conversation_id else None
 
     def send_message(self, opened: OpenConversation, text: str) -> Answer:
@@ -90,7 +97,7 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
     def _ensure_consumer(self, session: Session) -> bool:
         """Sees to a consumer that has no open conversation; False when none can be had."""
         consumers = session.plan.consumers
-        if consumers == "close" and self._on_behalf:
+        if self._on_behalf:
             return True
         if consumers == "pool":
             token = session.take_consumer()
@@ -131,7 +138,7 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
     def _run_tasks(self, session: Session) -> None:
         tasks: list[Callable[[ConversationUser], None]] = self.tasks
         pick = random.Random(session.plan.seed + session.next_user())
-        while session.pacing.take() and self._state != LOCUST_STATE_STOPPING:
+        while self._take(session):
             task = tasks[0] if len(tasks) == 1 else pick.choice(tasks)
             try:
                 task(self)
@@ -142,9 +149,31 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
                 self._pause = True
             self._rest(session)
 
+    def _take(self, session: Session) -> bool:
+        """Waits until this user is to start a conversation; False when it is to go home.
+
+        In the open model it makes ready before: its consumer and its connection must not be charged to an
+        arrival.
+        """
+        if session.plan.model == "open":
+            self._make_ready(session)
+        due_s = session.pacing.take()
+        if due_s is None or self._state == LOCUST_STATE_STOPPING:
+            return False
+        self._due_s = due_s
+        self._variant = session.pacing.variant
+        return True
+
+    def _make_ready(self, session: Session) -> None:
+        self._messaging.make_ready()
+        while session.plan.consumers in {"close", "fresh"} and not self._ensure_consumer(session):
+            session.pacing.pause(PAUSE_WITHOUT_TOKEN_S)
+            if session.pacing.stopped.is_set():
+                return
+
     def _rest(self, session: Session) -> None:
         think_s = session.pacing.think_s()
-        if self._pause:
+        if self._pause and session.plan.model == "closed":
             think_s = max(think_s, PAUSE_WITHOUT_CONNECTION_S)
             self._pause = False
         if think_s:

@@ -4,9 +4,11 @@ import argparse
 import gc
 import logging
 import os
+import random
 import resource
 import sys
 import time
+from collections import Counter
 from typing import Any
 
 import gevent
@@ -25,10 +27,13 @@ from convload.load.http import Client
 from convload.load.locustfile import load_users
 from convload.load.messages import Hello, Ready, Setup, Start
 from convload.load.origin import tls_context
+from convload.load.pacing import Pacing
 from convload.load.recorder import Recorder
+from convload.load.schedules import make_pacing
 from convload.load.session import Session
+from convload.load.watch import GeneratorWatch, files_free, sockets_waiting
 from convload.payloads.catalogue import Catalogue
-from convload.plan import Plan
+from convload.plan import Plan, marks
 from convload.results.runlog import Interval, Note
 
 INTERVAL_S = 1.0
@@ -50,6 +55,7 @@ class Worker:
         self._runner.register_message(messages.START, self._on_start, concurrent=True)
         self._runner.register_message(messages.STOP, self._on_stop)
         self._intervals = 0
+        self._unsent = 0
         self._send(messages.HELLO, Hello(__version__))
 
     def join(self) -> None:
@@ -87,7 +93,7 @@ class Worker:
             setup.workers,
             setup.run_id,
             self._recorder,
-            paced=True,
+            make_pacing(plan, setup, self._grow),
         )
         self._environment.user_classes = load_users(setup.locustfile)
         self._session.open(stock.needed_credentials(plan), os.environ)
@@ -101,8 +107,10 @@ class Worker:
         plan, pacing, recorder = self._session.plan, self._session.pacing, self._recorder
         recorder.started_s = time.monotonic() + (start.at_unix_s - time.time())
         recorder.measure_from_s = recorder.started_s + (plan.warmup_s or 0.0)
-        if plan.ends_after_s is not None:
-            pacing.stop_s = recorder.measure_until_s = recorder.started_s + plan.ends_after_s
+        recorder.stages = marks(plan.resolved_stages())
+        pacing.start(recorder.started_s)
+        recorder.measure_until_s = pacing.stop_s
+        self._watch = GeneratorWatch()
         reporting = gevent.spawn(self._report_forever)
         self._conduct()
         reporting.kill()
@@ -118,13 +126,26 @@ class Worker:
         """Waits for the end of the run and leaves nothing behind: no request unrecorded, no conversation open."""
         pacing = self._session.pacing
         pacing.stopped.wait(None if pacing.stop_s == float("inf") else pacing.stop_s - time.monotonic())
-        pacing.stop()
-        self._recorder.measure_until_s = min(self._recorder.measure_until_s, time.monotonic())
+        if pacing.stopped.is_set():  # before its planned end; a wait that times out may wake a little early
+            self._recorder.measure_until_s = min(self._recorder.measure_until_s, time.monotonic())
         deadline_s = time.monotonic() + self._session.plan.drain_s
-        while pacing.in_progress and time.monotonic() < deadline_s:
+        if self._session.plan.model == "closed":
+            pacing.stop()
+        while (pacing.busy or pacing.backlog) and time.monotonic() < deadline_s and not self._is_hopeless(pacing):
             gevent.sleep(POLL_S)
+        self._unsent = pacing.settle()
         self._runner.user_greenlets.kill(block=True, timeout=INTERVAL_S)
         self._close_left_open(deadline_s)
+
+    def _is_hopeless(self, pacing: Pacing) -> bool:
+        """Whether arrivals wait and will wait for ever: the run was stopped, so nobody takes them."""
+        return pacing.stopped.is_set() and not pacing.busy
+
+    def _grow(self, count: int) -> None:
+        """Starts more users, of the classes in the shares that their weights say."""
+        classes = self._environment.user_classes
+        names = random.choices([one.__name__ for one in classes], [one.weight or 1 for one in classes], k=count)
+        self._runner.spawn_users(dict(Counter(names)))
 
     def _close_left_open(self, deadline_s: float) -> None:
         closing = Group()
@@ -170,6 +191,12 @@ class Worker:
             errors=errors,
             left_open=session.left_open,
             last=last,
+            offered=session.pacing.offered,
+            unsent=self._unsent,
+            backlog=session.pacing.backlog,
+            hub_delay_ms=round(self._watch.take_delay_s() * 1000, 3),
+            files_free=files_free(),
+            sockets_waiting=sockets_waiting(),
         )
         self._reported_s, self._cpu_s = to_s, cpu_s
         self._intervals += 1

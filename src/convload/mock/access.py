@@ -11,7 +11,7 @@ from convload.contract.refusals import Refusal, bad_request
 from convload.contract.requests import UNDECODABLE
 from convload.mock.messages import Reply, Request
 from convload.mock.replies import CREATED, OK, json_reply, refused
-from convload.mock.tokens import Tokens
+from convload.mock.tokens import ConsumerClaims, Tokens
 
 NOT_AUTHORISED = 401
 
@@ -78,7 +78,7 @@ class Access:
         if refusal := self._refusal_of_app(target, request):
             return refusal
         claims = self._tokens.check_consumer(request.headers.get(ON_BEHALF), target.account)
-        return claims if isinstance(claims, Refusal) else claims.lp_consumer_id
+        return claims.lp_consumer_id if isinstance(claims, ConsumerClaims) else claims
 
     def _refusal_of_app(self, target: Target, request: Request) -> Refusal | None:
         if not self._auth:

@@ -26,6 +26,8 @@ KNOWN_TARGETS = 1024
 
 MAX_LISTED_IDS = 100_000
 
+_NUMBER = re.compile("[0-9]{1,18}")
+
 _ACCOUNT = "/api/account/(?P<account>[^/]*)"
 _CONVERSATION = f"{_ACCOUNT}/messaging/consumer/conversation"
 _DOMAIN = rf"{_ACCOUNT}/service(?:/(?P<service>[^/]+))?/baseURI(?:\.json)?"
@@ -166,6 +168,8 @@ class Api:
                 BAD_REQUEST, bodies.refused_open(checked.elements, consumer, answers_event=self._answers_event)
             )
         self._ledger.count_shape(checked.elements)
+        if fault == faults.SWAPPED_IDS and len({str(element.id) for element in checked.elements}) == 1:
+            fault = faults.NO_FAULT  # nobody could see it, so it must not be counted
         if fault:
             self._ledger.faults[fault] += 1
         return Reply(OK, bodies.created(checked.elements, conversation, fault))
@@ -193,7 +197,7 @@ class Api:
         if where.query.get("ids", "0") == "0":
             return json_reply(OK, shown)
         offset, limit = where.query.get("offset", "0"), where.query.get("limit", "1000")
-        if not (offset.isdecimal() and limit.isdecimal() and int(limit) <= MAX_LISTED_IDS):
+        if not (_NUMBER.fullmatch(offset) and _NUMBER.fullmatch(limit) and int(limit) <= MAX_LISTED_IDS):
             return refused(bad_request(f"offset and limit must be numbers, limit at most {MAX_LISTED_IDS}"))
         opened = self._conversations.opened
         numbers = range(min(int(offset), opened), min(int(offset) + int(limit), opened))

@@ -13,13 +13,11 @@ from convload.mock.messages import (
     CLOSE,
     CONTINUE,
     KEEP_ALIVE,
-    Encoder,
     Reply,
     Request,
-    Respond,
-    Traffic,
     refusal,
 )
+from convload.mock.site import Site
 
 MAX_HEAD_BYTES = 65_536
 """Limit of request line and headers. Two tokens take about 1 KB; servers commonly allow 8 to 64 KiB."""
@@ -30,44 +28,10 @@ READ_BYTES = 262_144
 MAX_WAITING = 64
 """Pipelined replies that may wait on one connection before it is no longer read."""
 
-CHECKS = 4
-"""How often within a read timeout a connection is looked at; a timeout is late by up to one check."""
-
 LINGER_S = 2.0
 """How long a closed connection is still read, so that the last reply is not lost to a reset by the kernel."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """When a client is too slow, too quiet, or sends too much."""
-
-    read_timeout_s: float
-    idle_timeout_s: float
-    max_body_bytes: int
-
-
-class Site:
-    """What all connections of one server share."""
-
-    def __init__(
-        self,
-        respond: Respond,
-        limits: Limits,
-        traffic: Traffic,
-        *,
-        tls: bool,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        self.respond = respond
-        self.limits = limits
-        self.tls = tls
-        self.loop = loop
-        self.encoder = Encoder()
-        self.traffic = traffic
-        self.connections: set[Connection] = set()
-        self.empty = asyncio.Event()
-        self.empty.set()
 
 
 class _Waiting(msgspec.Struct):
@@ -90,6 +54,7 @@ class Connection(asyncio.Protocol):
         "_body_bytes",
         "_chunk_bytes",
         "_ended",
+        "_half_closed",
         "_head_bytes",
         "_headers",
         "_in_head",
@@ -126,7 +91,7 @@ class Connection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._body_bytes = self._chunk_bytes = self._head_bytes = 0
         self._in_head = self._in_request = self._upgrades = False
-        self._ended = self._read_stopped = self._write_blocked = False
+        self._ended = self._half_closed = self._read_stopped = self._write_blocked = False
         self._quiet_checks = 0
 
     # The transport's side
@@ -139,7 +104,7 @@ class Connection(asyncio.Protocol):
         site.empty.clear()
         site.traffic.connections_total += 1
         site.traffic.connections_open += 1
-        self._watch = site.loop.call_later(site.limits.read_timeout_s / CHECKS, self._check_time)
+        self._watch = site.loop.call_later(site.check_every_s, self._check_time)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio's signature
         """Leaves the site; replies that wait are dropped."""
@@ -180,7 +145,7 @@ class Connection(asyncio.Protocol):
         """Keeps a half-closed connection until its replies are out; TLS cannot be half closed."""
         if not self._waiting or self._site.tls:
             return False
-        self._ended = True
+        self._ended = self._half_closed = True
         self._waiting[-1].closes = True
         return True
 
@@ -220,8 +185,8 @@ class Connection(asyncio.Protocol):
             self._refuse_head()
         elif length is not None and int(length) > self._site.limits.max_body_bytes:
             self._refuse_body()
-        elif b"host" not in headers and self._parser.get_http_version() == "1.1":
-            self._refuse(400, "an HTTP/1.1 request needs a Host header")
+        elif b"host" not in headers and self._parser.get_http_version() != "1.0":
+            self._refuse(400, "a request needs a Host header, but for HTTP/1.0")
         elif b"expect" in headers:
             self._meet_expectation(headers[b"expect"])
         raw.clear()
@@ -372,33 +337,35 @@ class Connection(asyncio.Protocol):
 
         Closing with unread bytes makes the kernel send a reset, which can overtake the last reply.
         """
-        if self._site.tls:
+        if self._site.tls or self._half_closed:
             self._transport.close()
-            return
-        self._transport.write_eof()
-        self._watch.cancel()
-        self._watch = self._site.loop.call_later(LINGER_S, self._transport.abort)
+        elif not self._transport.is_closing():
+            self._transport.write_eof()
+            self._read_on()
+            self._watch.cancel()
+            self._watch = self._site.loop.call_later(LINGER_S, self._transport.abort)
 
     def _reset(self) -> None:
-        sock = self._transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self._transport.abort()
+        if not self._transport.is_closing():
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._transport.abort()
 
     def _check_time(self) -> None:
         """Ends a connection whose client is too slow or too quiet.
 
         Time is counted in checks, so that no request has to ask for it.
         """
-        limits = self._site.limits
-        every_s = limits.read_timeout_s / CHECKS
-        self._watch = self._site.loop.call_later(every_s, self._check_time)
+        site = self._site
+        self._watch = site.loop.call_later(site.check_every_s, self._check_time)
         if self._waiting and not self._write_blocked:
             return  # it is the client that waits
+        quiet_s = self._quiet_checks * site.check_every_s
         self._quiet_checks += 1
         if self._in_request and not self._write_blocked:
-            if self._quiet_checks > CHECKS:
-                self._refuse(408, f"no whole request within {limits.read_timeout_s:g} s")
-        elif self._quiet_checks * every_s > limits.idle_timeout_s:
+            if quiet_s >= site.limits.read_timeout_s:
+                self._refuse(408, f"no whole request within {site.limits.read_timeout_s:g} s")
+        elif quiet_s >= site.limits.idle_timeout_s:
             self._transport.abort()
 
 

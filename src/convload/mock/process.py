@@ -34,7 +34,11 @@ class MockProcess(msgspec.Struct, frozen=True):
     process: subprocess.Popen[bytes]
 
     def stats(self) -> dict[str, Any]:
-        """Returns the mock's own counts, as `GET /__mock__/stats` shows them."""
+        """Returns the mock's own counts, as `GET /__mock__/stats` shows them.
+
+        Raises:
+            OSError, http.client.HTTPException: it does not answer.
+        """
         parts = urlsplit(self.url)
         host, port = str(parts.hostname), parts.port
         if self.ca_file is None:
@@ -97,11 +101,10 @@ def start_mock(
 def _await_announcement(process: subprocess.Popen[bytes], errors: IO[bytes]) -> Announcement:
     line = _read_line(process.stdout, time.monotonic() + START_TIMEOUT_S)
     if line is None:
-        process.kill()
-        process.wait()
+        status = _stop(process)
         errors.seek(0)
         told = errors.read().decode("utf-8", "replace").splitlines()
-        raise UsageError("the mock did not start", *told)
+        raise UsageError(f"the mock did not start within {START_TIMEOUT_S:g} s; its exit status is {status}", *told)
     return msgspec.json.decode(line, type=Announcement)
 
 

@@ -1,5 +1,6 @@
 """The send call: messages, closing and other changes, profiles, file addresses."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,8 @@ BAD_FILE = "Bad Request"
 FILE_TYPES = ("JPG", "JPEG", "PNG", "GIF")
 MAX_FILE_BYTES = 3 * 1024 * 1024
 
+_SIZE = re.compile("[0-9]{1,7}")
+
 
 class Sending:
     """Answers the send call.
@@ -67,7 +70,8 @@ class Sending:
         if isinstance(send, list):
             return unreadable(send), False
         # No text has more characters than bytes, so most requests are never decoded for their length.
-        if len(request.body) > self._max_chars and len(request.body.decode()) > self._max_chars:
+        size = len(request.body)
+        if size > self._max_chars and len(request.body.decode("utf-8", "replace")) > self._max_chars:
             return _bad_request(TOO_LARGE, send), closes(send)
         return self._answers[type(send)](target, consumer, send), closes(send)
 
@@ -98,7 +102,7 @@ class Sending:
 
     def _upload_url(self, target: Target, consumer: str, send: SendFileUrl) -> Reply:  # noqa: ARG002 -- as above
         size, kind = str(send.body.get("fileSize", "")), str(send.body.get("fileType", "")).upper()
-        if kind not in FILE_TYPES or not (size.isdecimal() and 0 < int(size) <= MAX_FILE_BYTES):
+        if kind not in FILE_TYPES or not (_SIZE.fullmatch(size) and 0 < int(size) <= MAX_FILE_BYTES):
             return _bad_request(BAD_FILE, send)
         now_s = self._clock()
         path = bodies.upload_path(target.account, kind, now_s)

@@ -17,9 +17,10 @@ import uvloop
 from convload.errors import UsageError
 from convload.mock.access import Credentials
 from convload.mock.api import Api
-from convload.mock.connection import Connection, Limits, Site
+from convload.mock.connection import Connection
 from convload.mock.messages import Traffic
 from convload.mock.serving import Announcement, Serving
+from convload.mock.site import Limits, Site
 from convload.mock.tls import ServerTls, server_tls
 
 CLIENT_ID_VARIABLE = "CONVLOAD_CLIENT_ID"
@@ -46,7 +47,7 @@ def run(serving: Serving, announce: Callable[[str], None]) -> None:
         UsageError: it cannot listen there, or its certificate cannot be used.
     """
     _raise_fd_limit()
-    # Requests leave no cycles behind, so a full collection only costs time: what is here now is never looked at again.
+    # Requests leave no cycles behind, so collecting only costs time: what is here now is never looked at again.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     with server_tls(serving) as tls, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -148,4 +149,6 @@ def _reporter() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
 def _raise_fd_limit() -> None:
     """Allows as many connections as this process may have at all."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Some systems name a hard limit that they do not grant.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,11 +1,11 @@
 """AppJWT and ConsumerJWS: made, signed and checked."""
 
 import hashlib
-import hmac
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from functools import lru_cache
+from hmac import compare_digest
 
 import msgspec
 
@@ -29,9 +29,12 @@ VERIFIED_TOKENS_KEPT = 16_384
 _HEADER = {"kid": "appjwt-13-05-17", "typ": "JWT", "alg": "RS256"}
 
 _BEARER = b"bearer "
+_BLOCK_BYTES = 64
+_TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
-class AppClaims(msgspec.Struct, frozen=True):
+class AppClaims(msgspec.Struct, frozen=True, gc=False):
     """What an AppJWT says: the account is its audience, the client its authorised party."""
 
     aud: str
@@ -42,7 +45,7 @@ class AppClaims(msgspec.Struct, frozen=True):
     exp: int
 
 
-class ConsumerClaims(msgspec.Struct, frozen=True):
+class ConsumerClaims(msgspec.Struct, frozen=True, gc=False):
     """What a ConsumerJWS says; it never expires."""
 
     account_id: str
@@ -51,6 +54,9 @@ class ConsumerClaims(msgspec.Struct, frozen=True):
 
 
 Claims = AppClaims | ConsumerClaims
+
+_decode_app = msgspec.json.Decoder(AppClaims).decode
+_decode_consumer = msgspec.json.Decoder(ConsumerClaims).decode
 
 
 class Tokens:
@@ -64,7 +70,7 @@ class Tokens:
     def __init__(self, lifetime_s: int, clock: Callable[[], float]) -> None:
         self._lifetime_s = lifetime_s
         self._clock = clock
-        self._key = secrets.token_bytes(32)
+        self._sign_with = _hmac_sha256(secrets.token_bytes(_BLOCK_BYTES))
         self._claims = lru_cache(VERIFIED_TOKENS_KEPT)(self._verify)
 
     def app_token(self, account: str, client_id: str) -> str:
@@ -82,11 +88,10 @@ class Tokens:
         if not header:
             return MISSING_APP_TOKEN
         claims = self._claims(header)
-        if isinstance(claims, ConsumerClaims):
-            return MISSING_BRAND  # the documented answer to an AppJWT without its mandatory claims
-        if claims is None or claims.aud != account or claims.exp <= self._clock():
-            return INVALID_APP_TOKEN
-        return None
+        if isinstance(claims, AppClaims) and claims.aud == account and claims.exp > self._clock():
+            return None
+        # The first is the documented answer to an AppJWT without its mandatory claims.
+        return MISSING_BRAND if isinstance(claims, ConsumerClaims) else INVALID_APP_TOKEN
 
     def check_consumer(self, header: bytes | None, account: str) -> ConsumerClaims | Refusal:
         """Checks an X-LP-ON-BEHALF header."""
@@ -99,22 +104,38 @@ class Tokens:
 
     def _sign(self, claims: Claims) -> str:
         signed = _HEADER_PART + b"." + _encode(msgspec.json.encode(claims))
-        return (signed + b"." + self._signature(signed)).decode()
-
-    def _signature(self, signed: bytes) -> bytes:
-        return _encode(hmac.digest(self._key, signed, "sha256"))
+        return (signed + b"." + _encode(self._sign_with(signed))).decode()
 
     def _verify(self, header: bytes) -> Claims | None:
         """Returns the claims of a token that this mock has signed."""
         token = header[len(_BEARER) :].strip() if header[: len(_BEARER)].lower() == _BEARER else header
         signed, _, signature = token.rpartition(b".")
-        if not hmac.compare_digest(signature, self._signature(signed)):
+        if not compare_digest(signature, _encode(self._sign_with(signed))):
             return None
         return _read_claims(signed.partition(b".")[2])
 
 
+def _hmac_sha256(key: bytes) -> Callable[[bytes], bytes]:
+    """Returns HMAC-SHA256 (RFC 2104) with a key of one block, which is padded once: twice as fast as `hmac`."""
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key))
+    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
+
+    def sign(message: bytes) -> bytes:
+        inside, outside = inner.copy(), outer.copy()
+        inside.update(message)
+        outside.update(inside.digest())
+        return outside.digest()
+
+    return sign
+
+
 def _encode(part: bytes) -> bytes:
-    return urlsafe_b64encode(part).rstrip(b"=")
+    return b2a_base64(part, newline=False).translate(_TO_URL_SAFE).rstrip(b"=")
+
+
+def _decode(part: bytes) -> bytes:
+    # Padding that is not needed does no harm.
+    return a2b_base64(part.translate(_FROM_URL_SAFE) + b"==")
 
 
 _HEADER_PART = _encode(msgspec.json.encode(_HEADER))
@@ -122,7 +143,5 @@ _HEADER_PART = _encode(msgspec.json.encode(_HEADER))
 
 def _read_claims(part: bytes) -> Claims:
     """Decodes claims whose signature is sound, so they are one of the two kinds that we make."""
-    claims = urlsafe_b64decode(part + b"=" * (-len(part) % 4))
-    if claims.startswith(b'{"aud"'):
-        return msgspec.json.decode(claims, type=AppClaims)
-    return msgspec.json.decode(claims, type=ConsumerClaims)
+    claims = _decode(part)
+    return _decode_app(claims) if claims.startswith(b'{"aud"') else _decode_consumer(claims)

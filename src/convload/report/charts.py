@@ -3,6 +3,8 @@
 from collections import Counter
 from typing import Any
 
+from convload.report.foreign import brief
+from convload.results.measured import OPEN
 from convload.results.series import CLEANUP, WARMUP, Second
 from convload.results.verdict import Conclusion
 
@@ -17,16 +19,30 @@ def data(conclusion: Conclusion) -> dict[str, Any]:
     rows = _every_second(conclusion.series)
     return {
         "t": [t_s + 0.5 for t_s in rows],
+        "open": conclusion.summary.model == OPEN,
         "latency": {name: [row and row.response_ms.get(name) for row in rows.values()] for name in _TIMES},
+        "service_p99": [row and row.service_ms.get("p99") for row in rows.values()],
+        "lateness": {name: [row and row.lateness_ms.get(name) for row in rows.values()] for name in _LATENESS},
+        "offered_per_s": [row and row.offered_per_s for row in rows.values()],
         "requests_per_s": [row and row.requests_per_s for row in rows.values()],
         "ok_per_s": [row and row.ok_per_s for row in rows.values()],
         "in_flight": [row and row.in_flight for row in rows.values()],
         "users": [row and row.users for row in rows.values()],
+        "backlog": [row and row.backlog for row in rows.values()],
+        "cpu_percent": [row and round(100 * row.cpu_share, 1) for row in rows.values()],
+        "hub_delay_ms": [row and row.hub_delay_ms for row in rows.values()],
         "errors": _errors(list(rows.values())),
         "warmup_to_s": max((row.t_s + 1 for row in conclusion.series if row.phase == WARMUP), default=None),
         "cleanup_from_s": min((row.t_s for row in conclusion.series if row.phase == CLEANUP), default=None),
+        "stages": [
+            {"name": brief(mark.name, _STAGE_LETTERS), "from_s": mark.starts_s}
+            for mark in conclusion.manifest.stages
+            if not mark.warmup
+        ],
         "distributions": [
             {
+                "step": part.step,
+                "clock": part.clock,
                 "label": f"{part.step}, {part.clock} time" if _has_two_clocks(conclusion) else part.step,
                 "x": [round(1 / (1 - percent / 100), 6) for percent in part.percents],
                 "ms": part.ms,
@@ -37,6 +53,8 @@ def data(conclusion: Conclusion) -> dict[str, Any]:
 
 
 _TIMES = ("p50", "p90", "p99", "max")
+_LATENESS = ("p50", "p99", "max")
+_STAGE_LETTERS = 40
 
 
 def _every_second(series: list[Second]) -> dict[int, Second | None]:

@@ -1,22 +1,29 @@
 """Writes figures for people: the same digits and units in every report."""
 
+from collections.abc import Iterable, Sequence
+
 from convload.results.gates import CONFIDENCE, GateResult
-from convload.results.measured import CREATE
-from convload.results.summary import Summary
-from convload.results.verdict import Verdict
+from convload.results.measured import CREATE, OPEN
+from convload.results.percentiles import PERCENTILES, samples_needed
+from convload.results.summary import Requests, StageRequests, Summary
+from convload.results.verdict import Conclusion, Verdict
 
 NONE = "—"
 """Stands where nothing was measured."""
 
 COLUMNS = ("p50", "p90", "p95", "p99", "p99.9", "max", "mean")
 
+TimeColumn = tuple[str, str]
+"""A clock (response, service, lateness, failed_response) and a statistic of it."""
+
 CONFIDENCE_WORDS = f"{100 * CONFIDENCE:g} %"
 
 MODEL_NOTES = {
     "closed": "Closed model: a user waits for its answer before it asks again, so a time is a service time "
     "(sent to answered), and nothing follows from it about any given rate of arrivals.",
-    "open": "Open model: requests start when they are due, answered or not the ones before; a time is a "
-    "response time (due to answered), with the wait for a free user in it.",
+    "open": "Open model: requests are due by a schedule that does not wait for answers. Response time (due to "
+    "answered) is what a caller would see; service time (sent to answered) is what the target took; lateness (due to "
+    "sent) is the wait for a free user or a slow generator.",
 }
 
 OUTCOME_WORDS = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "interrupted": "INTERRUPTED"}
@@ -86,6 +93,9 @@ def reconciliation(summary: Summary) -> list[tuple[str, str]]:
     """The create requests of the whole run as they went from hand to hand, and the counts at each."""
     counts = summary.counts
     chain = [("built", counts.built), ("sent", counts.sent), ("recorded", counts.recorded)]
+    if summary.model == OPEN:
+        unsent = f", {count(counts.unsent)} of them never sent" if counts.unsent else ""
+        chain = [(f"due{unsent}", counts.offered), *chain[1:]]
     if summary.ledger is not None:
         chain += [
             ("received by the mock", summary.ledger.received),
@@ -95,19 +105,52 @@ def reconciliation(summary: Summary) -> list[tuple[str, str]]:
 
 
 def generator_facts(summary: Summary) -> dict[str, str]:
-    """What the load generator used, by name."""
+    """What the load generator used, by name; what was not watched is left out."""
     generator = summary.generator
-    return {
+    facts = {
         "busiest worker": core_share(generator.cpu_share),
         "highest second": core_share(generator.cpu_share_highest),
         "all workers": core_share(generator.cpu_share_sum),
         "memory": mebibytes(generator.memory_bytes),
     }
+    if summary.model == OPEN:
+        facts["lateness p99"] = with_unit(generator.lateness_p99_ms, "ms")
+    if generator.files_free_lowest is not None:
+        facts["event loop late by"] = f"at most {with_unit(generator.hub_delay_highest_ms, 'ms')}"
+        facts["files left"] = f"at least {count(generator.files_free_lowest)}"
+        facts["ports in TIME_WAIT"] = f"at most {count(generator.sockets_waiting_highest)}"
+    return facts
+
+
+def with_unit(value: float | None, unit: str) -> str:
+    """A figure that stands alone, with its unit if it was measured."""
+    return NONE if value is None else f"{about(value)} {unit}"
+
+
+def cells(row: Requests | StageRequests, columns: Iterable[TimeColumn]) -> list[str]:
+    """The times of one row in milliseconds."""
+    return [milliseconds(getattr(row, f"{clock}_ms").get(name)) for clock, name in columns]
+
+
+def blanks(rows: Iterable[Requests | StageRequests], columns: Sequence[TimeColumn]) -> str:
+    """Says why times are missing from a table: which percentiles need how many samples; empty if none is."""
+    shown = {name for _, name in columns}
+    missing = {name for row in rows for name in row.unsupported if name in shown}
+    needs = ", ".join(f"{name} from {samples_needed(PERCENTILES[name]):,}" for name in PERCENTILES if name in missing)
+    return f"{NONE} too few samples: {needs}." if needs else ""
+
+
+def rates(stage: StageRequests) -> str:
+    """The planned rate of a stage."""
+    low, high = f"{stage.from_rate:,g}", f"{stage.to_rate:,g}"
+    return low if low == high else f"{low} → {high}"
 
 
 def setting(summary: Summary) -> str:
     """How the load was made, in one line."""
-    users = f"{count(summary.users)} users" if summary.users is not None else "arrivals"
+    users = f"{count(summary.users)} users"
+    if summary.model == OPEN:
+        users = f"{summary.arrivals or 'scheduled'} arrivals, at most {count(summary.users)} in flight"
     workers = f"{summary.workers} worker{'s' if summary.workers != 1 else ''}"
     times = f"{summary.duration_s:,g} s measured after {summary.warmup_s:g} s of warm-up"
     return f"{summary.model.capitalize()} model, {users}, {workers}, consumers {summary.consumers}, {times}"
@@ -117,10 +160,19 @@ def achieved(summary: Summary) -> str:
     """How much came of it, in one line."""
     create = summary.steps.get(CREATE)
     created, failed = (create.ok, create.count - create.ok) if create else (0, 0)
+    said = f"{count(created)} conversations created, {count(failed)} create requests failed, "
+    if summary.model != OPEN:
+        return f"{said}{rate(summary.achieved_rate)} create requests/s"
     return (
-        f"{count(created)} conversations created, {count(failed)} create requests failed, "
-        f"{rate(summary.achieved_rate)} create requests/s"
+        f"{said}{rate(summary.achieved_rate)} create requests/s sent of {rate(summary.offered_rate)} offered, "
+        f"{count(summary.unsent)} never sent"
     )
+
+
+def asides(conclusion: Conclusion) -> list[str]:
+    """What a reader of the validity should know beside its reasons."""
+    waived = [f"Waived ({reason.name}): {reason.text}" for reason in conclusion.validity.waived]
+    return waived + [f"Not tested: {text}" for text in conclusion.validity.left_out]
 
 
 def sentence(verdict: Verdict) -> str:

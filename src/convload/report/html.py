@@ -13,20 +13,34 @@ from markupsafe import Markup
 from convload.contract.outcomes import MEANINGS
 from convload.report import charts, figures
 from convload.report.foreign import brief, visible
-from convload.results.measured import CREATE
+from convload.results.measured import CREATE, OPEN
 from convload.results.verdict import Conclusion
 
 _HERE = Path(__file__).parent
 _SAMPLES_A_KIND = 5
 
+_Groups = dict[str, tuple[str, ...]]
+"""The columns of a table under the name of their clock."""
+
+_CLOSED_GROUPS: _Groups = {"response": figures.COLUMNS}
+_OPEN_GROUPS: _Groups = {"response": figures.COLUMNS, "service": ("p50", "p99"), "lateness": ("p99",)}
+_STAGE_GROUPS: _Groups = {"response": ("p50", "p95", "p99", "max"), "service": ("p50", "p99"), "lateness": ("p99",)}
+
+_KEY = ("p50", "p95", "p99")
+
 
 def render(conclusion: Conclusion) -> str:
     """Returns the page. Every string that goes into it is made visible and escaped; only our own assets are not."""
     style, scripts = assets()
+    groups = _OPEN_GROUPS if conclusion.summary.model == OPEN else _CLOSED_GROUPS
     return _template().render(
         conclusion=conclusion,
         summary=conclusion.summary,
         create=conclusion.summary.steps.get(CREATE),
+        is_open=conclusion.summary.model == OPEN,
+        groups=groups,
+        stage_groups=_STAGE_GROUPS,
+        columns={"all": _flat(groups), "stages": _flat(_STAGE_GROUPS), "key": _flat({"response": _KEY})},
         errors=_errors(conclusion),
         plan=_plain(conclusion.manifest.plan),
         versions=_plain(conclusion.manifest.versions),
@@ -39,6 +53,7 @@ def render(conclusion: Conclusion) -> str:
         has={
             "seconds": bool(conclusion.series),
             "times": any(row.response_ms for row in conclusion.series),
+            "lateness": any(row.lateness_ms for row in conclusion.series),
             "errors": any(row.errors_per_s for row in conclusion.series),
             "distributions": any(part.ms for part in conclusion.distributions),
         },
@@ -92,6 +107,10 @@ def _policy(style: Markup, scripts: list[Markup]) -> str:
 def _data(value: dict[str, Any]) -> Markup:
     text = json.dumps(value, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 -- without < it cannot end its element
+
+
+def _flat(groups: _Groups) -> list[figures.TimeColumn]:
+    return [(clock, name) for clock, names in groups.items() for name in names]
 
 
 def _plain(values: dict[str, Any]) -> dict[str, str]:

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from convload.report import figures
 from convload.report.foreign import visible
 from convload.results.gates import FAIL, INCONCLUSIVE, GateResult
-from convload.results.measured import CREATE
+from convload.results.measured import CREATE, OPEN
 from convload.results.verdict import INTERRUPTED, Conclusion
 
 _ELEMENTS = {FAIL: "failure", INCONCLUSIVE: "error"}
@@ -39,6 +39,8 @@ def _validity_case(conclusion: Conclusion) -> ET.Element:
         reasons = conclusion.verdict.reasons
     if reasons:
         _say(case, "error", reasons[0], "\n".join(visible(reason) for reason in reasons))
+    if conclusion.validity.waived:
+        ET.SubElement(case, "system-out").text = "\n".join(visible(text) for text in figures.asides(conclusion))
     return case
 
 
@@ -60,7 +62,11 @@ def _say(case: ET.Element, element: str, message: str, text: str) -> None:
 
 def _key_figures(conclusion: Conclusion) -> dict[str, str]:
     summary, create = conclusion.summary, conclusion.summary.steps.get(CREATE)
-    times = create.response_ms if create else {}
+    times = {"": create.response_ms} if create else {}
+    opened = {}
+    if summary.model == OPEN:
+        times |= {"service_": create.service_ms, "lateness_": create.lateness_ms} if create else {}
+        opened = {"create.offered_per_s": _stated(summary.offered_rate), "create.unsent": str(summary.unsent)}
     return {
         "verdict": conclusion.verdict.outcome,
         "model": summary.model,
@@ -68,6 +74,11 @@ def _key_figures(conclusion: Conclusion) -> dict[str, str]:
         "target": summary.target,
         "create.count": str(create.count if create else 0),
         "create.failed": str(create.count - create.ok if create else 0),
-        "create.rate_per_s": figures.NONE if summary.achieved_rate is None else str(summary.achieved_rate),
-        **{f"create.{name}_ms": str(value) for name, value in times.items()},
+        "create.rate_per_s": _stated(summary.achieved_rate),
+        **opened,
+        **{f"create.{clock}{name}_ms": str(value) for clock, row in times.items() for name, value in row.items()},
     }
+
+
+def _stated(value: float | None) -> str:
+    return figures.NONE if value is None else str(value)

@@ -5,11 +5,13 @@ from collections.abc import Iterable, Sequence
 
 from convload.report import figures
 from convload.report.foreign import brief, visible
-from convload.results.summary import Requests
+from convload.results.measured import OPEN
+from convload.results.summary import Requests, Summary
 from convload.results.verdict import Conclusion
 
 _SAMPLES = 10
-_COLUMNS = ("p50", "p95", "p99", "max")
+_CLOSED_COLUMNS = tuple(("response", name) for name in ("p50", "p95", "p99", "max"))
+_OPEN_COLUMNS = (*_CLOSED_COLUMNS, ("service", "p50"), ("service", "p99"), ("lateness", "p99"))
 
 # What CommonMark or GitHub may read as markup; an underscore inside a word is none.
 _ACTIVE = re.compile(r"([\\`*{}\[\]<>#!~&@]|(?<![^\W_])_|_(?![^\W_])|(?<=\w):(?=//))")
@@ -19,8 +21,9 @@ def render(conclusion: Conclusion) -> str:
     """Returns the document; foreign text in it is escaped."""
     parts = [
         _head(conclusion),
-        _requests("Steps", "step", conclusion.summary.steps),
-        _requests("Variants of conversation.create", "variant", conclusion.summary.variants),
+        _requests("Steps", "step", conclusion.summary, conclusion.summary.steps),
+        _stages(conclusion.summary),
+        _requests("Variants of conversation.create", "variant", conclusion.summary, conclusion.summary.variants),
         _errors(conclusion),
         _gates(conclusion),
         _counts(conclusion),
@@ -59,22 +62,58 @@ def _head(conclusion: Conclusion) -> str:
     return "\n\n".join(lines)
 
 
-def _requests(title: str, kind: str, rows: dict[str, Requests]) -> str:
+def _requests(title: str, kind: str, summary: Summary, rows: dict[str, Requests]) -> str:
     if not rows:
         return ""
+    columns = _columns(summary)
     table = _table(
-        [kind, "count", "failed", *(f"{name} ms" for name in _COLUMNS)],
+        [kind, "count", "failed", *_heads(summary)],
         [
             [
                 code(name),
                 figures.count(row.count),
                 figures.percent(row.count - row.ok, row.count),
-                *(figures.milliseconds(row.response_ms.get(column)) for column in _COLUMNS),
+                *figures.cells(row, columns),
             ]
             for name, row in rows.items()
         ],
     )
-    return f"## {title}\n\nTimes are of successful requests.\n\n{table}"
+    note = f"Times are of successful requests. {figures.blanks(rows.values(), columns)}".strip()
+    return f"## {title}\n\n{note}\n\n{table}"
+
+
+def _stages(summary: Summary) -> str:
+    if not summary.stages:
+        return ""
+    table = _table(
+        ["stage", "planned /s", "offered /s", "sent /s", "count", "failed", *_heads(summary)],
+        [
+            [
+                code(name),
+                figures.rates(stage),
+                figures.rate(stage.offered_rate),
+                figures.rate(stage.achieved_rate),
+                figures.count(stage.count),
+                figures.percent(stage.count - stage.ok, stage.count),
+                *figures.cells(stage, _columns(summary)),
+            ]
+            for name, stage in summary.stages.items()
+        ],
+    )
+    note = (
+        f"Create requests by the stage they were due in. {figures.blanks(summary.stages.values(), _columns(summary))}"
+    )
+    return f"## Stages\n\n{note.strip()}\n\n{table}"
+
+
+def _columns(summary: Summary) -> tuple[figures.TimeColumn, ...]:
+    return _OPEN_COLUMNS if summary.model == OPEN else _CLOSED_COLUMNS
+
+
+def _heads(summary: Summary) -> list[str]:
+    if summary.model == OPEN:
+        return [f"{clock} {name} ms" for clock, name in _OPEN_COLUMNS]
+    return [f"{name} ms" for _, name in _CLOSED_COLUMNS]
 
 
 def _errors(conclusion: Conclusion) -> str:
@@ -98,12 +137,14 @@ def _gates(conclusion: Conclusion) -> str:
     ]
     table = _table(["outcome", "gate", "value", f"{figures.CONFIDENCE_WORDS} interval"], rows)
     validity = "The run supports a verdict." if conclusion.validity.valid else "The run supports no verdict."
-    return f"## Gates\n\n{validity}\n\n{table}"
+    asides = "\n".join(f"- {plain(text)}" for text in figures.asides(conclusion))
+    return "\n\n".join(part for part in ("## Gates", validity, asides, table) if part)
 
 
 def _counts(conclusion: Conclusion) -> str:
     chain = ", ".join(f"{count} {name}" for name, count in figures.reconciliation(conclusion.summary))
-    return f"## Counts\n\nCreate requests of the whole run, warm-up included: {chain}."
+    generator = ", ".join(f"{name} {value}" for name, value in figures.generator_facts(conclusion.summary).items())
+    return f"## Counts\n\nCreate requests of the whole run, warm-up included: {chain}.\n\nGenerator: {generator}."
 
 
 def _samples(conclusion: Conclusion) -> str:

@@ -1,6 +1,7 @@
 """Prints the end of a run on the terminal: the verdict first and last, the figures between."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
@@ -9,7 +10,8 @@ from rich.text import Text
 
 from convload.report import figures
 from convload.report.foreign import brief, visible
-from convload.results.summary import Requests
+from convload.results.measured import OPEN
+from convload.results.summary import Requests, Summary
 from convload.results.verdict import Conclusion
 
 _STYLES = {
@@ -18,28 +20,37 @@ _STYLES = {
     "inconclusive": "bold yellow",
     "interrupted": "bold yellow",
 }
-_COLUMNS = ("p50", "p95", "p99", "max")
+_CLOSED_COLUMNS = tuple(("response", name) for name in ("p50", "p95", "p99", "max"))
+_OPEN_COLUMNS = (*(("response", name) for name in ("p50", "p99", "max")), ("service", "p99"))
+_STAGE_COLUMNS = (("response", "p50"), ("response", "p99"), ("service", "p99"))
 _DETAIL = 120
 
 
-def print_conclusion(conclusion: Conclusion, console: Console) -> None:
-    """Prints the whole conclusion; foreign text is shown as it is, never as markup or control sequence."""
+def print_conclusion(conclusion: Conclusion, console: Console, folder: Path | None = None) -> None:
+    """Prints the whole conclusion; foreign text is shown as it is, never as markup or control sequence.
+
+    `folder` is where the reports are, if they were written.
+    """
     summary = conclusion.summary
     _print_verdict(console, conclusion)
     target = f"Target {summary.target}, seed {summary.seed}"
     _print_lines(console, [figures.setting(summary), target, figures.achieved(summary)])
     _print_lines(console, [figures.MODEL_NOTES.get(summary.model, "")], "dim")
-    _print_requests(console, "Steps", summary.steps)
-    _print_requests(console, "Variants of conversation.create", summary.variants)
+    _print_requests(console, "Steps", summary, summary.steps)
+    _print_stages(console, summary)
+    _print_requests(console, "Variants of conversation.create", summary, summary.variants)
     _print_errors(console, conclusion)
     _print_gates(console, conclusion)
     _print_counts(console, conclusion)
+    if folder is not None:
+        _print_lines(console, [f"Report: {folder / 'report.html'}"])
     _print_verdict(console, conclusion)
 
 
 def _print_verdict(console: Console, conclusion: Conclusion) -> None:
     verdict = conclusion.verdict
-    console.print(Text(visible(verdict.text), style=_STYLES[verdict.outcome]))
+    # Never folded: the last line of the output is the whole sentence, for whoever reads it with `tail -1`.
+    console.print(Text(visible(verdict.text), style=_STYLES[verdict.outcome]), soft_wrap=True)
 
 
 def _print_lines(console: Console, lines: Sequence[str], style: str = "") -> None:
@@ -47,18 +58,43 @@ def _print_lines(console: Console, lines: Sequence[str], style: str = "") -> Non
         console.print(Text(visible(line), style=style))
 
 
-def _print_requests(console: Console, title: str, rows: dict[str, Requests]) -> None:
+def _print_requests(console: Console, title: str, summary: Summary, rows: dict[str, Requests]) -> None:
     if not rows:
         return
-    table = _table(f"{title} (times in ms, of successful requests)", ["", "count", "failed", *_COLUMNS])
+    columns = _OPEN_COLUMNS if summary.model == OPEN else _CLOSED_COLUMNS
+    table = _table(
+        f"{title} (times in ms, of successful requests)", ["", "count", "failed", *_heads(columns, summary.model)]
+    )
     for name, row in rows.items():
-        table.add_row(
-            Text(brief(name)),
-            figures.count(row.count),
-            Text(figures.count(row.count - row.ok), style="red" if row.ok < row.count else ""),
-            *(figures.milliseconds(row.response_ms.get(column)) for column in _COLUMNS),
-        )
+        table.add_row(Text(brief(name)), *_counted(row.count, row.ok), *figures.cells(row, columns))
     console.print(table)
+    _print_lines(console, [note for note in [figures.blanks(rows.values(), columns)] if note], "dim")
+
+
+def _print_stages(console: Console, summary: Summary) -> None:
+    stages = summary.stages
+    if len(stages) < 2:  # noqa: PLR2004 -- one stage is the whole run, which stands above
+        return
+    heads = ["", "planned\n/s", "offered\n/s", "sent\n/s", "\nfailed", *_heads(_STAGE_COLUMNS, summary.model)]
+    table = _table("Stages, conversation.create (times in ms)", heads)
+    for name, stage in stages.items():
+        rates = [figures.rates(stage), figures.rate(stage.offered_rate), figures.rate(stage.achieved_rate)]
+        _, failed = _counted(stage.count, stage.ok)
+        table.add_row(Text(brief(name)), *rates, failed, *figures.cells(stage, _STAGE_COLUMNS))
+    console.print(table)
+    _print_lines(console, [note for note in [figures.blanks(stages.values(), _STAGE_COLUMNS)] if note], "dim")
+
+
+def _heads(columns: Sequence[figures.TimeColumn], model: str) -> list[str]:
+    """Names the columns; where there are several clocks, the first of each has its name above it."""
+    if model != OPEN:
+        return [name for _, name in columns]
+    clocks = [clock for clock, _ in columns]
+    return [f"{clock if clock not in clocks[:at] else ''}\n{name}" for at, (clock, name) in enumerate(columns)]
+
+
+def _counted(count: int, ok: int) -> tuple[str, Text]:
+    return figures.count(count), Text(figures.count(count - ok), style="red" if ok < count else "")
 
 
 def _print_errors(console: Console, conclusion: Conclusion) -> None:
@@ -85,18 +121,23 @@ def _print_gates(console: Console, conclusion: Conclusion) -> None:
 
 def _print_counts(console: Console, conclusion: Conclusion) -> None:
     chain = ", ".join(f"{count} {name}" for name, count in figures.reconciliation(conclusion.summary))
-    generator = conclusion.summary.generator
-    share, memory = figures.core_share(generator.cpu_share), figures.mebibytes(generator.memory_bytes)
     console.print()
     _print_lines(
         console,
         [
             *(f"Not valid: {reason}" for reason in conclusion.validity.reasons),
+            *figures.asides(conclusion),
             f"Create requests of the whole run: {chain}",
-            f"Generator: busiest worker {share}, memory {memory}",
+            f"Generator: {_generator(conclusion.summary)}",
             *(f"Note: {note}" for note in conclusion.summary.notes),
         ],
     )
+
+
+def _generator(summary: Summary) -> str:
+    told = ("busiest worker", "memory", "lateness p99", "event loop late by")
+    facts = figures.generator_facts(summary)
+    return ", ".join(f"{name} {facts[name]}" for name in told if name in facts)
 
 
 def _table(title: str, columns: Sequence[str], left: Sequence[str] = ("",)) -> Table:
@@ -108,6 +149,7 @@ def _table(title: str, columns: Sequence[str], left: Sequence[str] = ("",)) -> T
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
+        collapse_padding=True,
     )
     for column in columns:
         words = column in left

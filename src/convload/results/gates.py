@@ -38,7 +38,8 @@ class GateResult(msgspec.Struct, frozen=True):
 def judge(summary: Summary) -> list[GateResult]:
     """Returns the result of each gate; a plan without gates is judged by the built-in one."""
     create = summary.steps.get(CREATE)
-    return [_judge_errors(create.count - create.ok, create.count) if create else _judge_errors(0, 0)]
+    failed, count = (create.count - create.ok, create.count) if create else (0, 0)
+    return [_judge_errors(failed, count, summary.unsent)]
 
 
 def wilson(hits: int, count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -58,16 +59,20 @@ def wilson(hits: int, count: int, confidence: float = CONFIDENCE) -> tuple[float
     return low, high
 
 
-def _judge_errors(failed: int, count: int) -> GateResult:
+def _judge_errors(failed: int, count: int, unsent: int) -> GateResult:
+    """Judges by what was asked for: an arrival that was never sent is an error of the run like a failed request."""
     limit = _BUILT_IN_LIMIT_PERCENT
-    if not count:
+    lost, wanted = failed + unsent, count + unsent
+    if not wanted:
         message = "no create request was measured, so there is nothing to judge"
         return _built_in(INCONCLUSIVE, (None, None, None), message)
-    value = 100 * failed / count
-    low, high = (100 * bound for bound in wilson(failed, count))
+    value = 100 * lost / wanted
+    low, high = (100 * bound for bound in wilson(lost, wanted))
+    said = f"{failed:,} of {count:,} create requests failed"
+    if unsent:
+        said = f"{lost:,} of {wanted:,} arrivals came to nothing: {failed:,} failed, {unsent:,} were never sent"
     message = (
-        f"{failed:,} of {count:,} create requests failed: {value:.3g} % "
-        f"({100 * CONFIDENCE:g} % Wilson interval {low:.3g} % to {high:.3g} %); "
+        f"{said}: {value:.3g} % ({100 * CONFIDENCE:g} % Wilson interval {low:.3g} % to {high:.3g} %); "
         f"at most {limit:g} % is allowed; the point value decides"
     )
     return _built_in(PASS if value <= limit else FAIL, (value, low, high), message)

@@ -1,6 +1,7 @@
-"""Adds up what a run measured: per step and per variant, phase "measure" only."""
+"""Adds up what a run measured: per step, variant and stage, phase "measure" only."""
 
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,13 +11,17 @@ from convload.contract.outcomes import OK
 from convload.errors import RunLogError
 from convload.mistakes import find_mistakes
 from convload.results.histogram import Accumulator, Histogram
-from convload.results.runlog import Cell, Interval, RunLog
+from convload.results.limits import ValidityLimits
+from convload.results.runlog import Cell, Interval, Note, RunLog
 
 CREATE = "conversation.create"
 STEPS = (CREATE, "conversation.send", "conversation.close", "token.app", "token.consumer")
 """The order in which steps are told; others follow by name."""
 
 MEASURE = "measure"
+
+OPEN, CLOSED = "open", "closed"
+REPLAY = "replay"
 
 
 class PlanFacts(msgspec.Struct, frozen=True):
@@ -34,6 +39,22 @@ class PlanFacts(msgspec.Struct, frozen=True):
     users: int | None = None
     duration_s: float | None = None
     conversations: int | None = None
+    arrivals: str | None = None
+    replay: str | None = None
+    max_in_flight: int | None = None
+    validity: ValidityLimits = ValidityLimits()
+
+    @property
+    def schedule(self) -> str | None:
+        """How arrivals of the open model are spread: even, poisson or replay; None in the closed model."""
+        if self.model != OPEN:
+            return None
+        return REPLAY if self.replay else self.arrivals
+
+    @property
+    def most_users(self) -> int | None:
+        """How many users there are, or may be: in the open model the most requests in flight."""
+        return self.max_in_flight or self.users if self.model == OPEN else self.users
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -45,6 +66,7 @@ class Figures(msgspec.Struct, frozen=True):
     service: Histogram
     lateness: Histogram
     failed_response: Histogram
+    failed_lateness: Histogram
 
     @classmethod
     def merged(cls, parts: Iterable["Figures"]) -> "Figures":
@@ -53,7 +75,7 @@ class Figures(msgspec.Struct, frozen=True):
         errors: Counter[str] = Counter()
         for part in parts:
             errors.update(part.errors)
-        times = ("response", "service", "lateness", "failed_response")
+        times = ("response", "service", "lateness", "failed_response", "failed_lateness")
         merged = [Histogram.merged(getattr(part, name) for part in parts) for name in times]
         return cls(sum(part.ok for part in parts), dict(errors), *merged)
 
@@ -61,6 +83,11 @@ class Figures(msgspec.Struct, frozen=True):
     def failed(self) -> int:
         """Requests with any error."""
         return sum(self.errors.values())
+
+    @property
+    def all_lateness(self) -> Histogram:
+        """The lateness of all requests: a failed one could be late too."""
+        return self.lateness + self.failed_lateness
 
     @property
     def count(self) -> int:
@@ -85,11 +112,12 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """All that was measured; `variants` are those of conversation.create."""
+    """All that was measured; `variants` and `stages` (by which requests were due) are of conversation.create."""
 
     window: Window
     steps: dict[str, Figures]
     variants: dict[str, Figures]
+    stages: dict[str, Figures]
 
     @property
     def create(self) -> Figures:
@@ -99,17 +127,18 @@ class Measured(msgspec.Struct, frozen=True):
 
 def measure(log: RunLog) -> Measured:
     """Adds up the measured cells of all workers and seconds."""
-    collectors: dict[tuple[str, str], _Collector] = {}
+    cells: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
     for cell in _cells(log):
-        key = (cell.step, cell.variant)
-        if key not in collectors:
-            collectors[key] = _Collector()
-        collectors[key].add(cell)
-    figures = {key: collector.figures() for key, collector in collectors.items()}
-    names = sorted({step for step, _ in figures}, key=_told_order)
-    steps = {name: Figures.merged(part for (step, _), part in figures.items() if step == name) for name in names}
-    variants = {variant: part for (step, variant), part in sorted(figures.items()) if step == CREATE and variant}
-    return Measured(window(log), steps, variants)
+        cells[cell.step, cell.variant, cell.stage].append(cell)
+    figures = {key: _add_up(of_key) for key, of_key in cells.items()}
+    create = {key: part for key, part in figures.items() if key[0] == CREATE}
+    names = sorted({step for step, _, _ in figures}, key=_told_order)
+    return Measured(
+        window(log),
+        {name: Figures.merged(part for key, part in figures.items() if key[0] == name) for name in names},
+        _grouped({key: part for key, part in create.items() if key[1]}, 1),
+        _grouped({key: part for key, part in create.items() if key[2]}, 2),
+    )
 
 
 def plan_facts(log: RunLog) -> PlanFacts:
@@ -125,40 +154,68 @@ def intervals(log: RunLog) -> Iterator[Interval]:
     return (record for record in log.records if isinstance(record, Interval))
 
 
-def window(log: RunLog) -> Window:
-    """Returns the time from the end of the warm-up to the planned end, or to the last result before it.
+def was_interrupted(log: RunLog) -> bool:
+    """Says whether somebody ended the run before its planned end."""
+    return any(isinstance(record, Note) and record.interrupted for record in log.records)
 
-    Results that come in after the planned end belong to requests that were due before it, so they do not
-    stretch the time that a rate is divided by.
+
+def window(log: RunLog) -> Window:
+    """Returns the time from the end of the warm-up to the planned end, or to where the run was cut short.
+
+    Results that come in after the planned end belong to requests that were due before it, so they do not stretch
+    the time that a rate is divided by. In the closed model the last result stands for the end; in the open model
+    the schedule does, whether or not anything answered.
     """
     plan = plan_facts(log)
-    last_s = max((i.to_s for i in intervals(log) if _has_measured(i)), default=plan.warmup_s)
-    planned_s = last_s if plan.duration_s is None else plan.warmup_s + plan.duration_s
+    planned_s = math.inf if plan.duration_s is None else plan.warmup_s + plan.duration_s
+    if plan.model == OPEN:
+        by_schedule = was_interrupted(log) or plan.duration_s is None
+        ends = (i.to_s for i in (_with_arrivals(log) if by_schedule else intervals(log)))
+    else:
+        ends = (i.to_s for i in intervals(log) if _has_measured(i))
+    last_s = max(ends, default=plan.warmup_s)
     return Window(plan.warmup_s, max(plan.warmup_s, min(last_s, planned_s)))
 
 
-class _Collector:
-    """Takes in cells of one step and variant."""
+def by_worker(log: RunLog) -> dict[int, list[Interval]]:
+    """Returns the intervals of each worker by their number."""
+    workers: dict[int, list[Interval]] = defaultdict(list)
+    for interval in sorted(intervals(log), key=lambda interval: (interval.worker, interval.n)):
+        workers[interval.worker].append(interval)
+    return workers
 
-    def __init__(self) -> None:
-        self._outcomes: Counter[str] = Counter()
-        self._response, self._service, self._lateness, self._failed = (Accumulator() for _ in range(4))
 
-    def add(self, cell: Cell) -> None:
-        self._outcomes[cell.outcome] += cell.count
-        service = Histogram.decode(cell.service)
-        response = Histogram.decode(cell.response) if cell.response else service
-        if cell.outcome != OK:
-            self._failed.add(response)
-            return
-        self._response.add(response)
-        self._service.add(service)
-        self._lateness.add(Histogram.decode(cell.lateness))
+def _with_arrivals(log: RunLog) -> Iterator[Interval]:
+    """Yields the intervals in which an arrival was due."""
+    for parts in by_worker(log).values():
+        known = 0
+        for part in parts:
+            if part.offered > known:
+                yield part
+            known = part.offered
 
-    def figures(self) -> Figures:
-        errors = {outcome: count for outcome, count in self._outcomes.most_common() if outcome != OK}
-        times = (self._response, self._service, self._lateness, self._failed)
-        return Figures(self._outcomes[OK], errors, *(accumulator.histogram() for accumulator in times))
+
+def _add_up(cells: list[Cell]) -> Figures:
+    """Adds up cells of one step, variant and stage; one at a time, as adding takes much memory."""
+    outcomes: Counter[str] = Counter()
+    response, service, lateness, failed_response, failed_lateness = (Accumulator() for _ in range(5))
+    for cell in cells:
+        outcomes[cell.outcome] += cell.count
+        of_service = Histogram.decode(cell.service)
+        of_response = Histogram.decode(cell.response) if cell.response else of_service
+        (response if cell.outcome == OK else failed_response).add(of_response)
+        (lateness if cell.outcome == OK else failed_lateness).add(Histogram.decode(cell.lateness))
+        if cell.outcome == OK:
+            service.add(of_service)
+    errors = {outcome: count for outcome, count in outcomes.most_common() if outcome != OK}
+    times = (response, service, lateness, failed_response, failed_lateness)
+    return Figures(outcomes[OK], errors, *(accumulator.histogram() for accumulator in times))
+
+
+def _grouped(figures: dict[tuple[str, str, str], Figures], place: int) -> dict[str, Figures]:
+    """Merges figures that have the same word at a place of their key."""
+    names = sorted({key[place] for key in figures})
+    return {name: Figures.merged(part for key, part in figures.items() if key[place] == name) for name in names}
 
 
 def _cells(log: RunLog) -> Iterator[Cell]:

@@ -14,6 +14,17 @@ FORMAT = "convload/run/1"
 FILE_NAME = "run.jsonl"
 
 
+class StageMark(msgspec.Struct, frozen=True):
+    """A stage of an open load as it was run: the rate goes linearly from `from_rate` to `to_rate` per second."""
+
+    name: str
+    starts_s: float
+    duration_s: float
+    from_rate: float
+    to_rate: float
+    warmup: bool = False
+
+
 class Manifest(msgspec.Struct, frozen=True, tag="manifest", tag_field="record"):
     """What was run, with what, on what; the first line.
 
@@ -27,6 +38,7 @@ class Manifest(msgspec.Struct, frozen=True, tag="manifest", tag_field="record"):
     machine: dict[str, Any]
     target: str
     notes: list[str] = []
+    stages: list[StageMark] = []
 
 
 class Started(msgspec.Struct, frozen=True, tag="started", tag_field="record"):
@@ -53,6 +65,7 @@ class Cell(msgspec.Struct, frozen=True):
     service: str
     response: str = ""
     lateness: str = ""
+    stage: str = ""
 
 
 class ErrorSample(msgspec.Struct, frozen=True):
@@ -73,6 +86,11 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
     `built`, `sent` and `recorded` are create requests since the start of the run: payloads built, requests
     written to a socket or failed on the way there, results recorded. `left_open` counts conversations that could
     not be closed. `cpu_share` is CPU time over wall time.
+
+    In the open model `offered` counts the arrivals that were due so far, `unsent` those among them that were
+    never sent (known with the last interval), and `backlog` those that wait for a free user at the end of the
+    interval. The watch on the generator itself: `hub_delay_ms` is the longest that the event loop was late in the
+    interval, `files_free` the file descriptors left, `sockets_waiting` this machine's sockets in TIME_WAIT.
     """
 
     worker: int
@@ -90,6 +108,12 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
     errors: list[ErrorSample] = []
     left_open: int = 0
     last: bool = False
+    offered: int = 0
+    unsent: int = 0
+    backlog: int = 0
+    hub_delay_ms: float = 0.0
+    files_free: int = 0
+    sockets_waiting: int = 0
 
 
 class WorkerLost(msgspec.Struct, frozen=True, tag="worker_lost", tag_field="record"):

@@ -8,9 +8,9 @@ import msgspec
 
 from convload.contract.outcomes import OK
 from convload.results.histogram import Histogram
-from convload.results.measured import CREATE, MEASURE, Window, intervals, window
+from convload.results.measured import CREATE, MEASURE, Window, by_worker, window
+from convload.results.percentiles import milliseconds
 from convload.results.runlog import Cell, Interval, RunLog
-from convload.results.summary import milliseconds
 
 WARMUP = "warmup"
 CLEANUP = "cleanup"
@@ -25,7 +25,9 @@ class Second(msgspec.Struct, frozen=True):
     """One second of create requests, all workers together, filed under the second of their results.
 
     The rates are per second of each worker's own interval, so a short last interval is no dip. The statistics
-    (p50, p90, p99, max) are of successful requests; empty when there was none.
+    (p50, p90, p99, max) are of successful requests; empty when there was none. They draw a line and are no
+    evidence: with few requests in a second its p99 is its maximum. `cpu_share` and `hub_delay_ms` are the highest
+    of any worker, `files_free` the lowest. In the closed model the offered rate and the backlog are 0.
     """
 
     t_s: int
@@ -37,21 +39,34 @@ class Second(msgspec.Struct, frozen=True):
     service_ms: dict[str, float]
     users: int
     in_flight: int
+    lateness_ms: dict[str, float]
+    offered_per_s: float
+    backlog: int
+    cpu_share: float
+    hub_delay_ms: float
+    files_free: int
 
 
 def per_second(log: RunLog) -> list[Second]:
     """Returns the rows in the order of time; a second in which no worker reported has none."""
-    seconds: dict[int, list[Interval]] = defaultdict(list)
-    latest: dict[int, int] = {}
-    for interval in sorted(intervals(log), key=lambda interval: (interval.worker, interval.n)):
-        # The middle: an interval that starts a hair before its second still belongs to it.
-        t_s = math.floor((interval.from_s + interval.to_s) / 2)
-        if _is_remnant(interval):
-            t_s = latest.get(interval.worker, t_s)
-        latest[interval.worker] = t_s
-        seconds[t_s].append(interval)
+    seconds: dict[int, list[_Part]] = defaultdict(list)
+    for parts in by_worker(log).values():
+        offered, t_s = 0, None
+        for interval in parts:
+            # The middle: an interval that starts a hair before its second still belongs to it.
+            if t_s is None or not _is_remnant(interval):
+                t_s = math.floor((interval.from_s + interval.to_s) / 2)
+            seconds[t_s].append(_Part(interval, interval.offered - offered))
+            offered = interval.offered
     measured = window(log)
     return [_second(t_s, seconds[t_s], measured) for t_s in sorted(seconds)]
+
+
+class _Part(msgspec.Struct, frozen=True):
+    """An interval, and how many arrivals were due in it."""
+
+    interval: Interval
+    arrivals: int
 
 
 def _is_remnant(interval: Interval) -> bool:
@@ -59,8 +74,10 @@ def _is_remnant(interval: Interval) -> bool:
     return interval.last and interval.to_s - interval.from_s < SHORTEST_S
 
 
-def _second(t_s: int, parts: list[Interval], measured: Window) -> Second:
-    rates = _rates(parts)
+def _second(t_s: int, timed: list[_Part], measured: Window) -> Second:
+    parts = [part.interval for part in timed]
+    length_s = _lengths(parts)
+    rates = _rates(parts, length_s)
     succeeded = [cell for part in parts for cell in _create_cells(part) if cell.outcome == OK]
     service_ms = _statistics(cell.service for cell in succeeded)
     is_open = any(cell.response for cell in succeeded)
@@ -69,24 +86,35 @@ def _second(t_s: int, parts: list[Interval], measured: Window) -> Second:
         t_s=t_s,
         phase=_phase(parts[0], measured),
         requests_per_s=round(sum(rates.values()), 3),
-        ok_per_s=round(rates[OK], 3),
-        errors_per_s={outcome: round(rate, 3) for outcome, rate in sorted(rates.items()) if outcome != OK},
+        ok_per_s=round(rates.get(OK, 0.0), 3),
+        errors_per_s={name: round(rate, 3) for name, rate in sorted(rates.items()) if name != OK},
         response_ms=_statistics(cell.response or cell.service for cell in succeeded) if is_open else service_ms,
         service_ms=service_ms,
         users=sum(part.users for part in longest.values()),
         in_flight=sum(part.in_flight for part in longest.values()),
+        lateness_ms=_statistics(cell.lateness for cell in succeeded),
+        offered_per_s=round(sum(part.arrivals / length_s[part.interval.worker] for part in timed), 3),
+        backlog=sum(part.backlog for part in longest.values()),
+        cpu_share=max(part.cpu_share for part in longest.values()),
+        hub_delay_ms=max(part.hub_delay_ms for part in parts),
+        files_free=min(part.files_free for part in parts),
     )
 
 
-def _rates(parts: list[Interval]) -> dict[str, float]:
-    """Returns requests per second by outcome: each worker's count over its own time, then added up."""
+def _lengths(parts: list[Interval]) -> dict[int, float]:
+    """Returns the time of each worker: rates are its counts over it, then added up."""
     length_s: dict[int, float] = defaultdict(float)
     for part in parts:
         length_s[part.worker] += part.to_s - part.from_s
+    return {worker: length or 1.0 for worker, length in length_s.items()}
+
+
+def _rates(parts: list[Interval], length_s: dict[int, float]) -> dict[str, float]:
+    """Returns requests per second by outcome."""
     rates: dict[str, float] = defaultdict(float)
     for part in parts:
         for cell in _create_cells(part):
-            rates[cell.outcome] += cell.count / (length_s[part.worker] or 1)
+            rates[cell.outcome] += cell.count / length_s[part.worker]
     return rates
 
 

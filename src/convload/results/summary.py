@@ -1,24 +1,35 @@
 """Says in figures what a run measured: the core of summary.json."""
 
+from collections import defaultdict
 from typing import Any
 
 import msgspec
+import numpy as np
 
-from convload.results.histogram import Histogram
-from convload.results.measured import Figures, Measured, PlanFacts, Window, intervals, measure, plan_facts
-from convload.results.runlog import Ended, Interval, Ledger, Note, RunLog
+from convload.results.measured import (
+    CLOSED,
+    OPEN,
+    Figures,
+    Measured,
+    PlanFacts,
+    Window,
+    by_worker,
+    intervals,
+    measure,
+    plan_facts,
+)
+from convload.results.percentiles import Statistics, statistics, unsupported
+from convload.results.runlog import Ended, Interval, Ledger, Note, RunLog, StageMark
 
 FORMAT = "convload/summary/1"
 
-PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
-CLOSED = "closed"
-
-Statistics = dict[str, float]
-"""p50 … p99.9, max and mean in milliseconds; empty where nothing was measured."""
-
 
 class Requests(msgspec.Struct, frozen=True):
-    """The figures of one step or variant; but for `failed_response_ms`, times are of successful requests."""
+    """The figures of one step or variant; but for `failed_response_ms`, times are of successful requests.
+
+    `unsupported` says why a percentile is missing from the times of successful requests, `failed_unsupported` from
+    those of failed ones.
+    """
 
     count: int
     ok: int
@@ -26,15 +37,44 @@ class Requests(msgspec.Struct, frozen=True):
     response_ms: Statistics
     service_ms: Statistics
     lateness_ms: Statistics
+    unsupported: dict[str, str]
     failed_response_ms: Statistics
+    failed_unsupported: dict[str, str]
 
 
-class Counts(msgspec.Struct, frozen=True):
-    """Create requests over the whole run, all phases and workers: payloads built, sent, results recorded."""
+class StageRequests(msgspec.Struct, frozen=True):
+    """The create requests that were due in one measured stage; `duration_s` ends where the run was cut short.
+
+    `offered_rate` counts arrivals that came due, `achieved_rate` requests that were sent while the stage lasted:
+    a stage that cannot keep up falls behind here, whatever is made up for later.
+    """
+
+    from_rate: float
+    to_rate: float
+    duration_s: float
+    offered_rate: float | None
+    achieved_rate: float | None
+    count: int
+    ok: int
+    errors: dict[str, int]
+    response_ms: Statistics
+    service_ms: Statistics
+    lateness_ms: Statistics
+    unsupported: dict[str, str]
+
+
+class Counts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Create requests over the whole run, all phases and workers: payloads built, sent, results recorded.
+
+    In the open model `offered` counts the arrivals that were due and `unsent` those never sent; a 0 of them
+    is left out of summary.json.
+    """
 
     built: int
     sent: int
     recorded: int
+    offered: int = 0
+    unsent: int = 0
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -49,7 +89,8 @@ class Generator(msgspec.Struct, frozen=True):
 
     `cpu_share` is the mean of the busiest worker (1 is a whole core: it can give no more),
     `cpu_share_highest` the highest of any interval, `cpu_share_sum` the mean of all workers together; None
-    where nothing was measured. `memory_bytes` adds up the highest of each worker.
+    where nothing was measured. `memory_bytes` adds up the highest of each worker. `lateness_p99_ms` is of all
+    create requests, failed ones too. `files_free_lowest` is None where it was not watched.
     """
 
     cpu_share: float | None
@@ -57,10 +98,18 @@ class Generator(msgspec.Struct, frozen=True):
     cpu_share_sum: float | None
     memory_bytes: int
     lateness_p99_ms: float | None
+    hub_delay_highest_ms: float
+    files_free_lowest: int | None
+    sockets_waiting_highest: int
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What a run measured. Times in milliseconds, rates per second; `duration_s` is the measured time."""
+    """What a run measured. Times in milliseconds, rates per second; `duration_s` is the measured time.
+
+    In the open model `offered_rate` is of the arrivals that came due in the measured time, `achieved_rate` of the
+    create requests sent in it. In the closed model there is no offered rate, and the achieved one counts the
+    measured requests. `users` of the open model is the most that may be in flight.
+    """
 
     plan: str
     target: str
@@ -69,6 +118,7 @@ class Summary(msgspec.Struct, frozen=True):
     model: str
     seed: int
     workers: int
+    arrivals: str | None
     users: int | None
     consumers: str
     mix: Any
@@ -77,8 +127,11 @@ class Summary(msgspec.Struct, frozen=True):
     offered_rate: float | None
     achieved_rate: float | None
     unsent: int
+    backlog_highest: int
+    in_flight_highest: int
     steps: dict[str, Requests]
     variants: dict[str, Requests]
+    stages: dict[str, StageRequests]
     counts: Counts
     ledger: Received | None
     left_open: int
@@ -93,7 +146,7 @@ def summarise(log: RunLog, measured: Measured | None = None) -> Summary:
         RunLogError: the manifest's plan or a histogram cannot be read.
     """
     measured = measured or measure(log)
-    plan = plan_facts(log)
+    plan, counts = plan_facts(log), count_requests(log)
     return Summary(
         plan=plan.name,
         target=log.manifest.target,
@@ -102,18 +155,22 @@ def summarise(log: RunLog, measured: Measured | None = None) -> Summary:
         model=plan.model,
         seed=plan.seed,
         workers=plan.workers,
-        users=plan.users,
+        arrivals=plan.schedule,
+        users=plan.most_users,
         consumers=plan.consumers,
         mix=plan.mix,
         duration_s=round(measured.window.length_s, 3),
         warmup_s=plan.warmup_s,
         # The closed model offers no rate: users ask again when answered, so nothing can stay unsent.
-        offered_rate=None,
-        achieved_rate=_rate(measured.create.count, measured.window),
-        unsent=0,
+        offered_rate=_rate(measured.create.count + counts.unsent, measured.window) if plan.model == OPEN else None,
+        achieved_rate=_achieved(log, measured, plan),
+        unsent=counts.unsent,
+        backlog_highest=_highest_together(log, measured.window, "backlog"),
+        in_flight_highest=_highest_together(log, measured.window, "in_flight"),
         steps={name: _requests(figures, plan) for name, figures in measured.steps.items()},
         variants={name: _requests(figures, plan) for name, figures in measured.variants.items()},
-        counts=count_requests(log),
+        stages={mark.name: _stage(log, mark, measured) for mark in log.manifest.stages if not mark.warmup},
+        counts=counts,
         ledger=received(log),
         left_open=sum(record.left_open for record in log.records if isinstance(record, Ended)),
         generator=_generator(log, measured),
@@ -124,7 +181,7 @@ def summarise(log: RunLog, measured: Measured | None = None) -> Summary:
 def count_requests(log: RunLog) -> Counts:
     """Adds up the counts that each worker stated last."""
     ends = list(last_intervals(log).values())
-    return Counts(sum(i.built for i in ends), sum(i.sent for i in ends), sum(i.recorded for i in ends))
+    return Counts(*(sum(getattr(end, name) for end in ends) for name in Counts.__struct_fields__))
 
 
 def last_intervals(log: RunLog) -> dict[int, Interval]:
@@ -143,18 +200,9 @@ def received(log: RunLog) -> Received | None:
     return next((Received(ledger.received, ledger.accepted) for ledger in ledgers), None)
 
 
-def statistics(histogram: Histogram) -> Statistics:
-    """Returns the usual percentiles, maximum and mean in milliseconds; empty for an empty histogram."""
-    if not histogram.count:
-        return {}
-    values = histogram.percentiles(list(PERCENTILES.values()))
-    named = dict(zip(PERCENTILES, values, strict=True)) | {"max": histogram.max_us, "mean": histogram.mean_us}
-    return {name: milliseconds(value) for name, value in named.items()}
-
-
-def milliseconds(us: float) -> float:
-    """Converts microseconds, with the resolution of one."""
-    return round(us / 1000, 3)
+def sent_within(log: RunLog, within: Window) -> float:
+    """Returns how many create requests were sent in a part of the run."""
+    return _risen(log, within, "sent")
 
 
 def _requests(figures: Figures, plan: PlanFacts) -> Requests:
@@ -165,26 +213,76 @@ def _requests(figures: Figures, plan: PlanFacts) -> Requests:
         response_ms=statistics(figures.response),
         service_ms=statistics(figures.service),
         lateness_ms={} if plan.model == CLOSED else statistics(figures.lateness),
+        unsupported=unsupported(figures.ok),
         failed_response_ms=statistics(figures.failed_response),
+        failed_unsupported=unsupported(figures.failed),
     )
 
 
-def _rate(count: int, window: Window) -> float | None:
+def _stage(log: RunLog, mark: StageMark, measured: Measured) -> StageRequests:
+    figures = measured.stages.get(mark.name) or Figures.merged([])
+    ends_s = min(mark.starts_s + mark.duration_s, measured.window.to_s)
+    within = Window(mark.starts_s, max(mark.starts_s, ends_s))
+    # Exact where every arrival was sent; the stage of one that was not is known to the second only.
+    offered = _risen(log, within, "offered") if count_requests(log).unsent else figures.count
+    return StageRequests(
+        from_rate=mark.from_rate,
+        to_rate=mark.to_rate,
+        duration_s=round(within.length_s, 3),
+        offered_rate=_rate(offered, within),
+        achieved_rate=_rate(sent_within(log, within), within),
+        count=figures.count,
+        ok=figures.ok,
+        errors=figures.errors,
+        response_ms=statistics(figures.response),
+        service_ms=statistics(figures.service),
+        lateness_ms=statistics(figures.lateness),
+        unsupported=unsupported(figures.ok),
+    )
+
+
+def _achieved(log: RunLog, measured: Measured, plan: PlanFacts) -> float | None:
+    count = sent_within(log, measured.window) if plan.model == OPEN else measured.create.count
+    return _rate(count, measured.window)
+
+
+def _rate(count: float, window: Window) -> float | None:
     return round(count / window.length_s, 3) if window.length_s > 0 else None
+
+
+def _risen(log: RunLog, within: Window, name: str) -> float:
+    """Returns by how much a count since the start rose, even within an interval, all workers together."""
+    total = 0.0
+    for parts in by_worker(log).values():
+        times, values = ([0.0, *(getattr(part, field) for part in parts)] for field in ("to_s", name))
+        at_start, at_end = np.interp([within.from_s, within.to_s], times, values)
+        total += float(at_end - at_start)
+    return total
+
+
+def _highest_together(log: RunLog, within: Window, name: str) -> int:
+    """Returns the highest sum over the workers of what their intervals of the same number state."""
+    together: dict[int, int] = defaultdict(int)
+    for interval in intervals(log):
+        if within.overlaps(interval):
+            together[interval.n] += getattr(interval, name)
+    return max(together.values(), default=0)
 
 
 def _generator(log: RunLog, measured: Measured) -> Generator:
     inside = [interval for interval in intervals(log) if measured.window.overlaps(interval)]
-    workers = {interval.worker for interval in inside}
-    shares = [_mean_share([i for i in inside if i.worker == worker]) for worker in workers]
-    peaks = [max(i.memory_bytes for i in intervals(log) if i.worker == worker) for worker in last_intervals(log)]
-    lateness = statistics(measured.create.lateness)
+    shares = [_mean_share([i for i in inside if i.worker == worker]) for worker in {i.worker for i in inside}]
+    peaks = [max(i.memory_bytes for i in parts) for parts in by_worker(log).values()]
     return Generator(
         cpu_share=round(max(shares), 3) if shares else None,
         cpu_share_highest=round(max(i.cpu_share for i in inside), 3) if inside else None,
         cpu_share_sum=round(sum(shares), 3) if shares else None,
         memory_bytes=sum(peaks),
-        lateness_p99_ms=lateness.get("p99"),
+        lateness_p99_ms=statistics(measured.create.all_lateness).get("p99"),
+        hub_delay_highest_ms=round(max((i.hub_delay_ms for i in inside), default=0.0), 3),
+        # No worker can run with no file left from its start to its end, so 0 throughout means: not watched.
+        files_free_lowest=min(i.files_free for i in inside) if any(i.files_free for i in inside) else None,
+        sockets_waiting_highest=max((i.sockets_waiting for i in inside), default=0),
     )
 
 

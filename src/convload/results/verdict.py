@@ -4,10 +4,11 @@ import msgspec
 
 from convload.errors import ExitCode
 from convload.results.gates import FAIL, INCONCLUSIVE, PASS, GateResult, judge
-from convload.results.measured import CREATE, Measured, intervals, measure
-from convload.results.runlog import ErrorSample, Manifest, Note, RunLog
+from convload.results.measured import CREATE, OPEN, Measured, intervals, measure, was_interrupted
+from convload.results.percentiles import milliseconds
+from convload.results.runlog import ErrorSample, Manifest, RunLog
 from convload.results.series import Second, per_second
-from convload.results.summary import Summary, milliseconds, summarise
+from convload.results.summary import Summary, summarise
 from convload.results.validity import Validity, examine
 
 INTERRUPTED = "interrupted"
@@ -55,16 +56,17 @@ def conclude(log: RunLog) -> Conclusion:
     """
     measured = measure(log)
     summary = summarise(log, measured)
+    series = per_second(log)
     gates = judge(summary)
-    validity = examine(log, measured)
+    validity = examine(log, summary, measured, series)
     return Conclusion(
         manifest=log.manifest,
         summary=summary,
-        series=per_second(log),
-        distributions=_distributions(measured),
+        series=series,
+        distributions=_distributions(measured, is_open=summary.model == OPEN),
         gates=gates,
         validity=validity,
-        verdict=decide(summary, gates, validity, interrupted=_interrupted(log)),
+        verdict=decide(summary, gates, validity, interrupted=was_interrupted(log)),
         samples=_samples(log),
     )
 
@@ -96,20 +98,16 @@ def _because(outcome: str, exit_code: ExitCode, reasons: list[str]) -> Verdict:
 def _pass_text(summary: Summary, gates: list[GateResult]) -> str:
     create = summary.steps[CREATE]
     held = f"the gate {gates[0].gate} holds" if len(gates) == 1 else f"all {len(gates)} gates hold"
+    offered = f" of {summary.offered_rate:,.1f} offered" if summary.offered_rate is not None else ""
     return (
         f"Pass: {held}; {create.ok:,} of {create.count:,} conversations were created "
-        f"in {summary.duration_s:,g} s ({summary.achieved_rate:,.1f} requests/s)."
+        f"in {summary.duration_s:,g} s ({summary.achieved_rate:,.1f}{offered} requests/s)."
     )
 
 
-def _interrupted(log: RunLog) -> bool:
-    return any(isinstance(record, Note) and record.interrupted for record in log.records)
-
-
-def _distributions(measured: Measured) -> list[Distribution]:
+def _distributions(measured: Measured, *, is_open: bool) -> list[Distribution]:
     found = []
     for step, figures in measured.steps.items():
-        is_open = figures.lateness.count > 0
         clocks = {"response": figures.response} | ({"service": figures.service} if is_open else {})
         for clock, histogram in clocks.items():
             points = histogram.spectrum()

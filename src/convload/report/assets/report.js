@@ -36,29 +36,60 @@
   });
 
   // What was not measured lies in the shade, behind the lines.
-  function shade(u) {
-    const { left, top, width, height } = u.bbox;
+  function zones(u) {
+    const { left, width } = u.bbox;
     const clamp = (s) => Math.min(Math.max(u.valToPos(s, "x", true), left), left + width);
-    const zones = [[u.scales.x.min, data.warmup_to_s, "warm-up"], [data.cleanup_from_s, u.scales.x.max, "after"]];
+    return [[u.scales.x.min, data.warmup_to_s, "warm-up"], [data.cleanup_from_s, u.scales.x.max, "after"]]
+      .filter(([from, to]) => from != null && to != null)
+      .map(([from, to, name]) => ({ name, start: clamp(from), wide: clamp(to) - clamp(from) }));
+  }
+  function shade(u) {
+    u.ctx.fillStyle = token("--shade");
+    for (const { start, wide } of zones(u)) if (wide > 0) u.ctx.fillRect(start, u.bbox.top, wide, u.bbox.height);
+  }
+  // Names stand above the grid, whose lines would strike them out.
+  function names(u) {
     const gap = 4 * devicePixelRatio;
     u.ctx.save();
     Object.assign(u.ctx, { font: `${11 * devicePixelRatio}px system-ui, sans-serif`, textBaseline: "top", textAlign: "left" });
-    for (const [from, to, name] of zones.filter((zone) => zone[0] != null && zone[1] != null)) {
-      const start = clamp(from);
-      const wide = clamp(to) - start;
-      if (wide <= 0) continue;
-      u.ctx.fillStyle = token("--shade");
-      u.ctx.fillRect(start, top, wide, height);
-      u.ctx.fillStyle = token("--muted");
-      if (u.ctx.measureText(name).width + 2 * gap < wide) u.ctx.fillText(name, start + gap, top + gap);
-    }
+    for (const { name, start, wide } of zones(u)) if (u.ctx.measureText(name).width + 2 * gap < wide) write(u, name, start + gap);
+    stages(u, gap);
     u.ctx.restore();
+  }
+  function write(u, name, x) {
+    const [y, high] = [u.bbox.top + 3 * devicePixelRatio, 13 * devicePixelRatio];
+    u.ctx.fillStyle = token("--panel");
+    u.ctx.fillRect(x - 1, y, u.ctx.measureText(name).width + 2, high);
+    u.ctx.fillStyle = token("--muted");
+    u.ctx.fillText(name, x, y + devicePixelRatio);
+  }
+  // A stage begins at its line; its name stands there if it ends before the next one.
+  function stages(u, gap) {
+    const { left, top, width, height } = u.bbox;
+    const ends = data.stages.slice(1).map((stage) => stage.from_s);
+    u.ctx.strokeStyle = token("--muted");
+    u.ctx.lineWidth = devicePixelRatio;
+    u.ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+    data.stages.forEach((stage, i) => {
+      const start = u.valToPos(stage.from_s, "x", true);
+      const end = Math.min(u.valToPos(ends[i] ?? data.cleanup_from_s ?? Infinity, "x", true) || Infinity, left + width);
+      if (start > left + width || end <= left) return;
+      if (start >= left) {
+        u.ctx.beginPath();
+        u.ctx.moveTo(start, top);
+        u.ctx.lineTo(start, top + height);
+        u.ctx.stroke();
+      }
+      const from = Math.max(start, left) + gap;
+      if (from + u.ctx.measureText(stage.name).width + gap < end) write(u, stage.name, from);
+    });
+    u.ctx.setLineDash([]);
   }
   // Values stand at the middle of their second; the axis shows whole seconds.
   const MANY = data.t.length > 300;
   const overTime = ({ scales, ...more }) => ({
     cursor: { y: false, sync: { key: "time" }, points: { size: 6 } },
-    hooks: { drawClear: [shade] },
+    hooks: { drawClear: [shade], drawAxes: [names] },
     scales: { x: { time: false, range: (u, low, high) => [Math.floor(low), Math.ceil(high)] }, ...scales },
     ...more,
   });
@@ -70,18 +101,30 @@
     points: { show: true, size: MANY ? 2.5 : 4, width: 0, fill: token(color) },
   });
 
+  const thin = (label, color, unit, more) => line(label, color, unit, { width: 1, dash: [5, 4], ...more });
+
   function latency(log) {
+    const [service, column] = data.open ? [[thin("service p99", "--c3", "ms")], [data.service_p99]] : [[], []];
     return [overTime({
       scales: { y: latencyScale(log) },
       axes: [timeAxis(), yAxis()],
       series: [
-        second, dots("max", "--c7"), line("p99", "--c3", "ms"), line("p90", "--c2", "ms"),
+        second, dots("max", "--c7"), line("p99", "--c3", "ms"), ...service, line("p90", "--c2", "ms"),
         line("p50", "--c1", "ms", { width: 2.25 }),
       ],
-    }), [data.t, data.latency.max, data.latency.p99, data.latency.p90, data.latency.p50]];
+    }), [data.t, data.latency.max, data.latency.p99, ...column, data.latency.p90, data.latency.p50]];
   }
 
+  const answered = () => [
+    line("ok", "--c1", "/s", { fill: token("--c1") + "26" }),
+    line("all", "--text", "/s", { width: 1.25 }),
+  ];
+
   function throughput() {
+    return data.open ? offered() : carried();
+  }
+
+  function carried() {
     return [overTime({
       scales: { y: { range: fromZero }, users: { range: fromZero } },
       axes: [timeAxis(), yAxis(), yAxis({ scale: "users", side: 1, grid: { show: false }, size: 44 })],
@@ -89,10 +132,49 @@
         second,
         line("users", "--c7", "", { scale: "users", width: 1.25, dash: [6, 4], value: whole }),
         line("in flight", "--c5", "", { scale: "users", width: 1, value: whole, show: !MANY }),
-        line("ok", "--c1", "/s", { fill: token("--c1") + "26" }),
-        line("all", "--text", "/s", { width: 1.25 }),
+        ...answered(),
       ],
     }), [data.t, data.users, data.in_flight, data.ok_per_s, data.requests_per_s]];
+  }
+
+  function offered() {
+    return [overTime({
+      scales: { y: { range: fromZero } },
+      axes: [timeAxis(), yAxis()],
+      series: [second, ...answered(), line("offered", "--c3", "/s", { width: 1.5, dash: [6, 4] })],
+    }), [data.t, data.ok_per_s, data.requests_per_s, data.offered_per_s]];
+  }
+
+  function queue() {
+    return [overTime({
+      scales: { y: { range: fromZero } },
+      axes: [timeAxis(), yAxis()],
+      series: [
+        second,
+        line("waiting", "--c3", "", { value: whole, fill: token("--c3") + "26" }),
+        line("in flight", "--c5", "", { value: whole }),
+      ],
+    }), [data.t, data.backlog, data.in_flight]];
+  }
+
+  function lateness(log) {
+    return [overTime({
+      scales: { y: latencyScale(log) },
+      axes: [timeAxis(), yAxis()],
+      series: [second, dots("max", "--c7"), line("p99", "--c3", "ms"), line("p50", "--c1", "ms", { width: 2.25 })],
+    }), [data.t, data.lateness.max, data.lateness.p99, data.lateness.p50]];
+  }
+
+  function generator() {
+    return [overTime({
+      scales: { y: { range: (u, low, high) => [0, Math.max(100, high * 1.08)] }, delay: { range: fromZero } },
+      axes: [timeAxis(), yAxis(), yAxis({ scale: "delay", side: 1, grid: { show: false }, size: 44 })],
+      series: [
+        second,
+        line("CPU", "--c1", "%", { fill: token("--c1") + "26" }),
+        line("event loop late", "--c3", "ms", { scale: "delay", width: 1.25 }),
+      ],
+    }), [data.t, data.cpu_percent, data.hub_delay_ms]];
   }
 
   // Stacked: each kind is drawn as the sum of itself and those below it, the whole first.
@@ -128,7 +210,10 @@
 
   function distribution(log) {
     const colors = ["--c1", "--c3", "--c2", "--c5", "--c4", "--c6", "--c7"];
-    const lines = data.distributions.filter((part) => part.x.length).slice(0, colors.length);
+    const drawable = data.distributions.filter((part) => part.x.length);
+    const steps = [...new Set(drawable.map((part) => part.step))].slice(0, colors.length);
+    const lines = drawable.filter((part) => steps.includes(part.step));
+    const colorOf = (part) => colors[steps.indexOf(part.step)];
     const top = Math.max(...lines.map((part) => part.x.at(-1)), 2);
     const ticks = TICKS.filter((x) => x < top / 1.8);
     return [{
@@ -140,7 +225,9 @@
       ],
       series: [
         { label: "percentile", value: (u, x) => (x == null ? "" : percent(x, 1)) },
-        ...lines.map((part, i) => line(part.label, colors[i], "ms", { spanGaps: true, width: i ? 1.5 : 2.25 })),
+        ...lines.map((part, i) => (part.clock === "service" ? thin : line)(part.label, colorOf(part), "ms", {
+          spanGaps: true, ...(part.clock === "service" ? {} : { width: i ? 1.5 : 2.25 }),
+        })),
       ],
     }, uPlot.join(lines.map((part) => [part.x, part.ms]))];
   }
@@ -153,14 +240,20 @@
   const FAR_OUT = 25;
   const startsLog = {
     latency: spread([...data.latency.p50, ...data.latency.p99, ...data.latency.max]) > FAR_OUT,
+    lateness: spread([...data.lateness.p50, ...data.lateness.p99, ...data.lateness.max]) > FAR_OUT,
     distribution: data.distributions.some((part) => spread(part.ms) > FAR_OUT),
   };
 
-  const CHARTS = { latency, distribution, throughput, errors };
+  const CHARTS = { latency, distribution, throughput, queue, lateness, generator, errors };
   const LABELS = {
     latency: "Line chart of create latency percentiles for each second",
     distribution: "Line chart of latency by percentile for each step",
-    throughput: "Line chart of create requests, users and requests in flight for each second",
+    throughput: data.open
+      ? "Line chart of arrivals offered and create requests answered for each second"
+      : "Line chart of create requests, users and requests in flight for each second",
+    queue: "Line chart of requests in flight and arrivals that wait at the end of each second",
+    lateness: "Line chart of lateness percentiles for each second",
+    generator: "Line chart of the generator's CPU time and event-loop delay for each second",
     errors: "Bar chart of failed create requests by kind for each second",
   };
 

@@ -1,0 +1,44 @@
+"""Times as people write them: durations with their unit, and think times."""
+
+import re
+from typing import Literal
+
+import msgspec
+
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
+
+
+def parse_duration_s(text: str) -> float:
+    """Returns the seconds of "500ms", "30s", "5m" or "1h".
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no duration; write a number with ms, s, m or h, such as 30s")
+    return float(match[1]) * _UNITS_S[match[2]]
+
+
+class Think(msgspec.Struct, frozen=True):
+    """How long a user waits between two conversations: `kind` of distribution and its parameters in seconds."""
+
+    kind: Literal["constant", "uniform", "exponential"]
+    low_s: float
+    high_s: float
+
+
+def parse_think(text: str) -> Think | None:
+    """Returns the think time of "none" (None), "constant 1s", "uniform 1s 3s" or "exponential 2s".
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    kind, *durations = text.split() or [""]
+    if (kind, durations) == ("none", []):
+        return None
+    if len(durations) != {"constant": 1, "uniform": 2, "exponential": 1}.get(kind):
+        raise ValueError(f"{text!r} is no think time; write none, constant 1s, uniform 1s 3s or exponential 2s")
+    seconds = [parse_duration_s(duration) for duration in durations]
+    return msgspec.convert({"kind": kind, "low_s": seconds[0], "high_s": seconds[-1]}, Think)

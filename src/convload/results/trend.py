@@ -1,0 +1,104 @@
+"""Tests whether a series goes up or down where it should be level: the warm-up was too short, or something drifts."""
+
+import math
+from collections.abc import Iterator
+from statistics import NormalDist
+
+import msgspec
+import numpy as np
+
+from convload.results.limits import Finding, ValidityLimits
+from convload.results.measured import OPEN, Window
+from convload.results.percentiles import short
+from convload.results.runlog import RunLog
+from convload.results.series import Second
+from convload.results.summary import Summary
+
+POINTS = 60
+"""Longer series are cut into so many batches: neighbouring seconds resemble each other, which looks like a trend."""
+
+_EDGE_S = 0.05
+
+
+class Trend(msgspec.Struct, frozen=True):
+    """`p` is the chance of as clear a direction without a trend; `first` and `last` are medians of the outer thirds."""
+
+    p: float
+    first: float
+    last: float
+
+    @property
+    def change(self) -> float:
+        """From the first third to the last, relative to the first."""
+        return self.last / self.first - 1 if self.first else math.inf
+
+
+def trend(values: list[float]) -> Trend:
+    """Returns the Mann-Kendall test, two-sided, with its correction for ties; asks for no distribution.
+
+    Mann, "Nonparametric tests against trend", Econometrica 13 (1945); Kendall, "Rank correlation methods" (1975);
+    the variance with ties as in Gilbert, "Statistical methods for environmental pollution monitoring" (1987), §16.4.
+    """
+    points = np.array([np.median(batch) for batch in np.array_split(values, min(POINTS, len(values)))])
+    n = len(points)
+    s = float(np.triu(np.sign(points[None, :] - points[:, None])).sum())
+    _, ties = np.unique(points, return_counts=True)
+    variance = (n * (n - 1) * (2 * n + 5) - float((ties * (ties - 1) * (2 * ties + 5)).sum())) / 18
+    z = max(abs(s) - 1, 0.0) / math.sqrt(variance) if variance > 0 else 0.0
+    third = max(1, n // 3)
+    return Trend(2 * (1 - NormalDist().cdf(z)), float(np.median(points[:third])), float(np.median(points[-third:])))
+
+
+class Steadiness(msgspec.Struct, frozen=True):
+    """What the test found, and what it could not look at."""
+
+    findings: list[Finding]
+    left_out: list[str]
+
+
+def examine_steadiness(
+    log: RunLog, summary: Summary, series: list[Second], within: Window, limits: ValidityLimits
+) -> Steadiness:
+    """Tests each stretch of constant load; several share the significance among them (Bonferroni)."""
+    stretches = list(_stretches(log, summary, series, within))
+    tested = {name: values for name, values in stretches if len(values) >= limits.trend_seconds}
+    if not tested:
+        longest = max((len(values) for _, values in stretches), default=0)
+        needed = f"it needs {limits.trend_seconds} s of constant load, the longest stretch has {longest} s"
+        return Steadiness([], [f"whether the run was steady: {needed}"])
+    significance = limits.trend_significance / len(tested)
+    trends = {name: trend(values) for name, values in tested.items()}
+    return Steadiness(
+        [
+            Finding("not_steady", _text(name, found))
+            for name, found in trends.items()
+            if found.p < significance and abs(found.change) > limits.trend_change
+        ],
+        [],
+    )
+
+
+def _text(name: str, found: Trend) -> str:
+    way = "rose" if found.change > 0 else "fell"
+    return (
+        f"not steady: in {name} the median service time {way} from {short(found.first)} ms in the first third to "
+        f"{short(found.last)} ms in the last (Mann-Kendall p = {found.p:.2g}); "
+        "the warm-up was too short or the target drifts"
+    )
+
+
+def _stretches(
+    log: RunLog, summary: Summary, series: list[Second], within: Window
+) -> Iterator[tuple[str, list[float]]]:
+    """Yields each stretch of constant load by name, with its median service time of each second."""
+    if summary.model == OPEN:
+        stretches = {
+            f"stage {mark.name}": (mark.starts_s, min(mark.starts_s + mark.duration_s, within.to_s))
+            for mark in log.manifest.stages
+            if not mark.warmup and mark.from_rate == mark.to_rate
+        }
+    else:
+        stretches = {"the measured time": (within.from_s, within.to_s)}
+    for name, (from_s, to_s) in stretches.items():
+        rows = [row for row in series if row.t_s >= from_s - _EDGE_S and row.t_s + 1 <= to_s + _EDGE_S]
+        yield name, [row.service_ms["p50"] for row in rows if row.service_ms]

@@ -1,0 +1,47 @@
+import math
+import typing
+
+import msgspec
+import pytest
+
+from convload.behaviour import FAULT_SHARES, Behaviour
+from convload.mistakes import find_mistakes
+
+
+def test_without_settings_the_mock_is_true_and_fast() -> None:
+    plain = Behaviour()
+
+    assert plain.auth
+    assert plain.one_open_conversation
+    assert not any(getattr(plain, name) for name in (*FAULT_SHARES, "delay_ms", "lognormal_median_ms"))
+
+
+def test_every_setting_is_described() -> None:
+    for name, hint in typing.get_type_hints(Behaviour, include_extras=True).items():
+        assert any(meta.description for meta in hint.__metadata__), name
+
+
+def test_all_mistakes_are_found_at_once() -> None:
+    settings = {"delay_ms": -1, "reset_share": 1.5, "delayms": 3, "auth": "yes", "http_5xx_status": 404}
+    found = {mistake.path for mistake in find_mistakes(settings, Behaviour, "mock")}
+
+    assert found == {"mock.delay_ms", "mock.reset_share", "mock.delayms", "mock.auth", "mock.http_5xx_status"}
+
+
+def test_shares_of_faults_cannot_exceed_all_requests() -> None:
+    assert not find_mistakes({"reset_share": 0.5, "bad_json_share": 0.5}, Behaviour)
+    (mistake,) = find_mistakes({"reset_share": 0.6, "bad_json_share": 0.5}, Behaviour)
+
+    assert "add up to 1.1; at most 1 is allowed" in mistake.what
+
+
+@pytest.mark.parametrize("name", ["delay_ms", "lognormal_sigma", "reset_share", "read_timeout_s"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_no_setting_takes_a_number_that_is_none(name: str, value: float) -> None:
+    assert find_mistakes({name: value}, Behaviour)
+
+
+def test_the_reading_of_requests_is_part_of_it() -> None:
+    behaviour = msgspec.convert({"any_order": True, "strict": True, "max_message_chars": 9}, Behaviour)
+
+    assert msgspec.structs.astuple(behaviour.reading) == (True, True, 9)

@@ -1,0 +1,77 @@
+import math
+import statistics
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convload.behaviour import FAULT_SHARES, Behaviour
+from convload.mock.faults import FAULTS, NO_FAULT, Faults
+
+DRAWS = 20_000
+
+
+def test_a_true_mock_draws_nothing() -> None:
+    faults = Faults(Behaviour())
+
+    assert faults.idle
+    assert faults.draw(7).fault == NO_FAULT
+    assert faults.draw(7).delay_s == 0
+
+
+def test_each_fault_comes_as_often_as_its_share_says() -> None:
+    shares = dict(zip(FAULT_SHARES, (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25), strict=True))
+    faults = Faults(msgspec.convert({"seed": 7, **shares}, Behaviour))
+    drawn = [faults.draw(number).fault for number in range(DRAWS)]
+
+    for name, share in [*zip(FAULTS, shares.values(), strict=True), (NO_FAULT, 1 - sum(shares.values()))]:
+        deviation = math.sqrt(DRAWS * share * (1 - share))
+        assert abs(drawn.count(name) - DRAWS * share) < 4 * deviation, name
+
+
+@pytest.mark.parametrize("name", FAULT_SHARES)
+def test_a_share_of_one_is_every_request(name: str) -> None:
+    faults = Faults(msgspec.convert({name: 1.0}, Behaviour))
+
+    assert {faults.draw(number).fault for number in range(1000)} == {name.removesuffix("_share")}
+
+
+def test_log_normal_delays_have_the_median_and_sigma_that_were_asked_for() -> None:
+    faults = Faults(Behaviour(lognormal_median_ms=40, lognormal_sigma=0.6))
+    delays_ms = sorted(faults.draw(number).delay_s * 1000 for number in range(DRAWS))
+    logs = [math.log(delay) for delay in delays_ms]
+
+    assert statistics.median(delays_ms) == pytest.approx(40, rel=0.03)
+    assert statistics.stdev(logs) == pytest.approx(0.6, rel=0.03)
+    assert delays_ms[int(DRAWS * 0.99)] == pytest.approx(40 * math.exp(0.6 * 2.3263), rel=0.06)
+
+
+def test_the_fixed_delay_is_added_and_the_cap_holds() -> None:
+    faults = Faults(Behaviour(delay_ms=10, lognormal_median_ms=40, lognormal_sigma=1, delay_cap_ms=100))
+    delays_ms = [faults.draw(number).delay_s * 1000 for number in range(DRAWS)]
+
+    assert min(delays_ms) > 10
+    assert max(delays_ms) == 100
+    assert Faults(Behaviour(delay_ms=25)).draw(0).delay_s == 0.025
+
+
+def test_delays_and_faults_are_drawn_independently() -> None:
+    faults = Faults(Behaviour(lognormal_median_ms=40, reset_share=0.5))
+    slow = [faults.draw(number).fault for number in range(DRAWS) if faults.draw(number).delay_s > 0.04]
+
+    assert abs(slow.count("reset") / len(slow) - 0.5) < 0.02
+
+
+@given(st.integers(0, 2**64), st.integers(0, 2**40))
+def test_the_same_seed_and_number_have_the_same_fate(seed: int, number: int) -> None:
+    behaviour = Behaviour(seed=seed, lognormal_median_ms=5, reset_share=0.3, bad_json_share=0.3)
+
+    assert Faults(behaviour).draw(number) == Faults(behaviour).draw(number)
+
+
+def test_another_seed_is_another_sequence() -> None:
+    one, two = (Faults(Behaviour(seed=seed, reset_share=0.5)) for seed in (1, 2))
+    differing = sum(one.draw(number) != two.draw(number) for number in range(1000))
+
+    assert 400 < differing < 600
