@@ -20,7 +20,7 @@ check: $(READY)
 	$(BIN)/python tests/sizes.py
 
 bench: $(READY)
-	$(BIN)/python bench/run.py
+	$(BIN)/python -m bench.run
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "convload needs Python 3.11 or later")'

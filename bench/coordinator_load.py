@@ -1,0 +1,95 @@
+"""What 500 workers cost the coordinator: `python -m bench.coordinator_load RUN_FOLDER SECONDS`.
+
+The real coordinator, in this process, receives intervals over Locust's channel and writes the run log; a second process
+sends them, a socket for each worker. They are copies of the last whole interval of a run. Prints one JSON object.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import gevent
+import msgspec
+from locust.rpc.protocol import Message
+from zmq.constants import SocketOption, SocketType
+from zmq.sugar.context import Context
+
+from convload import __version__, bundled
+from convload.load import messages
+from convload.load.coordinator import Coordinator
+from convload.load.messages import Hello, Job, Setup
+from convload.results import runlog
+from convload.results.runlog import Interval
+
+WORKERS = 500
+SETTLE_S = 1.0
+POLL_S = 0.01
+
+
+def main() -> None:
+    """Receives; or sends, as the child that it starts."""
+    if sys.argv[1] == "send":
+        send(Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
+    else:
+        print(json.dumps(receive(Path(sys.argv[1]), float(sys.argv[2]))))
+
+
+def receive(sample: Path, seconds: float) -> dict[str, float]:
+    """Returns the CPU share of the coordinator, how many intervals it has written, and the size of one."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "run.jsonl")
+        job = Job(setup=_setup(sample), run_log=str(log), join_within_s=seconds, host="127.0.0.1", port=0)
+        coordinator = Coordinator(job)
+        command = [sys.executable, "-m", "bench.coordinator_load", "send", str(sample), str(seconds)]
+        with subprocess.Popen([*command, str(coordinator.port)]) as sender:
+            while not log.stat().st_size and sender.poll() is None:
+                gevent.sleep(POLL_S)
+            cpu_s, began_s = time.process_time(), time.monotonic()
+            while sender.poll() is None:
+                gevent.sleep(POLL_S)
+            share = (time.process_time() - cpu_s) / (time.monotonic() - began_s)
+        gevent.sleep(SETTLE_S)
+        coordinator.quit()
+        lines = log.read_bytes().splitlines()
+        return {"cpu_share": share, "written": len(lines), "bytes": len(lines[-1])}
+
+
+def _setup(sample: Path) -> Setup:
+    locustfile = (bundled.folder("locustfiles") / "create_conversation.py").read_text()
+    plan = runlog.read(sample).manifest.plan
+    return Setup(plan, 0, WORKERS, "bench", "http://127.0.0.1:9", "", {}, locustfile)
+
+
+def send(sample: Path, seconds: float, port: int) -> None:
+    """Sends an interval of each worker every second, spread over the second as the clocks of workers are."""
+    whole = [one for one in runlog.read(sample).records if isinstance(one, Interval) and not one.last]
+    context = Context()
+    sockets = [_join(context, worker, port) for worker in range(WORKERS)]
+    began_s = time.monotonic() + SETTLE_S
+    for number in range(int(seconds * WORKERS)):
+        n, worker = divmod(number, WORKERS)
+        interval = msgspec.structs.replace(whole[-1], worker=worker, n=n)
+        time.sleep(max(began_s + number / WORKERS - time.monotonic(), 0.0))
+        sockets[worker].send(_message(messages.INTERVAL, interval, worker))
+    context.destroy(linger=int(SETTLE_S * 1000))
+
+
+def _join(context: Any, worker: int, port: int) -> Any:
+    sock = context.socket(SocketType.DEALER)
+    sock.setsockopt(SocketOption.IDENTITY, b"worker-%d" % worker)
+    sock.connect(f"tcp://127.0.0.1:{port}")
+    sock.send(_message(messages.HELLO, Hello(__version__), worker))
+    return sock
+
+
+def _message(kind: str, message: msgspec.Struct, worker: int) -> bytes:
+    packed: bytes = Message(kind, msgspec.json.encode(message), f"worker-{worker}").serialize()
+    return packed
+
+
+if __name__ == "__main__":
+    main()
