@@ -157,6 +157,18 @@ def test_a_newer_source_that_ends_the_run_otherwise_drops_the_older_end(tmp_path
     assert (both.conversations, both.duration_s, both.warmup_s) == (10, 1.0, 0.0)
 
 
+def test_flags_of_one_model_drop_what_the_plan_says_of_the_other(tmp_path: Path) -> None:
+    path = write(tmp_path, "model = 'open'\nrate = 500\nduration = '20s'\nwarmup = '2s'\n")
+
+    closed = assemble(path, {}, {"users": "5"})
+    counted = assemble(path, {}, {"users": "5", "conversations": "10"})
+    opened = assemble(path, {}, {"rate": "20"})
+
+    assert (closed.model, closed.users, closed.duration_s) == ("closed", 5, 20.0)
+    assert (counted.model, counted.conversations, counted.duration_s) == ("closed", 10, None)
+    assert (opened.model, opened.rate, opened.duration_s) == ("open", 20.0, 20.0)
+
+
 def test_a_rate_makes_the_load_open_with_the_warm_up_at_that_rate() -> None:
     plan = assemble(None, {}, {"rate": "500", "duration": "20s"})
 

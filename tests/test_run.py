@@ -335,6 +335,35 @@ def test_a_task_that_raises_is_told_and_supports_no_verdict(cli: Cli) -> None:
     assert summary_of(cli.folder / "out")["counts"]["recorded"] == 4
 
 
+def test_users_that_all_leave_end_the_run_and_say_why(cli: Cli) -> None:
+    (cli.folder / "mine.py").write_text(
+        "from locust import task\nfrom convload.load.users import ConversationUser\n\n"
+        "class Mine(ConversationUser):\n    def on_start(self):\n        raise RuntimeError('no')\n\n"
+        "    @task\n    def go(self):\n        self.create_conversation()\n"
+    )
+
+    done = cli("run", "--locustfile", "mine.py", "--users", "2", "--conversations", "4", "--out", "out")
+
+    assert done.code == 3, done
+    assert "a task raised RuntimeError: no (2 times)" in done.out
+    assert "all its users have left" in done.out
+
+
+def test_nested_task_sets_are_paced_by_the_plan_too(cli: Cli) -> None:
+    (cli.folder / "mine.py").write_text(
+        "from locust import TaskSet, task\nfrom convload.load.users import ConversationUser\n\n"
+        "class Inner(TaskSet):\n    @task\n    def go(self):\n"
+        "        self.user.end_conversation(self.user.create_conversation())\n\n"
+        "class Mine(ConversationUser):\n    tasks = [Inner]\n"
+    )
+
+    done = cli("run", "--locustfile", "mine.py", "--users", "3", "--conversations", "40", "--out", "out")
+
+    assert done.code == 0, done
+    assert summary_of(cli.folder / "out")["ledger"]["accepted"] == 40
+    assert summary_of(cli.folder / "out")["left_open"] == 0
+
+
 def test_a_locustfile_of_ones_own_with_messages_is_reconciled_too(cli: Cli) -> None:
     chat = bundled.folder("locustfiles") / "chat.py"
 

@@ -1,13 +1,13 @@
 """Shows a run while it goes on: follows the growing run log and prints a line now and then."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
 import msgspec
 
 from convload.contract.outcomes import OK
-from convload.plan import Plan
 from convload.results.histogram import Histogram
 from convload.results.runlog import FILE_NAME, Interval, Record
 
@@ -21,18 +21,18 @@ _decoder = msgspec.json.Decoder(Record)
 class Live:
     """Prints one line that renews itself on a terminal, and a plain line every 10 s elsewhere."""
 
-    def __init__(self, out: TextIO, plan: Plan) -> None:
+    def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._out = out
-        self._plan = plan
+        self._clock = clock
         self._terminal = out.isatty()
         self._every_s = TERMINAL_EVERY_S if self._terminal else PIPE_EVERY_S
-        self._due_s = time.monotonic() + self._every_s
+        self._due_s = clock() + self._every_s
         self._offset = 0
         self._intervals: list[Interval] = []
 
     def update(self, folder: Path) -> None:
         """Prints what has come since the last line, if it is time."""
-        if time.monotonic() < self._due_s:
+        if self._clock() < self._due_s:
             return
         self._due_s += self._every_s
         self._read(folder / FILE_NAME)
@@ -75,4 +75,5 @@ def describe(intervals: list[Interval]) -> str:
         f"errors {(count - sum(cell.count for cell in ok)) / max(count, 1):.2%}",
         f"users {sum(users.values())}",
     ]
-    return "  ".join(figures)
+    backlog = sum({one.worker: one.backlog for one in intervals}.values())
+    return "  ".join([*figures, f"waiting {backlog}"] if backlog else figures)

@@ -71,6 +71,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     drain_s: Seconds = 30.0
 
     workers: Annotated[int, Meta(ge=1, le=500)] = 1
+    on_lost_worker: Literal["take_over", "stop"] = "take_over"
     locustfile: str | None = None
     payloads: str | None = None
     mix: Word = "default"
@@ -151,12 +152,14 @@ def _without_other_ends(values: dict[str, Any], newer: Mapping[str, Any]) -> dic
 
     `--conversations 100` on a plan with a time means a hundred in all, none of them lost to the plan's warm-up.
     """
+    arrivals = ("rate", "stages", "replay")
     ends = {
-        "conversations": ("duration_s", "warmup_s"),
+        "conversations": ("model", "duration_s", "warmup_s", *arrivals),
+        "users": ("model", *arrivals),
         "duration": ("conversations", "stages", "replay"),
-        "rate": ("stages", "replay", "conversations"),
-        "stages": ("rate", "replay", "conversations", "duration_s"),
-        "replay": ("rate", "stages", "conversations", "duration_s", "warmup_s"),
+        "rate": ("model", "conversations", *arrivals),
+        "stages": ("model", "conversations", "duration_s", *arrivals),
+        "replay": ("model", "conversations", "duration_s", "warmup_s", *arrivals),
     }
     dropped = {key for end, others in ends.items() if end in newer for key in others}
     return {key: value for key, value in values.items() if key not in dropped}

@@ -27,6 +27,15 @@ POLL_S = 0.1
 END_TIMEOUT_S = 10.0
 """After this a child that was told to end is killed."""
 
+LOOPBACK = "127.0.0.1"
+ANY_ADDRESS = "0.0.0.0"
+
+JOIN_WITHIN_S = 60.0
+"""For the workers of this machine to connect: a process of Python with Locust takes a second or two to start."""
+
+COORDINATOR_ALONE_S = 10.0
+"""After the end of all workers the coordinator has noticed it; after this it hangs."""
+
 LATEST = "latest"
 
 _T = TypeVar("_T")
@@ -50,6 +59,17 @@ class Interrupted:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+class Joining(msgspec.Struct, frozen=True):
+    """How workers of other machines take part: `expected` of them, beyond those that the run starts itself."""
+
+    host: str
+    port: int
+    expected: int
+    within_s: float
+    on_listening: Callable[[int], None]
+    """Is told the port."""
 
 
 def new_folder(plan: Plan, out: Path | None) -> Path:
@@ -79,8 +99,10 @@ def _point_latest_to(folder: Path) -> None:
     fresh.replace(link)
 
 
-def execute(plan: Plan, out: Path | None, on_progress: Callable[[Path], None]) -> Path:
+def execute(plan: Plan, out: Path | None, on_progress: Callable[[Path], None], joining: Joining | None = None) -> Path:
     """Runs the plan to its end and returns the run folder; `on_progress` is called again and again meanwhile.
+
+    With `joining` that many of the plan's workers come from elsewhere.
 
     Raises:
         ConvloadError: the set-up failed; nothing is left behind, neither process nor folder.
@@ -110,7 +132,7 @@ def execute(plan: Plan, out: Path | None, on_progress: Callable[[Path], None]) -
             log = RunLogWriter(folder / FILE_NAME)
             children.callback(log.close)
             log.write(_manifest(plan, target))
-            _Children(children, environment, folder, setup, mock, log, interrupted).see_through(on_progress)
+            _Children(children, environment, folder, setup, mock, log, interrupted).see_through(on_progress, joining)
     except ConvloadError:
         _remove_unless_started(folder)
         raise
@@ -184,24 +206,34 @@ class _Children:
         self._interrupted = interrupted
         self._began_s = time.monotonic()
         self._stopped = False
+        self._workers: list[subprocess.Popen[bytes]] = []
+        self._alone_since_s: float | None = None
 
-    def see_through(self, on_progress: Callable[[Path], None]) -> None:
+    def see_through(self, on_progress: Callable[[Path], None], joining: Joining | None) -> None:
         """Starts the processes and waits until the coordinator has ended."""
         self._coordinator = self._start("convload.load.coordinator", stdout=subprocess.PIPE)
-        job = Job(self._setup, str(self._folder / FILE_NAME))
+        host, port, within_s = (
+            (joining.host, joining.port, joining.within_s) if joining else (LOOPBACK, 0, JOIN_WITHIN_S)
+        )
+        job = Job(self._setup, str(self._folder / FILE_NAME), within_s, host, port)
         self._say(msgspec.json.encode(job) + b"\n")
         listening = self._hear(Listening)
         if listening is None:
             raise UsageError("the coordinator could not be started; what it printed above says why")
-        for _ in range(self._setup.workers):
-            self._start("convload.load.worker", "127.0.0.1", str(listening.port), "--until-stdin-closes")
+        if joining is not None:
+            joining.on_listening(listening.port)
+        nearest = LOOPBACK if host == ANY_ADDRESS else host
+        for _ in range(self._setup.workers - (joining.expected if joining else 0)):
+            worker = self._start("convload.load.worker", nearest, str(listening.port), "--until-stdin-closes")
+            self._workers.append(worker)
         while self._coordinator.poll() is None:
             self._look_around()
             on_progress(self._folder)
             time.sleep(POLL_S)
         self._hear(Ready)
-        if self._coordinator.returncode:
-            self._note(f"the coordinator ended with status {self._coordinator.returncode}", invalidates=True)
+        if status := self._coordinator.returncode:
+            how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+            self._note(f"the coordinator {how}; nothing was recorded after that", invalidates=True)
         if self._mock is not None and self._mock.exit_status() is None:
             create = self._mock.stats()["create"]
             self._write(Ledger(received=create["received"], accepted=create["accepted"]))
@@ -249,6 +281,15 @@ class _Children:
             self._stop("interrupted: stopped before its planned end", interrupted=True)
         elif self._mock is not None and self._mock.exit_status() is not None and not self._stopped:
             self._stop(f"the embedded mock ended in the middle of the run ({self._mock_end()})", invalidates=True)
+        elif self._coordinator_hangs():
+            self._note("the coordinator did not end when all workers had ended; it was killed", invalidates=True)
+            self._coordinator.kill()
+
+    def _coordinator_hangs(self) -> bool:
+        are_all_here = len(self._workers) == self._setup.workers
+        if are_all_here and all(worker.poll() is not None for worker in self._workers):
+            self._alone_since_s = self._alone_since_s or time.monotonic()
+        return self._alone_since_s is not None and time.monotonic() - self._alone_since_s > COORDINATOR_ALONE_S
 
     def _mock_end(self) -> str:
         status = self._mock.exit_status() if self._mock else None
@@ -276,6 +317,7 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
         if pipe is not None:
             pipe.close()
     child.terminate()
+    child.send_signal(signal.SIGCONT)  # one that was stopped takes no other signal before
     try:
         child.wait(END_TIMEOUT_S)
     except subprocess.TimeoutExpired:

@@ -1,6 +1,8 @@
 """`convload run`: a load test from a plan to its report and exit code."""
 
+import ipaddress
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,16 +10,21 @@ from typing import Any
 import click
 from rich.console import Console
 
+from convload.cli.worker import parse_address, parse_time
+from convload.errors import UsageError
 from convload.live import Live
-from convload.plan import Plan, assemble, find
+from convload.plan import MOCK, Plan, assemble, find
 from convload.report.folder import write_all
 from convload.report.text import print_conclusion
-from convload.run import execute
+from convload.run import Joining, execute
+
+DEFAULT_JOIN_WITHIN = "120s"
 
 EPILOG = """\b
 Examples:
   convload run                                     the plan `smoke` against the embedded mock
   convload run plans/soak.toml --users 200
+  convload run plans/soak.toml --bind 10.0.0.5:5557 --expect-workers 2     fires from two other machines
   convload run --target https://va.msg.example.net --allow-host va.msg.example.net --account 123 --users 50
 """
 
@@ -37,7 +44,11 @@ Examples:
 @click.option("--duration", metavar="TIME", help="How long to measure, after the warm-up.")
 @click.option("--conversations", metavar="N", help="End after this many conversations.")
 @click.option("--warmup", metavar="TIME", help="Time at the start that is left out of the figures.")
-@click.option("--workers", metavar="N", help="Worker processes, one core each.")
+@click.option("--workers", metavar="N|auto", help="Worker processes of this machine, one core each; auto: cores - 1.")
+@click.option("--bind", metavar="HOST:PORT", help="Listen there for workers of other machines (convload worker).")
+@click.option("--expect-workers", metavar="N", type=click.IntRange(1, 500), help="With --bind: how many of them.")
+@click.option("--join-within", metavar="TIME", help="With --bind: how long to wait for them.  [default: 120s]")
+@click.option("--on-lost-worker", type=click.Choice(["take_over", "stop"]), help="What becomes of its share.")
 @click.option("--mix", metavar="NAME", help="Which variants in which shares, from mixes.toml.")
 @click.option("--payloads", metavar="DIR", help="Folder with variants, pools and mixes in place of the bundled one.")
 @click.option("--locustfile", metavar="FILE", help="User classes in place of the bundled ones.")
@@ -47,7 +58,15 @@ Examples:
     "--allow-host", metavar="HOST", multiple=True, help="A host other than this machine that may be fired at."
 )
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The run folder, exactly as given.")
-def run(plan: str, out: Path | None, allow_host: tuple[str, ...], **flags: Any) -> int:
+def run(
+    plan: str,
+    out: Path | None,
+    allow_host: tuple[str, ...],
+    bind: str | None,
+    expect_workers: int | None,
+    join_within: str | None,
+    **flags: Any,
+) -> int:
     """Run a load test and end with its report.
 
     PLAN is a TOML file or the name of a bundled plan. Flags override CONVLOAD_* variables, which override the
@@ -55,14 +74,66 @@ def run(plan: str, out: Path | None, allow_host: tuple[str, ...], **flags: Any) 
     """
     if allow_host:
         flags["allow_hosts"] = list(allow_host)
+    joining = _joining(bind, expect_workers, join_within)
+    flags["workers"] = _workers(flags["workers"], joining)
     settled = assemble(find(plan), os.environ, flags)
-    live = Live(sys.stderr, settled)
+    if joining is not None:
+        _check_reach(settled, joining)
+    live = Live(sys.stderr)
     click.echo(_announce(settled), err=True)
-    folder = execute(settled, out, live.update)
+    folder = execute(settled, out, live.update, joining)
     live.close()
     conclusion = write_all(folder)
     print_conclusion(conclusion, Console(), folder)
     return int(conclusion.verdict.exit_code)
+
+
+def _joining(bind: str | None, expected: int | None, within: str | None) -> Joining | None:
+    if bind is None:
+        if expected or within:
+            raise UsageError(
+                "--expect-workers, --join-within: are for workers of other machines; give --bind HOST:PORT"
+            )
+        return None
+    if expected is None:
+        raise UsageError("--bind: give --expect-workers N, how many workers the run waits for")
+    name, port = parse_address(bind, "--bind", lowest_port=0)
+    try:
+        host = socket.gethostbyname(name)
+    except OSError as error:
+        raise UsageError(f"--bind: {name!r} is no address of this machine: {error.strerror}") from error
+    within_s = parse_time(within or DEFAULT_JOIN_WITHIN, "--join-within")
+    return Joining(host, port, expected, within_s, lambda port: _announce_address(host, port, expected, within_s))
+
+
+def _announce_address(host: str, port: int, expected: int, within_s: float) -> None:
+    if not ipaddress.ip_address(host).is_loopback:
+        click.echo(
+            f"convload: warning: the channel has no authentication: whoever reaches {host}:{port} can join this run "
+            "and read its plan and payloads, and workers run its locustfile; use a network you trust",
+            err=True,
+        )
+    wanted = f"{expected} worker{'s' * (expected > 1)}"
+    click.echo(f"convload: waiting up to {within_s:g} s for {wanted}: convload worker {host}:{port}", err=True)
+
+
+def _workers(given: str | None, joining: Joining | None) -> str | None:
+    """Returns the number of all workers as a flag; where others join, those of this machine must be asked for."""
+    if given == "auto":
+        given = str(max(len(os.sched_getaffinity(0)) - 1, 1))
+    if joining is None:
+        return given
+    if given is None:
+        return str(joining.expected)
+    return str(int(given) + joining.expected) if given.isascii() and given.isdigit() else given
+
+
+def _check_reach(plan: Plan, joining: Joining) -> None:
+    if plan.target == MOCK and not ipaddress.ip_address(joining.host).is_loopback:
+        raise UsageError(
+            "target: the embedded mock listens on this machine alone, other machines do not reach it; "
+            "start `convload mock --host ADDRESS` and name it with --target and --allow-host"
+        )
 
 
 def _announce(plan: Plan) -> str:

@@ -3,48 +3,97 @@
 Users park here, first in, first out. When an arrival is due the timer's callback switches straight into the user that
 has waited longest. When all users are busy the arrival waits, and its wait counts: a user that becomes free takes the
 oldest one, whose due instant is in the past. Nothing is dropped; what nobody took by the end is `unsent`.
+
+A process that was stopped for some seconds and goes on may have been given up, and others may have its arrivals. So it
+holds its fire for a moment, in which the message that says so comes.
 """
 
 import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from itertools import chain
+from typing import Any, NamedTuple
 
+import gevent
+import numpy as np
+import numpy.typing as npt
 from gevent import get_hub, getcurrent
 from gevent.event import Event
 
 from convload.load.timer import Timer
 from convload.schedule import Times
 
+ASLEEP_S = 2.0
+"""A process that has not run for so long may have been given up."""
+
+HOLD_S = 0.5
+"""For the message that says so to come: by then it has long been sent."""
+
+BEAT_S = 0.5
+
+
+class Block(NamedTuple):
+    """Some arrivals, at least one: when they are due in seconds from the start, rising, and the variant of each."""
+
+    times: Times
+    variants: npt.NDArray[np.object_]
+
+    def cut(self, at: int) -> tuple["Block", "Block"]:
+        """Returns the arrivals before number `at`, and the others."""
+        return Block(self.times[:at], self.variants[:at]), Block(self.times[at:], self.variants[at:])
+
+
+NOTHING = Block(np.empty(0), np.empty(0, dtype=object))
+
+
+def merged(streams: Sequence[Iterator[Block]]) -> Iterator[Block]:
+    """Yields the arrivals of several streams in rising order."""
+    heads = [(head, stream) for stream in streams if (head := next(stream, None)) is not None]
+    while heads:
+        until_s = min(head.times[-1] for head, _ in heads)
+        parts, left = [], []
+        for head, stream in heads:
+            part, rest = head.cut(int(np.searchsorted(head.times, until_s, side="right")))
+            parts.append(part)
+            following = rest if len(rest.times) else next(stream, None)
+            if following is not None:
+                left.append((following, stream))
+        heads = left
+        times = np.concatenate([part.times for part in parts])
+        order = np.argsort(times, kind="stable")
+        yield Block(times[order], np.concatenate([part.variants for part in parts])[order])
+
 
 class OpenPacing:
     """One worker's arrivals.
 
     Args:
-        blocks: the due times in seconds from the start, rising, block by block.
+        blocks: the arrivals, in rising order.
         ends_s: when the schedule ends, in seconds from the start.
         max_users: how many users there may be.
         grow: starts that many more users.
-        variants: the variant of each arrival, where the schedule names them.
+
+    Attributes:
+        variant: the variant of the arrival that was taken last, "" for one of the mix.
     """
 
     def __init__(
         self,
-        blocks: Iterator[Times],
+        blocks: Iterator[Block],
         ends_s: float,
         max_users: int,
         grow: Callable[[int], None],
-        variants: Sequence[str] = (),
     ) -> None:
-        self._variants = variants
         self._blocks = blocks
+        self._loaded = NOTHING
         self._max_users = max_users
         self._grow = grow
         self._parked: deque[Any] = deque()
         self._timer = Timer(self._hand_out)
         self._block: list[float] = []
+        self._variants: list[str] = []
         self._at = 0
         self._next_s: float | None = None
         self._armed_s = -1.0
@@ -56,6 +105,9 @@ class OpenPacing:
         self.in_progress = 0
         self.taken = 0
         self.dry = ""
+        self.variant = ""
+        self._awake_s = self._held_s = 0.0
+        self._beating: gevent.Greenlet | None = None
 
     @property
     def precise(self) -> bool:
@@ -67,24 +119,51 @@ class OpenPacing:
         self._started_s = started_s
         self.stop_s = started_s + self._ends_s
         self._next_s = self._load()
+        self._awake_s = time.monotonic()
+        self._beating = gevent.spawn(self._beat)
+        self._arm()
+
+    def take_over(self, blocks: Iterator[Block], max_users: int) -> None:
+        """Adds arrivals of a lost worker to this one's."""
+        if self.stopped.is_set():
+            return
+        _, rest = self._loaded.cut(self._at)
+        own = chain([rest], self._blocks) if len(rest.times) else self._blocks
+        self._blocks = merged([own, blocks])
+        self._loaded, self._block, self._at = NOTHING, [], 0
+        self._next_s = self._load()
+        self._max_users = max_users
         self._arm()
 
     def take(self) -> float | None:
         """Waits for the next arrival and returns when it was due; None when there are no more."""
-        next_s = self._next_s
-        if next_s is not None and next_s <= time.monotonic() and not self.stopped.is_set():
+        next_s, now_s = self._next_s, time.monotonic()
+        if next_s is not None and next_s <= now_s and not self._is_held(now_s) and not self.stopped.is_set():
             self._advance()
+            if self.in_progress + self._growing < self._max_users:
+                self._arm()  # nobody may be parked when the next one is due, and then more users are needed
             return next_s
-        if self.stopped.is_set():
-            return None
-        self._parked.append(getcurrent())
+        return None if self.stopped.is_set() else self._park()
+
+    def _park(self) -> float | None:
+        waiting = getcurrent()
+        self._parked.append(waiting)
         self._arm()
-        due_s: float | None = get_hub().switch()
+        try:
+            due_s: float | None = get_hub().switch()
+        except BaseException:
+            with suppress(ValueError):
+                self._parked.remove(waiting)  # a user that is killed takes no arrival with it
+            raise
         return due_s
 
     def _hand_out(self) -> None:
         """Gives each arrival that is due to the user that has waited longest; runs in the hub's greenlet."""
         self._armed_s = -1.0
+        if self._is_held(time.monotonic()):
+            self._armed_s = self._held_s
+            self._timer.arm(self._held_s)
+            return
         while self._next_s is not None and self._next_s <= time.monotonic():
             if not self._parked:
                 self._call_for_more()
@@ -93,6 +172,18 @@ class OpenPacing:
             self._advance()
             self._parked.popleft().switch(due_s)
         self._arm()
+
+    def _is_held(self, now_s: float) -> bool:
+        """Tells whether this process holds its fire; whatever runs first after a sleep notices it."""
+        if now_s - self._awake_s > ASLEEP_S:
+            self._held_s = now_s + HOLD_S
+        self._awake_s = now_s
+        return now_s < self._held_s
+
+    def _beat(self) -> None:
+        while True:
+            gevent.sleep(BEAT_S)
+            self._is_held(time.monotonic())
 
     def _call_for_more(self) -> None:
         wanted = min(self.backlog - self._growing, self._max_users - self.in_progress - self._growing)
@@ -106,6 +197,7 @@ class OpenPacing:
             self._timer.arm(self._next_s)
 
     def _advance(self) -> None:
+        self.variant = self._variants[self._at]
         self.taken += 1
         self._at += 1
         self._next_s = self._load()
@@ -114,9 +206,10 @@ class OpenPacing:
         while self._at >= len(self._block):
             block = next(self._blocks, None)
             if block is None:
-                self._block = []
+                self._loaded, self._block, self._at = NOTHING, [], 0
                 return None
-            self._block, self._at = (block + self._started_s).tolist(), 0
+            self._loaded, self._at = block, 0
+            self._block, self._variants = (block.times + self._started_s).tolist(), block.variants.tolist()
         return self._block[self._at]
 
     @property
@@ -151,12 +244,9 @@ class OpenPacing:
         self._next_s = None
         self.stop()
         self._timer.close()
+        if self._beating is not None:
+            self._beating.kill(block=False)
         return unsent
-
-    @property
-    def variant(self) -> str:
-        """The variant of the arrival that was taken last, "" for one of the mix."""
-        return self._variants[self.taken - 1] if self._variants else ""
 
     @property
     def offered(self) -> int:

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,39 @@ import msgspec
 from gevent.event import Event
 from gevent.os import make_nonblocking, nb_read
 from locust.env import Environment
-from locust.runners import STATE_MISSING
+from locust.exception import RPCError
+from locust.rpc.protocol import Message
+from locust.runners import STATE_INIT
 
 from convload import __version__
 from convload.errors import ConvloadError, ExitCode, SetupFailedError, UsageError
 from convload.load import messages
+from convload.load.clocks import Clocks
+from convload.load.hearing import Hearing
 from convload.load.locustfile import load_users
-from convload.load.messages import Hello, Job, Listening, Ready, Start
+from convload.load.losses import Losses
+from convload.load.messages import Hello, Job, Listening, Ping, Pong, Ready, Start
 from convload.plan import Plan
-from convload.results.runlog import Ended, Interval, Note, Record, RunLogWriter, Started, WorkerLost
-
-JOIN_TIMEOUT_S = 60.0
-"""For all workers to connect: a process of Python with Locust takes a second or two to start."""
+from convload.results.runlog import Ended, Interval, Note, Record, RunLogWriter, Started
 
 SETUP_TIMEOUT_S = 300.0
 """For all workers to be set up, a large pool of consumers included."""
 
 START_DELAY_S = 0.3
 """From the message to the start, so that it has reached every worker."""
+
+SETUP_SILENT_S = 15.0
+"""For a worker to be given up while it is set up, which may keep it from its heartbeat for some seconds."""
+
+SILENT_S = 3.5
+"""For a worker to be given up in the run. It is heard twice a second or so: by a heartbeat and by an interval."""
+
+TAKE_OVER_DELAY_S = 0.2
+"""From the message to the first arrival taken over, so that it has reached the others."""
+
+EXCHANGES = 5
+EXCHANGE_EVERY_S = 0.05
+EXCHANGES_TIMEOUT_S = 2.0
 
 ENDING_SLACK_S = 15.0
 """Beyond the planned end and drain, before a silent worker is given up."""
@@ -44,7 +60,11 @@ logger = logging.getLogger(__name__)
 
 
 class Coordinator:
-    """Runs one job over Locust's master runner; the run log is open for appending."""
+    """Runs one job over Locust's master runner; the run log is open for appending.
+
+    Raises:
+        UsageError: it cannot listen where it is to.
+    """
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -52,42 +72,92 @@ class Coordinator:
         self._log = RunLogWriter(Path(job.run_log))
         self._unwritten: deque[Record] = deque()
         self._environment = Environment(events=locust.events, user_classes=load_users(job.setup.locustfile))
-        self._runner = self._environment.create_master_runner("127.0.0.1", 0)
-        self._runner.register_message(messages.HELLO, self._on_hello)
-        self._runner.register_message(messages.READY, self._on_ready)
-        self._runner.register_message(messages.INTERVAL, self._on_interval)
-        self._runner.register_message(messages.NOTE, self._on_note)
+        self._runner = self._listen()
+        self._losses = Losses(self._plan, job.setup)
+        self._clocks = Clocks()
+        self._hearing = Hearing()
         self._numbers: dict[str, int] = {}
         self._ready: dict[str, Ready] = {}
         self._finished: dict[str, int] = {}
         self._lost: set[str] = set()
+        self._leaving: set[str] = set()
         self._started_unix_s = 0.0
         self._stopping = Event()
         self.port: int = self._runner.server.port
 
+    def _listen(self) -> Any:
+        host, port = self._job.host, self._job.port
+        try:
+            runner = self._environment.create_master_runner(host, port)
+        except (RPCError, SystemExit) as error:  # Locust ends the process where the port is taken
+            raise UsageError(f"--bind {host}:{port}: cannot be listened on, is it free and of this machine?") from error
+        runner.register_message(messages.HELLO, self._on_hello)
+        runner.register_message(messages.READY, self._on_ready)
+        runner.register_message(messages.PONG, self._on_pong)
+        runner.register_message(messages.INTERVAL, self._on_interval)
+        runner.register_message(messages.NOTE, self._on_note)
+        runner.register_message(messages.LEAVING, self._on_leaving)
+        self._environment.events.heartbeat_sent.add_listener(self._on_heartbeat)
+        return runner
+
     # -- the workers' messages --
+
+    def _on_heartbeat(self, client_id: str, **_: Any) -> None:
+        self._hearing.heard(client_id)
 
     def _on_hello(self, msg: Any, **_: Any) -> None:
         hello = msgspec.json.decode(msg.data, type=Hello)
+        if msg.node_id not in self._numbers and len(self._numbers) == self._job.setup.workers:
+            self._refuse(msg.node_id, f"the run has its {len(self._numbers)} workers already")
+            return
         number = self._numbers.setdefault(msg.node_id, len(self._numbers))
+        self._hearing.heard(msg.node_id)
         if hello.version != __version__:
             problem = f"worker {number}: has convload {hello.version}; the coordinator has {__version__}"
-            self._ready[msg.node_id] = Ready(int(ExitCode.USAGE), [problem])
+            self._ready[msg.node_id] = self._refuse(msg.node_id, problem)
             return
-        setup = msgspec.structs.replace(self._job.setup, worker=number)
-        self._runner.send_message(messages.SETUP, msgspec.json.encode(setup), msg.node_id)
+        self._send(messages.SETUP, msgspec.structs.replace(self._job.setup, worker=number), msg.node_id)
+
+    def _refuse(self, node: str, problem: str) -> Ready:
+        refusal = Ready(int(ExitCode.USAGE), [problem])
+        self._send(messages.REFUSED, refusal, node)
+        return refusal
 
     def _on_ready(self, msg: Any, **_: Any) -> None:
         self._ready[msg.node_id] = msgspec.json.decode(msg.data, type=Ready)
 
+    def _on_pong(self, msg: Any, **_: Any) -> None:
+        self._clocks.note(msg.node_id, msgspec.json.decode(msg.data, type=Pong))
+
     def _on_interval(self, msg: Any, **_: Any) -> None:
+        if msg.node_id not in self._numbers or msg.node_id in self._lost:
+            return  # the log has said what of it is missing, and others may have its share
         interval = msgspec.json.decode(msg.data, type=Interval)
+        self._hearing.heard(msg.node_id)
+        self._losses.note(interval)
         self._write(interval)
         if interval.last:
             self._finished[msg.node_id] = interval.left_open
 
     def _on_note(self, msg: Any, **_: Any) -> None:
-        self._write(msgspec.json.decode(msg.data, type=Note))
+        if msg.node_id in self._numbers and msg.node_id not in self._lost:
+            self._write(msgspec.json.decode(msg.data, type=Note))
+
+    def _on_leaving(self, msg: Any, **_: Any) -> None:
+        node = msg.node_id
+        if node not in self._numbers or node in self._lost or node in self._leaving:
+            return
+        self._leaving.add(node)
+        number, at_s = self._numbers[node], self._elapsed_s()
+        outcome = self._hand_over(number)
+        self._write(Note(at_s, f"worker {number} was interrupted at {at_s:.1f} s; {outcome}", invalidates=True))
+
+    def _send(self, kind: str, message: msgspec.Struct, node: str) -> None:
+        self._runner.send_message(kind, msgspec.json.encode(message), node)
+
+    def _tell_workers(self, kind: str) -> None:
+        for node in self._numbers:
+            self._runner.send_message(kind, None, node)
 
     def _write(self, record: Record) -> None:
         """Writes a record; while the disk is full, keeps it and tries again with the next one."""
@@ -118,8 +188,7 @@ class Coordinator:
 
     def quit(self) -> None:
         """Ends the workers and the runner."""
-        for node in self._numbers:
-            self._runner.send_message("quit", None, node)
+        self._tell_workers("quit")
         gevent.sleep(POLL_S)
         self._runner.greenlet.kill(block=True, timeout=1)
 
@@ -128,38 +197,68 @@ class Coordinator:
         if not nb_read(0, 1024):
             text = "interrupted: the process that started the run is gone"
             self._write(Note(self._elapsed_s(), text, interrupted=True))
+        self._stop()
+
+    def _stop(self) -> None:
         self._stopping.set()
-        self._runner.send_message(messages.STOP)
+        self._tell_workers(messages.STOP)
 
     def _wait_until_ready(self) -> None:
-        expected = self._job.setup.workers
-        self._wait(lambda: len(self._numbers) == expected, JOIN_TIMEOUT_S, "workers: not all of them connected")
-        self._wait(lambda: len(self._ready) == expected, SETUP_TIMEOUT_S, "workers: not all of them were set up")
+        expected, join_within_s = self._job.setup.workers, self._job.join_within_s
+        self._wait(lambda: len(self._numbers) == expected, join_within_s, lambda: f"{len(self._numbers)} connected")
+        self._wait(lambda: len(self._ready) == expected, SETUP_TIMEOUT_S, lambda: f"{len(self._ready)} were set up")
         failed = [ready for ready in self._ready.values() if ready.exit_code]
         if failed:
             problems = dict.fromkeys(problem for ready in failed for problem in ready.problems)
             raise SetupFailedError(ExitCode(failed[0].exit_code), *problems)
 
-    def _wait(self, reached: Any, timeout_s: float, what: str) -> None:
+    def _wait(self, reached: Callable[[], bool], timeout_s: float, how_many: Callable[[], str]) -> None:
         deadline_s = time.monotonic() + timeout_s
         while not reached():
             if self._stopping.is_set():
                 raise SetupFailedError(ExitCode.INTERRUPTED, "interrupted before the run began")
             if time.monotonic() > deadline_s:
-                raise UsageError(f"{what} within {timeout_s:g} s")
+                raise UsageError(f"workers: of {self._job.setup.workers} only {how_many()} within {timeout_s:g} s")
             if any(ready.exit_code for ready in self._ready.values()):
                 return
+            if gone := self._silent(SETUP_SILENT_S):
+                raise UsageError(f"worker {self._numbers[gone[0]]}: went silent while it was set up")
+            gevent.sleep(POLL_S)
+
+    def _silent(self, limit_s: float) -> list[str]:
+        """Returns the workers that take part and were not heard for so long."""
+        self._hearing.look()
+        return [node for node in self._taking_part() if self._hearing.silent_s(node) > limit_s]
+
+    def _taking_part(self) -> list[str]:
+        return [node for node in self._numbers if node not in self._finished and node not in self._lost]
+
+    def _measure_clocks(self) -> None:
+        for _ in range(EXCHANGES):
+            for node in self._numbers:
+                self._send(messages.PING, Ping(time.time()), node)
+            gevent.sleep(EXCHANGE_EVERY_S)
+        deadline_s = time.monotonic() + EXCHANGES_TIMEOUT_S
+        while len(self._clocks) < len(self._numbers) and time.monotonic() < deadline_s:
             gevent.sleep(POLL_S)
 
     def _start(self) -> None:
-        self._started_unix_s = time.time() + START_DELAY_S
-        self._write(Started(self._started_unix_s, self._job.setup.workers))
-        self._runner.send_message(messages.START, msgspec.json.encode(Start(self._started_unix_s)))
+        self._measure_clocks()
+        self._started_unix_s = time.time() + START_DELAY_S + self._clocks.round_trip_s()
+        offsets_ms = [round(1000 * self._clocks.offset_s(node), 3) for node in self._numbers]
+        self._write(Started(self._started_unix_s, self._job.setup.workers, offsets_ms))
+        for node in self._numbers:
+            self._send(messages.START, Start(self._started_unix_s + self._clocks.offset_s(node)), node)
         if self._plan.model == "closed":
             gevent.sleep(self._started_unix_s - time.time())
+        gevent.spawn(self._spawn_users)
+
+    def _spawn_users(self) -> None:
         users = self._plan.users if self._plan.model == "closed" else self._first_users()
-        spawn_rate = users / self._plan.ramp_s if self._plan.ramp_s else float(users)
-        gevent.spawn(self._runner.start, users, spawn_rate)
+        self._runner.start(users, users / self._plan.ramp_s if self._plan.ramp_s else float(users))
+        # In its state "running" Locust deals all users out anew when workers come or go: it would stop users in the
+        # middle of a request. Who takes over is decided here alone.
+        self._runner.update_state(STATE_INIT)
 
     def _first_users(self) -> int:
         """Returns how many users an open load begins with; it grows as it needs."""
@@ -170,18 +269,38 @@ class Coordinator:
     def _wait_until_finished(self) -> None:
         ends_s = self._plan.ends_after_s
         limit_s = None if ends_s is None else ends_s + 2 * self._plan.drain_s + ENDING_SLACK_S
-        while len(self._finished) + len(self._lost) < len(self._numbers):
+        while self._taking_part():
             gevent.sleep(POLL_S)
-            late = limit_s is not None and self._elapsed_s() > limit_s
-            for node, number in self._numbers.items():
-                if node not in self._finished and node not in self._lost and (late or self._is_gone(node)):
-                    self._lost.add(node)
-                    why = "sent no last interval in time" if late else "does not answer any more"
-                    self._write(WorkerLost(number, self._elapsed_s(), why))
+            self._give_up(self._silent(SILENT_S), "")
+            if limit_s is not None and self._elapsed_s() > limit_s:
+                self._give_up(self._taking_part(), "it sent no last interval in time; ")
 
-    def _is_gone(self, node: str) -> bool:
-        client = self._runner.clients.get(node)
-        return client is None or client.state == STATE_MISSING
+    def _give_up(self, nodes: list[str], why: str) -> None:
+        self._lost.update(nodes)  # first, so that none of them inherits from another
+        for node in nodes:
+            self._account_for(node, why)
+        if nodes and self._plan.on_lost_worker == "stop" and not self._stopping.is_set():
+            self._stop()
+
+    def _account_for(self, node: str, why: str) -> None:
+        number, at_s = self._numbers[node], self._elapsed_s()
+        outcome = self._hand_over(number)
+        self._write(self._losses.record(number, at_s, why, outcome))
+        self._runner.send_message(messages.GIVEN_UP, None, node)
+        # Locust would note it only later, and take it back when it is heard again.
+        self._runner.handle_message(node, Message("quit", None, node))
+
+    def _hand_over(self, number: int) -> str:
+        """Gives a worker's share to those who are left, if anybody is to have it; returns what was done with it."""
+        nodes = {} if self._stopping.is_set() else self._survivors()
+        from_s = self._elapsed_s() + TAKE_OVER_DELAY_S
+        given, outcome = self._losses.hand_over(number, list(nodes), from_s)
+        for survivor, taken in given.items():
+            self._send(messages.TAKE_OVER, taken, nodes[survivor])
+        return outcome
+
+    def _survivors(self) -> dict[int, str]:
+        return {self._numbers[node]: node for node in self._taking_part() if node not in self._leaving}
 
     def _elapsed_s(self) -> float:
         return round(time.time() - self._started_unix_s, 3) if self._started_unix_s else 0.0

@@ -26,6 +26,24 @@ NOTE = "convload.note"
 STOP = "convload.stop"
 """Coordinator → workers: start no more conversations, finish those in flight."""
 
+REFUSED = "convload.refused"
+"""Coordinator → worker: you cannot take part, as a `Ready` that says why."""
+
+PING = "convload.ping"
+"""Coordinator → worker, before the start: what does your clock say?"""
+
+PONG = "convload.pong"
+"""Worker → coordinator: this."""
+
+TAKE_OVER = "convload.take_over"
+"""Coordinator → worker: these arrivals of another one are yours now."""
+
+GIVEN_UP = "convload.given_up"
+"""Coordinator → worker: you were silent for too long, others have your arrivals; end at once."""
+
+LEAVING = "convload.leaving"
+"""Worker → coordinator: somebody ends me; what is in flight will still be told."""
+
 
 class Hello(msgspec.Struct, frozen=True):
     """The version decides: a worker of another one would build other payloads or count otherwise."""
@@ -59,16 +77,57 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 class Start(msgspec.Struct, frozen=True):
-    """When the first user may fire, by the wall clock."""
+    """When the first user may fire, by the clock of the worker that is told so."""
 
     at_unix_s: float
 
 
+class Ping(msgspec.Struct, frozen=True):
+    """By the coordinator's clock."""
+
+    sent_unix_s: float
+
+
+class Pong(msgspec.Struct, frozen=True):
+    """The ping's own time, and the worker's clock when it came."""
+
+    sent_unix_s: float
+    at_unix_s: float
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """Of the arrivals that are due from `from_s` on, each `survivors`-th, beginning with number `position`."""
+
+    from_s: float
+    position: int
+    survivors: int
+
+
+class Share(msgspec.Struct, frozen=True):
+    """Arrivals that the schedule dealt to one worker; each cut leaves a part of what the ones before have left."""
+
+    worker: int
+    cuts: list[Cut] = []
+
+
+class TakeOver(msgspec.Struct, frozen=True):
+    """What a worker gets of a lost one's arrivals, and how many workers the run now has."""
+
+    shares: list[Share]
+    workers: int
+
+
 class Job(msgspec.Struct, frozen=True):
-    """Parent → coordinator, the first line of its standard input."""
+    """Parent → coordinator, the first line of its standard input.
+
+    It is to listen on `host`, at a free port if `port` is 0, and the workers have `join_within_s` to come.
+    """
 
     setup: Setup
     run_log: str
+    join_within_s: float = 60.0
+    host: str = "127.0.0.1"
+    port: int = 0
 
 
 class Listening(msgspec.Struct, frozen=True):

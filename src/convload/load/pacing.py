@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+import gevent
 from gevent.event import Event
 
 from convload.durations import Think, parse_think
 from convload.plan import Plan
+
+DESERTED_AFTER_S = 2.0
 
 NOW = 0.0
 """The due instant of a conversation that has none but the instant it is sent."""
@@ -109,12 +112,21 @@ class ClosedPacing:
 
     @contextmanager
     def taking_part(self) -> Iterator[None]:
-        """Counts a user in while it may start or finish conversations."""
+        """Counts a user in while it may start or finish conversations.
+
+        When the last one has left and none comes in its place, nothing more will happen: the run ends.
+        """
         self.in_progress += 1
         try:
             yield
         finally:
             self.in_progress -= 1
+            if not self.in_progress and not self.stopped.is_set():
+                gevent.spawn_later(DESERTED_AFTER_S, self._stop_if_deserted)
+
+    def _stop_if_deserted(self) -> None:
+        if not self.in_progress and not self.stopped.is_set():
+            self.run_dry("all its users have left")
 
     def think_s(self) -> float:
         """Draws the next think time."""

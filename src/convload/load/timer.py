@@ -28,11 +28,16 @@ class _Itimerspec(ctypes.Structure):
 
 
 class Timer:
-    """Calls `on_due` in the hub's greenlet at an instant of `time.monotonic`; one instant at a time."""
+    """Calls `on_due` in the hub's greenlet at an instant of `time.monotonic`; one instant at a time.
 
-    def __init__(self, on_due: Callable[[], None]) -> None:
+    Args:
+        on_due: what to call.
+        kernel: whether the kernel's timer may be used, where there is one.
+    """
+
+    def __init__(self, on_due: Callable[[], None], *, kernel: bool = True) -> None:
         self._on_due = on_due
-        self._fd = _create()
+        self._fd = _create() if kernel else -1
         self._spec = _Itimerspec()
         self._watcher: Any = None
         if self.precise:

@@ -46,6 +46,7 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
         self._due_s = NOW
         self._variant = ""
         self._pause = False
+        self._nested = any(isinstance(task, type) and issubclass(task, TaskSet) for task in self.tasks)
 
     @property
     def session(self) -> Session:
@@ -61,6 +62,8 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
     def create_conversation(self) -> OpenConversation | None:
         """Creates a conversation with the next payload; None when there is none, which the results tell."""
         session = self.session
+        if self._nested and session.paced and not self._take(session):
+            raise StopUser
         if session.plan.consumers != "none" and not self._ensure_consumer(session):
             return None
         on_behalf = self._on_behalf or session.fixed_on_behalf
@@ -117,23 +120,34 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
         """Runs tasks until the plan's end; under the stock `locust` command in Locust's own way.
 
         Locust's task loop costs a good part of a whole request here, so a plan's run has one of its own. It
-        knows plain tasks with weights; a user with nested task sets goes through Locust's.
+        knows plain tasks with weights; a user with nested task sets goes through Locust's, and asks the pacing
+        when it creates a conversation.
         """
-        nested = any(isinstance(task, type) and issubclass(task, TaskSet) for task in self.tasks)
-        if nested or not self.session.paced:
+        session = self.session
+        if not session.paced:
             super().run()
             return
-        self._state = LOCUST_STATE_RUNNING
         try:
-            with self.session.pacing.taking_part():
-                self.on_start()
-                self._run_tasks(self.session)
-                self.on_stop()
+            with session.pacing.taking_part():
+                if self._nested:
+                    super().run()
+                else:
+                    self._run_paced(session)
         except (GreenletExit, StopUser):
             pass
+        except Exception as error:  # noqa: BLE001 -- a tester's on_start or on_stop may raise anything
+            session.task_raised(self, error)
         finally:
             self._messaging.close()
             self._idp.close()
+
+    def _run_paced(self, session: Session) -> None:
+        self._state = LOCUST_STATE_RUNNING
+        try:
+            self.on_start()
+            self._run_tasks(session)
+        finally:
+            self.on_stop()
 
     def _run_tasks(self, session: Session) -> None:
         tasks: list[Callable[[ConversationUser], None]] = self.tasks

@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from collections import Counter
+from itertools import chain
 from typing import Any
 
 import gevent
@@ -23,13 +24,15 @@ from convload import __version__
 from convload.contract.outcomes import OK
 from convload.errors import ConvloadError, ExitCode, UsageError
 from convload.load import conversation, messages, stock
+from convload.load.arrivals import OpenPacing
+from convload.load.hearing import Hearing
 from convload.load.http import Client
 from convload.load.locustfile import load_users
-from convload.load.messages import Hello, Ready, Setup, Start
+from convload.load.messages import Hello, Ping, Pong, Ready, Setup, Start, TakeOver
 from convload.load.origin import tls_context
 from convload.load.pacing import Pacing
 from convload.load.recorder import Recorder
-from convload.load.schedules import make_pacing
+from convload.load.schedules import Schedule, make_pacing, users_of_one
 from convload.load.session import Session
 from convload.load.watch import GeneratorWatch, files_free, sockets_waiting
 from convload.payloads.catalogue import Catalogue
@@ -38,8 +41,13 @@ from convload.results.runlog import Interval, Note
 
 INTERVAL_S = 1.0
 POLL_S = 0.02
-COORDINATOR_SILENT_S = 8.0
+WATCH_S = 0.25
+COORDINATOR_SILENT_S = 6.0
 """The coordinator answers every heartbeat, one a second. After this long without, nobody takes the results."""
+
+COORDINATOR = "coordinator"
+LAST_WORDS_S = 0.5
+"""For the last messages of a worker that leaves to be on their way."""
 
 CLOSING_AT_ONCE = 20
 """Connections that close what is left open at the end."""
@@ -54,14 +62,32 @@ class Worker:
         self._runner.register_message(messages.SETUP, self._on_setup, concurrent=True)
         self._runner.register_message(messages.START, self._on_start, concurrent=True)
         self._runner.register_message(messages.STOP, self._on_stop)
+        self._runner.register_message(messages.PING, self._on_ping)
+        self._runner.register_message(messages.TAKE_OVER, self._on_take_over, concurrent=True)
+        self._runner.register_message(messages.REFUSED, self._on_refused)
+        self._runner.register_message(messages.GIVEN_UP, self._on_given_up)
+        self._hearing = Hearing()
+        self._hearing.heard(COORDINATOR)
+        self._environment.events.heartbeat_received.add_listener(self._on_heartbeat)
         self._intervals = 0
         self._unsent = 0
+        self._started = self._leaving = False
+        self._failure = Ready()
         self._send(messages.HELLO, Hello(__version__))
 
-    def join(self) -> None:
-        """Works until the coordinator says quit, or is gone."""
+    def join(self) -> Ready:
+        """Works until the coordinator says quit; returns why this worker could not take part, if it could not."""
         gevent.spawn(self._watch_coordinator)
         self._runner.greenlet.join()
+        return self._failure
+
+    def leave(self) -> None:
+        """Ends this worker before the run's end: at once, or when what is in flight has been told."""
+        if self._leaving or not self._started:
+            _leave("interrupted", ExitCode.INTERRUPTED)
+        self._leaving = True
+        self._send(messages.LEAVING, Ready())
+        self._session.pacing.stop()
 
     def _send(self, kind: str, message: msgspec.Struct) -> None:
         self._runner.send_message(kind, msgspec.json.encode(message))
@@ -71,17 +97,31 @@ class Worker:
     def _on_setup(self, msg: Any, **_: Any) -> None:
         try:
             self._set_up(msgspec.json.decode(msg.data, type=Setup))
-            self._send(messages.READY, Ready())
         except ConvloadError as error:
-            self._send(messages.READY, Ready(int(error.exit_code), list(error.problems)))
+            self._failure = Ready(int(error.exit_code), list(error.problems))
         except Exception as error:
             logging.getLogger(__name__).exception("the set-up of a worker failed")
-            problem = f"worker: {type(error).__name__}: {error}"
-            self._send(messages.READY, Ready(int(ExitCode.USAGE), [problem]))
+            self._failure = Ready(int(ExitCode.USAGE), [f"worker: {type(error).__name__}: {error}"])
+        self._send(messages.READY, self._failure)
+
+    def _on_refused(self, msg: Any, **_: Any) -> None:
+        self._failure = msgspec.json.decode(msg.data, type=Ready)
+        gevent.spawn(self._runner.greenlet.kill)
+
+    def _on_given_up(self, **_: Any) -> None:
+        _leave("the coordinator did not hear of this worker for too long and gave its share to others")
+
+    def _on_heartbeat(self, **_: Any) -> None:
+        self._hearing.heard(COORDINATOR)
+
+    def _on_ping(self, msg: Any, **_: Any) -> None:
+        ping = msgspec.json.decode(msg.data, type=Ping)
+        self._send(messages.PONG, Pong(ping.sent_unix_s, time.time()))
 
     def _set_up(self, setup: Setup) -> None:
         plan = msgspec.convert(setup.plan, Plan)
         _raise_file_limit(plan, setup.workers)
+        self._setup = setup
         self._recorder = Recorder(setup.worker)
         self._number = setup.worker
         self._session = Session(
@@ -104,6 +144,7 @@ class Worker:
 
     def _on_start(self, msg: Any, **_: Any) -> None:
         start = msgspec.json.decode(msg.data, type=Start)
+        self._started = True
         plan, pacing, recorder = self._session.plan, self._session.pacing, self._recorder
         recorder.started_s = time.monotonic() + (start.at_unix_s - time.time())
         recorder.measure_from_s = recorder.started_s + (plan.warmup_s or 0.0)
@@ -116,9 +157,22 @@ class Worker:
         reporting.kill()
         self._send_notes()
         self._report(last=True)
+        if self._leaving:
+            gevent.sleep(LAST_WORDS_S)
+            _leave("interrupted; what was in flight has been told", ExitCode.INTERRUPTED)
 
     def _on_stop(self, **_: Any) -> None:
         self._session.pacing.stop()
+
+    def _on_take_over(self, msg: Any, **_: Any) -> None:
+        taken = msgspec.json.decode(msg.data, type=TakeOver)
+        plan, pacing = self._session.plan, self._session.pacing
+        assert isinstance(pacing, OpenPacing)  # noqa: S101 -- the closed model has no arrivals to take over
+        _raise_file_limit(plan, taken.workers, strict=False)
+        arrivals = Schedule(plan, self._setup.workers, self._setup.replay).arrivals(taken.shares)
+        # The first of them is looked for here, where a long schedule may be passed over with pauses.
+        if (first := next(arrivals, None)) is not None:
+            pacing.take_over(chain([first], arrivals), users_of_one(plan, taken.workers))
 
     # -- the run --
 
@@ -209,13 +263,15 @@ class Worker:
             notes.append(f"worker {self._number} stopped early: {self._session.pacing.dry}")
         for text in notes:
             self._send(messages.NOTE, Note(at_s, text, invalidates=True))
+        if isinstance(self._session.pacing, OpenPacing) and not self._session.pacing.precise:
+            text = f"worker {self._number} has no timerfd: users were woken by a timer of 1 ms grain"
+            self._send(messages.NOTE, Note(at_s, text))
 
     def _watch_coordinator(self) -> None:
-        while True:
-            gevent.sleep(INTERVAL_S)
-            heard_s = self._runner.last_heartbeat_timestamp
-            if heard_s is not None and time.time() - heard_s > COORDINATOR_SILENT_S:
-                _leave("the coordinator is gone")
+        while self._hearing.silent_s(COORDINATOR) < COORDINATOR_SILENT_S:
+            gevent.sleep(WATCH_S)
+            self._hearing.look()
+        _leave("the coordinator is gone")
 
 
 def _cpu_s() -> float:
@@ -223,11 +279,17 @@ def _cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _raise_file_limit(plan: Plan, workers: int) -> None:
-    """Makes room for a connection to each of two services for every user of this worker."""
+def _raise_file_limit(plan: Plan, workers: int, *, strict: bool = True) -> None:
+    """Makes room for a connection to each of two services for every user of this worker.
+
+    In the middle of a run it is not `strict`: there it makes as much room as it may.
+    """
     needed = files_needed(plan, workers)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and needed > hard:
+        if not strict:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            return
         raise UsageError(
             f"users: {plan.users} users on {workers} workers need {needed} file descriptors a worker; the hard "
             f"limit is {hard}. Raise it (ulimit -Hn {needed}, or LimitNOFILE= in systemd) or take more workers"
@@ -241,10 +303,10 @@ def files_needed(plan: Plan, workers: int) -> int:
     return 2 * -(-plan.users // workers) + 256
 
 
-def _leave(why: str) -> None:
+def _leave(why: str, exit_code: ExitCode = ExitCode.INCONCLUSIVE) -> None:
     sys.stderr.write(f"convload worker: {why}\n")
     sys.stderr.flush()
-    os._exit(int(ExitCode.INCONCLUSIVE))
+    os._exit(int(exit_code))
 
 
 def _leave_with_parent() -> None:

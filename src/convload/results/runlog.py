@@ -42,10 +42,14 @@ class Manifest(msgspec.Struct, frozen=True, tag="manifest", tag_field="record"):
 
 
 class Started(msgspec.Struct, frozen=True, tag="started", tag_field="record"):
-    """All workers are set up and fire from `at_unix_s` on; every `*_s` below counts from that instant."""
+    """All workers are set up and fire from `at_unix_s` on; every `*_s` below counts from that instant.
+
+    `clock_offsets_ms` says how far each worker's clock was ahead of the coordinator's; the start allowed for it.
+    """
 
     at_unix_s: float
     workers: int
+    clock_offsets_ms: list[float] = []
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -117,11 +121,17 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
 
 
 class WorkerLost(msgspec.Struct, frozen=True, tag="worker_lost", tag_field="record"):
-    """A worker that did not send its last interval."""
+    """A worker that did not send its last interval.
+
+    Its results end at `silent_from_s`; `arrivals` of its share were due from then until others took it over, or until
+    `at_s` where nobody did, and nobody knows what became of them.
+    """
 
     worker: int
     at_s: float
     why: str
+    silent_from_s: float = 0.0
+    arrivals: int = 0
 
 
 class Note(msgspec.Struct, frozen=True, tag="note", tag_field="record"):

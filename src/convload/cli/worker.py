@@ -1,0 +1,63 @@
+"""`convload worker`: fires for a run that another machine started."""
+
+import click
+
+from convload.durations import parse_duration_s
+from convload.errors import UsageError
+
+EPILOG = """\b
+Examples:
+  convload run plans/soak.toml --bind 10.0.0.5:5557 --expect-workers 2     on one machine
+  convload worker 10.0.0.5:5557                                            on two others
+"""
+
+
+HIGHEST_PORT = 65535
+
+
+def parse_address(text: str, where: str, *, lowest_port: int = 1) -> tuple[str, int]:
+    """Returns host and port of HOST:PORT.
+
+    Raises:
+        UsageError: it is none.
+    """
+    host, _, port = text.rpartition(":")
+    if (
+        not host
+        or ":" in host
+        or not port.isascii()
+        or not port.isdigit()
+        or not lowest_port <= int(port) <= HIGHEST_PORT
+    ):
+        raise UsageError(f"{where}: {text!r} must be HOST:PORT, a name or IPv4 address and a port up to {HIGHEST_PORT}")
+    return host, int(port)
+
+
+def parse_time(text: str, where: str) -> float:
+    """Returns the seconds of a duration.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return parse_duration_s(text)
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+@click.command(epilog=EPILOG)
+@click.argument("address", metavar="HOST:PORT")
+@click.option("--join-within", metavar="TIME", default="60s", show_default=True, help="How long to try to connect.")
+def worker(address: str, join_within: str) -> int:
+    """Join the run that listens at HOST:PORT, fire its share of the load, and end with it.
+
+    The plan and all its files come from there; credentials do not: set CONVLOAD_CLIENT_ID and
+    CONVLOAD_CLIENT_SECRET here too.
+    """
+    host, port = parse_address(address, "HOST:PORT")
+    within_s = parse_time(join_within, "--join-within")
+    # It imports Locust, which patches the process: not before it is sure to be needed.
+    from convload.load.joining import join  # noqa: PLC0415 -- as said
+
+    join(host, port, within_s)
+    return 0
