@@ -10,7 +10,7 @@ run: $(READY)
 	$(BIN)/convload run plans/smoke.toml
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -1,18 +1,13 @@
 """Whole runs as a user starts them: real processes, real sockets, the embedded mock."""
 
 import json
-import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import psutil
 import pytest
 from tests.conftest import (
     Cli,
-    Done,
-    clean_environment,
     intervals_of,
     processes_of,
     summary_of,
@@ -214,113 +209,6 @@ def test_when_the_run_itself_is_killed_its_children_end_and_the_log_stays_readab
     assert summary_of(cli.folder / "out")["verdict"]["outcome"] in {"interrupted", "inconclusive"}
 
 
-def left_nothing(cli: Cli, folder: str = "out") -> bool:
-    return not (cli.folder / folder).exists()
-
-
-def test_an_unreachable_target_is_exit_code_4_and_leaves_nothing(cli: Cli) -> None:
-    done = cli("run", "--target", "http://127.0.0.1:9", "--out", "out")
-
-    assert done.code == 4, done
-    assert (
-        done.err.splitlines()[-1] == "convload: target http://127.0.0.1:9: connect_refused: 127.0.0.1:9: ECONNREFUSED"
-    )
-    assert left_nothing(cli)
-
-
-def test_refused_credentials_are_exit_code_4(cli: Cli) -> None:
-    secret = {"CONVLOAD_CLIENT_ID": "app", "CONVLOAD_CLIENT_SECRET": "right"}
-    with start_mock(Behaviour(), env=clean_environment() | secret) as mock:
-        done = cli(
-            "run", "--target", mock.url, "--out", "out", environment=secret | {"CONVLOAD_CLIENT_SECRET": "wrong"}
-        )
-
-    assert done.code == 4, done
-    assert "credentials were refused" in done.err
-    assert "wrong" not in done.err + done.out
-    assert left_nothing(cli)
-
-
-USAGE_ERRORS = {
-    "host": (["--target", "https://va.example.net"], "'va.example.net' is not this machine"),
-    "flag": (["--usres", "3"], "--users"),
-    "value": (["--users", "many"], "--users: 'many'"),
-    "mix": (["--mix", "defualt"], "default"),
-    "payloads": (["--payloads", "nowhere"], "nowhere"),
-    "locustfile": (["--locustfile", "nowhere.py"], "nowhere.py"),
-    "plan": (["nowhere.toml"], "no such file, and no bundled plan of that name"),
-    "out": (["--out", "file/below"], "cannot be written"),
-}
-
-
-@pytest.mark.parametrize(("arguments", "message"), USAGE_ERRORS.values(), ids=USAGE_ERRORS.keys())
-def test_wrong_usage_is_one_message_and_exit_code_2(cli: Cli, arguments: list[str], message: str) -> None:
-    (cli.folder / "file").write_text("")
-    out = [] if "--out" in arguments else ["--out", "out"]
-
-    done = cli("run", *arguments, *out)
-
-    assert done.code == 2, done
-    assert message in done.err
-    assert "Traceback" not in done.err
-    assert left_nothing(cli)
-
-
-def test_a_folder_with_something_in_it_is_not_written_to(cli: Cli) -> None:
-    (cli.folder / "out").mkdir()
-    (cli.folder / "out" / "mine").write_text("keep")
-
-    done = cli("run", "--conversations", "5", "--users", "1", "--out", "out")
-
-    assert done.code == 2, done
-    assert "is there already and not empty" in done.err
-    assert [path.name for path in (cli.folder / "out").iterdir()] == ["mine"]
-
-
-def test_broken_payload_files_are_named_with_line_and_field(cli: Cli) -> None:
-    variants = cli.folder / "mine" / "variants"
-    variants.mkdir(parents=True)
-    (variants / "a.json").write_text('{\n "description": "x",\n "payload": [\n  {"id": "${nope}"}\n ]\n}')
-    (cli.folder / "mine" / "mixes.toml").write_text("[default]\na = 1\n")
-
-    done = cli("run", "--payloads", "mine", "--out", "out")
-
-    assert done.code == 2, done
-    assert "a.json:4" in done.err
-    assert "nope" in done.err
-    assert left_nothing(cli)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("import nothing_of_that_name\n", "locustfile:1: ModuleNotFoundError"),
-        ("x = 1\nclass X(:\n", "locustfile:2: SyntaxError"),
-        ("x = 1\n", "locustfile: defines no user class"),
-    ],
-)
-def test_a_broken_locustfile_is_exit_code_2_with_its_line(cli: Cli, text: str, message: str) -> None:
-    (cli.folder / "mine.py").write_text(text)
-
-    done = cli("run", "--locustfile", "mine.py", "--out", "out")
-
-    assert done.code == 2, done
-    assert message in done.err
-    assert "Traceback" not in done.err
-    assert left_nothing(cli)
-
-
-def test_too_few_file_descriptors_say_the_limit_and_how_to_raise_it(cli: Cli) -> None:
-    limited = ("sh", "-c", 'ulimit -n 400; exec "$@"', "sh")
-    process = cli.start("run", "--users", "500", "--out", "out", prefix=limited)
-
-    _, err = process.communicate(timeout=60)
-
-    assert process.returncode == 2, err
-    assert "hard limit is 400" in err
-    assert "ulimit -Hn" in err
-
-
 def test_a_task_that_raises_is_told_and_supports_no_verdict(cli: Cli) -> None:
     (cli.folder / "mine.py").write_text(
         "from locust import task\nfrom convload.load.users import ConversationUser\n\n"
@@ -416,56 +304,6 @@ def test_a_target_over_tls_is_verified_against_ones_own_authority(cli: Cli) -> N
         or "self-signed" in unknown.err.lower()
         or "issuer" in unknown.err
     )
-
-
-def stock_locust(url: str, folder: Path, *arguments: str, **environment: str) -> Done:
-    locustfile = bundled.folder("locustfiles") / "create_conversation.py"
-    command = [sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "-H", url, *arguments]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=clean_environment() | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
-
-
-def test_under_the_stock_locust_command_its_own_statistics_are_right(tmp_path: Path) -> None:
-    """Read from the table Locust prints at the end: its CSV file misses the last second."""
-    with start_mock(Behaviour(delay_ms=20.0)) as mock:
-        done = stock_locust(
-            mock.url, tmp_path, "-u", "5", "-r", "5", "-t", "3s", "--stop-timeout", "5", "--only-summary"
-        )
-        received = mock.stats()["create"]["received"]
-
-    assert done.code == 0, done
-    row = re.search(
-        r"POST +conversation\.create +(\d+) +(\d+)\(.*?\) \| +(\d+) +(\d+) +\d+ +(\d+)", done.out + done.err
-    )
-    assert row is not None, done
-    requests, failures, average_ms, min_ms, median_ms = map(int, row.groups())
-    assert requests == received > 100
-    assert failures == 0
-    assert 19 <= min_ms <= average_ms
-    assert 20 <= median_ms < 60
-
-
-def test_under_the_stock_locust_command_failures_are_failures(tmp_path: Path) -> None:
-    with start_mock(Behaviour(http_5xx_share=1.0)) as mock:
-        done = stock_locust(mock.url, tmp_path, "-u", "1", "-t", "2s", CONVLOAD_THINK="constant 100ms")
-
-    assert done.code == 1, done
-    assert "http_502" in done.out + done.err
-
-
-def test_under_the_stock_locust_command_an_unusable_target_is_one_message(tmp_path: Path) -> None:
-    done = stock_locust("http://127.0.0.1:9", tmp_path, "-u", "1", "-t", "2s")
-
-    assert done.code == 4, done
-    assert "connect_refused" in done.err
 
 
 def test_a_full_disk_keeps_what_was_written_and_says_so(cli: Cli) -> None:

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from convload.load import calls
+from convload.load.origin import Origin
+
 Behave = Callable[["Peer"], None]
 
 
@@ -108,3 +111,23 @@ def serve() -> Iterator[Callable[..., Script]]:
     yield start
     for script in scripts:
         script.close()
+
+
+BODY = b'{"code":"OK"}'
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n" + BODY
+
+
+def request(origin: Origin, body: bytes = b"[]") -> bytes:
+    return calls.complete(calls.head("POST", "/x", origin, calls.JSON), body)
+
+
+def answers(*parts: bytes, hang_up: bool = False) -> Callable[[Peer], None]:
+    """Answers every request of a connection with the same bytes."""
+
+    def behave(peer: Peer) -> None:
+        while peer.read_request():
+            peer.send(*parts)
+            if hang_up:
+                return
+
+    return behave

@@ -1,6 +1,5 @@
 import resource
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -8,26 +7,19 @@ from itertools import pairwise
 
 import gevent
 import pytest
-import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.load.conftest import Peer, Script
+from tests.load.conftest import ANSWER, BODY, Peer, Script, answers, request
 
 from convload.behaviour import Behaviour
 from convload.load import calls
 from convload.load.http import Client, Exchange, Limits, probe
-from convload.load.origin import Origin, tls_context
+from convload.load.origin import Origin
 from convload.mock.process import start_mock
 
 Serve = Callable[..., Script]
 
-BODY = b'{"code":"OK"}'
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n" + BODY
 SHORT = Limits(connect_timeout_s=2.0, timeout_s=0.3)
-
-
-def request(origin: Origin, body: bytes = b"[]") -> bytes:
-    return calls.complete(calls.head("POST", "/x", origin, calls.JSON), body)
 
 
 def exchange_once(script: Script, limits: Limits = SHORT) -> Exchange:
@@ -37,18 +29,6 @@ def exchange_once(script: Script, limits: Limits = SHORT) -> Exchange:
         return client.exchange(request(origin))
     finally:
         client.close()
-
-
-def answers(*parts: bytes, hang_up: bool = False) -> Callable[[Peer], None]:
-    """Answers every request of a connection with the same bytes."""
-
-    def behave(peer: Peer) -> None:
-        while peer.read_request():
-            peer.send(*parts)
-            if hang_up:
-                return
-
-    return behave
 
 
 WHOLE_ANSWERS = {
@@ -351,70 +331,6 @@ def test_more_than_1024_connections_work_in_one_process() -> None:
 
     assert [user.value for user in users] == [[200, 200]] * 1200
     assert opened == [1] * 1200
-
-
-class TestTls:
-    @pytest.fixture
-    def authority(self) -> trustme.CA:
-        return trustme.CA()
-
-    def server_context(self, authority: trustme.CA, name: str) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(name).configure_cert(context)
-        return context
-
-    def exchange(self, script: Script, ca_pem: str, host: str = "localhost", *, verify: bool = True) -> Exchange:
-        origin = Origin(f"https://{host}:{script.port}", tls_context(ca_pem, verify=verify))
-        client = Client(origin, Limits(timeout_s=2.0))
-        got = [client.exchange(request(origin, b"y" * 100_000)) for _ in range(3)]
-        client.close()
-        return got[-1]
-
-    def test_a_verified_connection_carries_large_requests_and_answers(
-        self, serve: Serve, authority: trustme.CA
-    ) -> None:
-        big = b"z" * 200_000
-        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + big
-        script = serve(answers(answer), context=self.server_context(authority, "localhost"))
-
-        got = self.exchange(script, authority.cert_pem.bytes().decode())
-
-        assert (got.failure, got.body == big) == ("", True)
-        assert script.accepted == 1
-
-    def test_the_server_is_told_the_name(self, serve: Serve, authority: trustme.CA) -> None:
-        names: list[str | None] = []
-        context = self.server_context(authority, "localhost")
-        context.sni_callback = lambda _sock, name, _context: names.append(name)
-
-        self.exchange(serve(answers(ANSWER), context=context), authority.cert_pem.bytes().decode())
-
-        assert names == ["localhost"]
-
-    @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-    def test_an_unknown_authority_or_another_name_is_tls(self, serve: Serve, authority: trustme.CA, host: str) -> None:
-        known = authority if host == "127.0.0.1" else trustme.CA()
-        script = serve(answers(ANSWER), context=self.server_context(authority, "localhost"))
-
-        got = self.exchange(script, known.cert_pem.bytes().decode(), host)
-
-        assert got.failure == "tls"
-        assert "certificate" in got.detail
-
-    def test_verification_can_be_turned_off(self, serve: Serve, authority: trustme.CA) -> None:
-        script = serve(answers(ANSWER), context=self.server_context(authority, "other.example"))
-
-        assert self.exchange(script, "", verify=False).status == 200
-
-    def test_a_server_that_speaks_no_tls_is_tls(self, serve: Serve) -> None:
-        def behave(peer: Peer) -> None:
-            peer.sock.recv(1000)
-            peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-        script = serve(behave)
-        origin = Origin(script.url.replace("http:", "https:"), tls_context("", verify=True))
-
-        assert probe(origin, SHORT).failure == "tls"
 
 
 def test_time_runs_from_the_call_to_the_whole_answer(serve: Serve) -> None:
