@@ -51,8 +51,11 @@ EXCHANGES_TIMEOUT_S = 2.0
 ENDING_SLACK_S = 15.0
 """Beyond the planned end and drain, before a silent worker is given up."""
 
-EXPECTED_SERVICE_S = 0.05
-"""Of a healthy target: by Little's law rate × this is how many users an open load needs at once."""
+EXPECTED_SERVICE_S = 0.02
+"""Of a quick target: by Little's law rate × this is how many users an open load needs at once. It begins with these,
+and a slower target makes it grow; too many at the start would all connect at once."""
+
+FIRST_USERS_A_WORKER = 10
 
 POLL_S = 0.05
 
@@ -264,7 +267,7 @@ class Coordinator:
         """Returns how many users an open load begins with; it grows as it needs."""
         rates = [max(stage.from_rate, stage.to_rate) for stage in self._plan.resolved_stages()] or [0.0]
         expected = int(max(rates) * EXPECTED_SERVICE_S)
-        return min(max(expected, self._job.setup.workers), self._plan.max_in_flight)
+        return min(max(expected, FIRST_USERS_A_WORKER * self._job.setup.workers), self._plan.max_in_flight)
 
     def _wait_until_finished(self) -> None:
         ends_s = self._plan.ends_after_s

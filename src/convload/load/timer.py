@@ -4,6 +4,7 @@ A timerfd is a kernel timer that an event loop watches like a socket. Python get
 then it is reached through the C library. Where there is none, gevent's own timer serves, and `precise` says so.
 """
 
+import contextlib
 import ctypes
 import os
 import time
@@ -39,6 +40,8 @@ class Timer:
         self._on_due = on_due
         self._fd = _create() if kernel else -1
         self._spec = _Itimerspec()
+        self._due_s = 0.0
+        self._fresh = False
         self._watcher: Any = None
         if self.precise:
             self._watcher = get_hub().loop.io(self._fd, _READABLE)
@@ -52,6 +55,7 @@ class Timer:
     def arm(self, due_s: float) -> None:
         """Sets the instant, in place of the one that was set; one that has passed is due at once."""
         if self.precise:
+            self._due_s, self._fresh = due_s, True
             # A value of zero would turn the timer off.
             due_ns = max(int(due_s * _NS), 1)
             self._spec.value.seconds, self._spec.value.nanoseconds = divmod(due_ns, _NS)
@@ -63,11 +67,14 @@ class Timer:
         self._watcher.start(self._on_due)
 
     def _on_readable(self) -> None:
-        try:
-            os.read(self._fd, 8)
-        except BlockingIOError:
+        if time.monotonic() < self._due_s:
             return  # it was set anew after it had run out
+        self._fresh = False
         self._on_due()
+        # Setting it anew, which is what nearly always happens, also clears what there is to read.
+        if not self._fresh and self.precise:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._fd, 8)
 
     def close(self) -> None:
         """Ends the timer."""

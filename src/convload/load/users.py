@@ -180,7 +180,9 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
 
     def _make_ready(self, session: Session) -> None:
         self._messaging.make_ready()
-        while session.plan.consumers in {"close", "fresh"} and not self._ensure_consumer(session):
+        if self._on_behalf or session.plan.consumers not in {"close", "fresh"}:
+            return
+        while not self._ensure_consumer(session):
             session.pacing.pause(PAUSE_WITHOUT_TOKEN_S)
             if session.pacing.stopped.is_set():
                 return

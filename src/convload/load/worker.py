@@ -16,6 +16,7 @@ import gevent
 import locust
 import msgspec
 import psutil
+from gevent.event import Event
 from gevent.os import make_nonblocking, nb_read
 from gevent.pool import Group
 from locust.env import Environment
@@ -40,6 +41,13 @@ from convload.plan import Plan, marks
 from convload.results.runlog import Interval, Note
 
 INTERVAL_S = 1.0
+BREATH_S = 0.0005
+"""Between two cells of an interval. Not zero: gevent runs greenlets that sleep for nothing one after the other for
+up to 5 ms before it looks at sockets and timers again."""
+
+BREATHING_S = 0.2
+"""An event loop that is behind makes each breath long; after this the interval is finished at one go."""
+
 POLL_S = 0.02
 WATCH_S = 0.25
 COORDINATOR_SILENT_S = 6.0
@@ -71,6 +79,8 @@ class Worker:
         self._environment.events.heartbeat_received.add_listener(self._on_heartbeat)
         self._intervals = 0
         self._unsent = 0
+        self._process = psutil.Process()
+        self._ended = Event()
         self._started = self._leaving = False
         self._failure = Ready()
         self._send(messages.HELLO, Hello(__version__))
@@ -154,7 +164,8 @@ class Worker:
         self._watch = GeneratorWatch()
         reporting = gevent.spawn(self._report_forever)
         self._conduct()
-        reporting.kill()
+        self._ended.set()
+        reporting.join()
         self._send_notes()
         self._report(last=True)
         if self._leaving:
@@ -219,30 +230,38 @@ class Worker:
         due_s = self._recorder.started_s
         self._reported_s = due_s
         self._cpu_s = _cpu_s()
-        while True:
+        while not self._ended.wait(max(due_s + INTERVAL_S - time.monotonic(), 0.0)):
             due_s += INTERVAL_S
-            gevent.sleep(max(due_s - time.monotonic(), 0.0))
             self._report(last=False)
 
     def _report(self, *, last: bool) -> None:
         """Sends one interval; the instants are taken before the cut, so that the next one misses nothing."""
+        interval = self._look_at_myself(last=last)
+        self._intervals += 1
+        hurry_s = time.monotonic() + BREATHING_S
+        cells, errors = self._recorder.take(lambda: time.monotonic() < hurry_s and gevent.sleep(BREATH_S))
+        recorded = self._recorder.creates_recorded
+        self._send(messages.INTERVAL, msgspec.structs.replace(interval, cells=cells, errors=errors, recorded=recorded))
+
+    def _look_at_myself(self, *, last: bool) -> Interval:
+        """Returns an interval that ends now, without its results."""
         from_s, to_s = self._reported_s, max(time.monotonic(), self._reported_s + 1e-6)
-        cells, errors = self._recorder.take()
         cpu_s, session = _cpu_s(), self._session
-        interval = Interval(
+        cpu_share = round((cpu_s - self._cpu_s) / (to_s - from_s), 4)
+        self._reported_s, self._cpu_s = to_s, cpu_s
+        return Interval(
             worker=self._number,
             n=self._intervals,
             from_s=round(from_s - self._recorder.started_s, 6),
             to_s=round(to_s - self._recorder.started_s, 6),
-            cells=cells,
+            cells=[],
             users=session.pacing.in_progress,
             in_flight=session.in_flight,
             built=session.built,
             sent=session.sent,
-            recorded=self._recorder.creates_recorded,
-            cpu_share=round((cpu_s - self._cpu_s) / (to_s - from_s), 4),
-            memory_bytes=psutil.Process().memory_info().rss,
-            errors=errors,
+            recorded=0,
+            cpu_share=cpu_share,
+            memory_bytes=self._process.memory_info().rss,
             left_open=session.left_open,
             last=last,
             offered=session.pacing.offered,
@@ -252,9 +271,6 @@ class Worker:
             files_free=files_free(),
             sockets_waiting=sockets_waiting(),
         )
-        self._reported_s, self._cpu_s = to_s, cpu_s
-        self._intervals += 1
-        self._send(messages.INTERVAL, interval)
 
     def _send_notes(self) -> None:
         at_s = round(time.monotonic() - self._recorder.started_s, 3)
