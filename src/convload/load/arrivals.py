@@ -162,11 +162,11 @@ class OpenPacing:
     def _hand_out(self) -> None:
         """Gives each arrival that is due to the user that parked last; runs in the hub's greenlet."""
         self._armed_s = -1.0
-        if self._is_held(time.monotonic()):
-            self._armed_s = self._held_s
-            self._timer.arm(self._held_s)
-            return
-        while self._next_s is not None and self._next_s <= time.monotonic():
+        while self._next_s is not None and self._next_s <= (now_s := time.monotonic()):
+            if self._is_held(now_s):  # looked at anew each time: the process may have been stopped within this loop
+                self._armed_s = self._held_s
+                self._timer.arm(self._held_s)
+                return
             if not self._parked:
                 self._call_for_more()
                 return  # the first user that becomes free takes it
