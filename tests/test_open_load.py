@@ -35,6 +35,7 @@ def test_even_arrivals_are_sent_to_the_last_one(cli: Cli, workers: str) -> None:
     assert summary["steps"]["conversation.create"]["count"] == 600
     assert summary["ledger"]["accepted"] == summary["counts"]["recorded"] == 800
     assert summary["unsent"] == 0
+    assert "timerfd" not in done.out
     assert summary["offered_rate"] == pytest.approx(200)
     assert [stage["count"] for stage in summary["stages"].values()][-1] == 600
 

@@ -53,6 +53,7 @@ def test_a_new_instant_takes_the_place_of_the_old_one(kernel: bool) -> None:
 def test_it_says_whether_it_is_precise() -> None:
     coarse, precise = Timer(print, kernel=False), Timer(print)
 
-    assert (coarse.precise, precise.precise) == (False, True)
     precise.close()
     coarse.close()
+
+    assert (coarse.precise, precise.precise) == (False, True)

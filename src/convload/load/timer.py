@@ -34,11 +34,15 @@ class Timer:
     Args:
         on_due: what to call.
         kernel: whether the kernel's timer may be used, where there is one.
+
+    Attributes:
+        precise: whether it is used.
     """
 
     def __init__(self, on_due: Callable[[], None], *, kernel: bool = True) -> None:
         self._on_due = on_due
         self._fd = _create() if kernel else -1
+        self.precise = self._fd >= 0
         self._spec = _Itimerspec()
         self._due_s = 0.0
         self._fresh = False
@@ -46,11 +50,6 @@ class Timer:
         if self.precise:
             self._watcher = get_hub().loop.io(self._fd, _READABLE)
             self._watcher.start(self._on_readable)
-
-    @property
-    def precise(self) -> bool:
-        """Whether the kernel's timer is used."""
-        return self._fd >= 0
 
     def arm(self, due_s: float) -> None:
         """Sets the instant, in place of the one that was set; one that has passed is due at once."""
@@ -72,7 +71,7 @@ class Timer:
         self._fresh = False
         self._on_due()
         # Setting it anew, which is what nearly always happens, also clears what there is to read.
-        if not self._fresh and self.precise:
+        if not self._fresh and self._fd >= 0:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._fd, 8)
 
@@ -81,7 +80,7 @@ class Timer:
         if self._watcher is not None:
             self._watcher.close()
             self._watcher = None
-        if self.precise:
+        if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
