@@ -9,8 +9,9 @@ from pathlib import Path
 
 from locust import task
 
-from convload.load.recorder import CREATE, Records, Request
+from convload.load.recorder import Records, Request
 from convload.load.users import ConversationUser
+from convload.results.measured import CREATE
 
 
 class Recording:

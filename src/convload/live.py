@@ -9,9 +9,9 @@ import msgspec
 
 from convload.contract.outcomes import OK
 from convload.results.histogram import Histogram
+from convload.results.measured import CREATE
 from convload.results.runlog import FILE_NAME, Interval, Record
 
-CREATE = "conversation.create"
 TERMINAL_EVERY_S = 1.0
 PIPE_EVERY_S = 10.0
 

@@ -10,8 +10,9 @@ from convload.contract.answers import Answer, check_create, check_send
 from convload.load import calls
 from convload.load.http import Client, Exchange
 from convload.load.pacing import NOW
-from convload.load.recorder import CLOSE, CREATE, SEND, Request
+from convload.load.recorder import CLOSE, SEND, Request
 from convload.load.session import OpenConversation, Session
+from convload.results.measured import CREATE
 
 
 def create(session: Session, client: Client, on_behalf: bytes, due_s: float = NOW, variant: str = "") -> Answer:

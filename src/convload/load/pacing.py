@@ -66,7 +66,7 @@ class ClosedPacing:
     def __init__(self, plan: Plan, worker: int, workers: int) -> None:
         self._think = parse_think(plan.think)
         self._random = random.Random(f"{plan.seed}/{worker}/think")
-        self._left = _share(plan.conversations, worker, workers)
+        self._left = None if plan.conversations is None else share_of(plan.conversations, worker, workers)
         self._ends_after_s = plan.ends_after_s
         self.stopped = Event()
         self.stop_s = float("inf")
@@ -137,9 +137,8 @@ class ClosedPacing:
         self.stopped.wait(seconds)
 
 
-def _share(total: int | None, worker: int, workers: int) -> int | None:
-    if total is None:
-        return None
+def share_of(total: int, worker: int, workers: int) -> int:
+    """Returns a worker's even share; those of all workers add up to the total."""
     return total // workers + (worker < total % workers)
 
 

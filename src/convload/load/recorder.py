@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from convload.contract.outcomes import OK
 from convload.results.histogram import Histogram
+from convload.results.measured import CREATE
 from convload.results.runlog import Cell, ErrorSample, StageMark
 from convload.schedule import Times
 
 Mask = npt.NDArray[np.bool_]
 
-CREATE = "conversation.create"
 SEND = "conversation.send"
 CLOSE = "conversation.close"
 APP_TOKEN = "token.app"  # noqa: S105 -- the name of a step

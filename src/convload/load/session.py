@@ -16,7 +16,7 @@ from convload.load.access import AppTokens, ConsumerTokens, locate
 from convload.load.credentials import FIXED_AUTHORIZATION, FIXED_ON_BEHALF, Credentials
 from convload.load.http import Client, Limits
 from convload.load.origin import Origin
-from convload.load.pacing import ClosedPacing, Pacing
+from convload.load.pacing import ClosedPacing, Pacing, share_of
 from convload.load.recorder import Records
 from convload.payloads.builder import Builder, Payload
 from convload.payloads.catalogue import Catalogue
@@ -113,7 +113,7 @@ class Session:
 
     def _fill_pool(self, size: int) -> None:
         """Mints this worker's share of the pool before the run."""
-        share = size // self._workers + (self._worker < size % self._workers)
+        share = share_of(size, self._worker, self._workers)
         workers = min(MINTING_AT_ONCE, share)
         minting = Pool(workers)
         for position in range(workers):
