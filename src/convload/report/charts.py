@@ -36,7 +36,7 @@ def data(conclusion: Conclusion) -> dict[str, Any]:
         "cleanup_from_s": min((row.t_s for row in conclusion.series if row.phase == CLEANUP), default=None),
         "stages": [
             {"name": brief(mark.name, _STAGE_LETTERS), "from_s": mark.starts_s}
-            for mark in conclusion.manifest.stages
+            for mark in conclusion.stages
             if not mark.warmup
         ],
         "distributions": [

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from convload.results.limits import Finding, ValidityLimits
-from convload.results.measured import OPEN, REPLAY, Measured, by_worker, was_interrupted
+from convload.results.measured import OPEN, REPLAY, Measured, by_worker, was_cut_short
 from convload.results.percentiles import milliseconds, short
 from convload.results.runlog import Interval, RunLog
 from convload.results.series import SHORTEST_S
@@ -96,8 +96,8 @@ def _rate_missed(summary: Summary, limits: ValidityLimits) -> Iterator[Finding]:
 
 def _schedule_cut(log: RunLog, summary: Summary, measured: Measured, limits: ValidityLimits) -> Iterator[Finding]:
     """Yields a schedule that did not run as the plan's stages say: arrivals that never came due are not unsent."""
-    stages = [mark for mark in log.manifest.stages if not mark.warmup]
-    if was_interrupted(log) or not stages or summary.arrivals == REPLAY:
+    stages = [mark for mark in log.stages if not mark.warmup]
+    if was_cut_short(log) or not stages or summary.arrivals == REPLAY:
         return
     meant = sum((mark.from_rate + mark.to_rate) / 2 * mark.duration_s for mark in stages)
     came = measured.create.count + summary.unsent

@@ -159,6 +159,11 @@ def was_interrupted(log: RunLog) -> bool:
     return any(isinstance(record, Note) and record.interrupted for record in log.records)
 
 
+def was_cut_short(log: RunLog) -> bool:
+    """Says whether the run ended before its planned end: by a person, or by a condition of its plan."""
+    return was_interrupted(log) or log.aborted is not None
+
+
 def window(log: RunLog) -> Window:
     """Returns the time from the end of the warm-up to the planned end, or to where the run was cut short.
 
@@ -168,8 +173,9 @@ def window(log: RunLog) -> Window:
     """
     plan = plan_facts(log)
     planned_s = math.inf if plan.duration_s is None else plan.warmup_s + plan.duration_s
+    planned_s = max([planned_s, *(mark.starts_s + mark.duration_s for mark in log.stages)])
     if plan.model == OPEN:
-        by_schedule = was_interrupted(log) or plan.duration_s is None
+        by_schedule = was_cut_short(log) or plan.duration_s is None
         ends = (i.to_s for i in (_with_arrivals(log) if by_schedule else intervals(log)))
     else:
         ends = (i.to_s for i in intervals(log) if _has_measured(i))

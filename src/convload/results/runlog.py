@@ -134,6 +134,21 @@ class WorkerLost(msgspec.Struct, frozen=True, tag="worker_lost", tag_field="reco
     arrivals: int = 0
 
 
+class StageAdded(msgspec.Struct, frozen=True, tag="stage_added", tag_field="record"):
+    """A stage that was decided on while the run went on; it follows those that were known before."""
+
+    at_s: float
+    mark: StageMark
+
+
+class Aborted(msgspec.Struct, frozen=True, tag="aborted", tag_field="record"):
+    """The run was stopped early because one of the plan's `abort_when` conditions held; `text` has the figures."""
+
+    at_s: float
+    condition: str
+    text: str
+
+
 class Note(msgspec.Struct, frozen=True, tag="note", tag_field="record"):
     """Something a reader must know. `invalidates`: the run supports no verdict because of it."""
 
@@ -157,7 +172,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="record"):
     left_open: int = 0
 
 
-Record = Manifest | Started | Interval | WorkerLost | Note | Ledger | Ended
+Record = Manifest | Started | Interval | StageAdded | WorkerLost | Aborted | Note | Ledger | Ended
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Record)
@@ -194,6 +209,16 @@ class RunLog(msgspec.Struct, frozen=True):
     manifest: Manifest
     records: list[Record]
     damage: list[str]
+
+    @property
+    def stages(self) -> list[StageMark]:
+        """The stages of an open load, planned ones and those that were added, in the order of time."""
+        return self.manifest.stages + [record.mark for record in self.records if isinstance(record, StageAdded)]
+
+    @property
+    def aborted(self) -> Aborted | None:
+        """Why the run was stopped early, if a condition of its plan did it."""
+        return next((record for record in self.records if isinstance(record, Aborted)), None)
 
 
 def read(path: Path) -> RunLog:

@@ -94,7 +94,7 @@ def _stretches(
     if summary.model == OPEN:
         stretches = {
             f"stage {mark.name}": (mark.starts_s, min(mark.starts_s + mark.duration_s, within.to_s))
-            for mark in log.manifest.stages
+            for mark in log.stages
             if not mark.warmup and mark.from_rate == mark.to_rate
         }
     else:

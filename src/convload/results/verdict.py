@@ -6,7 +6,7 @@ from convload.errors import ExitCode
 from convload.results.gates import FAIL, INCONCLUSIVE, PASS, GateResult, judge
 from convload.results.measured import CREATE, OPEN, Measured, intervals, measure, was_interrupted
 from convload.results.percentiles import milliseconds
-from convload.results.runlog import ErrorSample, Manifest, RunLog
+from convload.results.runlog import Aborted, ErrorSample, Manifest, RunLog, StageMark
 from convload.results.series import Second, per_second
 from convload.results.summary import Summary, summarise
 from convload.results.validity import Validity, examine
@@ -39,6 +39,8 @@ class Conclusion(msgspec.Struct, frozen=True):
     """All that follows from a run log; every report is made from this alone."""
 
     manifest: Manifest
+    stages: list[StageMark]
+    aborted: Aborted | None
     summary: Summary
     series: list[Second]
     distributions: list[Distribution]
@@ -61,6 +63,8 @@ def conclude(log: RunLog) -> Conclusion:
     validity = examine(log, summary, measured, series)
     return Conclusion(
         manifest=log.manifest,
+        stages=log.stages,
+        aborted=log.aborted,
         summary=summary,
         series=series,
         distributions=_distributions(measured, is_open=summary.model == OPEN),
