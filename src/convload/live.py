@@ -5,17 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-import msgspec
-
 from convload.contract.outcomes import OK
 from convload.results.histogram import Histogram
 from convload.results.measured import CREATE
-from convload.results.runlog import FILE_NAME, Interval, Record
+from convload.results.runlog import FILE_NAME, Interval, Tail
 
 TERMINAL_EVERY_S = 1.0
 PIPE_EVERY_S = 10.0
-
-_decoder = msgspec.json.Decoder(Record)
 
 
 class Live:
@@ -27,7 +23,7 @@ class Live:
         self._terminal = out.isatty()
         self._every_s = TERMINAL_EVERY_S if self._terminal else PIPE_EVERY_S
         self._due_s = clock() + self._every_s
-        self._offset = 0
+        self._tail: Tail | None = None
         self._intervals: list[Interval] = []
 
     def update(self, folder: Path) -> None:
@@ -35,7 +31,8 @@ class Live:
         if self._clock() < self._due_s:
             return
         self._due_s += self._every_s
-        self._read(folder / FILE_NAME)
+        self._tail = self._tail or Tail(folder / FILE_NAME)
+        self._intervals += [record for record in self._tail.read() if isinstance(record, Interval)]
         if self._intervals:
             self._print(describe(self._intervals))
             self._intervals = []
@@ -49,14 +46,6 @@ class Live:
     def _print(self, line: str) -> None:
         self._out.write(f"\r{line}\x1b[K" if self._terminal else f"convload: {line}\n")
         self._out.flush()
-
-    def _read(self, path: Path) -> None:
-        with path.open("rb") as log:
-            log.seek(self._offset)
-            *lines, _ = log.read().split(b"\n")  # the last one is still being written, or empty
-        self._offset += sum(len(line) + 1 for line in lines)
-        records = (_decoder.decode(line) for line in lines if line)
-        self._intervals += [record for record in records if isinstance(record, Interval)]
 
 
 def describe(intervals: list[Interval]) -> str:

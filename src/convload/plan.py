@@ -340,9 +340,9 @@ def refusal_of_host(host: str) -> str:
     )
 
 
-def marks(stages: Sequence[Stage]) -> list[StageMark]:
-    """Returns the stages as the run log tells them."""
-    found, starts_s = [], 0.0
+def marks(stages: Sequence[Stage], starts_s: float = 0.0) -> list[StageMark]:
+    """Returns the stages as the run log tells them; the first begins at `starts_s`."""
+    found = []
     for stage in stages:
         found.append(
             StageMark(stage.name, starts_s, stage.duration_s, stage.from_rate, stage.to_rate, warmup=stage.warmup)

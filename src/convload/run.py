@@ -6,22 +6,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from convload import bundled, machine
 from convload.errors import ConvloadError, ExitCode, SetupFailedError, UsageError
-from convload.load.messages import Job, Listening, Ready, Setup
+from convload.load.messages import AddStages, Command, Finish, Job, Listening, Ready, Setup, Stop
 from convload.mock.process import MockProcess, start_mock
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan import MOCK, Plan, marks
-from convload.results.runlog import FILE_NAME, FORMAT, Ledger, Manifest, Note, Record, RunLogWriter
+from convload.results.runlog import FILE_NAME, FORMAT, Aborted, Ledger, Manifest, Note, Record, RunLogWriter
+from convload.schedule import Stage
 
 POLL_S = 0.1
 END_TIMEOUT_S = 10.0
@@ -72,6 +73,38 @@ class Joining(msgspec.Struct, frozen=True):
     """Is told the port."""
 
 
+class Controls(Protocol):
+    """What may be done to a run while it goes on; its log tells how it goes.
+
+    Attributes:
+        folder: the run folder, whose log grows.
+    """
+
+    folder: Path
+
+    def add(self, stages: Sequence[Stage]) -> None:
+        """Lets stages follow the last one, or begin at once where it is over; the log tells when they start."""
+
+    def finish(self) -> None:
+        """Ends a run that is held open with the stages that it has."""
+
+    def abort(self, condition: str, text: str) -> None:
+        """Stops the run early, for a condition of its plan; `text` has the figures."""
+
+
+class Steering(Protocol):
+    """Decides in the parent, from the growing run log, how a run goes on.
+
+    Attributes:
+        held_open: whether the run goes on behind its last stage until `finish` is called.
+    """
+
+    held_open: bool
+
+    def look(self, controls: Controls) -> None:
+        """Is called about ten times a second."""
+
+
 def new_folder(plan: Plan, out: Path | None) -> Path:
     """Makes the run folder: exactly `out`, else `reports/<UTC time>-<plan>`, to which `reports/latest` points.
 
@@ -99,10 +132,16 @@ def _point_latest_to(folder: Path) -> None:
     fresh.replace(link)
 
 
-def execute(plan: Plan, out: Path | None, on_progress: Callable[[Path], None], joining: Joining | None = None) -> Path:
+def execute(
+    plan: Plan,
+    out: Path | None,
+    on_progress: Callable[[Path], None],
+    joining: Joining | None = None,
+    steering: Steering | None = None,
+) -> Path:
     """Runs the plan to its end and returns the run folder; `on_progress` is called again and again meanwhile.
 
-    With `joining` that many of the plan's workers come from elsewhere.
+    With `joining` that many of the plan's workers come from elsewhere; `steering` decides how the run goes on.
 
     Raises:
         ConvloadError: the set-up failed; nothing is left behind, neither process nor folder.
@@ -128,11 +167,13 @@ def execute(plan: Plan, out: Path | None, on_progress: Callable[[Path], None], j
                 payload_files=dict(catalogue.files),
                 locustfile=locustfile,
                 replay=replay,
+                held_open=steering is not None and steering.held_open,
             )
             log = RunLogWriter(folder / FILE_NAME)
             children.callback(log.close)
             log.write(_manifest(plan, target))
-            _Children(children, environment, folder, setup, mock, log, interrupted).see_through(on_progress, joining)
+            family = _Children(children, environment, folder, setup, mock, log, interrupted)
+            family.see_through(on_progress, joining, steering)
     except ConvloadError:
         _remove_unless_started(folder)
         raise
@@ -200,7 +241,7 @@ class _Children:
         self._children = children
         self._environment = environment
         self._setup = setup
-        self._folder = folder
+        self.folder = folder
         self._mock = mock
         self._log = log
         self._interrupted = interrupted
@@ -209,13 +250,15 @@ class _Children:
         self._workers: list[subprocess.Popen[bytes]] = []
         self._alone_since_s: float | None = None
 
-    def see_through(self, on_progress: Callable[[Path], None], joining: Joining | None) -> None:
+    def see_through(
+        self, on_progress: Callable[[Path], None], joining: Joining | None, steering: Steering | None
+    ) -> None:
         """Starts the processes and waits until the coordinator has ended."""
         self._coordinator = self._start("convload.load.coordinator", stdout=subprocess.PIPE)
         host, port, within_s = (
             (joining.host, joining.port, joining.within_s) if joining else (LOOPBACK, 0, JOIN_WITHIN_S)
         )
-        job = Job(self._setup, str(self._folder / FILE_NAME), within_s, host, port)
+        job = Job(self._setup, str(self.folder / FILE_NAME), within_s, host, port)
         self._say(msgspec.json.encode(job) + b"\n")
         listening = self._hear(Listening)
         if listening is None:
@@ -228,7 +271,9 @@ class _Children:
             self._workers.append(worker)
         while self._coordinator.poll() is None:
             self._look_around()
-            on_progress(self._folder)
+            on_progress(self.folder)
+            if steering is not None and not self._stopped:
+                steering.look(self)
             time.sleep(POLL_S)
         self._hear(Ready)
         if status := self._coordinator.returncode:
@@ -249,6 +294,23 @@ class _Children:
         )
         self._children.callback(_end, child)
         return child
+
+    def add(self, stages: Sequence[Stage]) -> None:
+        """See Controls."""
+        self._command(AddStages(list(stages)))
+
+    def finish(self) -> None:
+        """See Controls."""
+        self._command(Finish())
+
+    def abort(self, condition: str, text: str) -> None:
+        """See Controls."""
+        self._stopped = True
+        self._write(Aborted(self._elapsed_s(), condition, text))
+        self._command(Stop())
+
+    def _command(self, command: Command) -> None:
+        self._say(msgspec.json.encode(command) + b"\n")
 
     def _say(self, words: bytes) -> None:
         try:
@@ -298,17 +360,19 @@ class _Children:
     def _stop(self, why: str, *, interrupted: bool = False, invalidates: bool = False) -> None:
         self._stopped = True
         self._note(why, interrupted=interrupted, invalidates=invalidates)
-        self._say(b"stop\n")
+        self._command(Stop())
 
     def _note(self, text: str, *, interrupted: bool = False, invalidates: bool = False) -> None:
-        at_s = round(time.monotonic() - self._began_s, 3)
-        self._write(Note(at_s, text, invalidates=invalidates, interrupted=interrupted))
+        self._write(Note(self._elapsed_s(), text, invalidates=invalidates, interrupted=interrupted))
+
+    def _elapsed_s(self) -> float:
+        return round(time.monotonic() - self._began_s, 3)
 
     def _write(self, record: Record) -> None:
         try:
             self._log.write(record)
         except OSError as error:
-            raise UsageError(f"{self._folder / FILE_NAME}: cannot be written: {error.strerror}") from error
+            raise UsageError(f"{self.folder / FILE_NAME}: cannot be written: {error.strerror}") from error
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:

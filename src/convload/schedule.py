@@ -22,6 +22,9 @@ Times = npt.NDArray[np.float64]
 BLOCK = 8192
 """Arrivals computed at once: enough to make NumPy cheap, few enough to be ready in a fraction of a millisecond."""
 
+_LEG_SHIFT = 32
+"""There are fewer workers than this many bits count."""
+
 Arrivals = Literal["even", "poisson"]
 
 
@@ -73,10 +76,20 @@ class RateProfile:
         return times
 
 
-def blocks(profile: RateProfile, arrivals: Arrivals, seed: int, worker: int = 0, workers: int = 1) -> Iterator[Times]:
-    """Yields the times of one worker's arrivals in seconds from the start, in rising order, block by block."""
-    make = _even_counts if arrivals == "even" else _poisson_counts
-    for counts in make(profile.total, seed, worker, workers):
+def blocks(
+    profile: RateProfile, arrivals: Arrivals, seed: int, worker: int = 0, workers: int = 1, leg: int = 0
+) -> Iterator[Times]:
+    """Yields the times of one worker's arrivals in seconds from the profile's start, in rising order, block by block.
+
+    Profiles that follow one another in a run are its legs; each draws its own Poisson arrivals.
+    """
+    stream = worker + (leg << _LEG_SHIFT)
+    counted = (
+        _even_counts(profile.total, worker, workers)
+        if arrivals == "even"
+        else _poisson_counts(profile.total, seed, stream, workers)
+    )
+    for counts in counted:
         if len(counts):
             yield profile.due_s(counts)
 
@@ -88,7 +101,7 @@ def replay_blocks(times_s: Times, worker: int = 0, workers: int = 1) -> Iterator
         yield share[start : start + BLOCK]
 
 
-def _even_counts(total: float, _seed: int, worker: int, workers: int) -> Iterator[Times]:
+def _even_counts(total: float, worker: int, workers: int) -> Iterator[Times]:
     # A sum of stage counts may miss a whole number by a rounding error; 15,000 arrivals must not become 15,001.
     last = int(np.ceil(total - 1e-6 * max(1.0, total * 1e-6)))
     numbers = range(worker, last, workers)
@@ -96,9 +109,9 @@ def _even_counts(total: float, _seed: int, worker: int, workers: int) -> Iterato
         yield np.array(numbers[start : start + BLOCK], dtype=np.float64)
 
 
-def _poisson_counts(total: float, seed: int, worker: int, workers: int) -> Iterator[Times]:
+def _poisson_counts(total: float, seed: int, stream: int, workers: int) -> Iterator[Times]:
     """Draws exponential gaps by inversion from a counter-based generator, whose bits are the same everywhere."""
-    source = np.random.Philox(key=np.array([seed, worker], dtype=np.uint64))
+    source = np.random.Philox(key=np.array([seed, stream], dtype=np.uint64))
     reached = 0.0
     while reached < total:
         uniform = (source.random_raw(BLOCK) >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -137,6 +137,20 @@ class OpenPacing:
         self._max_users = max_users
         self._arm()
 
+    def go_on(self, blocks: Iterator[Block], ends_s: float) -> None:
+        """Adds arrivals behind the last one; the schedule now ends at `ends_s` from the start."""
+        if self.stopped.is_set():
+            return
+        self._blocks = chain(self._blocks, blocks)
+        if self._next_s is None:
+            self._next_s = self._load()
+        self.end_at(ends_s)
+        self._arm()
+
+    def end_at(self, ends_s: float) -> None:
+        """Moves the end of the schedule, in seconds from the start."""
+        self.stop_s = self._started_s + ends_s
+
     def take(self) -> float | None:
         """Waits for the next arrival and returns when it was due; None when there are no more."""
         next_s, now_s = self._next_s, time.monotonic()

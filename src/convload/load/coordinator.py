@@ -25,9 +25,22 @@ from convload.load.clocks import Clocks
 from convload.load.hearing import Hearing
 from convload.load.locustfile import load_users
 from convload.load.losses import Losses
-from convload.load.messages import Hello, Job, Listening, Ping, Pong, Ready, Start
-from convload.plan import Plan
-from convload.results.runlog import Ended, Interval, Note, Record, RunLogWriter, Started
+from convload.load.messages import (
+    AddStages,
+    Command,
+    Finish,
+    Hello,
+    Job,
+    Listening,
+    More,
+    Ping,
+    Pong,
+    Ready,
+    Start,
+)
+from convload.plan import Plan, marks
+from convload.results.runlog import Ended, Extended, Interval, Note, Record, RunLogWriter, StageAdded, Started
+from convload.schedule import Stage
 
 SETUP_TIMEOUT_S = 300.0
 """For all workers to be set up, a large pool of consumers included."""
@@ -77,6 +90,9 @@ class Coordinator:
         self._environment = Environment(events=locust.events, user_classes=load_users(job.setup.locustfile))
         self._runner = self._listen()
         self._losses = Losses(self._plan, job.setup)
+        self._ends_s = self._schedule_ends_s = self._plan.ends_after_s
+        if job.setup.held_open:
+            self._ends_s = None
         self._clocks = Clocks()
         self._hearing = Hearing()
         self._numbers: dict[str, int] = {}
@@ -196,11 +212,44 @@ class Coordinator:
         self._runner.greenlet.kill(block=True, timeout=1)
 
     def _listen_to_parent(self) -> None:
-        """Stops the run when the parent says so, which then says why in the log, or when it is gone."""
-        if not nb_read(0, 1024):
+        """Does what the parent says, which says itself why in the log; stops the run when the parent is gone."""
+        unread = b""
+        while part := nb_read(0, 65536):
+            *lines, unread = (unread + part).split(b"\n")
+            for line in lines:
+                self._obey(msgspec.json.decode(line, type=Command))
+        if not self._stopping.is_set():
             text = "interrupted: the process that started the run is gone"
             self._write(Note(self._elapsed_s(), text, interrupted=True))
-        self._stop()
+            self._stop()
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case AddStages(stages):
+                self._add(stages)
+            case Finish():
+                self._losses.finish()
+                self._ends_s = self._schedule_ends_s
+                self._tell_workers(messages.FINISH)
+            case _:
+                self._stop()
+
+    def _add(self, stages: list[Stage]) -> None:
+        if self._stopping.is_set():
+            return
+        soonest_s = self._elapsed_s() + START_DELAY_S + self._clocks.round_trip_s()
+        more = More(stages, max(self._schedule_ends_s or 0.0, soonest_s))
+        self._losses.go_on(more)
+        self._schedule_ends_s = more.ends_s
+        if not self._job.setup.held_open:
+            self._ends_s = more.ends_s
+        for node in self._taking_part():
+            self._send(messages.MORE, more, node)
+        if self._plan.model == "closed":
+            self._write(Extended(self._elapsed_s(), more.ends_s))
+        else:
+            for mark in marks(more.stages, more.starts_s):
+                self._write(StageAdded(self._elapsed_s(), mark))
 
     def _stop(self) -> None:
         self._stopping.set()
@@ -270,12 +319,11 @@ class Coordinator:
         return min(max(expected, FIRST_USERS_A_WORKER * self._job.setup.workers), self._plan.max_in_flight)
 
     def _wait_until_finished(self) -> None:
-        ends_s = self._plan.ends_after_s
-        limit_s = None if ends_s is None else ends_s + 2 * self._plan.drain_s + ENDING_SLACK_S
+        slack_s = 2 * self._plan.drain_s + ENDING_SLACK_S
         while self._taking_part():
             gevent.sleep(POLL_S)
             self._give_up(self._silent(SILENT_S), "")
-            if limit_s is not None and self._elapsed_s() > limit_s:
+            if self._ends_s is not None and self._elapsed_s() > self._ends_s + slack_s:
                 self._give_up(self._taking_part(), "it sent no last interval in time; ")
 
     def _give_up(self, nodes: list[str], why: str) -> None:

@@ -1,6 +1,6 @@
 """Accounts for lost workers: what of their share nobody knows the fate of, and who carries the rest."""
 
-from convload.load.messages import Setup, TakeOver
+from convload.load.messages import More, Setup, TakeOver
 from convload.load.schedules import Schedule, Shares
 from convload.plan import Plan
 from convload.results.runlog import Interval, WorkerLost
@@ -12,6 +12,7 @@ class Losses:
     def __init__(self, plan: Plan, setup: Setup) -> None:
         self._plan = plan
         self._schedule = Schedule(plan, setup.workers, setup.replay) if plan.model == "open" else None
+        self._held_open = setup.held_open
         self._shares = Shares(setup.workers)
         self._last: dict[int, Interval] = {}
         self._handed_over_s: dict[int, float] = {}
@@ -19,6 +20,15 @@ class Losses:
     def note(self, interval: Interval) -> None:
         """Notes what a worker has told."""
         self._last[interval.worker] = interval
+
+    def go_on(self, more: More) -> None:
+        """Notes stages that were added."""
+        if self._schedule is not None:
+            self._schedule.add(more)
+
+    def finish(self) -> None:
+        """Notes that no more stages will come."""
+        self._held_open = False
 
     def hand_over(self, lost: int, survivors: list[int], from_s: float) -> tuple[dict[int, TakeOver], str]:
         """Deals a worker's arrivals to others from an instant on; returns what each gets, and what to say of it."""
@@ -30,7 +40,7 @@ class Losses:
             return {}, "no other worker was there to take its share"
         if self._schedule is None:
             return {}, "its users are gone, in the closed model nobody takes their place"
-        if from_s >= self._schedule.ends_s:
+        if from_s >= self._schedule.ends_s and not self._held_open:
             return {}, "the schedule was over"
         self._handed_over_s[lost] = from_s
         given = self._shares.give_away(lost, survivors, from_s)

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from convload.schedule import Stage
+
 HELLO = "convload.hello"
 """Worker → coordinator: here I am, with my version. Only now may it be spoken to: Locust loses a message
 whose listener is not registered yet."""
@@ -41,6 +43,12 @@ TAKE_OVER = "convload.take_over"
 GIVEN_UP = "convload.given_up"
 """Coordinator → worker: you were silent for too long, others have your arrivals; end at once."""
 
+MORE = "convload.more"
+"""Coordinator → worker: the load goes on, with these stages."""
+
+FINISH = "convload.finish"
+"""Coordinator → worker: no more stages will come."""
+
 LEAVING = "convload.leaving"
 """Worker → coordinator: somebody ends me; what is in flight will still be told."""
 
@@ -55,7 +63,8 @@ class Setup(msgspec.Struct, frozen=True):
     """All that a worker needs, so that its machine needs convload alone.
 
     `target` is the URL that the plan's target stands for; `payload_files` maps paths to texts; `replay` is the text
-    of the recorded starts, "" without.
+    of the recorded starts, "" without. A run that is `held_open` goes on behind its last stage until it is told that
+    no more will come.
     """
 
     plan: dict[str, Any]
@@ -67,6 +76,7 @@ class Setup(msgspec.Struct, frozen=True):
     payload_files: dict[str, str]
     locustfile: str
     replay: str = ""
+    held_open: bool = False
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -115,6 +125,39 @@ class TakeOver(msgspec.Struct, frozen=True):
 
     shares: list[Share]
     workers: int
+
+
+class More(msgspec.Struct, frozen=True):
+    """Stages that were decided on while the run goes on; the first begins at `starts_s`.
+
+    In the closed model they say for how long the users go on; their rates mean nothing.
+    """
+
+    stages: list[Stage]
+    starts_s: float
+
+    @property
+    def ends_s(self) -> float:
+        """When the last of them ends."""
+        return self.starts_s + sum(stage.duration_s for stage in self.stages)
+
+
+class Stop(msgspec.Struct, frozen=True, tag="stop"):
+    """Parent → coordinator: end the run now."""
+
+
+class AddStages(msgspec.Struct, frozen=True, tag="add"):
+    """Parent → coordinator: let these follow the last stage, or begin at once where it is over."""
+
+    stages: list[Stage]
+
+
+class Finish(msgspec.Struct, frozen=True, tag="finish"):
+    """Parent → coordinator: a run that is held open ends with the stages it has."""
+
+
+Command = Stop | AddStages | Finish
+"""One a line, behind the job."""
 
 
 class Job(msgspec.Struct, frozen=True):

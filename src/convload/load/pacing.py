@@ -45,6 +45,7 @@ class Pacing(Protocol):
     @property
     def busy(self) -> int: ...  # noqa: D102 -- users that are neither parked nor gone
     def start(self, started_s: float) -> None: ...  # noqa: D102 -- told by the classes
+    def end_at(self, ends_s: float) -> None: ...  # noqa: D102 -- as above
     def take(self) -> float | None: ...  # noqa: D102 -- as above
     def think_s(self) -> float: ...  # noqa: D102 -- as above
     def pause(self, seconds: float) -> None: ...  # noqa: D102 -- as above
@@ -66,6 +67,7 @@ class ClosedPacing:
     def __init__(self, plan: Plan, worker: int, workers: int) -> None:
         self._think = parse_think(plan.think)
         self._random = random.Random(f"{plan.seed}/{worker}/think")
+        self._started_s = float("inf")
         self._left = None if plan.conversations is None else share_of(plan.conversations, worker, workers)
         self._ends_after_s = plan.ends_after_s
         self.stopped = Event()
@@ -77,8 +79,13 @@ class ClosedPacing:
 
     def start(self, started_s: float) -> None:
         """Sets the end, from the start as a reading of `time.monotonic`."""
+        self._started_s = started_s
         if self._ends_after_s is not None:
-            self.stop_s = started_s + self._ends_after_s
+            self.end_at(self._ends_after_s)
+
+    def end_at(self, ends_s: float) -> None:
+        """Moves the end, in seconds from the start."""
+        self.stop_s = self._started_s + ends_s
 
     def take(self) -> float | None:
         """Lets a user start another conversation: NOW; None when there are no more."""

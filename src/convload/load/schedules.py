@@ -1,14 +1,14 @@
 """Makes the pacing that a plan asks for, and says which worker carries which part of an open plan's arrivals."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import gevent
 import msgspec
 import numpy as np
 
-from convload.load.arrivals import Block, OpenPacing, merged
-from convload.load.messages import Cut, Setup, Share
-from convload.load.pacing import ClosedPacing, Pacing
+from convload.load.arrivals import Block, merged
+from convload.load.messages import Cut, More, Setup, Share
 from convload.plan import Plan
 from convload.schedule import RateProfile, blocks, replay_blocks
 from convload.stages import parse_replay
@@ -18,25 +18,36 @@ AFTER_LAST_S = 0.001
 
 
 class Schedule:
-    """The arrivals of an open plan: a pure function, so that any worker can compute any other's share."""
+    """The arrivals of an open plan: a pure function, so that any worker can compute any other's share.
+
+    Its first leg is the plan's; others are added while the run goes on, each dealt out and cut for itself.
+    """
 
     def __init__(self, plan: Plan, workers: int, replay: str) -> None:
         self._plan = plan
         self._workers = workers
         self._recorded = parse_replay(replay, plan.replay) if plan.replay else None
-        self._profile = None if self._recorded else RateProfile(plan.resolved_stages())
+        self._legs = [] if self._recorded else [(0.0, RateProfile(plan.resolved_stages()))]
+        self.ends_s = self._first_ends_s()
+        """When the last arrival may be due."""
+
+    def _first_ends_s(self) -> float:
+        return float(self._recorded.times_s[-1]) + AFTER_LAST_S if self._recorded else self._legs[0][1].ends_s
 
     @property
-    def ends_s(self) -> float:
-        """When the last arrival may be due."""
-        if self._recorded:
-            return float(self._recorded.times_s[-1]) + AFTER_LAST_S
-        assert self._profile is not None  # noqa: S101 -- a plan has the one or the other
-        return self._profile.ends_s
+    def legs(self) -> int:
+        """How many there are; the first has number 0."""
+        return len(self._legs) + bool(self._recorded)
 
-    def arrivals(self, shares: Iterable[Share]) -> Iterator[Block]:
-        """Yields the arrivals of some shares together, block by block."""
-        return merged([self._of(share) for share in shares])
+    def add(self, more: More) -> None:
+        """Adds a leg."""
+        self._legs.append((more.starts_s, RateProfile(more.stages)))
+        self.ends_s = more.ends_s
+
+    def arrivals(self, shares: Iterable[Share], from_leg: int = 0) -> Iterator[Block]:
+        """Yields the arrivals of some shares together, block by block: those of the legs there are now."""
+        legs = range(from_leg, self.legs)
+        return merged([self._of(share, legs) for share in shares])
 
     def count(self, shares: Iterable[Share], from_s: float, to_s: float) -> int:
         """Returns how many arrivals of the shares are due from `from_s` on and before `to_s`."""
@@ -48,25 +59,27 @@ class Schedule:
                 break
         return found
 
-    def _of(self, share: Share) -> Iterator[Block]:
-        found = self._dealt(share.worker)
+    def _of(self, share: Share, legs: range) -> Iterator[Block]:
+        return chain.from_iterable(self._of_leg(share, leg) for leg in legs)
+
+    def _of_leg(self, share: Share, leg: int) -> Iterator[Block]:
+        found = self._recorded_of(share.worker) if self._recorded and leg == 0 else self._dealt(share.worker, leg)
         for cut in share.cuts:
             found = _cut(found, cut)
         return found
 
-    def _dealt(self, worker: int) -> Iterator[Block]:
-        if self._recorded:
-            variants = np.array(self._recorded.variants, dtype=object)[worker :: self._workers]
-            parts = replay_blocks(self._recorded.times_s, worker, self._workers)
-        else:
-            assert self._profile is not None  # noqa: S101 -- as above
-            variants = None
-            parts = blocks(self._profile, self._plan.arrivals, self._plan.seed, worker, self._workers)
+    def _recorded_of(self, worker: int) -> Iterator[Block]:
+        assert self._recorded is not None  # noqa: S101 -- the caller has looked
+        variants = np.array(self._recorded.variants, dtype=object)[worker :: self._workers]
         at = 0
-        for times in parts:
-            named = np.full(len(times), "", dtype=object) if variants is None else variants[at : at + len(times)]
-            yield Block(times, named)
+        for times in replay_blocks(self._recorded.times_s, worker, self._workers):
+            yield Block(times, variants[at : at + len(times)])
             at += len(times)
+
+    def _dealt(self, worker: int, leg: int) -> Iterator[Block]:
+        starts_s, profile = self._legs[leg - bool(self._recorded)]
+        for times in blocks(profile, self._plan.arrivals, self._plan.seed, worker, self._workers, leg):
+            yield Block(times + starts_s, np.full(len(times), "", dtype=object))
 
 
 def _cut(parts: Iterator[Block], cut: Cut) -> Iterator[Block]:
@@ -107,13 +120,31 @@ class Shares:
         return given
 
 
-def make_pacing(plan: Plan, setup: Setup, grow: Callable[[int], None]) -> Pacing:
-    """Returns one worker's pacing; `grow` starts that many more users."""
-    if plan.model == "closed":
-        return ClosedPacing(plan, setup.worker, setup.workers)
-    schedule = Schedule(plan, setup.workers, setup.replay)
-    arrivals = schedule.arrivals([Share(setup.worker)])
-    return OpenPacing(arrivals, schedule.ends_s, users_of_one(plan, setup.workers), grow)
+class Carried:
+    """What one worker carries of a schedule: its own share, and those of others that it took over."""
+
+    def __init__(self, plan: Plan, setup: Setup) -> None:
+        self._schedule = Schedule(plan, setup.workers, setup.replay)
+        self._shares = [Share(setup.worker)]
+
+    @property
+    def ends_s(self) -> float:
+        """When the last arrival may be due."""
+        return self._schedule.ends_s
+
+    def arrivals(self) -> Iterator[Block]:
+        """Yields all of them."""
+        return self._schedule.arrivals(self._shares)
+
+    def take_over(self, shares: list[Share]) -> Iterator[Block]:
+        """Adds shares; yields their arrivals."""
+        self._shares += shares
+        return self._schedule.arrivals(shares)
+
+    def go_on(self, more: More) -> Iterator[Block]:
+        """Adds a leg to the schedule; yields what of it is carried."""
+        self._schedule.add(more)
+        return self._schedule.arrivals(self._shares, self._schedule.legs - 1)
 
 
 def users_of_one(plan: Plan, workers: int) -> int:

@@ -3,6 +3,7 @@
 import argparse
 import gc
 import logging
+import math
 import os
 import random
 import resource
@@ -29,11 +30,11 @@ from convload.load.arrivals import OpenPacing
 from convload.load.hearing import Hearing
 from convload.load.http import Client
 from convload.load.locustfile import load_users
-from convload.load.messages import Hello, Ping, Pong, Ready, Setup, Start, TakeOver
+from convload.load.messages import Hello, More, Ping, Pong, Ready, Setup, Start, TakeOver
 from convload.load.origin import tls_context
-from convload.load.pacing import Pacing
+from convload.load.pacing import ClosedPacing, Pacing
 from convload.load.recorder import Recorder
-from convload.load.schedules import Schedule, make_pacing, users_of_one
+from convload.load.schedules import Carried, users_of_one
 from convload.load.session import Session
 from convload.load.watch import GeneratorWatch, files_free, sockets_waiting
 from convload.payloads.catalogue import Catalogue
@@ -72,6 +73,8 @@ class Worker:
         self._runner.register_message(messages.STOP, self._on_stop)
         self._runner.register_message(messages.PING, self._on_ping)
         self._runner.register_message(messages.TAKE_OVER, self._on_take_over, concurrent=True)
+        self._runner.register_message(messages.MORE, self._on_more)
+        self._runner.register_message(messages.FINISH, self._on_finish)
         self._runner.register_message(messages.REFUSED, self._on_refused)
         self._runner.register_message(messages.GIVEN_UP, self._on_given_up)
         self._hearing = Hearing()
@@ -143,7 +146,7 @@ class Worker:
             setup.workers,
             setup.run_id,
             self._recorder,
-            make_pacing(plan, setup, self._grow),
+            self._make_pacing(plan, setup),
         )
         self._environment.user_classes = load_users(setup.locustfile)
         self._session.open(stock.needed_credentials(plan), os.environ)
@@ -151,6 +154,13 @@ class Worker:
         # What set-up made stays for the whole run: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+
+    def _make_pacing(self, plan: Plan, setup: Setup) -> Pacing:
+        if plan.model == "closed":
+            return ClosedPacing(plan, setup.worker, setup.workers)
+        self._carried = Carried(plan, setup)
+        ends_s = math.inf if setup.held_open else self._carried.ends_s
+        return OpenPacing(self._carried.arrivals(), ends_s, users_of_one(plan, setup.workers), self._grow)
 
     def _on_start(self, msg: Any, **_: Any) -> None:
         start = msgspec.json.decode(msg.data, type=Start)
@@ -180,17 +190,33 @@ class Worker:
         plan, pacing = self._session.plan, self._session.pacing
         assert isinstance(pacing, OpenPacing)  # noqa: S101 -- the closed model has no arrivals to take over
         _raise_file_limit(plan, taken.workers, strict=False)
-        arrivals = Schedule(plan, self._setup.workers, self._setup.replay).arrivals(taken.shares)
+        arrivals = self._carried.take_over(taken.shares)
         # The first of them is looked for here, where a long schedule may be passed over with pauses.
         if (first := next(arrivals, None)) is not None:
             pacing.take_over(chain([first], arrivals), users_of_one(plan, taken.workers))
+
+    def _on_more(self, msg: Any, **_: Any) -> None:
+        more = msgspec.json.decode(msg.data, type=More)
+        pacing = self._session.pacing
+        if isinstance(pacing, OpenPacing):
+            self._recorder.stages = self._recorder.stages + marks(more.stages, more.starts_s)
+            arrivals = self._carried.go_on(more)
+            pacing.go_on(arrivals, math.inf if self._setup.held_open else more.ends_s)
+        else:
+            pacing.end_at(more.ends_s)
+        self._recorder.measure_until_s = pacing.stop_s
+
+    def _on_finish(self, **_: Any) -> None:
+        self._session.pacing.end_at(self._carried.ends_s)
+        self._recorder.measure_until_s = self._session.pacing.stop_s
 
     # -- the run --
 
     def _conduct(self) -> None:
         """Waits for the end of the run and leaves nothing behind: no request unrecorded, no conversation open."""
         pacing = self._session.pacing
-        pacing.stopped.wait(None if pacing.stop_s == float("inf") else pacing.stop_s - time.monotonic())
+        while not pacing.stopped.is_set() and (left_s := pacing.stop_s - time.monotonic()) > 0:
+            pacing.stopped.wait(min(left_s, WATCH_S))  # the end may be moved meanwhile
         if pacing.stopped.is_set():  # before its planned end; a wait that times out may wake a little early
             self._recorder.measure_until_s = min(self._recorder.measure_until_s, time.monotonic())
         deadline_s = time.monotonic() + self._session.plan.drain_s

@@ -12,7 +12,7 @@ from convload.errors import RunLogError
 from convload.mistakes import find_mistakes
 from convload.results.histogram import Accumulator, Histogram
 from convload.results.limits import ValidityLimits
-from convload.results.runlog import Cell, Interval, Note, RunLog
+from convload.results.runlog import Cell, Extended, Interval, Note, RunLog
 
 CREATE = "conversation.create"
 STEPS = (CREATE, "conversation.send", "conversation.close", "token.app", "token.consumer")
@@ -173,7 +173,8 @@ def window(log: RunLog) -> Window:
     """
     plan = plan_facts(log)
     planned_s = math.inf if plan.duration_s is None else plan.warmup_s + plan.duration_s
-    planned_s = max([planned_s, *(mark.starts_s + mark.duration_s for mark in log.stages)])
+    moved = [record.to_s for record in log.records if isinstance(record, Extended)]
+    planned_s = max([planned_s, *moved, *(mark.starts_s + mark.duration_s for mark in log.stages)])
     if plan.model == OPEN:
         by_schedule = was_cut_short(log) or plan.duration_s is None
         ends = (i.to_s for i in (_with_arrivals(log) if by_schedule else intervals(log)))

@@ -141,6 +141,13 @@ class StageAdded(msgspec.Struct, frozen=True, tag="stage_added", tag_field="reco
     mark: StageMark
 
 
+class Extended(msgspec.Struct, frozen=True, tag="extended", tag_field="record"):
+    """The planned end of a closed load was moved to `to_s` while the run went on."""
+
+    at_s: float
+    to_s: float
+
+
 class Aborted(msgspec.Struct, frozen=True, tag="aborted", tag_field="record"):
     """The run was stopped early because one of the plan's `abort_when` conditions held; `text` has the figures."""
 
@@ -172,7 +179,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="record"):
     left_open: int = 0
 
 
-Record = Manifest | Started | Interval | StageAdded | WorkerLost | Aborted | Note | Ledger | Ended
+Record = Manifest | Started | Interval | StageAdded | Extended | WorkerLost | Aborted | Note | Ledger | Ended
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Record)
@@ -201,6 +208,29 @@ class RunLogWriter:
         """Waits until the disk has everything."""
         os.fsync(self._file.fileno())
         self._file.close()
+
+
+class Tail:
+    """Reads a run log that is still growing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def read(self) -> list[Record]:
+        """Returns the records that have come since the last call; a line that is not whole yet waits for the next.
+
+        Raises:
+            RunLogError: a line is no record.
+        """
+        with self._path.open("rb") as log:
+            log.seek(self._offset)
+            *lines, _ = log.read().split(b"\n")
+        self._offset += sum(len(line) + 1 for line in lines)
+        try:
+            return [_decoder.decode(line) for line in lines if line]
+        except ValueError as error:
+            raise RunLogError(f"{self._path}: holds a line that is no record of a run log: {error}") from error
 
 
 class RunLog(msgspec.Struct, frozen=True):
