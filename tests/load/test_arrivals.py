@@ -143,6 +143,31 @@ def test_users_are_added_while_none_is_free_but_no_more_than_there_may_be() -> N
     assert crew.pacing.settle() == 15
 
 
+def test_a_generator_that_is_behind_adds_no_users_but_does_when_it_has_caught_up() -> None:
+    crew = Crew(hold_s=60.0, max_users=50)
+    crew.pace(blocks([0.001 * number for number in range(200)]), 0.2)
+    busy = True
+
+    def keep_the_loop_busy() -> None:
+        while busy:
+            until_s = time.monotonic() + 0.01
+            while time.monotonic() < until_s:
+                pass
+            gevent.sleep(0.0001)
+
+    spinning = gevent.spawn(keep_the_loop_busy)
+    crew.begin(2)
+    gevent.sleep(0.15)
+    grown_while_behind = crew.grown
+    busy = False
+    spinning.join()
+    await_that(lambda: len(crew.taken) == 50)
+    gevent.killall(crew.users, timeout=DEADLINE_S)
+    crew.pacing.settle()
+
+    assert grown_while_behind < 10
+
+
 def test_a_stop_sends_waiting_users_home_and_nothing_is_taken_after_it() -> None:
     crew = Crew()
     crew.pace(blocks([0.0, 60.0]), 60.0)

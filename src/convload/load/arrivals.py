@@ -35,6 +35,10 @@ HOLD_S = 0.5
 
 BEAT_S = 0.5
 
+BEHIND_S = 0.002
+"""When the event loop comes to a due arrival later than this, it is the generator that is slow. More users would make
+it slower still: each request on another connection is dearer, the backlog grows, and more users are called for."""
+
 
 class Block(NamedTuple):
     """Some arrivals, at least one: when they are due in seconds from the start, rising, and the variant of each."""
@@ -99,6 +103,7 @@ class OpenPacing:
         self._at = 0
         self._next_s: float | None = None
         self._armed_s = -1.0
+        self._expected_s = 0.0  # when the timer should call
         self._growing = 0
         self._ends_s = ends_s
         self._started_s = float("inf")
@@ -182,7 +187,7 @@ class OpenPacing:
                 self._timer.arm(self._held_s)
                 return
             if not self._parked:
-                self._call_for_more()
+                self._call_for_more(now_s)
                 return  # the first user that becomes free takes it
             due_s = self._next_s
             self._advance()
@@ -201,15 +206,22 @@ class OpenPacing:
             gevent.sleep(BEAT_S)
             self._is_held(time.monotonic())
 
-    def _call_for_more(self) -> None:
+    def _call_for_more(self, now_s: float) -> None:
         wanted = min(self.backlog - self._growing, self._max_users - self.in_progress - self._growing)
-        if wanted > 0:
-            self._growing += wanted
-            self._grow(wanted)
+        if wanted <= 0:
+            return
+        if now_s - self._expected_s > BEHIND_S:
+            # Looked at anew soon: if it is the target that does not answer, no user may become free for long.
+            self._expected_s = self._armed_s = now_s + BEHIND_S
+            self._timer.arm(self._armed_s)
+            return
+        self._growing += wanted
+        self._grow(wanted)
 
     def _arm(self) -> None:
         if self._next_s is not None and self._next_s != self._armed_s:
             self._armed_s = self._next_s
+            self._expected_s = max(self._next_s, time.monotonic())
             self._timer.arm(self._next_s)
 
     def _advance(self) -> None:

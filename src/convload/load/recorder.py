@@ -147,8 +147,8 @@ class Recorder:
             return
         starts_s = np.array([mark.starts_s for mark in self.stages]) + self.started_s
         stage = np.maximum(np.searchsorted(starts_s, due, side="right") - 1, 0)
-        for position, mark in enumerate(self.stages):
-            yield mark.name, mask & (stage == position)
+        for position in np.unique(stage[mask]):
+            yield self.stages[position].name, mask & (stage == position)
 
 
 def _us(seconds: Times) -> npt.NDArray[np.int64]:
