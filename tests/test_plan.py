@@ -233,3 +233,23 @@ def test_a_plan_shows_no_secret() -> None:
     secret_fields = [name for name in Plan.__struct_fields__ if "secret" in name or "token" in name]
 
     assert secret_fields == []
+
+
+def test_two_targets_need_one_load_and_time_for_four_turns() -> None:
+    flags = {"target_b": "ftp://x", "replay": "starts.txt", "window": "100ms"}
+    with pytest.raises(UsageError) as caught:
+        assemble(None, {}, flags)
+    told = "\n".join(caught.value.problems)
+    assert "target_b: 'ftp://x' must be http://HOST[:PORT] or https://HOST[:PORT]" in told
+    assert "not with stages or a replay" in told
+    assert "window: must be at least 0.5 s" in told
+    with pytest.raises(UsageError, match=r"hold no four windows"):
+        assemble(None, {}, {"target_b": "http://127.0.0.1:1", "duration": "1s", "rate": "10"})
+
+
+def test_windows_of_two_targets_come_in_groups_of_four_and_fill_the_time() -> None:
+    plan = assemble(None, {}, {"target_b": "http://127.0.0.1:1", "duration": "31s", "rate": "10", "warmup": "4s"})
+    stages = plan.resolved_stages()
+    assert [stage.name for stage in stages[:6]] == ["warm-up A", "warm-up B", "A 1", "B 1", "B 2", "A 2"]
+    assert len(stages) == 2 + 8
+    assert sum(stage.duration_s for stage in stages) == pytest.approx(35)

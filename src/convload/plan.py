@@ -19,7 +19,7 @@ from convload.mistakes import find_mistakes, suggest
 from convload.results.limits import ValidityLimits
 from convload.results.runlog import StageMark
 from convload.schedule import Stage
-from convload.stages import StageSpec, resolve
+from convload.stages import TURNS, StageSpec, in_turns, resolve
 
 MOCK = "mock"
 """The target that stands for the embedded mock."""
@@ -33,11 +33,14 @@ DURATIONS = {
     "drain": "drain_s",
     "connect_timeout": "connect_timeout_s",
     "timeout": "timeout_s",
+    "window": "window_s",
 }
 """Keys that are written with their unit ("30s") and kept in seconds."""
 
 DEFAULT_DURATION_S = 30.0
 DEFAULT_WARMUP_S = 5.0
+
+SHORTEST_WINDOW_S = 0.5
 
 Seconds = Annotated[float, Meta(ge=0, le=7 * 86400)]
 PositiveSeconds = Annotated[float, Meta(gt=0, le=7 * 86400)]
@@ -49,6 +52,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     name: Word = "run"
     target: Word = MOCK
+    target_b: Word | None = None
+    window_s: PositiveSeconds = 5.0
     account: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "12345678"
     lookup: bool = False
     allow_hosts: list[Word] = []
@@ -91,7 +96,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return None if self.duration_s is None else (self.warmup_s or 0.0) + self.duration_s
 
     def resolved_stages(self) -> list[Stage]:
-        """Returns the stages of an open load, the warm-up first; none for a closed one or a replay."""
+        """Returns the stages of an open load or of windows, the warm-up first; else none."""
+        if self.target_b:
+            return in_turns(self.rate or 0.0, self.warmup_s or 0.0, self.duration_s or 0.0, self.window_s)
         if self.model != "open" or self.replay:
             return []
         return resolve(self.stages or [StageSpec(hold=self.rate, duration=f"{self.duration_s}s")], self.warmup_s or 0.0)
@@ -308,7 +315,10 @@ def _rules_between(plan: Plan) -> Iterator[str]:
     except ValueError as error:
         yield f"think: {error}"
     if plan.target != MOCK:
-        yield from _target_mistakes(plan)
+        yield from _target_mistakes("target", plan.target, plan.allow_hosts)
+    if plan.target_b is not None:
+        yield from _target_mistakes("target_b", plan.target_b, plan.allow_hosts)
+        yield from _turns_mistakes(plan)
     if plan.model == "closed" and plan.consumers == "pool" and plan.pool_size is None and plan.conversations is None:
         yield "pool_size: is needed with consumers = 'pool' unless conversations bounds the run"
     if plan.pool_size and plan.conversations and plan.consumers == "pool" and plan.pool_size < plan.conversations:
@@ -317,11 +327,23 @@ def _rules_between(plan: Plan) -> Iterator[str]:
         yield f"workers: {plan.workers} workers need at least as many users; the plan has {plan.users}"
 
 
-def _target_mistakes(plan: Plan) -> Iterator[str]:
-    parts = urlsplit(plan.target)
+def _turns_mistakes(plan: Plan) -> Iterator[str]:
+    if plan.stages or plan.replay or plan.conversations:
+        yield "target_b: two targets are compared at one rate or with so many users, for a time; not with " + (
+            "conversations" if plan.conversations else "stages or a replay"
+        )
+    if plan.duration_s and plan.duration_s < SHORTEST_WINDOW_S * len(TURNS):
+        yield f"duration: {plan.duration_s:g} s hold no four windows of {SHORTEST_WINDOW_S:g} s (A B B A)"
+    if plan.window_s < SHORTEST_WINDOW_S:
+        yield f"window: must be at least {SHORTEST_WINDOW_S:g} s, so that few requests reach into the next one"
+
+
+def _target_mistakes(key: str, target: str, allow_hosts: list[str]) -> Iterator[str]:
+    parts = urlsplit(target)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
-        yield f"target: {plan.target!r} must be mock, http://HOST[:PORT] or https://HOST[:PORT]"
-    elif not host_allowed(parts.hostname, plan.allow_hosts):
+        also = "mock, " if key == "target" else ""
+        yield f"{key}: {target!r} must be {also}http://HOST[:PORT] or https://HOST[:PORT]"
+    elif not host_allowed(parts.hostname, allow_hosts):
         yield refusal_of_host(parts.hostname)
 
 
@@ -345,7 +367,15 @@ def marks(stages: Sequence[Stage], starts_s: float = 0.0) -> list[StageMark]:
     found = []
     for stage in stages:
         found.append(
-            StageMark(stage.name, starts_s, stage.duration_s, stage.from_rate, stage.to_rate, warmup=stage.warmup)
+            StageMark(
+                stage.name,
+                starts_s,
+                stage.duration_s,
+                stage.from_rate,
+                stage.to_rate,
+                warmup=stage.warmup,
+                target=stage.target,
+            )
         )
         starts_s += stage.duration_s
     return found

@@ -29,13 +29,17 @@ Arrivals = Literal["even", "poisson"]
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """A part of the load: the rate goes linearly from `from_rate` to `to_rate` within `duration_s`."""
+    """A part of the load: the rate goes linearly from `from_rate` to `to_rate` within `duration_s`.
+
+    `target` is A or B where two targets are compared in turns.
+    """
 
     from_rate: float
     to_rate: float
     duration_s: float
     name: str = ""
     warmup: bool = False
+    target: str = ""
 
 
 class RateProfile:

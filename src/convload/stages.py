@@ -17,6 +17,7 @@ Rate = Annotated[float, Meta(ge=0, le=1_000_000)]
 """Arrivals per second."""
 
 WARMUP = "warm-up"
+TURNS = "ABBA"
 KINDS = ("hold", "ramp", "steps", "spike", "pause")
 
 
@@ -66,6 +67,22 @@ def _parts(position: int, spec: StageSpec) -> Iterator[Stage]:
         written = f"{start:g}" if start == end else f"{start:g} to {end:g}"
         name = spec.name or f"{position} {'pause' if spec.pause else written + '/s'}"
         yield Stage(start, end, duration_s, f"{name} at {written}/s" if spec.steps and spec.name else name)
+
+
+def in_turns(rate: float, warmup_s: float, duration_s: float, window_s: float) -> list[Stage]:
+    """Returns a load that goes to two targets in turns: windows A B B A, pair by pair, as many as come near `window_s`.
+
+    A drift that is linear over a group of four hits both alike. The warm-up is for both, half of it each.
+    """
+    groups = max(1, round(duration_s / window_s / len(TURNS)))
+    length_s = duration_s / (groups * len(TURNS))
+    stages = [Stage(rate, rate, warmup_s / 2, f"{WARMUP} {target}", warmup=True, target=target) for target in "AB"]
+    stages = stages if warmup_s else []
+    seen = dict.fromkeys(TURNS, 0)
+    for target in TURNS * groups:
+        seen[target] += 1
+        stages.append(Stage(rate, rate, length_s, f"{target} {seen[target]}", target=target))
+    return stages
 
 
 class Replay(msgspec.Struct, frozen=True):

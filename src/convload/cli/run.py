@@ -32,6 +32,8 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("plan", default="smoke")
 @click.option("--target", metavar="URL|mock", help="Where to fire: the embedded mock, or http(s)://HOST[:PORT].")
+@click.option("--target-b", metavar="URL", help="A second target: both in turns, in one run, compared in the end.")
+@click.option("--window", metavar="TIME", help="With --target-b: how long each turn is.  [default: 5s]")
 @click.option("--account", metavar="ID", help="The account (brand) id.")
 @click.option("--model", type=click.Choice(["closed", "open"]), help="Users that wait, or arrivals that do not.")
 @click.option("--rate", metavar="R", help="Conversations that arrive a second; makes the load open.")

@@ -62,9 +62,9 @@ class Hello(msgspec.Struct, frozen=True):
 class Setup(msgspec.Struct, frozen=True):
     """All that a worker needs, so that its machine needs convload alone.
 
-    `target` is the URL that the plan's target stands for; `payload_files` maps paths to texts; `replay` is the text
-    of the recorded starts, "" without. A run that is `held_open` goes on behind its last stage until it is told that
-    no more will come.
+    `target` is the URL that the plan's target stands for, `target_b` that of the other one, "" without;
+    `payload_files` maps paths to texts; `replay` is the text of the recorded starts, "" without. A run that is
+    `held_open` goes on behind its last stage until it is told that no more will come.
     """
 
     plan: dict[str, Any]
@@ -76,6 +76,7 @@ class Setup(msgspec.Struct, frozen=True):
     payload_files: dict[str, str]
     locustfile: str
     replay: str = ""
+    target_b: str = ""
     held_open: bool = False
 
 

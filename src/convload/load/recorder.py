@@ -18,6 +18,9 @@ from convload.schedule import Times
 
 Mask = npt.NDArray[np.bool_]
 
+_Key = tuple[str, str, str, str]
+"""Step, variant, outcome, and one of two targets or ""."""
+
 SEND = "conversation.send"
 CLOSE = "conversation.close"
 APP_TOKEN = "token.app"  # noqa: S105 -- the name of a step
@@ -62,7 +65,7 @@ class Recorder:
 
     def __init__(self, worker: int) -> None:
         self._worker = worker
-        self._times: dict[tuple[str, str, str], list[float]] = {}
+        self._times: dict[_Key, list[float]] = {}
         self._samples: list[ErrorSample] = []
         self._sampled: Counter[tuple[str, str]] = Counter()
         self.started_s = time.monotonic()
@@ -71,9 +74,13 @@ class Recorder:
         self.measure_until_s = float("inf")
         self.creates_recorded = 0
 
-    def record(self, request: Request) -> None:
+    def of_target(self, target: str) -> "Records":
+        """Returns where the results of one of two targets go."""
+        return _OfTarget(self, target)
+
+    def record(self, request: Request, target: str = "") -> None:
         """Takes one finished request; costs a fraction of a microsecond."""
-        key = (request.step, request.variant, request.outcome)
+        key = (request.step, request.variant, request.outcome, target)
         times = self._times.get(key)
         if times is None:
             times = self._times[key] = []
@@ -112,7 +119,7 @@ class Recorder:
         self.creates_recorded += sum(cell.count for cell in cells if cell.step == CREATE)
         return cells, samples
 
-    def _cells(self, key: tuple[str, str, str], rows: list[float]) -> list[Cell]:
+    def _cells(self, key: _Key, rows: list[float]) -> list[Cell]:
         due, sent, done = np.array(rows).reshape(-1, 3).T
         service_us = _us(done - sent)
         phases = {
@@ -122,7 +129,7 @@ class Recorder:
         }
         timed = bool((due < sent).any())
         response_us, lateness_us = (_us(done - due), _us(sent - due)) if timed else (None, None)
-        step, variant, outcome = key
+        step, variant, outcome, target = key
         return [
             Cell(
                 step,
@@ -136,19 +143,36 @@ class Recorder:
                 stage,
             )
             for phase, mask in phases.items()
-            for stage, within in self._by_stage(due, mask)
+            for stage, within in self._by_stage(target, due, mask)
             if within.any()
         ]
 
-    def _by_stage(self, due: Times, mask: Mask) -> Iterator[tuple[str, Mask]]:
-        """Divides requests by the stage they were due in; a closed load has none."""
-        if not self.stages:
+    def _by_stage(self, target: str, due: Times, mask: Mask) -> Iterator[tuple[str, Mask]]:
+        """Divides requests by the stage they were due in; a closed load has none, but for windows.
+
+        A request of a closed load takes its target a moment before it is sent, and a window may end meanwhile. So only
+        the stages of its own target are looked at.
+        """
+        stages = [mark for mark in self.stages if mark.target == target]
+        if not stages:
             yield "", mask
             return
-        starts_s = np.array([mark.starts_s for mark in self.stages]) + self.started_s
+        starts_s = np.array([mark.starts_s for mark in stages]) + self.started_s
         stage = np.maximum(np.searchsorted(starts_s, due, side="right") - 1, 0)
         for position in np.unique(stage[mask]):
-            yield self.stages[position].name, mask & (stage == position)
+            yield stages[position].name, mask & (stage == position)
+
+
+class _OfTarget:
+    """Marks results with their target."""
+
+    def __init__(self, recorder: Recorder, target: str) -> None:
+        self._record = recorder.record
+        self._target = target
+
+    def record(self, request: Request) -> None:
+        """Takes one finished request."""
+        self._record(request, self._target)
 
 
 def _us(seconds: Times) -> npt.NDArray[np.int64]:

@@ -18,6 +18,7 @@ from convload.load.http import Client, Limits
 from convload.load.origin import Origin
 from convload.load.pacing import ClosedPacing, Pacing, share_of
 from convload.load.recorder import Records
+from convload.load.turns import Turns
 from convload.payloads.builder import Builder, Payload
 from convload.payloads.catalogue import Catalogue
 from convload.plan import Plan
@@ -55,6 +56,7 @@ class Session:
         in_flight: requests of any kind that wait for their answer.
         left_open: conversations that could not be closed, or were not remembered.
         task_errors: what the tester's code raised, and how often.
+        other: the session of the second target, where two are compared; `turns` says whose turn it is.
     """
 
     def __init__(
@@ -71,6 +73,8 @@ class Session:
     ) -> None:
         self.plan = plan
         self.paced = pacing is not None
+        self.other: Session | None = None
+        self.turns: Turns | None = None
         self.task_errors: Counter[str] = Counter()
         self.records = records
         self.limits = Limits(plan.connect_timeout_s, plan.timeout_s)

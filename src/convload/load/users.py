@@ -1,6 +1,7 @@
 """The Locust user that holds conversations; a locustfile subclasses it and says what a user does."""
 
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,22 @@ otherwise be asked thousands of times a second."""
 PAUSE_WITHOUT_TOKEN_S = 1.0
 
 
+class _Side:
+    """What a user has at one target: its connections, and the consumer that it is there."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.on_behalf = b""
+        services, limits = session.services, session.limits
+        self.messaging = Client(services.messaging, limits)
+        shared = str(services.idp) == str(services.messaging)
+        self.idp = self.messaging if shared else Client(services.idp, limits)
+
+    def close(self) -> None:
+        self.messaging.close()
+        self.idp.close()
+
+
 class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come without checked types
     """A consumer that opens conversations.
 
@@ -41,8 +58,7 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
-        self._session: Session | None = None
-        self._on_behalf = b""
+        self._sides: list[_Side] = []
         self._due_s = NOW
         self._variant = ""
         self._pause = False
@@ -51,13 +67,11 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
     @property
     def session(self) -> Session:
         """What this user shares with the others of its process."""
-        if self._session is None:
-            self._session = session_of(self.environment)
-            services, limits = self._session.services, self._session.limits
-            self._messaging = Client(services.messaging, limits)
-            shared = str(services.idp) == str(services.messaging)
-            self._idp = self._messaging if shared else Client(services.idp, limits)
-        return self._session
+        if not self._sides:
+            session = session_of(self.environment)
+            self._sides = [_Side(one) for one in (session, session.other) if one is not None]
+            self._side = self._sides[0]
+        return self._side.session
 
     def create_conversation(self) -> OpenConversation | None:
         """Creates a conversation with the next payload; None when there is none, which the results tell."""
@@ -66,18 +80,18 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
             raise StopUser
         if session.plan.consumers != "none" and not self._ensure_consumer(session):
             return None
-        on_behalf = self._on_behalf or session.fixed_on_behalf
-        answer = conversation.create(session, self._messaging, on_behalf, self._due_s, self._variant)
+        on_behalf = self._side.on_behalf or session.fixed_on_behalf
+        answer = conversation.create(session, self._side.messaging, on_behalf, self._due_s, self._variant)
         self._due_s = NOW
         if answer.outcome != OK:
             self._pause = answer.outcome in NO_CONNECTION
         if session.plan.consumers != "close" or answer.outcome in UNSURE:
-            self._on_behalf = b""
+            self._side.on_behalf = b""
         return OpenConversation(answer.conversation_id, on_behalf) if answer.conversation_id else None
 
     def send_message(self, opened: OpenConversation, text: str) -> Answer:
         """Sends a text message into an open conversation."""
-        return conversation.send(self.session, self._messaging, opened, text)
+        return conversation.send(self.session, self._side.messaging, opened, text)
 
     def end_conversation(self, opened: OpenConversation | None) -> None:
         """Closes a conversation now if its consumer is to be used again, else when the run has ended."""
@@ -91,23 +105,23 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
 
     def close_conversation(self, opened: OpenConversation) -> Answer:
         """Closes a conversation now."""
-        answer = conversation.close(self.session, self._messaging, opened)
+        answer = conversation.close(self.session, self._side.messaging, opened)
         if answer.outcome != OK:
             self.session.left_open += 1
-            self._on_behalf = b""
+            self._side.on_behalf = b""
         return answer
 
     def _ensure_consumer(self, session: Session) -> bool:
         """Sees to a consumer that has no open conversation; False when none can be had."""
         consumers = session.plan.consumers
-        if self._on_behalf:
+        if self._side.on_behalf:
             return True
         if consumers == "pool":
             token = session.take_consumer()
         else:
-            token = session.mint_consumer(self._idp)
+            token = session.mint_consumer(self._side.idp)
             self._pause = not token
-        self._on_behalf = on_behalf_line(token)
+        self._side.on_behalf = on_behalf_line(token)
         return bool(token)
 
     # -- how Locust runs a user --
@@ -138,8 +152,8 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
         except Exception as error:  # noqa: BLE001 -- a tester's on_start or on_stop may raise anything
             session.task_raised(self, error)
         finally:
-            self._messaging.close()
-            self._idp.close()
+            for side in self._sides:
+                side.close()
 
     def _run_paced(self, session: Session) -> None:
         self._state = LOCUST_STATE_RUNNING
@@ -170,17 +184,21 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
         arrival.
         """
         if session.plan.model == "open":
-            self._make_ready(session)
+            for side in self._sides:
+                self._side = side
+                self._make_ready(side.session)
         due_s = session.pacing.take()
         if due_s is None or self._state == LOCUST_STATE_STOPPING:
             return False
         self._due_s = due_s
         self._variant = session.pacing.variant
+        if session.turns is not None:
+            self._side = self._sides[session.turns.position(due_s or time.monotonic())]
         return True
 
     def _make_ready(self, session: Session) -> None:
-        self._messaging.make_ready()
-        if self._on_behalf or session.plan.consumers not in {"close", "fresh"}:
+        self._side.messaging.make_ready()
+        if self._side.on_behalf or session.plan.consumers not in {"close", "fresh"}:
             return
         while not self._ensure_consumer(session):
             session.pacing.pause(PAUSE_WITHOUT_TOKEN_S)

@@ -36,9 +36,10 @@ from convload.load.pacing import ClosedPacing, Pacing
 from convload.load.recorder import Recorder
 from convload.load.schedules import Carried, users_of_one
 from convload.load.session import Session
+from convload.load.turns import Turns
 from convload.load.watch import GeneratorWatch, files_free, sockets_waiting
 from convload.payloads.catalogue import Catalogue
-from convload.plan import Plan, marks
+from convload.plan import MOCK, Plan, marks
 from convload.results.runlog import Interval, Note
 
 INTERVAL_S = 1.0
@@ -137,23 +138,34 @@ class Worker:
         self._setup = setup
         self._recorder = Recorder(setup.worker)
         self._number = setup.worker
-        self._session = Session(
-            plan,
-            Catalogue.from_files(setup.payload_files),
-            setup.target,
-            tls_context(setup.ca_pem, verify=plan.verify_tls),
-            setup.worker,
-            setup.workers,
-            setup.run_id,
-            self._recorder,
-            self._make_pacing(plan, setup),
-        )
+        pacing = self._make_pacing(plan, setup)
+        self._session = self._make_session(plan, setup, pacing, setup.target, "A" if setup.target_b else "")
+        self._sessions = [self._session]
+        if setup.target_b:
+            # Only the embedded mock is found by a look-up that the plan did not ask for.
+            as_planned = msgspec.structs.replace(plan, lookup=plan.lookup and plan.target != MOCK)
+            self._session.other = self._make_session(as_planned, setup, pacing, setup.target_b, "B")
+            self._sessions.append(self._session.other)
         self._environment.user_classes = load_users(setup.locustfile)
-        self._session.open(stock.needed_credentials(plan), os.environ)
+        for session in self._sessions:
+            session.open(stock.needed_credentials(session.plan), os.environ)
         setattr(self._environment, stock.ATTRIBUTE, self._session)
         # What set-up made stays for the whole run: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+
+    def _make_session(self, plan: Plan, setup: Setup, pacing: Pacing, target: str, name: str) -> Session:
+        return Session(
+            plan,
+            Catalogue.from_files(setup.payload_files),
+            target,
+            tls_context(setup.ca_pem, verify=plan.verify_tls),
+            setup.worker,
+            setup.workers,
+            setup.run_id,
+            self._recorder.of_target(name) if name else self._recorder,
+            pacing,
+        )
 
     def _make_pacing(self, plan: Plan, setup: Setup) -> Pacing:
         if plan.model == "closed":
@@ -169,6 +181,8 @@ class Worker:
         recorder.started_s = time.monotonic() + (start.at_unix_s - time.time())
         recorder.measure_from_s = recorder.started_s + (plan.warmup_s or 0.0)
         recorder.stages = marks(plan.resolved_stages())
+        if self._session.other is not None:
+            self._session.turns = self._session.other.turns = Turns(recorder.stages, recorder.started_s)
         pacing.start(recorder.started_s)
         recorder.measure_until_s = pacing.stop_s
         self._watch = GeneratorWatch()
@@ -240,17 +254,11 @@ class Worker:
 
     def _close_left_open(self, deadline_s: float) -> None:
         closing = Group()
-        for _ in range(CLOSING_AT_ONCE):
-            closing.spawn(self._close_some, deadline_s)
+        for session in self._sessions * CLOSING_AT_ONCE:
+            closing.spawn(_close_some, session, deadline_s)
         closing.join()
-        self._session.forget_the_rest()
-
-    def _close_some(self, deadline_s: float) -> None:
-        client = Client(self._session.services.messaging, self._session.limits)
-        while time.monotonic() < deadline_s and (opened := self._session.next_to_close()):
-            if conversation.close(self._session, client, opened).outcome != OK:
-                self._session.left_open += 1
-        client.close()
+        for session in self._sessions:
+            session.forget_the_rest()
 
     def _report_forever(self) -> None:
         due_s = self._recorder.started_s
@@ -272,7 +280,7 @@ class Worker:
     def _look_at_myself(self, *, last: bool) -> Interval:
         """Returns an interval that ends now, without its results."""
         from_s, to_s = self._reported_s, max(time.monotonic(), self._reported_s + 1e-6)
-        cpu_s, session = _cpu_s(), self._session
+        cpu_s, pacing, sessions = _cpu_s(), self._session.pacing, self._sessions
         cpu_share = round((cpu_s - self._cpu_s) / (to_s - from_s), 4)
         self._reported_s, self._cpu_s = to_s, cpu_s
         return Interval(
@@ -281,18 +289,18 @@ class Worker:
             from_s=round(from_s - self._recorder.started_s, 6),
             to_s=round(to_s - self._recorder.started_s, 6),
             cells=[],
-            users=session.pacing.in_progress,
-            in_flight=session.in_flight,
-            built=session.built,
-            sent=session.sent,
+            users=pacing.in_progress,
+            in_flight=sum(session.in_flight for session in sessions),
+            built=sum(session.built for session in sessions),
+            sent=sum(session.sent for session in sessions),
             recorded=0,
             cpu_share=cpu_share,
             memory_bytes=self._process.memory_info().rss,
-            left_open=session.left_open,
+            left_open=sum(session.left_open for session in sessions),
             last=last,
-            offered=session.pacing.offered,
+            offered=pacing.offered,
             unsent=self._unsent,
-            backlog=session.pacing.backlog,
+            backlog=pacing.backlog,
             hub_delay_ms=round(self._watch.take_delay_s() * 1000, 3),
             files_free=files_free(),
             sockets_waiting=sockets_waiting(),
@@ -300,7 +308,8 @@ class Worker:
 
     def _send_notes(self) -> None:
         at_s = round(time.monotonic() - self._recorder.started_s, 3)
-        notes = [f"a task raised {error} ({count} times)" for error, count in self._session.task_errors.items()]
+        raised = sum((session.task_errors for session in self._sessions), Counter())
+        notes = [f"a task raised {error} ({count} times)" for error, count in raised.items()]
         if self._session.pacing.dry:
             notes.append(f"worker {self._number} stopped early: {self._session.pacing.dry}")
         for text in notes:
@@ -314,6 +323,14 @@ class Worker:
             gevent.sleep(WATCH_S)
             self._hearing.look()
         _leave("the coordinator is gone")
+
+
+def _close_some(session: Session, deadline_s: float) -> None:
+    client = Client(session.services.messaging, session.limits)
+    while time.monotonic() < deadline_s and (opened := session.next_to_close()):
+        if conversation.close(session, client, opened).outcome != OK:
+            session.left_open += 1
+    client.close()
 
 
 def _cpu_s() -> float:

@@ -15,7 +15,10 @@ FILE_NAME = "run.jsonl"
 
 
 class StageMark(msgspec.Struct, frozen=True):
-    """A stage of an open load as it was run: the rate goes linearly from `from_rate` to `to_rate` per second."""
+    """A stage as it was run: the rate goes linearly from `from_rate` to `to_rate` per second.
+
+    Where two targets are compared in turns each window is a stage, in the closed model too, and `target` is A or B.
+    """
 
     name: str
     starts_s: float
@@ -23,6 +26,7 @@ class StageMark(msgspec.Struct, frozen=True):
     from_rate: float
     to_rate: float
     warmup: bool = False
+    target: str = ""
 
 
 class Manifest(msgspec.Struct, frozen=True, tag="manifest", tag_field="record"):
