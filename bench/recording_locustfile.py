@@ -9,7 +9,7 @@ from pathlib import Path
 
 from locust import task
 
-from convload.load.recorder import Records, Request
+from convload.load.recorder import Failure, Records, Request
 from convload.load.users import ConversationUser
 from convload.results.measured import CREATE
 
@@ -26,6 +26,10 @@ class Recording:
         if request.step == CREATE:
             self.times.extend((request.due_s, request.sent_s))
         self._records.record(request)
+
+    def record_failure(self, failure: Failure) -> None:
+        """Passes it on."""
+        self._records.record_failure(failure)
 
 
 class CreateConversation(ConversationUser):

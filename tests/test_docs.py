@@ -10,6 +10,7 @@ import pytest
 from convload.behaviour import Behaviour
 from convload.cli import VERBS, convload
 from convload.plan import DURATIONS, Plan
+from convload.retrying import POLICIES, RetryPolicy
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -73,6 +74,13 @@ def test_every_key_of_a_plan_is_documented_with_its_flag() -> None:
     assert rows.keys() - keys == set()
     assert {flag for flag in rows.values() if flag} <= flags
     assert {f"--{key.replace('_', '-')}" for key in keys} & flags <= {flag for flag in rows.values() if flag}
+
+
+def test_every_setting_of_a_retry_policy_is_documented() -> None:
+    text = (ROOT / "docs" / "plan.md").read_text().partition("## Retries")[2]
+
+    assert [name for name in RetryPolicy.__struct_fields__ if f"| `{name}` |" not in text] == []
+    assert [name for name in POLICIES if f"| `{name}` |" not in text] == []
 
 
 def test_every_setting_of_the_mock_is_documented() -> None:

@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from convload import bundled
+from convload import bundled, retrying
 from convload.behaviour import Behaviour
 from convload.durations import parse_duration_s, parse_think
 from convload.errors import UsageError
 from convload.mistakes import find_mistakes, suggest
 from convload.results.limits import ValidityLimits
 from convload.results.runlog import StageMark
+from convload.retrying import RetryPolicy
 from convload.schedule import Stage
 from convload.stages import TURNS, StageSpec, in_turns, resolve
 
@@ -86,6 +87,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     pool_size: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
     connect_timeout_s: PositiveSeconds = 5.0
     timeout_s: PositiveSeconds = 30.0
+    retry: RetryPolicy = RetryPolicy()
 
     mock: Behaviour = Behaviour()
     validity: ValidityLimits = ValidityLimits()
@@ -145,7 +147,10 @@ def assemble(plan_file: Path | None, environment: Mapping[str, str], flags: Mapp
     problems: list[str] = []
     for source in sources:
         problems += [f"{source.name(key)}{rest}" for key, rest in _check(source)]
-        values = _without_other_ends(values, source.values) | _canonical(source.values)
+        written = _canonical(source.values)
+        if "retry" in written:
+            written["retry"] = retrying.merged(values.get("retry"), written["retry"])
+        values = _without_other_ends(values, source.values) | written
     if problems:
         raise UsageError(*problems)
     plan = _with_defaults(msgspec.convert(values, Plan, strict=False))
@@ -217,6 +222,8 @@ def _check(source: Source) -> Iterator[tuple[str, str]]:
             yield key, f": unknown key{suggest(key, allowed)}"
         elif key in DURATIONS:
             yield from ((key, f": {what}") for what in _duration_mistakes(key, value))
+        elif key == "retry":
+            yield from ((key, what) for what in retrying.mistakes_in(value))
         elif source.strict:
             yield from ((key, f"{m.path[1:]}: {m.what}") for m in find_mistakes(value, _field_type(key)))
         else:
@@ -291,6 +298,7 @@ def _with_defaults(plan: Plan) -> Plan:
         warmup_s=warmup_s,
         lookup=plan.lookup or on_mock,
         mock=mock,
+        retry=plan.retry.settled(),
     )
 
 

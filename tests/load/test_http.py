@@ -361,3 +361,20 @@ def test_each_request_on_a_connection_has_the_whole_timeout(serve: Serve) -> Non
     client.close()
 
     assert got == [""] * 6
+
+
+def test_a_header_of_the_last_answer_can_be_asked_for(serve: Serve) -> None:
+    busy = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRETRY-after:\t 12 \r\nX: a:b\r\n\r\n"
+    script = serve(lambda peer: [peer.send(answer) for answer in (busy, ANSWER) if peer.read_request()])
+    origin = Origin(script.url)
+    client = Client(origin, SHORT)
+    assert client.answer_header(b"retry-after") == ""
+
+    client.exchange(request(origin))
+    asked = [client.answer_header(name) for name in (b"retry-after", b"x", b"missing")]
+    client.exchange(request(origin))
+
+    assert asked == ["12", "a:b", ""]
+    assert client.answer_header(b"retry-after") == ""
+    client.close()
+    assert client.answer_header(b"content-type") == ""

@@ -16,6 +16,7 @@ from convload.live import Live
 from convload.plan import MOCK, Plan, assemble, find
 from convload.report.folder import write_all
 from convload.report.text import print_conclusion
+from convload.retrying import POLICIES
 from convload.run import Joining, execute
 
 DEFAULT_JOIN_WITHIN = "120s"
@@ -56,6 +57,7 @@ Examples:
 @click.option("--locustfile", metavar="FILE", help="User classes in place of the bundled ones.")
 @click.option("--seed", metavar="N", help="Same seed, same payloads.")
 @click.option("--consumers", type=click.Choice(["close", "fresh", "pool", "none"]), help="Where consumers come from.")
+@click.option("--retry", type=click.Choice(POLICIES), help="What becomes of a create that failed.")
 @click.option(
     "--allow-host", metavar="HOST", multiple=True, help="A host other than this machine that may be fired at."
 )

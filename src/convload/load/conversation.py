@@ -14,6 +14,10 @@ from convload.load.recorder import CLOSE, SEND, Request
 from convload.load.session import OpenConversation, Session
 from convload.results.measured import CREATE
 
+UNSURE = {"read_timeout", "reset", "malformed_http", "invalid_json", "contract", "partial", "http_400"}
+"""After these outcomes of a create its consumer may have an open conversation whose id nobody knows. The next
+create would be refused for that, and so would all that follow; such a consumer is not used again."""
+
 
 def create(session: Session, client: Client, on_behalf: bytes, due_s: float = NOW, variant: str = "") -> Answer:
     """Builds the next payload, sends it and checks the answer against it.
@@ -70,9 +74,7 @@ def _call(
     try:
         exchange = client.exchange(request)
     except GreenletExit:
-        # The drain is over: what is still in flight has waited long enough to be called a time-out, and every
-        # request that was sent must be in the results.
-        exchange = Exchange(sent_s, time.monotonic(), 0, b"", "read_timeout", "cut off by the end of the run")
+        exchange = cut_off(sent_s)
         _record(session, step, exchange, Answer(exchange.failure, exchange.detail), variant, index, due_s)
         raise
     finally:
@@ -81,6 +83,14 @@ def _call(
     answer = Answer(failed, exchange.detail) if failed else check(exchange.status, exchange.body)
     _record(session, step, exchange, answer, variant, index, due_s)
     return answer
+
+
+def cut_off(sent_s: float) -> Exchange:
+    """Returns what becomes of a request that is in flight when the drain is over.
+
+    It has waited long enough to be called a time-out, and every request that was sent must be in the results.
+    """
+    return Exchange(sent_s, time.monotonic(), 0, b"", "read_timeout", "cut off by the end of the run")
 
 
 def _record(

@@ -89,6 +89,13 @@ class Client:
         except _Stale as stale:
             raise RequestFailed("reset", str(stale)) from stale
 
+    def answer_header(self, name: bytes) -> str:
+        """Returns a header of the last answer by its name in lower case, "" without one.
+
+        Looked for when asked, in the bytes that are kept anyway, so that no other answer pays for it.
+        """
+        return "" if self._connection is None else self._connection.answer_header(name)
+
     def make_ready(self) -> None:
         """Opens the connection if there is none; a failure is left to the next exchange, which records it."""
         if self._connection is None or not self._connection.usable:
@@ -177,6 +184,12 @@ class _Connection:
         if self._failure is not None:
             raise self._failure
         return self._status, self._body[0] if len(self._body) == 1 else b"".join(self._body)
+
+    def answer_header(self, name: bytes) -> str:
+        """Returns a header of the answer that was read last."""
+        lines = self._head.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+        fields = (line.partition(b":") for line in lines)
+        return next((value.strip().decode("latin-1") for key, _, value in fields if key.lower() == name), "")
 
     def _expect_answer(self) -> None:
         self._complete = False

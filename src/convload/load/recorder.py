@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from convload.contract.outcomes import OK
 from convload.results.histogram import Histogram
-from convload.results.measured import CREATE
-from convload.results.runlog import Cell, ErrorSample, StageMark
+from convload.results.measured import CREATE, RETRY
+from convload.results.runlog import Backoff, Cell, ErrorSample, StageMark
+from convload.retrying import RETRIED
 from convload.schedule import Times
 
 Mask = npt.NDArray[np.bool_]
@@ -48,6 +49,21 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     detail: str = ""
     answer_bytes: int = 0
 
+    @property
+    def counts_from_s(self) -> float:
+        """When its time begins: a retry's own, whose due instant is that of its conversation."""
+        return self.sent_s if self.step == RETRY else self.due_s
+
+
+class Failure(msgspec.Struct, frozen=True, gc=False):
+    """An attempt that failed under a retry policy, and what followed; see `runlog.Backoff`."""
+
+    outcome: str
+    fate: str
+    retry_after: str
+    due_s: float
+    waited_s: float
+
 
 class Records(Protocol):
     """Where the results of requests go."""
@@ -55,16 +71,21 @@ class Records(Protocol):
     def record(self, request: Request) -> None:
         """Takes one finished request."""
 
+    def record_failure(self, failure: Failure) -> None:
+        """Takes what followed a failed attempt."""
+
 
 class Recorder:
     """Keeps each second's requests of one worker.
 
     A request belongs to the phase in which it was due: `warmup` before `measure_from_s`, `cleanup` from
-    `measure_until_s` on, else `measure`.
+    `measure_until_s` on, else `measure`. `creates_recorded` counts those of the steps `counted`.
     """
 
-    def __init__(self, worker: int) -> None:
+    def __init__(self, worker: int, counted: tuple[str, ...] = (CREATE,)) -> None:
         self._worker = worker
+        self._counted = counted
+        self._failures: dict[tuple[str, str, str], list[float]] = {}
         self._times: dict[_Key, list[float]] = {}
         self._samples: list[ErrorSample] = []
         self._sampled: Counter[tuple[str, str]] = Counter()
@@ -87,6 +108,11 @@ class Recorder:
         times += (request.due_s, request.sent_s, request.done_s)
         if request.outcome != OK:
             self._sample(request)
+
+    def record_failure(self, failure: Failure) -> None:
+        """Takes what followed a failed attempt."""
+        key = (failure.outcome, failure.fate, failure.retry_after)
+        self._failures.setdefault(key, []).extend((failure.due_s, failure.waited_s))
 
     def _sample(self, request: Request) -> None:
         kind = (request.step, request.outcome)
@@ -116,18 +142,13 @@ class Recorder:
         for key, rows in times.items():
             cells += self._cells(key, rows)
             breathe()
-        self.creates_recorded += sum(cell.count for cell in cells if cell.step == CREATE)
+        self.creates_recorded += sum(cell.count for cell in cells if cell.step in self._counted)
         return cells, samples
 
     def _cells(self, key: _Key, rows: list[float]) -> list[Cell]:
         due, sent, done = np.array(rows).reshape(-1, 3).T
         service_us = _us(done - sent)
-        phases = {
-            "warmup": due < self.measure_from_s,
-            "measure": (due >= self.measure_from_s) & (due < self.measure_until_s),
-            "cleanup": (due >= self.measure_until_s) & (due >= self.measure_from_s),
-        }
-        timed = bool((due < sent).any())
+        timed = key[0] != RETRY and bool((due < sent).any())
         response_us, lateness_us = (_us(done - due), _us(sent - due)) if timed else (None, None)
         step, variant, outcome, target = key
         return [
@@ -142,10 +163,27 @@ class Recorder:
                 "" if lateness_us is None else Histogram.of(lateness_us[within]).encode(),
                 stage,
             )
-            for phase, mask in phases.items()
+            for phase, mask in self._by_phase(due)
             for stage, within in self._by_stage(target, due, mask)
             if within.any()
         ]
+
+    def take_backoffs(self) -> list[Backoff]:
+        """Returns what followed the attempts that failed since the last call, and begins anew."""
+        failures, self._failures = self._failures, {}
+        backoffs = []
+        for (outcome, fate, retry_after), rows in failures.items():
+            due, waited = np.array(rows).reshape(-1, 2).T
+            for phase, within in self._by_phase(due):
+                if count := int(within.sum()):
+                    waits = Histogram.of(_us(waited[within])).encode() if fate == RETRIED else ""
+                    backoffs.append(Backoff(phase, outcome, fate, retry_after, count, waits))
+        return backoffs
+
+    def _by_phase(self, due: Times) -> Iterator[tuple[str, Mask]]:
+        yield "warmup", due < self.measure_from_s
+        yield "measure", (due >= self.measure_from_s) & (due < self.measure_until_s)
+        yield "cleanup", (due >= self.measure_until_s) & (due >= self.measure_from_s)
 
     def _by_stage(self, target: str, due: Times, mask: Mask) -> Iterator[tuple[str, Mask]]:
         """Divides requests by the stage they were due in; a closed load has none, but for windows.
@@ -168,6 +206,7 @@ class _OfTarget:
 
     def __init__(self, recorder: Recorder, target: str) -> None:
         self._record = recorder.record
+        self.record_failure = recorder.record_failure
         self._target = target
 
     def record(self, request: Request) -> None:

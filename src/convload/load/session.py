@@ -1,12 +1,14 @@
 """What the users of one worker share: payloads, tokens, where to fire, when to stop."""
 
 import logging
+import random
 import ssl
 from collections import Counter, deque
 from collections.abc import Mapping
 
 import gevent
 import msgspec
+from gevent.event import Event
 from gevent.pool import Pool
 
 from convload.contract import paths
@@ -52,9 +54,11 @@ class Session:
 
     Attributes:
         built: create payloads built so far.
-        sent: create requests begun so far.
+        sent: create requests begun so far, of which `retried` were not the first of their payload.
         in_flight: requests of any kind that wait for their answer.
         left_open: conversations that could not be closed, or were not remembered.
+        no_retries: set when no conversation may be tried again, which wakes those that wait for it.
+        retry_random: draws the waits before retries.
         task_errors: what the tester's code raised, and how often.
         other: the session of the second target, where two are compared; `turns` says whose turn it is.
     """
@@ -85,7 +89,9 @@ class Session:
         self._consumers_named = self._users = 0
         self._pool: deque[str] = deque()
         self._to_close: deque[OpenConversation] = deque()
-        self.built = self.sent = self.in_flight = self.left_open = 0
+        self.built = self.sent = self.retried = self.in_flight = self.left_open = 0
+        self.no_retries = Event()
+        self.retry_random = random.Random(f"{plan.seed}/{worker}/retry")
 
     def open(self, credentials: Credentials | None, environment: Mapping[str, str]) -> None:
         """Finds the services and gets the tokens; `credentials` are needed unless consumers = "none".

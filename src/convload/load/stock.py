@@ -13,7 +13,7 @@ from convload.contract.outcomes import OK
 from convload.errors import ConvloadError, UsageError
 from convload.load import credentials
 from convload.load.origin import tls_context
-from convload.load.recorder import Request
+from convload.load.recorder import Failure, Request
 from convload.load.session import Session
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan import MOCK, Plan, assemble, host_allowed
@@ -43,11 +43,14 @@ class LocustRecords:
         self._fire(
             request_type="POST",
             name=request.step,
-            response_time=(request.done_s - request.due_s) * 1000,
+            response_time=(request.done_s - request.counts_from_s) * 1000,
             response_length=request.answer_bytes,
             exception=None if request.outcome == OK else OutcomeError(request.outcome),
             context={"variant": request.variant, "index": request.index, "detail": request.detail},
         )
+
+    def record_failure(self, failure: Failure) -> None:
+        """Does nothing: Locust has no place for it, and the attempts are requests of their own."""
 
 
 def session_of(environment: Any) -> Session:

@@ -40,6 +40,7 @@ from convload.load.turns import Turns
 from convload.load.watch import GeneratorWatch, files_free, sockets_waiting
 from convload.payloads.catalogue import Catalogue
 from convload.plan import MOCK, Plan, marks
+from convload.results.measured import attempt_steps
 from convload.results.runlog import Interval, Note
 
 INTERVAL_S = 1.0
@@ -101,7 +102,7 @@ class Worker:
             _leave("interrupted", ExitCode.INTERRUPTED)
         self._leaving = True
         self._send(messages.LEAVING, Ready())
-        self._session.pacing.stop()
+        self._on_stop()
 
     def _send(self, kind: str, message: msgspec.Struct) -> None:
         self._runner.send_message(kind, msgspec.json.encode(message))
@@ -136,7 +137,7 @@ class Worker:
         plan = msgspec.convert(setup.plan, Plan)
         _raise_file_limit(plan, setup.workers)
         self._setup = setup
-        self._recorder = Recorder(setup.worker)
+        self._recorder = Recorder(setup.worker, attempt_steps(plan.retry))
         self._number = setup.worker
         pacing = self._make_pacing(plan, setup)
         self._session = self._make_session(plan, setup, pacing, setup.target, "A" if setup.target_b else "")
@@ -145,6 +146,7 @@ class Worker:
             # Only the embedded mock is found by a look-up that the plan did not ask for.
             as_planned = msgspec.structs.replace(plan, lookup=plan.lookup and plan.target != MOCK)
             self._session.other = self._make_session(as_planned, setup, pacing, setup.target_b, "B")
+            self._session.other.no_retries = self._session.no_retries
             self._sessions.append(self._session.other)
         self._environment.user_classes = load_users(setup.locustfile)
         for session in self._sessions:
@@ -197,6 +199,7 @@ class Worker:
             _leave("interrupted; what was in flight has been told", ExitCode.INTERRUPTED)
 
     def _on_stop(self, **_: Any) -> None:
+        self._session.no_retries.set()
         self._session.pacing.stop()
 
     def _on_take_over(self, msg: Any, **_: Any) -> None:
@@ -238,6 +241,7 @@ class Worker:
             pacing.stop()
         while (pacing.busy or pacing.backlog) and time.monotonic() < deadline_s and not self._is_hopeless(pacing):
             gevent.sleep(POLL_S)
+        self._session.no_retries.set()
         self._unsent = pacing.settle()
         self._runner.user_greenlets.kill(block=True, timeout=INTERVAL_S)
         self._close_left_open(deadline_s)
@@ -274,8 +278,9 @@ class Worker:
         self._intervals += 1
         hurry_s = time.monotonic() + BREATHING_S
         cells, errors = self._recorder.take(lambda: time.monotonic() < hurry_s and gevent.sleep(BREATH_S))
-        recorded = self._recorder.creates_recorded
-        self._send(messages.INTERVAL, msgspec.structs.replace(interval, cells=cells, errors=errors, recorded=recorded))
+        recorded, backoffs = self._recorder.creates_recorded, self._recorder.take_backoffs()
+        results = {"cells": cells, "errors": errors, "recorded": recorded, "backoffs": backoffs}
+        self._send(messages.INTERVAL, msgspec.structs.replace(interval, **results))
 
     def _look_at_myself(self, *, last: bool) -> Interval:
         """Returns an interval that ends now, without its results."""
@@ -293,6 +298,7 @@ class Worker:
             in_flight=sum(session.in_flight for session in sessions),
             built=sum(session.built for session in sessions),
             sent=sum(session.sent for session in sessions),
+            retried=sum(session.retried for session in sessions),
             recorded=0,
             cpu_share=cpu_share,
             memory_bytes=self._process.memory_info().rss,

@@ -13,9 +13,14 @@ from convload.mistakes import find_mistakes
 from convload.results.histogram import Accumulator, Histogram
 from convload.results.limits import ValidityLimits
 from convload.results.runlog import Cell, Extended, Interval, Note, RunLog
+from convload.retrying import NONE, RetryPolicy
 
 CREATE = "conversation.create"
-STEPS = (CREATE, "conversation.send", "conversation.close", "token.app", "token.consumer")
+FIRST, RETRY = ATTEMPTS = ("conversation.create.first", "conversation.create.retry")
+"""The first attempts alone and the later ones, where there is a retry policy; CREATE is then the whole, from when it
+was due to the last answer. A retry belongs to the phase in which its conversation was due; its times are its own."""
+
+STEPS = (CREATE, *ATTEMPTS, "conversation.send", "conversation.close", "token.app", "token.consumer")
 """The order in which steps are told; others follow by name."""
 
 MEASURE = "measure"
@@ -42,6 +47,7 @@ class PlanFacts(msgspec.Struct, frozen=True):
     arrivals: str | None = None
     replay: str | None = None
     max_in_flight: int | None = None
+    retry: RetryPolicy = RetryPolicy()
     validity: ValidityLimits = ValidityLimits()
 
     @property
@@ -139,6 +145,11 @@ def measure(log: RunLog) -> Measured:
         _grouped({key: part for key, part in create.items() if key[1]}, 1),
         _grouped({key: part for key, part in create.items() if key[2]}, 2),
     )
+
+
+def attempt_steps(policy: RetryPolicy) -> tuple[str, ...]:
+    """Returns the steps whose requests add up to the create requests sent."""
+    return (CREATE,) if policy.policy == NONE else ATTEMPTS
 
 
 def plan_facts(log: RunLog) -> PlanFacts:

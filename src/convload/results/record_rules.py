@@ -1,10 +1,10 @@
 """Finds what is wrong with the record of a run: parts that are missing, counts that do not add up."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from convload.results.limits import Finding
-from convload.results.measured import CREATE, by_worker, intervals
+from convload.results.measured import ATTEMPTS, CREATE, attempt_steps, by_worker, intervals, plan_facts
 from convload.results.runlog import Note, RunLog, Started, WorkerLost
 from convload.results.summary import Summary
 
@@ -57,13 +57,14 @@ def _gaps(log: RunLog) -> Iterator[Finding]:
 
 
 def _counts(log: RunLog, summary: Summary) -> Iterator[Finding]:
-    counts, reported = summary.counts, sum(_outcomes(log, {CREATE}).values())
-    untold = counts.offered - counts.unsent - counts.sent
+    counts, reported = summary.counts, sum(_attempts(log).values())
+    untold = counts.offered - counts.unsent - counts.begun
     if untold > 0 and untold > _failed_tokens(log):
-        text = f"{counts.offered:,} arrivals were due but {counts.sent:,} were sent and {counts.unsent:,} left unsent"
+        text = f"{counts.offered:,} arrivals were due but {counts.begun:,} were sent and {counts.unsent:,} left unsent"
         yield Finding("counts_differ", text)
-    if counts.built != counts.sent:
-        text = f"{counts.built:,} create payloads were built but {counts.sent:,} were sent"
+    if counts.built != counts.begun:
+        again = f", {counts.retried:,} of them again" if counts.retried else ""
+        text = f"{counts.built:,} create payloads were built but {counts.sent:,} were sent{again}"
         yield Finding("counts_differ", text)
     if counts.sent != counts.recorded:
         text = f"{counts.sent:,} create requests were sent but {counts.recorded:,} results were recorded"
@@ -71,6 +72,29 @@ def _counts(log: RunLog, summary: Summary) -> Iterator[Finding]:
     if counts.recorded != reported:
         text = f"{counts.recorded:,} results were recorded but the intervals hold {reported:,}"
         yield Finding("counts_differ", text)
+    yield from _conversations(log, summary)
+
+
+def _conversations(log: RunLog, summary: Summary) -> Iterator[Finding]:
+    """Yields what does not add up between conversations and their attempts, where there are several a conversation."""
+    if summary.retries is None:
+        return
+    told = sum(_outcomes(log, {CREATE}).values())
+    firsts, others = (sum(_outcomes(log, {step}).values()) for step in ATTEMPTS)
+    if told != firsts or firsts != summary.counts.begun:
+        text = (
+            f"{summary.counts.begun:,} conversations were begun, but there are {firsts:,} results of first attempts "
+            f"and {told:,} of whole conversations"
+        )
+        yield Finding("counts_differ", text)
+    if others != summary.counts.retried:
+        text = f"{summary.counts.retried:,} creates were retried but there are {others:,} results of retries"
+        yield Finding("counts_differ", text)
+
+
+def _attempts(log: RunLog) -> dict[str, int]:
+    """Returns the outcomes of all create requests sent, retries too."""
+    return _outcomes(log, attempt_steps(plan_facts(log).retry))
 
 
 def _failed_tokens(log: RunLog) -> int:
@@ -82,7 +106,7 @@ def _ledger(log: RunLog, summary: Summary) -> Iterator[Finding]:
     if summary.ledger is None:
         return
     sent, arrived = summary.counts.sent, summary.ledger.received
-    unsure = sum(count for kind, count in _outcomes(log, {CREATE}).items() if kind in NOT_SURELY_RECEIVED)
+    unsure = sum(count for kind, count in _attempts(log).items() if kind in NOT_SURELY_RECEIVED)
     if arrived > sent:
         text = f"the mock received {arrived:,} create requests but only {sent:,} were sent"
         yield Finding("ledger_differs", text)
@@ -94,7 +118,7 @@ def _ledger(log: RunLog, summary: Summary) -> Iterator[Finding]:
         yield Finding("ledger_differs", text)
 
 
-def _outcomes(log: RunLog, steps: set[str] | frozenset[str]) -> dict[str, int]:
+def _outcomes(log: RunLog, steps: Collection[str]) -> dict[str, int]:
     outcomes: dict[str, int] = defaultdict(int)
     for cell in (cell for interval in intervals(log) for cell in interval.cells if cell.step in steps):
         outcomes[cell.outcome] += cell.count

@@ -76,6 +76,22 @@ class Cell(msgspec.Struct, frozen=True):
     stage: str = ""
 
 
+class Backoff(msgspec.Struct, frozen=True):
+    """What followed failed attempts of one kind in one interval; only runs with a retry policy have them.
+
+    `outcome` is of the attempts, `fate` one of `retrying.FATES`; `retry_after` is "" where no answer carried that
+    header, else `retrying.HONOURED` or `IGNORED`. `waited` is a histogram of the waits in microseconds, of those that
+    were retried. The phase is that of the conversation.
+    """
+
+    phase: str
+    outcome: str
+    fate: str
+    retry_after: str
+    count: int
+    waited: str = ""
+
+
 class ErrorSample(msgspec.Struct, frozen=True):
     """One failed request, enough to show its payload again: redacted, capped per kind."""
 
@@ -122,6 +138,8 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
     hub_delay_ms: float = 0.0
     files_free: int = 0
     sockets_waiting: int = 0
+    retried: int = 0
+    backoffs: list[Backoff] = []
 
 
 class WorkerLost(msgspec.Struct, frozen=True, tag="worker_lost", tag_field="record"):

@@ -19,6 +19,7 @@ from convload.results.measured import (
     plan_facts,
 )
 from convload.results.percentiles import Statistics, statistics, unsupported
+from convload.results.retries import Retries, summarise_retries
 from convload.results.runlog import Ended, Interval, Ledger, Note, RunLog, StageMark
 
 FORMAT = "convload/summary/1"
@@ -66,8 +67,9 @@ class StageRequests(msgspec.Struct, frozen=True):
 class Counts(msgspec.Struct, frozen=True, omit_defaults=True):
     """Create requests over the whole run, all phases and workers: payloads built, sent, results recorded.
 
-    In the open model `offered` counts the arrivals that were due and `unsent` those never sent; a 0 of them
-    is left out of summary.json.
+    In the open model `offered` counts the arrivals that were due and `unsent` those never sent. With a retry policy
+    `sent` and `recorded` count attempts, `retried` those that were not the first of their payload, so built + retried
+    = sent. A 0 of these three is left out of summary.json.
     """
 
     built: int
@@ -75,6 +77,12 @@ class Counts(msgspec.Struct, frozen=True, omit_defaults=True):
     recorded: int
     offered: int = 0
     unsent: int = 0
+    retried: int = 0
+
+    @property
+    def begun(self) -> int:
+        """Conversations whose first attempt was sent."""
+        return self.sent - self.retried
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -108,7 +116,8 @@ class Summary(msgspec.Struct, frozen=True):
 
     In the open model `offered_rate` is of the arrivals that came due in the measured time, `achieved_rate` of the
     create requests sent in it. In the closed model there is no offered rate, and the achieved one counts the
-    measured requests. `users` of the open model is the most that may be in flight.
+    measured requests. `users` of the open model is the most that may be in flight. With a retry policy these rates
+    count conversations, and `retries` says how many requests each took; it is None without one.
     """
 
     plan: str
@@ -132,6 +141,7 @@ class Summary(msgspec.Struct, frozen=True):
     steps: dict[str, Requests]
     variants: dict[str, Requests]
     stages: dict[str, StageRequests]
+    retries: Retries | None
     counts: Counts
     ledger: Received | None
     left_open: int
@@ -170,6 +180,7 @@ def summarise(log: RunLog, measured: Measured | None = None) -> Summary:
         steps={name: _requests(figures, plan) for name, figures in measured.steps.items()},
         variants={name: _requests(figures, plan) for name, figures in measured.variants.items()},
         stages={mark.name: _stage(log, mark, measured) for mark in log.stages if not mark.warmup},
+        retries=summarise_retries(log, measured, plan.retry),
         counts=counts,
         ledger=received(log),
         left_open=sum(record.left_open for record in log.records if isinstance(record, Ended)),
@@ -201,8 +212,8 @@ def received(log: RunLog) -> Received | None:
 
 
 def sent_within(log: RunLog, within: Window) -> float:
-    """Returns how many create requests were sent in a part of the run."""
-    return _risen(log, within, "sent")
+    """Returns how many create requests were sent in a part of the run; of a conversation that was retried the first."""
+    return _risen(log, within, "sent") - _risen(log, within, "retried")
 
 
 def _requests(figures: Figures, plan: PlanFacts) -> Requests:
