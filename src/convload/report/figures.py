@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from convload.results.gates import CONFIDENCE, GateResult
-from convload.results.measured import CREATE, OPEN
-from convload.results.percentiles import PERCENTILES, samples_needed
+from convload.results.measured import CREATE, FIRST, OPEN
+from convload.results.percentiles import PERCENTILES, Statistics, samples_needed
 from convload.results.summary import Requests, StageRequests, Summary
 from convload.results.verdict import Conclusion, Verdict
 
@@ -25,6 +25,12 @@ MODEL_NOTES = {
     "answered) is what a caller would see; service time (sent to answered) is what the target took; lateness (due to "
     "sent) is the wait for a free user or a slow generator.",
 }
+
+RETRY_NOTE = (
+    "Of measured conversations. In the steps conversation.create is a whole conversation with its waits, "
+    "conversation.create.first its first attempt alone, conversation.create.retry each later one, timed from when it "
+    "was sent."
+)
 
 OUTCOME_WORDS = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "interrupted": "INTERRUPTED"}
 
@@ -96,6 +102,8 @@ def reconciliation(summary: Summary) -> list[tuple[str, str]]:
     if summary.model == OPEN:
         unsent = f", {count(counts.unsent)} of them never sent" if counts.unsent else ""
         chain = [(f"due{unsent}", counts.offered), *chain[1:]]
+    if summary.retries is not None:
+        chain.insert(1, ("sent again", counts.retried))
     if summary.ledger is not None:
         chain += [
             ("received by the mock", summary.ledger.received),
@@ -120,6 +128,42 @@ def generator_facts(summary: Summary) -> dict[str, str]:
         facts["files left"] = f"at least {count(generator.files_free_lowest)}"
         facts["ports in TIME_WAIT"] = f"at most {count(generator.sockets_waiting_highest)}"
     return facts
+
+
+def retry_facts(summary: Summary) -> dict[str, str]:
+    """What the retry policy did to the measured conversations, by name; nothing without one."""
+    retries = summary.retries
+    if retries is None:
+        return {}
+    ended = {"gave up": retries.gave_up, "not retried": retries.not_retried, "cut off by the end": retries.cut_off}
+    retried = ", ".join(f"{kind} {count(number)}" for kind, number in retries.retried.items())
+    whole, first = (summary.steps.get(step) for step in (CREATE, FIRST))
+    return {
+        "policy": f"{retries.policy}, at most {retries.max_attempts} attempts",
+        "requests per conversation": f"{_ratio(retries.amplification)} ({count(retries.attempts)} for "
+        f"{count(retries.conversations)})",
+        "first attempts failed": f"{count(retries.first_failed)} "
+        f"({percent(retries.first_failed, retries.conversations)}), {count(retries.recovered)} ok after a retry",
+        "retried after": retried or "nothing",
+        "ended without success": ", ".join(f"{name} {count(number)}" for name, number in ended.items()),
+        "waits before retries": _times(retries.waited_ms, ("mean", "p50", "p99", "max")),
+        "turned away by the target": ", ".join(
+            f"{kind} {count(number)} ({percent(number, retries.attempts)} of requests)"
+            for kind, number in retries.shed.items()
+        )
+        or "none",
+        "Retry-After": f"seen {count(retries.retry_after_seen)}, honoured {count(retries.retry_after_honoured)}",
+        "response of first attempts": _times(first.response_ms if first else {}, ("p50", "p99")),
+        "response of whole conversations": _times(whole.response_ms if whole else {}, ("p50", "p99")),
+    }
+
+
+def _ratio(value: float | None) -> str:
+    return NONE if value is None else f"{value:.3f}"
+
+
+def _times(values: Statistics, names: Sequence[str]) -> str:
+    return ", ".join(f"{name} {with_unit(values.get(name), 'ms')}" for name in names)
 
 
 def with_unit(value: float | None, unit: str) -> str:
@@ -160,11 +204,13 @@ def achieved(summary: Summary) -> str:
     """How much came of it, in one line."""
     create = summary.steps.get(CREATE)
     created, failed = (create.ok, create.count - create.ok) if create else (0, 0)
-    said = f"{count(created)} conversations created, {count(failed)} create requests failed, "
+    # With retries a conversation is several requests, and the rates count conversations.
+    unit = "create requests" if summary.retries is None else "conversations"
+    said = f"{count(created)} conversations created, {count(failed)} {unit} failed, "
     if summary.model != OPEN:
-        return f"{said}{rate(summary.achieved_rate)} create requests/s"
+        return f"{said}{rate(summary.achieved_rate)} {unit}/s"
     return (
-        f"{said}{rate(summary.achieved_rate)} create requests/s sent of {rate(summary.offered_rate)} offered, "
+        f"{said}{rate(summary.achieved_rate)} {unit}/s sent of {rate(summary.offered_rate)} offered, "
         f"{count(summary.unsent)} never sent"
     )
 

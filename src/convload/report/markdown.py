@@ -23,6 +23,7 @@ def render(conclusion: Conclusion) -> str:
         _head(conclusion),
         _requests("Steps", "step", conclusion.summary, conclusion.summary.steps),
         _stages(conclusion.summary),
+        _retries(conclusion.summary),
         _requests("Variants of conversation.create", "variant", conclusion.summary, conclusion.summary.variants),
         _errors(conclusion),
         _gates(conclusion),
@@ -104,6 +105,11 @@ def _stages(summary: Summary) -> str:
         f"Create requests by the stage they were due in. {figures.blanks(summary.stages.values(), _columns(summary))}"
     )
     return f"## Stages\n\n{note.strip()}\n\n{table}"
+
+
+def _retries(summary: Summary) -> str:
+    rows = [[name, plain(value)] for name, value in figures.retry_facts(summary).items()]
+    return f"## Retries\n\n{figures.RETRY_NOTE}\n\n{_table(['', 'measured'], rows)}" if rows else ""
 
 
 def _columns(summary: Summary) -> tuple[figures.TimeColumn, ...]:

@@ -38,6 +38,7 @@ def print_conclusion(conclusion: Conclusion, console: Console, folder: Path | No
     _print_lines(console, [figures.MODEL_NOTES.get(summary.model, "")], "dim")
     _print_requests(console, "Steps", summary, summary.steps)
     _print_stages(console, summary)
+    _print_retries(console, summary)
     _print_requests(console, "Variants of conversation.create", summary, summary.variants)
     _print_errors(console, conclusion)
     _print_gates(console, conclusion)
@@ -83,6 +84,17 @@ def _print_stages(console: Console, summary: Summary) -> None:
         table.add_row(Text(brief(name)), *rates, failed, *figures.cells(stage, _STAGE_COLUMNS))
     console.print(table)
     _print_lines(console, [note for note in [figures.blanks(stages.values(), _STAGE_COLUMNS)] if note], "dim")
+
+
+def _print_retries(console: Console, summary: Summary) -> None:
+    facts = figures.retry_facts(summary)
+    if not facts:
+        return
+    table = _table("Retries", ["", "what was measured"], left=("", "what was measured"))
+    for name, value in facts.items():
+        table.add_row(Text(name), Text(brief(value)))
+    console.print(table)
+    _print_lines(console, [figures.RETRY_NOTE], "dim")
 
 
 def _heads(columns: Sequence[figures.TimeColumn], model: str) -> list[str]:
