@@ -125,7 +125,7 @@ def test_a_run_that_is_interrupted_does_not_wait_for_its_retries(cli: Cli) -> No
 
 def test_under_the_stock_locust_command_attempts_are_requests_of_their_own(tmp_path: Path) -> None:
     with start_mock(Behaviour(http_429_share=1.0)) as mock:
-        done = stock_locust(mock.url, tmp_path, "-u", "2", "-t", "3s", CONVLOAD_RETRY="documented")
+        done = stock_locust(mock.url, tmp_path, "-u", "2", "-t", "4s", CONVLOAD_RETRY="documented")
         received = mock.stats()["create"]["received"]
 
     rows = {
@@ -134,4 +134,4 @@ def test_under_the_stock_locust_command_attempts_are_requests_of_their_own(tmp_p
         if line.startswith("POST")
     }
     assert rows[FIRST] + rows[RETRY] == received, done
-    assert rows[RETRY] >= 2
+    assert rows[RETRY] >= 1
