@@ -120,3 +120,12 @@ def test_minting_a_consumer_is_never_charged_to_an_arrival(cli: Cli, consumers: 
     summary = summary_of(cli.folder / "out")
     assert summary["counts"]["sent"] == summary["ledger"]["accepted"] == summary["counts"]["offered"], done
     assert summary["left_open"] == 0
+
+
+def test_an_end_between_two_seconds_leaves_the_achieved_rate_exact_however_slow_the_answers(cli: Cli) -> None:
+    plan = plan_file(cli, "consumers = 'none'\n[mock]\ndelay_ms = 1500\n")
+    times = ("--warmup", "300ms", "--duration", "2400ms")
+    done = cli("run", plan, "--rate", "40", "--arrivals", "even", *times, "--out", "out")
+
+    assert done.code in {0, 3}, done
+    assert summary_of(cli.folder / "out")["achieved_rate"] == pytest.approx(40, rel=0.02)

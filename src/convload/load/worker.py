@@ -16,7 +16,6 @@ from typing import Any
 import gevent
 import locust
 import msgspec
-import psutil
 from gevent.event import Event
 from gevent.os import make_nonblocking, nb_read
 from gevent.pool import Group
@@ -34,24 +33,19 @@ from convload.load.messages import Hello, More, Ping, Pong, Ready, Setup, Start,
 from convload.load.origin import tls_context
 from convload.load.pacing import ClosedPacing, Pacing
 from convload.load.recorder import Recorder
+from convload.load.reporting import Reporter
 from convload.load.schedules import Carried, users_of_one
 from convload.load.session import Session
 from convload.load.turns import Turns
-from convload.load.watch import GeneratorWatch, files_free, sockets_waiting
 from convload.payloads.catalogue import Catalogue
 from convload.plan import MOCK, Plan, marks
 from convload.results.measured import attempt_steps
-from convload.results.runlog import Interval, Note
-
-INTERVAL_S = 1.0
-BREATH_S = 0.0005
-"""Between two cells of an interval. Not zero: gevent runs greenlets that sleep for nothing one after the other for
-up to 5 ms before it looks at sockets and timers again."""
-
-BREATHING_S = 0.2
-"""An event loop that is behind makes each breath long; after this the interval is finished at one go."""
+from convload.results.runlog import Note
 
 POLL_S = 0.02
+LAST_RESULTS_S = 1.0
+"""For users that the end cuts off to say what became of their requests."""
+
 WATCH_S = 0.25
 COORDINATOR_SILENT_S = 6.0
 """The coordinator answers every heartbeat, one a second. After this long without, nobody takes the results."""
@@ -82,11 +76,9 @@ class Worker:
         self._hearing = Hearing()
         self._hearing.heard(COORDINATOR)
         self._environment.events.heartbeat_received.add_listener(self._on_heartbeat)
-        self._intervals = 0
-        self._unsent = 0
-        self._process = psutil.Process()
         self._ended = Event()
         self._started = self._leaving = False
+        self._unsent = 0
         self._failure = Ready()
         self._send(messages.HELLO, Hello(__version__))
 
@@ -187,13 +179,13 @@ class Worker:
             self._session.turns = self._session.other.turns = Turns(recorder.stages, recorder.started_s)
         pacing.start(recorder.started_s)
         recorder.measure_until_s = pacing.stop_s
-        self._watch = GeneratorWatch()
-        reporting = gevent.spawn(self._report_forever)
+        reporter = Reporter(self._number, recorder, self._sessions, lambda one: self._send(messages.INTERVAL, one))
+        reporting = gevent.spawn(reporter.report_until, self._ended)
         self._conduct()
         self._ended.set()
         reporting.join()
         self._send_notes()
-        self._report(last=True)
+        reporter.report(last=True, unsent=self._unsent)
         if self._leaving:
             gevent.sleep(LAST_WORDS_S)
             _leave("interrupted; what was in flight has been told", ExitCode.INTERRUPTED)
@@ -243,7 +235,7 @@ class Worker:
             gevent.sleep(POLL_S)
         self._session.no_retries.set()
         self._unsent = pacing.settle()
-        self._runner.user_greenlets.kill(block=True, timeout=INTERVAL_S)
+        self._runner.user_greenlets.kill(block=True, timeout=LAST_RESULTS_S)
         self._close_left_open(deadline_s)
 
     def _is_hopeless(self, pacing: Pacing) -> bool:
@@ -263,54 +255,6 @@ class Worker:
         closing.join()
         for session in self._sessions:
             session.forget_the_rest()
-
-    def _report_forever(self) -> None:
-        due_s = self._recorder.started_s
-        self._reported_s = due_s
-        self._cpu_s = _cpu_s()
-        while not self._ended.wait(max(due_s + INTERVAL_S - time.monotonic(), 0.0)):
-            due_s += INTERVAL_S
-            self._report(last=False)
-
-    def _report(self, *, last: bool) -> None:
-        """Sends one interval; the instants are taken before the cut, so that the next one misses nothing."""
-        interval = self._look_at_myself(last=last)
-        self._intervals += 1
-        hurry_s = time.monotonic() + BREATHING_S
-        cells, errors = self._recorder.take(lambda: time.monotonic() < hurry_s and gevent.sleep(BREATH_S))
-        recorded, backoffs = self._recorder.creates_recorded, self._recorder.take_backoffs()
-        results = {"cells": cells, "errors": errors, "recorded": recorded, "backoffs": backoffs}
-        self._send(messages.INTERVAL, msgspec.structs.replace(interval, **results))
-
-    def _look_at_myself(self, *, last: bool) -> Interval:
-        """Returns an interval that ends now, without its results."""
-        from_s, to_s = self._reported_s, max(time.monotonic(), self._reported_s + 1e-6)
-        cpu_s, pacing, sessions = _cpu_s(), self._session.pacing, self._sessions
-        cpu_share = round((cpu_s - self._cpu_s) / (to_s - from_s), 4)
-        self._reported_s, self._cpu_s = to_s, cpu_s
-        return Interval(
-            worker=self._number,
-            n=self._intervals,
-            from_s=round(from_s - self._recorder.started_s, 6),
-            to_s=round(to_s - self._recorder.started_s, 6),
-            cells=[],
-            users=pacing.in_progress,
-            in_flight=sum(session.in_flight for session in sessions),
-            built=sum(session.built for session in sessions),
-            sent=sum(session.sent for session in sessions),
-            retried=sum(session.retried for session in sessions),
-            recorded=0,
-            cpu_share=cpu_share,
-            memory_bytes=self._process.memory_info().rss,
-            left_open=sum(session.left_open for session in sessions),
-            last=last,
-            offered=pacing.offered,
-            unsent=self._unsent,
-            backlog=pacing.backlog,
-            hub_delay_ms=round(self._watch.take_delay_s() * 1000, 3),
-            files_free=files_free(),
-            sockets_waiting=sockets_waiting(),
-        )
 
     def _send_notes(self) -> None:
         at_s = round(time.monotonic() - self._recorder.started_s, 3)
@@ -337,11 +281,6 @@ def _close_some(session: Session, deadline_s: float) -> None:
         if conversation.close(session, client, opened).outcome != OK:
             session.left_open += 1
     client.close()
-
-
-def _cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 def _raise_file_limit(plan: Plan, workers: int, *, strict: bool = True) -> None:
