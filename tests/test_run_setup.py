@@ -1,10 +1,14 @@
 """Runs that cannot be set up: one message, the right exit code, nothing left behind."""
 
+import os
+import time
+
 import pytest
 from tests.conftest import Cli, clean_environment
 
 from convload.behaviour import Behaviour
 from convload.mock.process import start_mock
+from convload.run import JOIN_WITHIN_S
 
 
 def left_nothing(cli: Cli, folder: str = "out") -> bool:
@@ -112,3 +116,25 @@ def test_too_few_file_descriptors_say_the_limit_and_how_to_raise_it(cli: Cli) ->
     assert process.returncode == 2, err
     assert "hard limit is 400" in err
     assert "ulimit -Hn" in err
+
+
+def with_startup(cli: Cli, code: str) -> dict[str, str]:
+    """Returns an environment in which each Python process first runs some code."""
+    (cli.folder / "sitecustomize.py").write_text(code)
+    return {"PYTHONPATH": os.pathsep.join([str(cli.folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+
+@pytest.mark.parametrize(
+    ("death", "how"),
+    [("os._exit(3)", "ended with status 3"), ("os.kill(os.getpid(), 9)", "was killed by signal 9")],
+)
+def test_a_worker_that_dies_before_its_first_word_ends_the_set_up_at_once(cli: Cli, death: str, how: str) -> None:
+    code = f"import os, sys\nif 'convload.load.worker' in sys.orig_argv: {death}\n"
+    began_s = time.monotonic()
+
+    done = cli("run", "--out", "out", environment=with_startup(cli, code))
+
+    assert done.code == 2, done
+    assert f"convload: a worker {how} before the run began" in done.err
+    assert time.monotonic() - began_s < JOIN_WITHIN_S / 2
+    assert left_nothing(cli)

@@ -29,13 +29,17 @@ END_TIMEOUT_S = 10.0
 """After this a child that was told to end is killed."""
 
 LOOPBACK = "127.0.0.1"
-ANY_ADDRESS = "0.0.0.0"
+ANY_ADDRESSES = {"0.0.0.0": LOOPBACK, "::": "::1"}
+"""What stands for all addresses of this machine, and where its own workers then find the coordinator."""
 
 JOIN_WITHIN_S = 60.0
 """For the workers of this machine to connect: a process of Python with Locust takes a second or two to start."""
 
 COORDINATOR_ALONE_S = 10.0
 """After the end of all workers the coordinator has noticed it; after this it hangs."""
+
+LAST_WORDS_S = 1.0
+"""For the coordinator to tell of a failed set-up itself, after which a worker ends too."""
 
 LATEST = "latest"
 
@@ -183,13 +187,17 @@ def execute(
 
 def _remove_unless_started(folder: Path) -> None:
     """Takes back a folder that a failed set-up leaves with nothing measured in it."""
-    if any(line.startswith(b'{"record":"started"') for line in (folder / FILE_NAME).read_bytes().splitlines()):
+    if _has_started(folder):
         return
     (folder / FILE_NAME).unlink(missing_ok=True)
     latest = folder.parent / LATEST
     if latest.is_symlink() and latest.readlink() == Path(folder.name):
         latest.unlink()
     folder.rmdir()
+
+
+def _has_started(folder: Path) -> bool:
+    return any(line.startswith(b'{"record":"started"') for line in (folder / FILE_NAME).read_bytes().splitlines())
 
 
 def _read_locustfile(plan: Plan) -> str:
@@ -250,6 +258,8 @@ class _Children:
         self._stopped = False
         self._workers: list[subprocess.Popen[bytes]] = []
         self._alone_since_s: float | None = None
+        self._started = False
+        self._died_s: float | None = None
 
     def see_through(
         self, on_progress: Callable[[Path], None], joining: Joining | None, steering: Steering | None
@@ -266,19 +276,20 @@ class _Children:
             raise UsageError("the coordinator could not be started; what it printed above says why")
         if joining is not None:
             joining.on_listening(listening.port)
-        nearest = LOOPBACK if host == ANY_ADDRESS else host
+        nearest = ANY_ADDRESSES.get(host, host)
         for _ in range(self._setup.workers - (joining.expected if joining else 0)):
             worker = self._start("convload.load.worker", nearest, str(listening.port), "--until-stdin-closes")
             self._workers.append(worker)
         while self._coordinator.poll() is None:
             self._look_around()
+            self._require_workers()
             on_progress(self.folder)
             if steering is not None and not self._stopped:
                 steering.look(self)
             time.sleep(POLL_S)
         self._hear(Ready)
         if status := self._coordinator.returncode:
-            how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+            how = _how_it_ended(status)
             self._note(f"the coordinator {how}; nothing was recorded after that", invalidates=True)
         counts_all = self._mock is not None and not self._setup.target_b
         if counts_all and self._mock is not None and self._mock.exit_status() is None:
@@ -349,6 +360,20 @@ class _Children:
             self._note("the coordinator did not end when all workers had ended; it was killed", invalidates=True)
             self._coordinator.kill()
 
+    def _require_workers(self) -> None:
+        """Ends the set-up where a worker of this machine died in it; once the run goes on, the coordinator sees to it.
+
+        Raises:
+            UsageError: one did.
+        """
+        dead = next((worker for worker in self._workers if worker.poll() is not None), None)
+        if self._started or dead is None:
+            return
+        self._started = _has_started(self.folder)
+        self._died_s = self._died_s or time.monotonic()
+        if not self._started and time.monotonic() - self._died_s > LAST_WORDS_S:
+            raise UsageError(f"a worker {_how_it_ended(dead.returncode)} before the run began; see what it printed")
+
     def _coordinator_hangs(self) -> bool:
         are_all_here = len(self._workers) == self._setup.workers
         if are_all_here and all(worker.poll() is not None for worker in self._workers):
@@ -375,6 +400,10 @@ class _Children:
             self._log.write(record)
         except OSError as error:
             raise UsageError(f"{self.folder / FILE_NAME}: cannot be written: {error.strerror}") from error
+
+
+def _how_it_ended(status: int) -> str:
+    return f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
