@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -203,8 +204,10 @@ def listening(process: "subprocess.Popen[str]") -> str:
     raise AssertionError("it ended without a word of where it listens")
 
 
-def start_bound(cli: Cli, *arguments: str, expected: int = 2) -> tuple["subprocess.Popen[str]", str]:
-    bound = ("--bind", "127.0.0.1:0", "--expect-workers", str(expected))
+def start_bound(
+    cli: Cli, *arguments: str, expected: int = 2, bind: str = "127.0.0.1:0"
+) -> tuple["subprocess.Popen[str]", str]:
+    bound = ("--bind", bind, "--expect-workers", str(expected))
     process = cli.start("run", *bound, *arguments, environment=CREDENTIALS)
     return process, listening(process)
 
@@ -223,6 +226,19 @@ def test_workers_join_from_elsewhere_and_end_with_the_run(cli: Cli) -> None:
     [started] = records_of(cli.folder / "out", Started)
     assert len(started.clock_offsets_ms) == 2
     assert max(map(abs, started.clock_offsets_ms)) < 50
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_workers_join_over_ipv6_too(cli: Cli) -> None:
+    process, address = start_bound(cli, "--workers", "1", "--duration", "1s", *OPEN, expected=1, bind="[::1]:0")
+    joined = join(cli, address)
+
+    _, err = process.communicate(timeout=60)
+    _, said = joined.communicate(timeout=10)
+
+    assert address.startswith("[::1]:")
+    assert (process.returncode, joined.returncode) == (0, 0), err + said
+    assert summary_of(cli.folder / "out")["counts"]["recorded"] == 200
 
 
 def test_a_worker_whose_clock_is_wrong_starts_with_the_others(cli: Cli) -> None:
@@ -339,6 +355,8 @@ def test_a_channel_that_others_can_reach_is_warned_of_and_does_not_go_with_the_e
             ("--bind", "192.0.2.1:5557", "--expect-workers", "1", "--target", "http://127.0.0.1:9"),
             "cannot be listened on",
         ),
+        (("--bind", "::1:5557", "--expect-workers", "1"), "[IPv6 address]"),
+        (("--bind", "[::1]:99999", "--expect-workers", "1"), "a port up to 65535"),
         (("--expect-workers", "1"), "give --bind HOST:PORT"),
         (("--bind", "127.0.0.1:0", "--expect-workers", "1", "--workers", "some"), "--workers: 'some'"),
     ],

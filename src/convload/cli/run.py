@@ -10,7 +10,8 @@ from typing import Any
 import click
 from rich.console import Console
 
-from convload.cli.worker import parse_address, parse_time
+from convload.addresses import parse_address, write_address
+from convload.cli.worker import parse_time
 from convload.errors import UsageError
 from convload.live import Live
 from convload.plan import MOCK, Plan, assemble, find
@@ -102,23 +103,30 @@ def _joining(bind: str | None, expected: int | None, within: str | None) -> Join
     if expected is None:
         raise UsageError("--bind: give --expect-workers N, how many workers the run waits for")
     name, port = parse_address(bind, "--bind", lowest_port=0)
-    try:
-        host = socket.gethostbyname(name)
-    except OSError as error:
-        raise UsageError(f"--bind: {name!r} is no address of this machine: {error.strerror}") from error
+    host = _address_of(name)
     within_s = parse_time(within or DEFAULT_JOIN_WITHIN, "--join-within")
     return Joining(host, port, expected, within_s, lambda port: _announce_address(host, port, expected, within_s))
 
 
+def _address_of(name: str) -> str:
+    """Returns the address of a name, an IPv4 one where it has both."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise UsageError(f"--bind: {name!r} is no address of this machine: {error.strerror}") from error
+    return str(min(found, key=lambda one: one[0] != socket.AF_INET)[4][0])
+
+
 def _announce_address(host: str, port: int, expected: int, within_s: float) -> None:
+    address = write_address(host, port)
     if not ipaddress.ip_address(host).is_loopback:
         click.echo(
-            f"convload: warning: the channel has no authentication: whoever reaches {host}:{port} can join this run "
+            f"convload: warning: the channel has no authentication: whoever reaches {address} can join this run "
             "and read its plan and payloads, and workers run its locustfile; use a network you trust",
             err=True,
         )
     wanted = f"{expected} worker{'s' * (expected > 1)}"
-    click.echo(f"convload: waiting up to {within_s:g} s for {wanted}: convload worker {host}:{port}", err=True)
+    click.echo(f"convload: waiting up to {within_s:g} s for {wanted}: convload worker {address}", err=True)
 
 
 def _workers(given: str | None, joining: Joining | None) -> str | None:

@@ -2,6 +2,7 @@
 
 import click
 
+from convload.addresses import parse_address
 from convload.durations import parse_duration_s
 from convload.errors import UsageError
 
@@ -10,27 +11,6 @@ Examples:
   convload run plans/soak.toml --bind 10.0.0.5:5557 --expect-workers 2     on one machine
   convload worker 10.0.0.5:5557                                            on two others
 """
-
-
-HIGHEST_PORT = 65535
-
-
-def parse_address(text: str, where: str, *, lowest_port: int = 1) -> tuple[str, int]:
-    """Returns host and port of HOST:PORT.
-
-    Raises:
-        UsageError: it is none.
-    """
-    host, _, port = text.rpartition(":")
-    if (
-        not host
-        or ":" in host
-        or not port.isascii()
-        or not port.isdigit()
-        or not lowest_port <= int(port) <= HIGHEST_PORT
-    ):
-        raise UsageError(f"{where}: {text!r} must be HOST:PORT, a name or IPv4 address and a port up to {HIGHEST_PORT}")
-    return host, int(port)
 
 
 def parse_time(text: str, where: str) -> float:

@@ -19,6 +19,7 @@ from locust.rpc.protocol import Message
 from locust.runners import STATE_INIT
 
 from convload import __version__
+from convload.addresses import write_address
 from convload.errors import ConvloadError, ExitCode, SetupFailedError, UsageError
 from convload.load import messages
 from convload.load.clocks import Clocks
@@ -109,7 +110,9 @@ class Coordinator:
         try:
             runner = self._environment.create_master_runner(host, port)
         except (RPCError, SystemExit) as error:  # Locust ends the process where the port is taken
-            raise UsageError(f"--bind {host}:{port}: cannot be listened on, is it free and of this machine?") from error
+            raise UsageError(
+                f"--bind {write_address(host, port)}: cannot be listened on, is it free and of this machine?"
+            ) from error
         runner.register_message(messages.HELLO, self._on_hello)
         runner.register_message(messages.READY, self._on_ready)
         runner.register_message(messages.PONG, self._on_pong)

@@ -7,6 +7,7 @@ import time
 
 import gevent
 
+from convload.addresses import write_address
 from convload.errors import ExitCode, SetupFailedError, UsageError
 from convload.load.worker import Worker
 
@@ -27,7 +28,9 @@ def join(host: str, port: int, within_s: float) -> None:
         with gevent.Timeout(ANSWER_TIMEOUT_S):
             worker = Worker(host, port)
     except gevent.Timeout:
-        raise UsageError(f"{host}:{port}: something listens there and does not answer as `convload run` does") from None
+        raise UsageError(
+            f"{write_address(host, port)}: something listens there and does not answer as `convload run` does"
+        ) from None
     for number in (signal.SIGINT, signal.SIGTERM):
         gevent.signal_handler(number, worker.leave)
     failure = worker.join()
@@ -39,7 +42,7 @@ def _await_listener(host: str, port: int, deadline_s: float) -> None:
     while (why := _try_to_connect(host, port)) is not None:
         if time.monotonic() + TRY_EVERY_S > deadline_s:
             raise UsageError(
-                f"{host}:{port}: nobody listens there ({why}). Start the run first: "
+                f"{write_address(host, port)}: nobody listens there ({why}). Start the run first: "
                 f"convload run --bind HOST:{port} --expect-workers N"
             )
         time.sleep(TRY_EVERY_S)
