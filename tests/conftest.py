@@ -45,7 +45,7 @@ class Cli:
         process = subprocess.Popen(
             [*prefix, *COMMAND, *arguments],
             cwd=self.folder,
-            env=clean_environment() | (environment or {}),
+            env=clean_environment() | {"XDG_CACHE_HOME": str(self.folder / "cache")} | (environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -32,6 +32,40 @@ def facts() -> dict[str, Any]:
     }
 
 
+def usable_cores() -> float:
+    """Returns how many cores this process may use: those it may run on, or less where a cgroup has a quota."""
+    cores = float(len(os.sched_getaffinity(0)))
+    version_1 = " ".join(text_of(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us") for name in ("quota", "period"))
+    texts = [*(text_of(f"{folder}/cpu.max") for folder in cgroup_folders()), version_1]
+    return min([cores, *(quota for quota in map(cgroup_quota, texts) if quota is not None)])
+
+
+def cgroup_folders() -> list[Path]:
+    """Returns the folders of this process's cgroup and of all above it, each of which may set a limit."""
+    root = Path("/sys/fs/cgroup")
+    lines = text_of("/proc/self/cgroup").splitlines()
+    own = next((line.removeprefix("0::").strip("/") for line in lines if line.startswith("0::")), "")
+    folder = root / own
+    return [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
+
+
+def cgroup_quota(cpu_max: str) -> float | None:
+    """Returns the cores that "QUOTA PERIOD" allows, in microseconds; None where there is no limit or no such text."""
+    words = cpu_max.split()
+    if len(words) != len(("quota", "period")) or not all(word.isascii() and word.isdigit() for word in words):
+        return None
+    quota_us, period_us = map(int, words)
+    return quota_us / period_us if quota_us and period_us else None
+
+
+def text_of(path: str) -> str:
+    """Returns what a file of the kernel says, stripped; "" where it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 def _ephemeral_ports() -> int:
     """Returns how many local ports outgoing connections can have."""
     try:

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from convload import bundled, machine
+from convload import bundled, ceiling, machine
 from convload.errors import ConvloadError, ExitCode, SetupFailedError, UsageError
 from convload.load.messages import AddStages, Command, Finish, Job, Listening, Ready, Setup, Stop
 from convload.mock.process import MockProcess, start_mock
@@ -176,7 +176,7 @@ def execute(
             )
             log = RunLogWriter(folder / FILE_NAME)
             children.callback(log.close)
-            log.write(_manifest(plan, target))
+            log.write(_manifest(plan, target, joining))
             family = _Children(children, environment, folder, setup, mock, log, interrupted)
             family.see_through(on_progress, joining, steering)
     except ConvloadError:
@@ -221,7 +221,7 @@ def _environment(plan: Plan) -> dict[str, str]:
     return environment
 
 
-def _manifest(plan: Plan, target: str) -> Manifest:
+def _manifest(plan: Plan, target: str, joining: Joining | None) -> Manifest:
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     return Manifest(
         FORMAT,
@@ -231,6 +231,8 @@ def _manifest(plan: Plan, target: str) -> Manifest:
         machine.facts(),
         target,
         stages=marks(plan.resolved_stages()),
+        # Of workers on other machines nothing is known here.
+        ceiling=None if joining else ceiling.known(ceiling.path(), ceiling.here(), plan.workers),
     )
 
 

@@ -105,7 +105,7 @@ class AppTokens:
                 gevent.sleep(RETRY_S)
 
     def _request(self) -> Answer:
-        exchange = self._client.exchange(calls.complete(self._head, calls.app_token_form(self._credentials)))
+        exchange = self._client.exchange(calls.complete(self._head, self._credentials.form()))
         answer = _read(exchange, answers.read_app_token)
         if isinstance(answer, AppToken):
             self.token = answer.access_token

@@ -1,10 +1,8 @@
 """The requests on the wire: heads that are written once, and bodies put behind them."""
 
 from collections.abc import Mapping
-from urllib.parse import urlencode
 
 from convload import __version__
-from convload.load.credentials import Credentials
 from convload.load.origin import Origin
 
 JSON = {"Content-Type": "application/json"}
@@ -33,9 +31,3 @@ def complete(head_: bytes, body: bytes, headers: bytes = b"") -> bytes:
 def get(path: str, origin: Origin) -> bytes:
     """Returns a GET request."""
     return head("GET", path, origin, {}) + b"\r\n"
-
-
-def app_token_form(credentials: Credentials) -> bytes:
-    """Returns the form body of the AppJWT call."""
-    fields = {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
-    return urlencode(fields).encode()

@@ -4,6 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlencode
 
 from convload.errors import UsageError
 
@@ -24,6 +25,10 @@ class Credentials:
 
     def __repr__(self) -> str:
         return "Credentials(…)"
+
+    def form(self) -> bytes:
+        """Returns the form body of the AppJWT call."""
+        return urlencode({"client_id": self.client_id, "client_secret": self.client_secret}).encode()
 
 
 def read(path: str | None, environment: Mapping[str, str] = os.environ) -> Credentials:

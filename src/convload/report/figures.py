@@ -127,7 +127,25 @@ def generator_facts(summary: Summary) -> dict[str, str]:
         facts["event loop late by"] = f"at most {with_unit(generator.hub_delay_highest_ms, 'ms')}"
         facts["files left"] = f"at least {count(generator.files_free_lowest)}"
         facts["ports in TIME_WAIT"] = f"at most {count(generator.sockets_waiting_highest)}"
-    return facts
+    return facts | {"ceiling": ceiling(summary)}
+
+
+def ceiling(summary: Summary) -> str:
+    """How far below what the machine can generate the run was."""
+    generator = summary.generator
+    if generator.ceiling_per_s is None or generator.ceiling_share is None:
+        return "not known: run `convload doctor`"
+    least = "at least " if generator.ceiling_at_least else ""
+    return (
+        f"{least}{generator.ceiling_per_s:,.0f} requests/s on {workers(summary)} (convload doctor, "
+        f"{generator.ceiling_measured}), the run's {rate(generator.requests_per_s)}/s are "
+        f"{about(100 * generator.ceiling_share)} % of it"
+    )
+
+
+def workers(summary: Summary) -> str:
+    """How many there were."""
+    return f"{summary.workers} worker{'s' if summary.workers != 1 else ''}"
 
 
 def retry_facts(summary: Summary) -> dict[str, str]:
@@ -195,9 +213,8 @@ def setting(summary: Summary) -> str:
     users = f"{count(summary.users)} users"
     if summary.model == OPEN:
         users = f"{summary.arrivals or 'scheduled'} arrivals, at most {count(summary.users)} in flight"
-    workers = f"{summary.workers} worker{'s' if summary.workers != 1 else ''}"
     times = f"{summary.duration_s:,g} s measured after {summary.warmup_s:g} s of warm-up"
-    return f"{summary.model.capitalize()} model, {users}, {workers}, consumers {summary.consumers}, {times}"
+    return f"{summary.model.capitalize()} model, {users}, {workers(summary)}, consumers {summary.consumers}, {times}"
 
 
 def achieved(summary: Summary) -> str:

@@ -147,7 +147,7 @@ def _print_counts(console: Console, conclusion: Conclusion) -> None:
 
 
 def _generator(summary: Summary) -> str:
-    told = ("busiest worker", "memory", "lateness p99", "event loop late by")
+    told = ("busiest worker", "memory", "lateness p99", "event loop late by", "ceiling")
     facts = figures.generator_facts(summary)
     return ", ".join(f"{name} {facts[name]}" for name in told if name in facts)
 

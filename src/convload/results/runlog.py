@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from convload.errors import RunLogError
+from convload.results.ceiling import KnownCeiling
 
 FORMAT = "convload/run/1"
 FILE_NAME = "run.jsonl"
@@ -32,7 +33,8 @@ class StageMark(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True, tag="manifest", tag_field="record"):
     """What was run, with what, on what; the first line.
 
-    `started` is ISO 8601 in UTC. `plan` is the frozen plan as plain data and holds no secrets.
+    `started` is ISO 8601 in UTC. `plan` is the frozen plan as plain data and holds no secrets. `ceiling` is what this
+    machine was measured to generate, None where nobody knows.
     """
 
     format: str
@@ -43,6 +45,7 @@ class Manifest(msgspec.Struct, frozen=True, tag="manifest", tag_field="record"):
     target: str
     notes: list[str] = []
     stages: list[StageMark] = []
+    ceiling: KnownCeiling | None = None
 
 
 class Started(msgspec.Struct, frozen=True, tag="started", tag_field="record"):

@@ -1,13 +1,16 @@
 """Says in figures what a run measured: the core of summary.json."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from convload.results.ceiling import near_ceiling
 from convload.results.measured import (
     CLOSED,
+    CREATE,
     OPEN,
     Figures,
     Measured,
@@ -99,6 +102,10 @@ class Generator(msgspec.Struct, frozen=True):
     `cpu_share_highest` the highest of any interval, `cpu_share_sum` the mean of all workers together; None
     where nothing was measured. `memory_bytes` adds up the highest of each worker. `lateness_p99_ms` is of all
     create requests, failed ones too. `files_free_lowest` is None where it was not watched.
+
+    `ceiling_per_s` is the rate of requests that as many workers of this machine were measured to generate, on the day
+    `ceiling_measured`, and `requests_per_s` what they made, all steps together; `ceiling_share` is the one over the
+    other. None where it is not known; `ceiling_at_least` where the measuring ended below it.
     """
 
     cpu_share: float | None
@@ -109,6 +116,11 @@ class Generator(msgspec.Struct, frozen=True):
     hub_delay_highest_ms: float
     files_free_lowest: int | None
     sockets_waiting_highest: int
+    requests_per_s: float | None = None
+    ceiling_per_s: float | None = None
+    ceiling_share: float | None = None
+    ceiling_measured: str | None = None
+    ceiling_at_least: bool = False
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -157,6 +169,7 @@ def summarise(log: RunLog, measured: Measured | None = None) -> Summary:
     """
     measured = measured or measure(log)
     plan, counts = plan_facts(log), count_requests(log)
+    generator = _generator(log, measured, plan)
     return Summary(
         plan=plan.name,
         target=log.manifest.target,
@@ -184,8 +197,8 @@ def summarise(log: RunLog, measured: Measured | None = None) -> Summary:
         counts=counts,
         ledger=received(log),
         left_open=sum(record.left_open for record in log.records if isinstance(record, Ended)),
-        generator=_generator(log, measured),
-        notes=log.manifest.notes + [record.text for record in log.records if isinstance(record, Note)],
+        generator=generator,
+        notes=[*log.manifest.notes, *_noted(log), *_near_ceiling(generator)],
     )
 
 
@@ -280,7 +293,16 @@ def _highest_together(log: RunLog, within: Window, name: str) -> int:
     return max(together.values(), default=0)
 
 
-def _generator(log: RunLog, measured: Measured) -> Generator:
+def _near_ceiling(generator: Generator) -> list[str]:
+    warning = None if generator.ceiling_at_least else near_ceiling(generator.ceiling_share)
+    return [warning] if warning else []
+
+
+def _noted(log: RunLog) -> Iterator[str]:
+    return (record.text for record in log.records if isinstance(record, Note))
+
+
+def _generator(log: RunLog, measured: Measured, plan: PlanFacts) -> Generator:
     inside = [interval for interval in intervals(log) if measured.window.overlaps(interval)]
     shares = [_mean_share([i for i in inside if i.worker == worker]) for worker in {i.worker for i in inside}]
     peaks = [max(i.memory_bytes for i in parts) for parts in by_worker(log).values()]
@@ -294,7 +316,27 @@ def _generator(log: RunLog, measured: Measured) -> Generator:
         # No worker can run with no file left from its start to its end, so 0 throughout means: not watched.
         files_free_lowest=min(i.files_free for i in inside) if any(i.files_free for i in inside) else None,
         sockets_waiting_highest=max((i.sockets_waiting for i in inside), default=0),
+        **_ceiling(log, measured, plan),
     )
+
+
+def _ceiling(log: RunLog, measured: Measured, plan: PlanFacts) -> dict[str, Any]:
+    """Returns how the requests of all steps compare with what was measured to be possible."""
+    created = _achieved(log, measured, plan)
+    if created is None:
+        return {}
+    others = sum(figures.count for step, figures in measured.steps.items() if step != CREATE)
+    made = round(created + others / measured.window.length_s, 3)
+    if log.manifest.ceiling is None:
+        return {"requests_per_s": made}
+    ceiling = log.manifest.ceiling.of_workers(plan.workers)
+    return {
+        "requests_per_s": made,
+        "ceiling_per_s": round(ceiling, 3),
+        "ceiling_share": round(made / ceiling, 4) if ceiling else None,
+        "ceiling_measured": log.manifest.ceiling.measured[:10],
+        "ceiling_at_least": log.manifest.ceiling.at_least,
+    }
 
 
 def _mean_share(parts: list[Interval]) -> float:
