@@ -83,6 +83,12 @@ def test_every_setting_of_a_retry_policy_is_documented() -> None:
     assert [name for name in POLICIES if f"| `{name}` |" not in text] == []
 
 
+def test_every_flag_of_the_doctor_is_documented() -> None:
+    text = (ROOT / "docs" / "doctor.md").read_text()
+
+    assert [flag for flag in options_of(resolve(["doctor"])) - {"--help", "-h"} if f"`{flag}`" not in text] == []
+
+
 def test_every_setting_of_the_mock_is_documented() -> None:
     text = (ROOT / "docs" / "mock.md").read_text()
 

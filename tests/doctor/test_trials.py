@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from convload.doctor.search import Found, Trial
@@ -22,7 +23,7 @@ FINE = Trial(8_000.0, valid=True, achieved_per_s=8_010.0, lateness_p50_ms=0.06, 
 
 
 @pytest.mark.parametrize(
-    ("named", "own_cores", "reasons", "met"),
+    ("shares", "own_cores", "reasons", "met"),
     [
         ({}, 0.9, ["late"], ["lateness"]),
         ({"cpu_share": 0.99}, 1.3, ["generator_saturated", "late"], ["worker CPU", "lateness"]),
@@ -33,9 +34,10 @@ FINE = Trial(8_000.0, valid=True, achieved_per_s=8_010.0, lateness_p50_ms=0.06, 
     ],
 )
 def test_causes_are_named_before_what_shows_of_them(
-    named: dict[str, float], own_cores: float, reasons: list[str], met: list[str]
+    shares: dict[str, float], own_cores: float, reasons: list[str], met: list[str]
 ) -> None:
-    trial = Trial(16_000.0, valid=False, **({"cpu_share": 0.5, "mock_cpu_share": 0.4} | named))
+    quiet = Trial(16_000.0, valid=False, cpu_share=0.5, mock_cpu_share=0.4, others_cores=0.1)
+    trial: Trial = msgspec.structs.replace(quiet, **shares)
 
     assert limits_of(trial, reasons, own_cores, cores=2.0) == met
 

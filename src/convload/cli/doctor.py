@@ -15,12 +15,13 @@ from rich.text import Text
 
 from convload import ceiling
 from convload.cli.worker import parse_time
-from convload.doctor import machine_checks, target, trials
+from convload.doctor import machine_checks, target
 from convload.doctor.facts import Check
 from convload.doctor.search import Found, Trial
+from convload.doctor.trials import Interrupted, find_ceiling
 from convload.doctor.verdict import describe, known_ceiling
 from convload.errors import ConvloadError, ExitCode, UsageError
-from convload.plan import MOCK, Plan, assemble
+from convload.plan import MOCK, assemble
 from convload.report import figures
 from convload.report.foreign import brief, visible
 
@@ -59,6 +60,7 @@ class Report(msgspec.Struct, frozen=True):
 )
 @click.option("--seconds", metavar="TIME", help=f"How long each trial measures.  [default: {DEFAULT_SECONDS}]")
 @click.option("--quick", is_flag=True, help="At most 3 trials in place of 8: a rougher figure.")
+@click.option("--trials", metavar="N", type=click.IntRange(1, 30), help="At most so many trials.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--save/--no-save", default=True, help="Keep the ceiling for `convload run` to compare with.")
 def doctor(
@@ -68,6 +70,7 @@ def doctor(
     workers: int,
     seconds: str | None,
     quick: bool,
+    trials: int | None,
     as_json: bool,
     save: bool,
 ) -> int:
@@ -80,13 +83,13 @@ def doctor(
     trial_s = _trial_seconds(seconds or DEFAULT_SECONDS)
     machine = machine_checks.look(workers, Path("reports"))
     asked = [] if plan.target == MOCK else target.examine(plan)
-    found, text = _measure(workers, trial_s, quick=quick)
+    found, text = _measure(workers, trial_s, quick=quick, most_trials=trials)
     kept = _save(found, workers) if save and found else None
     report = Report(FORMAT, machine, asked, workers, found, text, kept)
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(report), indent=2))
     else:
-        _print(report, plan, Console())
+        print_report(report, plan.target, Console())
     unusable = any(check.state == "problem" for check in asked)
     return int(ExitCode.TARGET_UNUSABLE if unusable else ExitCode.PASS)
 
@@ -98,11 +101,11 @@ def _trial_seconds(text: str) -> float:
     return seconds
 
 
-def _measure(workers: int, seconds: float, *, quick: bool) -> tuple[Found | None, list[str]]:
+def _measure(workers: int, seconds: float, *, quick: bool, most_trials: int | None) -> tuple[Found | None, list[str]]:
     click.echo("convload: measuring the ceiling of this machine against the embedded mock", err=True)
     try:
-        found = trials.find_ceiling(workers, seconds, quick=quick)
-    except trials.Interrupted as error:
+        found = find_ceiling(workers, seconds, quick=quick, most_trials=most_trials)
+    except Interrupted as error:
         raise click.Abort from error
     except ConvloadError as error:
         return None, [f"The ceiling could not be measured: {problem}" for problem in error.problems]
@@ -122,10 +125,11 @@ def _save(found: Found, workers: int) -> str | None:
     return str(file)
 
 
-def _print(report: Report, plan: Plan, console: Console) -> None:
+def print_report(report: Report, url: str, console: Console) -> None:
+    """Prints the tables for a person; foreign text is shown as it is."""
     _print_checks(console, "This machine", report.machine)
     if report.target:
-        _print_checks(console, f"Target {plan.target}", report.target)
+        _print_checks(console, f"Target {visible(url)}", report.target)
     if report.ceiling is not None:
         _print_trials(console, report.ceiling, report.workers)
     for line in report.ceiling_text:

@@ -23,8 +23,8 @@ IN_FLIGHT_A_WORKER = 300
 """With more users an overloaded worker falls into a backlog that it never works off."""
 
 START_RATE, MOST_TRIALS = 2_000.0, 8
-QUICK_START_RATE, QUICK_MOST_TRIALS = 8_000.0, 3
-"""Rates a worker. Three doublings from 2,000 reach what a core of these years gives, and leave trials to narrow."""
+QUICK_START_RATE, QUICK_MOST_TRIALS = 4_000.0, 3
+"""Rates a worker. Three doublings from 2,000 reach what a core of these years gives, and leave some to narrow."""
 
 BUSY = 0.9
 """A process that has used so much of a core had next to nothing left to give."""
@@ -51,15 +51,15 @@ class Interrupted(Exception):  # noqa: N818 -- it asks for an end and is no erro
     """A person ended a trial."""
 
 
-def find_ceiling(workers: int, seconds: float, *, quick: bool) -> Found:
-    """Searches the ceiling of so many workers of this machine; tells nobody meanwhile.
+def find_ceiling(workers: int, seconds: float, *, quick: bool, most_trials: int | None = None) -> Found:
+    """Searches the ceiling of so many workers of this machine; `most_trials` is as usual where it is None.
 
     Raises:
         ConvloadError: a run could not be set up.
         Interrupted: a person ended it.
     """
     start_rate, most = (QUICK_START_RATE, QUICK_MOST_TRIALS) if quick else (START_RATE, MOST_TRIALS)
-    return search(lambda rate: measure(rate, workers, seconds), workers * start_rate, most)
+    return search(lambda rate: measure(rate, workers, seconds), workers * start_rate, most_trials or most)
 
 
 def measure(rate: float, workers: int, seconds: float) -> Trial:
