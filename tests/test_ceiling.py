@@ -35,6 +35,17 @@ def test_a_newer_one_replaces_that_of_the_same_machine_and_workers_alone(file: P
     assert sorted(entry.ceiling.rate_per_s for entry in ceiling.read(file)) == [2.0, 3.0, 16_000.0]
 
 
+def test_a_ceiling_that_was_not_reached_replaces_no_higher_one(file: Path) -> None:
+    rates = [(16_000.0, False), (4_000.0, True), (20_000.0, True), (9_000.0, False)]
+    kept = [
+        ceiling.save(file, Entry(KEY, msgspec.structs.replace(KNOWN, rate_per_s=rate, at_least=at_least)))
+        for rate, at_least in rates
+    ]
+
+    assert kept == [True, False, True, True]
+    assert [entry.ceiling.rate_per_s for entry in ceiling.read(file)] == [9_000.0]
+
+
 def test_the_nearest_number_of_workers_is_taken(file: Path) -> None:
     for workers in (1, 4):
         ceiling.save(file, Entry(KEY, msgspec.structs.replace(KNOWN, workers=workers)))

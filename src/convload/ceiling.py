@@ -89,20 +89,27 @@ def read(file: Path) -> list[Entry]:
     return saved.entries
 
 
-def save(file: Path, entry: Entry) -> None:
-    """Adds a ceiling in place of the one of the same machine and number of workers; a damaged file is replaced.
+def save(file: Path, entry: Entry) -> bool:
+    """Puts a ceiling in place of the one of the same machine and number of workers; a damaged file is replaced.
+
+    Returns whether it was kept: one that says only "at least" tells nothing beside a higher one.
 
     Raises:
         OSError: it cannot be written.
     """
     try:
-        others = [one for one in read(file) if (one.key, one.ceiling.workers) != (entry.key, entry.ceiling.workers)]
+        entries = read(file)
     except DamagedError:
-        others = []
+        entries = []
+    same = [one for one in entries if (one.key, one.ceiling.workers) == (entry.key, entry.ceiling.workers)]
+    if entry.ceiling.at_least and any(one.ceiling.rate_per_s > entry.ceiling.rate_per_s for one in same):
+        return False
+    others = [one for one in entries if one not in same]
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{os.getpid()}")
     part.write_bytes(msgspec.json.format(msgspec.json.encode(Saved(FORMAT, [*others, entry]))) + b"\n")
     part.replace(file)
+    return True
 
 
 def _machine_hash() -> str:

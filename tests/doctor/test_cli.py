@@ -2,11 +2,12 @@
 
 import io
 import json
+import signal
 from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tests.conftest import Cli, summary_of
+from tests.conftest import Cli, summary_of, wait_for
 
 from convload.ceiling import FILE
 from convload.cli.doctor import Report, print_report
@@ -20,7 +21,7 @@ def test_machine_ceiling_and_target_are_told_and_the_next_run_tells_its_share_of
     saved.write_text("{")
 
     done = cli("doctor", "--quick", "--trials", "1", "--seconds", "0.5s", "--json", "--target", "http://127.0.0.1:9")
-    run = cli("run", "--rate", "50", "--duration", "1s", "--warmup", "0s", "--consumers", "none", "--out", "out")
+    run = cli("run", "--rate", "50", "--duration", "0.5s", "--warmup", "0s", "--consumers", "none", "--out", "out")
 
     assert (done.code, run.code) == (4, 0), (done, run)
     told = json.loads(done.out)
@@ -40,6 +41,18 @@ def test_machine_ceiling_and_target_are_told_and_the_next_run_tells_its_share_of
     else:
         assert (saved.read_text(), generator["ceiling_per_s"]) == ("{", None)
         assert told["ceiling_text"][0].startswith("Ceiling: not found.")
+
+
+def test_an_interrupted_doctor_is_exit_code_130_and_leaves_nothing(cli: Cli) -> None:
+    process = cli.start("doctor", environment={"TMPDIR": str(cli.folder)})
+    wait_for(lambda: list(cli.folder.glob("convload-doctor-*/run.jsonl")), "a trial began")
+    process.send_signal(signal.SIGINT)
+
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130, out + err
+    assert "Traceback" not in err
+    assert list(cli.folder.iterdir()) == []
 
 
 def test_the_tables_show_each_check_and_trial_and_obey_no_foreign_text(tmp_path: Path) -> None:

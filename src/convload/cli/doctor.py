@@ -118,7 +118,9 @@ def _save(found: Found, workers: int) -> str | None:
         return None
     file = ceiling.path()
     try:
-        ceiling.save(file, ceiling.Entry(ceiling.here(), measured))
+        if not ceiling.save(file, ceiling.Entry(ceiling.here(), measured)):
+            click.echo(f"convload: not saved: {file} has a higher ceiling that this one does not refute", err=True)
+            return None
     except OSError as error:
         click.echo(f"convload: the ceiling could not be saved: {file}: {error.strerror}", err=True)
         return None

@@ -9,7 +9,7 @@ import msgspec
 from convload import machine
 from convload.doctor.search import Found, Trial, search
 from convload.doctor.watch import TrialWatch
-from convload.errors import ExitCode
+from convload.errors import ConvloadError, ExitCode
 from convload.plan import Plan, assemble
 from convload.results import runlog
 from convload.results.gates import FAIL
@@ -71,7 +71,12 @@ def measure(rate: float, workers: int, seconds: float) -> Trial:
     """
     watch = TrialWatch()
     with tempfile.TemporaryDirectory(prefix="convload-doctor-") as folder:
-        conclusion = conclude(runlog.read(execute(plan_of(rate, workers, seconds), Path(folder), watch.look)))
+        try:
+            conclusion = conclude(runlog.read(execute(plan_of(rate, workers, seconds), Path(folder), watch.look)))
+        except ConvloadError as error:
+            if error.exit_code == ExitCode.INTERRUPTED:
+                raise Interrupted from error
+            raise
     if conclusion.verdict.exit_code == ExitCode.INTERRUPTED:
         raise Interrupted
     return read_trial(rate, conclusion, watch)
@@ -84,7 +89,7 @@ def plan_of(rate: float, workers: int, seconds: float) -> Plan:
         "rate": rate,
         "arrivals": "poisson",
         "duration": f"{seconds}s",
-        "warmup": f"{WARMUP_S}s",
+        "warmup": f"{min(WARMUP_S, seconds)}s",
         "workers": workers,
         "max_in_flight": IN_FLIGHT_A_WORKER * workers,
         "consumers": "none",

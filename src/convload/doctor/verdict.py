@@ -31,7 +31,7 @@ def describe(found: Found, workers: int) -> list[str]:
     if found.beyond is None:
         return [
             *said,
-            "Every rate tried held, so the ceiling is higher: measure without --quick, or with fewer workers.",
+            "Every rate tried held, so the ceiling is higher: try more of them, without --quick or with --trials.",
         ]
     return [*said, *_why(found.beyond)]
 
