@@ -22,6 +22,7 @@ from convload.mock.process import MockProcess, start_mock
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan import MOCK, Plan, marks
 from convload.results.runlog import FILE_NAME, FORMAT, Aborted, Ledger, Manifest, Note, Record, RunLogWriter
+from convload.run_folder import has_started, new_folder, remove_unless_started
 from convload.schedule import Stage
 
 POLL_S = 0.1
@@ -40,8 +41,6 @@ COORDINATOR_ALONE_S = 10.0
 
 LAST_WORDS_S = 1.0
 """For the coordinator to tell of a failed set-up itself, after which a worker ends too."""
-
-LATEST = "latest"
 
 _T = TypeVar("_T")
 
@@ -109,33 +108,6 @@ class Steering(Protocol):
         """Is called about ten times a second."""
 
 
-def new_folder(plan: Plan, out: Path | None) -> Path:
-    """Makes the run folder: exactly `out`, else `reports/<UTC time>-<plan>`, to which `reports/latest` points.
-
-    Raises:
-        UsageError: it is there already and not empty, or cannot be made.
-    """
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    folder = out or Path("reports") / f"{stamp}-{plan.name}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise UsageError(f"--out {folder}: is there already and not empty; name a new folder")
-        (folder / FILE_NAME).touch(exist_ok=False)
-        if out is None:
-            _point_latest_to(folder)
-    except OSError as error:
-        raise UsageError(f"--out {folder}: cannot be written: {error.strerror}") from error
-    return folder
-
-
-def _point_latest_to(folder: Path) -> None:
-    link, fresh = folder.parent / LATEST, folder.parent / f".{LATEST}-{os.getpid()}"
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(folder.name)
-    fresh.replace(link)
-
-
 def execute(
     plan: Plan,
     out: Path | None,
@@ -180,24 +152,9 @@ def execute(
             family = _Children(children, environment, folder, setup, mock, log, interrupted)
             family.see_through(on_progress, joining, steering)
     except ConvloadError:
-        _remove_unless_started(folder)
+        remove_unless_started(folder)
         raise
     return folder
-
-
-def _remove_unless_started(folder: Path) -> None:
-    """Takes back a folder that a failed set-up leaves with nothing measured in it."""
-    if _has_started(folder):
-        return
-    (folder / FILE_NAME).unlink(missing_ok=True)
-    latest = folder.parent / LATEST
-    if latest.is_symlink() and latest.readlink() == Path(folder.name):
-        latest.unlink()
-    folder.rmdir()
-
-
-def _has_started(folder: Path) -> bool:
-    return any(line.startswith(b'{"record":"started"') for line in (folder / FILE_NAME).read_bytes().splitlines())
 
 
 def _read_locustfile(plan: Plan) -> str:
@@ -371,7 +328,7 @@ class _Children:
         dead = next((worker for worker in self._workers if worker.poll() is not None), None)
         if self._started or dead is None:
             return
-        self._started = _has_started(self.folder)
+        self._started = has_started(self.folder)
         self._died_s = self._died_s or time.monotonic()
         if not self._started and time.monotonic() - self._died_s > LAST_WORDS_S:
             raise UsageError(f"a worker {_how_it_ended(dead.returncode)} before the run began; see what it printed")
