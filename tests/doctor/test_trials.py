@@ -79,6 +79,19 @@ def test_a_search_that_met_no_limit_says_at_least() -> None:
     assert (ceiling.rate_per_s, ceiling.at_least, ceiling.measured[:10]) == (8_000.0, True, "2026-01-02")
 
 
+def test_a_ceiling_that_other_work_has_lowered_is_one_at_least() -> None:
+    disturbed = Trial(16_000.0, valid=False, others_cores=1.3, limits=["other work on this machine", "lateness"])
+    found = Found([FINE, disturbed], FINE, disturbed)
+
+    ceiling = known_ceiling(found, 1, datetime(2026, 1, 2, tzinfo=UTC))
+
+    assert ceiling is not None
+    assert ceiling.at_least
+    text = " ".join(describe(found, 1))
+    assert "Ceiling: at least 8,000 requests/s" in text
+    assert "Others took 1.30 cores meanwhile" in text
+
+
 def test_a_search_in_which_nothing_held_says_so_and_keeps_nothing() -> None:
     found = Found([LATE], None, LATE)
 

@@ -14,7 +14,12 @@ def known_ceiling(found: Found, workers: int, now: datetime) -> KnownCeiling | N
     if found.best is None:
         return None
     stamp = now.isoformat(timespec="seconds")
-    return KnownCeiling(found.best.rate, workers, machine.usable_cores(), stamp, at_least=found.at_least)
+    return KnownCeiling(found.best.rate, workers, machine.usable_cores(), stamp, at_least=is_at_least(found))
+
+
+def is_at_least(found: Found) -> bool:
+    """Says whether the ceiling may be higher: no rate was too high, or one failed while others took the machine."""
+    return found.at_least or (found.beyond is not None and OTHER_WORK in found.beyond.limits)
 
 
 def describe(found: Found, workers: int) -> list[str]:
@@ -26,7 +31,7 @@ def describe(found: Found, workers: int) -> list[str]:
             f"Ceiling: not found. Even at {lowest.rate:,.0f} requests/s on {on} a run was not valid.",
             *_why(lowest),
         ]
-    least = "at least " if found.at_least else ""
+    least = "at least " if is_at_least(found) else ""
     said = [f"Ceiling: {least}{found.best.rate:,.0f} requests/s on {on}, with {_figures(found.best)}."]
     if found.beyond is None:
         return [

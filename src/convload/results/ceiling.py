@@ -13,7 +13,7 @@ class KnownCeiling(msgspec.Struct, frozen=True):
     """The highest rate of requests that this machine was measured to generate, as a run's manifest keeps it.
 
     `measured` is ISO 8601 in UTC. `cores` is how many there are: beyond them more workers give no more. `at_least`:
-    the measuring ended before a rate was found that was too high.
+    no rate was found that was too high, or other work disturbed the one that was.
     """
 
     rate_per_s: Annotated[float, Meta(gt=0)]
