@@ -9,7 +9,8 @@ from tests.results.conftest import Make
 from convload.report import figures
 from convload.results import runlog
 from convload.results.ceiling import KnownCeiling
-from convload.results.runlog import Manifest, RunLog
+from convload.results.measured import FIRST, RETRY
+from convload.results.runlog import Cell, Manifest, RunLog
 from convload.results.summary import summarise
 from convload.results.verdict import conclude
 
@@ -30,21 +31,32 @@ def test_a_run_states_its_share_of_the_ceiling(make: Make) -> None:
     assert summary.notes == []
 
 
-def test_all_steps_count_for_the_generator(make: Make) -> None:
-    closes = [make.cell([900] * 100, step="conversation.close", variant="")]
-    log = make.opened(rate=100)
-    more = [make.interval(n, closes, 0, worker=0) for n in range(2, 10)]
+def with_more(log: RunLog, *cells: Cell) -> RunLog:
+    """Adds cells to each measured second."""
     records = [
-        msgspec.structs.replace(record, cells=[*record.cells, *more[record.n - 2].cells])
+        msgspec.structs.replace(record, cells=[*record.cells, *cells])
         if isinstance(record, runlog.Interval) and record.n >= 2
         else record
         for record in log.records
     ]
+    return msgspec.structs.replace(log, records=records)
 
-    summary = summarise(with_ceiling(msgspec.structs.replace(log, records=records), KNOWN))
+
+def test_all_steps_count_for_the_generator(make: Make) -> None:
+    closes = make.cell([900] * 100, step="conversation.close", variant="")
+
+    summary = summarise(with_ceiling(with_more(make.opened(rate=100), closes), KNOWN))
 
     assert summary.achieved_rate == 100.0
     assert (summary.generator.requests_per_s, summary.generator.ceiling_share) == (200.0, 0.125)
+
+
+def test_of_a_conversation_that_was_retried_each_request_counts_once(make: Make) -> None:
+    first, retry = (make.cell([900] * count, step=step) for step, count in ((FIRST, 100), (RETRY, 20)))
+
+    summary = summarise(with_ceiling(with_more(make.opened(rate=100), first, retry), KNOWN))
+
+    assert summary.generator.requests_per_s == 120.0
 
 
 def test_without_a_ceiling_it_is_said_how_to_measure_one(make: Make) -> None:

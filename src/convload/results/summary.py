@@ -11,6 +11,7 @@ from convload.results.ceiling import near_ceiling
 from convload.results.measured import (
     CLOSED,
     CREATE,
+    FIRST,
     OPEN,
     Figures,
     Measured,
@@ -325,7 +326,8 @@ def _ceiling(log: RunLog, measured: Measured, plan: PlanFacts) -> dict[str, Any]
     created = _achieved(log, measured, plan)
     if created is None:
         return {}
-    others = sum(figures.count for step, figures in measured.steps.items() if step != CREATE)
+    # The rate of creates counts each conversation once, which is its first request.
+    others = sum(figures.count for step, figures in measured.steps.items() if step not in {CREATE, FIRST})
     made = round(created + others / measured.window.length_s, 3)
     if log.manifest.ceiling is None:
         return {"requests_per_s": made}
