@@ -21,6 +21,18 @@ def parse_duration_s(text: str) -> float:
     return float(match[1]) * _UNITS_S[match[2]]
 
 
+def parse_whole_seconds(text: str) -> int:
+    """Returns the seconds of a duration that has no fraction of one, such as "0s", "1s" or "2m".
+
+    Raises:
+        ValueError: it is none.
+    """
+    seconds = parse_duration_s(text)
+    if seconds != int(seconds):
+        raise ValueError(f"{text!r} is no whole number of seconds; only these can be told, such as 1s")
+    return int(seconds)
+
+
 class Think(msgspec.Struct, frozen=True):
     """How long a user waits between two conversations: `kind` of distribution and its parameters in seconds."""
 

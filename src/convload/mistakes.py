@@ -3,7 +3,7 @@
 import difflib
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -68,7 +68,26 @@ def _leaf(value: object, wanted: typing.Any, path: str) -> Iterator[Mistake]:
         msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:
         what, _, inner = str(error).rpartition(" - at `$")
-        yield Mistake(path + inner.rstrip("`"), what) if what else Mistake(path, str(error))
+        yield from _told(path + inner.rstrip("`"), what) if what else _told(path, str(error))
+        return
+    for check in checks_of(wanted):
+        try:
+            check(value)
+        except ValueError as error:
+            yield Mistake(path, str(error))
+
+
+def _told(path: str, text: str) -> Iterator[Mistake]:
+    """Takes a message apart that tells of several rules, a line each, in the form `.key: what is wrong`."""
+    for line in text.split("\n"):
+        key, _, what = line.partition(": ")
+        yield Mistake(path + key, what) if line.startswith(".") else Mistake(path, line)
+
+
+def checks_of(wanted: typing.Any) -> list[Callable[[typing.Any], object]]:
+    """Returns what a type's `Meta(extra={"check": ...})` asks beyond the type: functions that raise ValueError."""
+    metadata = getattr(wanted, "__metadata__", ())
+    return [meta.extra["check"] for meta in metadata if isinstance(meta, msgspec.Meta) and meta.extra]
 
 
 def _struct_in(wanted: typing.Any, value: dict[str, object]) -> type[msgspec.Struct] | None:

@@ -2,6 +2,7 @@
 
 import typing
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ Examples:
   convload mock                                             on a free port, whose URL is the one line it prints
   convload mock --port 8080 --auth off                      no tokens, for stubs and raw speed
   convload mock --tls --lognormal-median-ms 40 --http-429-share 0.01 --reset-share 0.001
+  convload mock --servers 8 --service-time 'lognormal(20ms, 0.4)' --queue 64 --shed 503 --retry-after 1s
 """
 
 _ON_OFF = {"on": True, "off": False}
@@ -40,7 +42,7 @@ def _behaviour_options(command: Command) -> Command:
 
 def _option(name: str, hint: Any, default: Any) -> Callable[[Command], Command]:
     kind = hint.__origin__
-    choices = typing.get_args(kind)
+    choices = typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
     return click.option(
         _flag(name),
         type=click.Choice(choices) if choices else _TYPES[kind],
@@ -73,8 +75,9 @@ def mock(
 ) -> None:
     """Serve the API on this machine until stopped, as the contract says or as badly as asked.
 
-    Prints one line of JSON with the base URL once it listens. Delays and faults meet the create call only.
-    GET /__mock__/stats and /__mock__/ledger tell what came in and what was accepted. CONVLOAD_CLIENT_ID and
+    Prints one line of JSON with the base URL once it listens, and with --servers its capacity on standard error.
+    Delays, servers and faults meet the create call only. GET /__mock__/stats and /__mock__/ledger tell what came in
+    and what was accepted, /__mock__/truth the capacity and the times expected at ?rate=R. CONVLOAD_CLIENT_ID and
     CONVLOAD_CLIENT_SECRET, where set, are the credentials it asks for.
     """
     # uvloop and httptools are for this verb alone; the others start without them.
@@ -90,7 +93,18 @@ def mock(
         tls_key=None if tls_key is None else str(tls_key),
         until_stdin_closes=until_stdin_closes,
     )
-    run(serving, click.echo)
+    run(serving, partial(_announce, serving.behaviour))
+
+
+def _announce(behaviour: Behaviour, line: str) -> None:
+    """Prints the one line for programs, and on standard error what a person may want to know of the capacity."""
+    click.echo(line)
+    if behaviour.servers:
+        # NumPy is slow to import; a mock without servers has nothing to reckon.
+        from convload.mock.truth import told, truth_of  # noqa: PLC0415 -- as said
+
+        for told_line in told(truth_of(behaviour), behaviour):
+            click.echo(told_line, err=True)
 
 
 def _read_behaviour(settings: dict[str, Any]) -> Behaviour:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -11,6 +12,7 @@ from convload.behaviour import Behaviour
 from convload.contract import paths
 from convload.contract.refusals import MISSING_BRAND, Refusal, bad_request, of_status
 from convload.contract.requests import check_request
+from convload.durations import parse_whole_seconds
 from convload.mock import bodies, faults
 from convload.mock.access import Access, Credentials, Target, look_up
 from convload.mock.faults import Faults
@@ -20,12 +22,17 @@ from convload.mock.replies import BAD_REQUEST, OK, json_reply, refused, unreadab
 from convload.mock.sending import Sending
 from convload.mock.state import Conversations
 from convload.mock.tokens import Tokens
+from convload.mock.waiting_line import Counts, Visit
 
 KNOWN_TARGETS = 1024
 """Request targets whose route is kept; when there are more, all are found anew."""
 
 MAX_LISTED_IDS = 100_000
 
+MAX_RATE = 10_000_000
+"""Creates per second that the truth may be asked about."""
+
+_RATE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 _NUMBER = re.compile("[0-9]{1,18}")
 
 _ACCOUNT = "/api/account/(?P<account>[^/]*)"
@@ -49,6 +56,15 @@ class _Route(msgspec.Struct, frozen=True):
     version: str = ""
 
 
+class Line(Protocol):
+    """The servers that creates queue for."""
+
+    counts: Counts
+
+    def enter(self, service_s: float) -> Visit | None:
+        """Takes in a request; None where it is shed."""
+
+
 class Api:
     """Answers whole requests; pure but for its own state and the clock that is passed in.
 
@@ -57,11 +73,20 @@ class Api:
         credentials: what an app must know.
         traffic: counted by the connections, shown by the statistics.
         clock: returns Unix time in seconds.
+        line: the servers that creates queue for; None: an answer waits for nobody.
     """
 
     def __init__(
-        self, behaviour: Behaviour, credentials: Credentials, traffic: Traffic, clock: Callable[[], float]
+        self,
+        behaviour: Behaviour,
+        credentials: Credentials,
+        traffic: Traffic,
+        clock: Callable[[], float],
+        line: Line | None = None,
     ) -> None:
+        self._behaviour = behaviour
+        self._line = line
+        self._shed = _shed_reply(behaviour)
         self._account = behaviour.account
         self._answers_event = behaviour.refused_event == "bad_request"
         self._reading = behaviour.reading
@@ -81,6 +106,8 @@ class Api:
         get, post, version = b"GET", b"POST", paths.API_VERSION
         counted, access = self._counted, self._access
         create = self._open if self._faults.idle else self._create
+        if self._line is not None:
+            create = partial(self._served, self._line, create)
         return (
             _Route("create", post, _CONVERSATION, counted("create", create), version),
             _Route("send", post, f"{_CONVERSATION}/send", self._send, version),
@@ -89,6 +116,7 @@ class Api:
             _Route("domain", get, _DOMAIN, counted("domain", look_up)),
             _Route("", get, "/__mock__/stats", self._show_stats),
             _Route("", get, "/__mock__/ledger", self._show_ledger),
+            _Route("", get, "/__mock__/truth", self._show_truth),
         )
 
     def respond(self, request: Request) -> Reply:
@@ -145,6 +173,11 @@ class Api:
 
     # Conversations
 
+    def _served(self, line: Line, create: Answer, where: Target, request: Request) -> Reply:
+        """Answers a create, whatever the answer is, when the servers are done with it; a shed one at once."""
+        visit = line.enter(self._faults.service_s(self._tallies["create"].received))
+        return self._shed if visit is None else msgspec.structs.replace(create(where, request), visit=visit)
+
     def _create(self, where: Target, request: Request) -> Reply:
         """Answers a create as its fate wants it; where every fate is the same, `_open` is asked at once."""
         fate = self._faults.draw(self._tallies["create"].received)
@@ -189,6 +222,8 @@ class Api:
         shown["connections"] = {"open": traffic.connections_open, "total": traffic.connections_total}
         shown["bytes"] = {"received": traffic.bytes_received, "sent": traffic.bytes_sent}
         shown["refused_http"] = traffic.refused
+        if self._line is not None:
+            shown["servers"] = self._line.counts
         return json_reply(OK, shown)
 
     def _show_ledger(self, where: Target, request: Request) -> Reply:  # noqa: ARG002 -- as above
@@ -203,6 +238,15 @@ class Api:
         numbers = range(min(int(offset), opened), min(int(offset) + int(limit), opened))
         page = {"total": opened, "ids": [self._conversations.id_of(number) for number in numbers]}
         return json_reply(OK, shown | page)
+
+    def _show_truth(self, where: Target, request: Request) -> Reply:  # noqa: ARG002 -- as above
+        # NumPy is slow to import, and most mocks are never asked.
+        from convload.mock.truth import truth_of  # noqa: PLC0415 -- as said
+
+        given = where.query.get("rate")
+        if given is not None and not (_RATE.fullmatch(given) and 0 < float(given) <= MAX_RATE):
+            return refused(bad_request(f"rate must be a number of creates per second, above 0, at most {MAX_RATE:,}"))
+        return json_reply(OK, truth_of(self._behaviour, None if given is None else float(given)))
 
     def _show_conversations(self) -> dict[str, int]:
         return {"opened": self._conversations.opened, "closed": self._conversations.closed}
@@ -234,3 +278,10 @@ def _replies_instead(behaviour: Behaviour) -> dict[str, Reply]:
     }
     replies = {fault: refused(of_status(status, "an injected fault")) for fault, status in statuses.items()}
     return replies | {faults.RESET: Reply(0, resets=True)}
+
+
+def _shed_reply(behaviour: Behaviour) -> Reply:
+    """Returns the answer to a create that finds the queue full; nothing public tells its body or Retry-After."""
+    refusal = of_status(behaviour.shed, "all servers are busy and the queue is full")
+    wait_s = parse_whole_seconds(behaviour.retry_after)
+    return Reply(refusal.status, refusal.body(), headers=b"Retry-After: %d\r\n" % wait_s if wait_s else b"")

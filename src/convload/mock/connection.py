@@ -5,6 +5,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import httptools
 import msgspec
@@ -224,13 +225,15 @@ class Connection(asyncio.Protocol):
 
     def _reply(self, reply: Reply, method: bytes, connection: bytes) -> None:
         payload = self._site.encoder.encode(reply, connection, method)
-        if not (self._waiting or reply.delay_s or reply.resets or connection is CLOSE):
+        if not (self._waiting or reply.delay_s or reply.visit or reply.resets or connection is CLOSE):
             self._write(payload)
             return
         self._ended = reply.resets or connection is CLOSE
-        waiting = _Waiting(payload, connection is CLOSE, reply.resets, not reply.delay_s)
+        waiting = _Waiting(payload, connection is CLOSE, reply.resets, not (reply.delay_s or reply.visit))
         self._enqueue(waiting)
-        if reply.delay_s:
+        if reply.visit is not None:
+            reply.visit.on_done = partial(self._ripen, waiting)
+        elif reply.delay_s:
             self._site.loop.call_later(reply.delay_s, self._ripen, waiting)
 
     def _write(self, payload: bytes) -> None:

@@ -38,6 +38,7 @@ class Faults:
         self._cap_ms = behaviour.delay_cap_ms
         self._fault_key = _mix(2 * behaviour.seed)
         self._delay_key = _mix(2 * behaviour.seed + 1)
+        self._service = behaviour.service if behaviour.servers else None
         self.idle = not (self._bounds[-1] or self._fixed_ms or self._median_ms)
         """Whether every fate is the same: no fault, no delay."""
 
@@ -46,6 +47,10 @@ class Faults:
         position = bisect_right(self._bounds, _uniform(self._fault_key, number))
         fault = FAULTS[position] if position < len(FAULTS) else NO_FAULT
         return Fate(fault, self._delay_ms(number) / 1000)
+
+    def service_s(self, number: int) -> float:
+        """Returns the service time of the `number`-th create request at the mock's servers; 0 where it has none."""
+        return 0.0 if self._service is None else self._service.quantile_s(_uniform(self._delay_key, number))
 
     def _delay_ms(self, number: int) -> float:
         delay_ms = self._fixed_ms

@@ -6,6 +6,8 @@ from http import HTTPStatus
 
 import msgspec
 
+from convload.mock.waiting_line import Visit
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE = b"Connection: close\r\n"
 KEEP_ALIVE = b"Connection: keep-alive\r\n"
@@ -25,7 +27,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 class Reply(msgspec.Struct, frozen=True, gc=False):
     """What to answer, when, and whether to reset the connection in place of it.
 
-    `headers` are whole lines, each with its line end. Every body is JSON.
+    `headers` are whole lines, each with its line end. Every body is JSON. It goes out after `delay_s`, or when its
+    `visit` to the servers is over.
     """
 
     status: int
@@ -33,6 +36,7 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     headers: bytes = b""
     delay_s: float = 0.0
     resets: bool = False
+    visit: Visit | None = None
 
 
 Respond = Callable[[Request], Reply]

@@ -23,6 +23,7 @@ START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 STATS_TIMEOUT_S = 10.0
 STATS_PATH = "/__mock__/stats"
+TRUTH_PATH = "/__mock__/truth"
 
 
 class MockProcess(msgspec.Struct, frozen=True):
@@ -39,6 +40,19 @@ class MockProcess(msgspec.Struct, frozen=True):
         Raises:
             OSError, http.client.HTTPException: it does not answer.
         """
+        return self._read(STATS_PATH)
+
+    def truth(self, rate: float | None = None) -> dict[str, Any]:
+        """Returns the mock's capacity and what is expected at a rate of creates, as `GET /__mock__/truth` shows them.
+
+        Ask before or after a load: the mock serves nobody while it reckons, which may take some tenths of a second.
+
+        Raises:
+            OSError, http.client.HTTPException: it does not answer.
+        """
+        return self._read(TRUTH_PATH if rate is None else f"{TRUTH_PATH}?rate={rate:.9f}")
+
+    def _read(self, path: str) -> dict[str, Any]:
         parts = urlsplit(self.url)
         host, port = str(parts.hostname), parts.port
         if self.ca_file is None:
@@ -47,7 +61,7 @@ class MockProcess(msgspec.Struct, frozen=True):
             context = ssl.create_default_context(cafile=self.ca_file)
             connection = http.client.HTTPSConnection(host, port, timeout=STATS_TIMEOUT_S, context=context)
         try:
-            connection.request("GET", STATS_PATH)
+            connection.request("GET", path)
             return msgspec.json.decode(connection.getresponse().read(), type=dict[str, Any])
         finally:
             connection.close()

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import uvloop
 
+from convload.behaviour import Behaviour
 from convload.errors import UsageError
 from convload.mock.access import Credentials
 from convload.mock.api import Api
@@ -21,7 +22,9 @@ from convload.mock.connection import Connection
 from convload.mock.messages import Traffic
 from convload.mock.serving import Announcement, Serving
 from convload.mock.site import Limits, Site
+from convload.mock.timekeeper import Timekeeper
 from convload.mock.tls import ServerTls, server_tls
+from convload.mock.waiting_line import WaitingLine, station_of
 
 CLIENT_ID_VARIABLE = "CONVLOAD_CLIENT_ID"
 CLIENT_SECRET_VARIABLE = "CONVLOAD_CLIENT_SECRET"  # noqa: S105 -- the name of a variable
@@ -77,7 +80,8 @@ async def serve(serving: Serving, tls: ServerTls) -> AsyncIterator[str]:
     """Listens, yields the base URL, and at the end gives what is owed a moment to go out."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_reporter())
-    site = _make_site(serving, tls, loop)
+    keeper = _make_keeper(serving.behaviour, loop)
+    site = _make_site(serving, tls, loop, keeper)
     server = await _listen(serving, tls, site, loop)
     refresh = asyncio.ensure_future(_refresh_date(site))
     try:
@@ -86,13 +90,21 @@ async def serve(serving: Serving, tls: ServerTls) -> AsyncIterator[str]:
         refresh.cancel()
         server.close()
         await _drain(site)
+        if keeper is not None:
+            keeper.close()
 
 
-def _make_site(serving: Serving, tls: ServerTls, loop: asyncio.AbstractEventLoop) -> Site:
+def _make_keeper(behaviour: Behaviour, loop: asyncio.AbstractEventLoop) -> Timekeeper | None:
+    if not behaviour.servers:
+        return None
+    return Timekeeper(WaitingLine(station_of(behaviour), time.monotonic()), loop)
+
+
+def _make_site(serving: Serving, tls: ServerTls, loop: asyncio.AbstractEventLoop, keeper: Timekeeper | None) -> Site:
     behaviour = serving.behaviour
     traffic = Traffic()
     credentials = Credentials(os.environ.get(CLIENT_ID_VARIABLE), os.environ.get(CLIENT_SECRET_VARIABLE))
-    api = Api(behaviour, credentials, traffic, time.time)
+    api = Api(behaviour, credentials, traffic, time.time, keeper)
     limits = Limits(behaviour.read_timeout_s, behaviour.idle_timeout_s, behaviour.max_body_bytes)
     return Site(api.respond, limits, traffic, tls=tls.context is not None, loop=loop)
 

@@ -1,0 +1,239 @@
+"""What is true of a mock with servers: its capacity, and the waits that queueing theory expects at a rate of arrivals.
+
+Every figure says how far it can be trusted. *exact* follows from a closed form, or from an exact transform that is
+inverted numerically. *approximate* is M/M/c with waits and queue lengths scaled by (1 + scv)/2, which is Allen and
+Cunneen's approximation of the mean and right in the limits of a full queue and of none; good to a few percent in means
+at moderate load, to perhaps a fifth in tails. *unknown* leaves the figures out.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import msgspec
+
+from convload import queueing, queueing_grid
+from convload.behaviour import Behaviour
+from convload.mock.waiting_line import Station, station_of
+from convload.queueing import MMc, Tail
+from convload.service_times import Constant, Exponential, Gamma, ServiceTime
+
+FORMAT = "convload/truth/1"
+SHOWN_SHARES = (0.5, 0.7, 0.8, 0.9)
+"""The shares of the capacity whose expected times are printed at the start."""
+
+_PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+_ENDLESS = 10**12
+_SAME = 1e-9
+
+Trust = Literal["exact", "approximate", "unknown"]
+Times = dict[str, float | None]
+"""Milliseconds by `mean`, `p50`, … `p99`; None where theory has nothing."""
+
+
+class AtRate(msgspec.Struct, kw_only=True):
+    """What is expected at a steady Poisson rate. Times are of creates that are let in; the share shed is of all."""
+
+    rate_per_s: float
+    stable: bool
+    trust: Trust
+    utilisation: float | None = None
+    wait_probability: float | None = None
+    shed_share: float | None = None
+    wait_ms: Times = {}
+    response_ms: Times = {}
+
+
+class Truth(msgspec.Struct, kw_only=True):
+    """The truth of one mock. `capacity_per_s` is None where no servers are set.
+
+    `capacity` is `exact` where every rate below it is carried for ever. It is `metastable` where service slows down
+    beyond a point: then `capacity_per_s` is the most that can leave, which lasts until a burst fills the queue, and
+    only rates below `overloaded_per_s`, which leaves with a full queue, are carried whatever happens.
+    """
+
+    format: str = FORMAT
+    model: str
+    servers: int
+    queue: int | None
+    service_time: str
+    capacity_per_s: float | None
+    overloaded_per_s: float | None
+    capacity: Literal["exact", "metastable", "unknown"]
+    best_in_service: int | None
+    service_ms: Times = {}
+    service_scv: float | None = None
+    notes: list[str] = []
+    at_rate: AtRate | None = None
+
+
+def truth_of(behaviour: Behaviour, rate: float | None = None) -> Truth:
+    """Returns what is true of a mock, with what is expected at `rate` creates per second where that is given."""
+    if not behaviour.servers:
+        return Truth(
+            model="none",
+            servers=0,
+            queue=None,
+            service_time="",
+            capacity_per_s=None,
+            overloaded_per_s=None,
+            capacity="unknown",
+            best_in_service=None,
+            notes=["No servers are set: creates do not queue, and the limit is the mock's own speed on this machine."],
+        )
+    station, service = station_of(behaviour), behaviour.service
+    best = max(range(1, station.servers + 1), key=lambda n: (n / station.slowdown(n, 0), n))
+    full = station.slowdown(station.servers, _ENDLESS if station.queue is None else station.queue)
+    one_per_s = station.running_share() / service.mean_s
+    peak, overloaded = one_per_s * best / station.slowdown(best, 0), one_per_s * station.servers / full
+    return Truth(
+        model=_model(station, service),
+        servers=station.servers,
+        queue=station.queue,
+        service_time=behaviour.service_time,
+        capacity_per_s=peak,
+        overloaded_per_s=overloaded,
+        capacity="exact" if overloaded > peak * (1 - _SAME) else "metastable",
+        best_in_service=best,
+        service_ms=_times(service.mean_s, service.quantile_s),
+        service_scv=service.scv,
+        notes=list(_notes(station)),
+        at_rate=None if rate is None else _at_rate(station, service, rate, overloaded),
+    )
+
+
+def told(truth: Truth, behaviour: Behaviour) -> Iterator[str]:
+    """Yields the lines that a person is told at the start of a mock with servers."""
+    if truth.capacity_per_s is None:
+        return
+    room = "any number may wait" if truth.queue is None else f"at most {truth.queue:,} wait"
+    yield (
+        f"capacity: {truth.capacity_per_s:,.6g} creates/s ({truth.capacity}); {truth.model}, "
+        f"service {truth.service_time}, mean {truth.service_ms['mean']:,.6g} ms, {room}"
+    )
+    if truth.capacity == "metastable":
+        yield f"  once overloaded: {truth.overloaded_per_s:,.6g} creates/s"
+    for note in truth.notes:
+        yield f"  {note}"
+    for share in SHOWN_SHARES:
+        at = truth_of(behaviour, share * truth.capacity_per_s).at_rate
+        if at is not None and at.response_ms:
+            shown = ", ".join(f"{name} {value:,.4g}" for name, value in at.response_ms.items() if value is not None)
+            yield f"  at {at.rate_per_s:,.6g}/s ({share:.0%}) a response takes, in ms ({at.trust}): {shown}"
+
+
+def _model(station: Station, service: ServiceTime) -> str:
+    kind = "M" if _memoryless(service) else "D" if isinstance(service, Constant) else "G"
+    ends = "" if station.queue is None else f"/{station.servers + station.queue}"
+    changes = " with load-dependent speed" if _load_dependent(station) else ""
+    return f"M/{kind}/{station.servers}{ends}{changes}"
+
+
+def _notes(station: Station) -> Iterator[str]:
+    if station.stall_for_s:
+        share = 1 - station.running_share()
+        yield f"Stalls take {share:.4g} of all time; the capacity allows for it, waits at a rate are unknown."
+    if station.slow_start_factor > 1:
+        yield "The slow start after idleness is in no figure; it ends by itself and does not change the capacity."
+    if _load_dependent(station):
+        yield "Services slow down with load: percentiles are unknown, and means too unless services are exponential."
+
+
+def _memoryless(service: ServiceTime) -> bool:
+    return isinstance(service, Exponential) or (isinstance(service, Gamma) and service.shape == 1)
+
+
+def _load_dependent(station: Station) -> bool:
+    return bool(station.sigma or station.kappa or station.degrade)
+
+
+def _times(mean_s: float, quantile: Callable[[float], float] | None) -> Times:
+    shown: Times = {"mean": mean_s * 1000}
+    return shown | {name: None if quantile is None else quantile(share) * 1000 for name, share in _PERCENTILES.items()}
+
+
+def _tail_times(mean_s: float, tail: Tail | None) -> Times:
+    return _times(mean_s, None if tail is None else lambda share: queueing.quantile_s(tail, share))
+
+
+def _at_rate(station: Station, service: ServiceTime, rate: float, overloaded: float) -> AtRate:
+    if station.queue is None and rate >= overloaded * (1 - _SAME):
+        return AtRate(rate_per_s=rate, stable=False, trust="exact" if rate > overloaded else "unknown", utilisation=1.0)
+    if station.stall_for_s:
+        return AtRate(rate_per_s=rate, stable=True, trust="unknown")
+    if _load_dependent(station):
+        found = _of_chain(station, service, rate)
+    elif station.queue is None and station.servers == 1 and not _memoryless(service):
+        found = _of_one_server(service, rate)
+    else:
+        found = _of_many(station, service, rate)
+    if station.slow_start_factor > 1 and found.trust == "exact":
+        found.trust = "approximate"
+    return found
+
+
+def _of_chain(station: Station, service: ServiceTime, rate: float) -> AtRate:
+    """Load-dependent speed: a birth-and-death chain, whose means are exact for exponential services."""
+    if not _memoryless(service):
+        return AtRate(rate_per_s=rate, stable=True, trust="unknown")
+    servers = station.servers
+
+    def drain(n: int) -> float:
+        busy = min(n, servers)
+        return busy / (service.mean_s * station.slowdown(busy, n - busy))
+
+    chain = queueing.birth_and_death(rate, servers, station.queue, drain)
+    if chain is None:
+        return AtRate(rate_per_s=rate, stable=True, trust="unknown")
+    in_service_s = chain.mean_response_s - chain.mean_wait_s
+    return AtRate(
+        rate_per_s=rate,
+        stable=True,
+        trust="exact",
+        utilisation=rate * (1 - chain.shed_share) * in_service_s / servers,
+        wait_probability=chain.wait_probability,
+        shed_share=chain.shed_share,
+        wait_ms=_times(chain.mean_wait_s, None),
+        response_ms=_times(chain.mean_response_s, None),
+    )
+
+
+def _of_one_server(service: ServiceTime, rate: float) -> AtRate:
+    """M/G/1, whose mean and distribution are known exactly."""
+    wait_s = queueing.pollaczek_khinchine_s(rate, service.mean_s, service.scv)
+    tails = queueing_grid.mg1_tails(rate, service) or (None, None)
+    return AtRate(
+        rate_per_s=rate,
+        stable=True,
+        trust="exact",
+        utilisation=rate * service.mean_s,
+        wait_probability=rate * service.mean_s,
+        shed_share=0.0,
+        wait_ms=_tail_times(wait_s, tails[0]),
+        response_ms=_tail_times(wait_s + service.mean_s, tails[1]),
+    )
+
+
+def _of_many(station: Station, service: ServiceTime, rate: float) -> AtRate:
+    """M/M/c and M/M/c/K exactly, M/G/c/c exactly as far as it goes, the others scaled from those."""
+    scale = 1.0 if _memoryless(service) else (1 + service.scv) / 2
+    room = None if station.queue is None else max(round(station.queue / scale), min(station.queue, 1))
+    plain = MMc(station.servers, room, rate, service.mean_s)
+    plain_tail, wait_s = plain.wait_tail(), plain.mean_wait_s() * scale
+    shed = plain.shed_share()
+
+    def wait(t: float) -> float:
+        return plain_tail(t / scale)
+
+    closed = room is None and scale == 1 and _memoryless(service)
+    response = plain.response_tail() if closed else queueing_grid.response_tail(wait, service)
+    times = _tail_times(wait_s + service.mean_s, response) if room != 0 else _times(service.mean_s, service.quantile_s)
+    return AtRate(
+        rate_per_s=rate,
+        stable=True,
+        trust="exact" if _memoryless(service) or room == 0 else "approximate",
+        utilisation=rate * (1 - shed) * service.mean_s / station.servers,
+        wait_probability=plain.wait_probability(),
+        shed_share=shed,
+        wait_ms=_tail_times(wait_s, wait),
+        response_ms=times,
+    )
