@@ -91,7 +91,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         ),
     ] = ""
     queue: Annotated[
-        int, Meta(ge=UNLIMITED, le=100_000, description="Most creates that wait for a server; -1: any number.")
+        int, Meta(ge=UNLIMITED, le=10_000, description="Most creates that wait for a server; -1: any number.")
     ] = UNLIMITED
     shed: Annotated[
         Literal[429, 503], Meta(description="The status of a create that finds the queue full (assumed).")

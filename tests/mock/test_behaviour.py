@@ -45,3 +45,49 @@ def test_the_reading_of_requests_is_part_of_it() -> None:
     behaviour = msgspec.convert({"any_order": True, "strict": True, "max_message_chars": 9}, Behaviour)
 
     assert msgspec.structs.astuple(behaviour.reading) == (True, True, 9)
+
+
+SERVERS = {"servers": 4, "service_time": "exponential(8ms)"}
+
+
+def places(settings: dict[str, object]) -> set[str]:
+    return {mistake.path for mistake in find_mistakes(settings, Behaviour, "mock")}
+
+
+def test_settings_of_servers_are_refused_without_them() -> None:
+    settings = {"service_time": "constant(8ms)", "queue": 3, "shed": 503, "usl_sigma": 0.1, "stall_every": "1s"}
+
+    assert places(settings) == {f"mock.{name}" for name in settings}
+
+
+@pytest.mark.parametrize(
+    ("settings", "wrong"),
+    [
+        ({}, set()),
+        ({"queue": 0, "shed": 503, "retry_after": "0s"}, set()),
+        ({"shed": 503, "retry_after": "2s"}, {"mock.shed", "mock.retry_after"}),
+        ({"delay_ms": 3, "lognormal_median_ms": 4}, {"mock.delay_ms", "mock.lognormal_median_ms"}),
+        ({"stall_for": "1s"}, {"mock.stall_every"}),
+        ({"stall_every": "1s", "stall_for": "1s"}, {"mock.stall_for"}),
+        ({"slow_start_factor": 2, "slow_start_for": "0s"}, {"mock.slow_start_for"}),
+        ({"service_time": "exponential(8)", "retry_after": "soon", "degrade": -1}, None),
+        ({"service_time": ""}, {"mock.service_time"}),
+        ({"queue": 5, "retry_after": "1500ms"}, {"mock.retry_after"}),
+        ({"queue": 5, "shed": 500}, {"mock.shed"}),
+    ],
+)
+def test_settings_that_contradict_each_other_are_told_all_at_once(
+    settings: dict[str, object], wrong: set[str] | None
+) -> None:
+    expected = {f"mock.{name}" for name in settings} if wrong is None else wrong
+
+    assert places(SERVERS | settings) == expected
+
+
+def test_a_behaviour_made_in_code_is_held_to_the_same_rules() -> None:
+    with pytest.raises(ValueError, match=r"\.service_time: is needed with servers") as caught:
+        Behaviour(servers=2, delay_ms=3)
+    assert "\n.delay_ms: is for a mock without servers" in str(caught.value)
+
+    with pytest.raises(ValueError, match=r"\.service_time: 'fast' is no service time"):
+        Behaviour(servers=2, service_time="fast")

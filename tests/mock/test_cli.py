@@ -33,6 +33,14 @@ def test_every_setting_is_an_option_with_its_help() -> None:
             ["--delay-ms", "-1", "--reset-share", "2", "--http-5xx-status", "200"],
             ("--delay-ms: ", "--reset-share: ", "--http-5xx-status: "),
         ),
+        (
+            ["--servers", "4", "--delay-ms", "3", "--shed", "503", "--stall-every", "1s"],
+            ("--service-time: is needed", "--delay-ms: ", "--shed: needs a queue", "--stall-every: needs stall_for"),
+        ),
+        (
+            ["--servers", "4", "--service-time", "uniform(1ms)", "--retry-after", "1", "--degrade", "-1"],
+            ("--service-time: 'uniform(1ms)' is no service time", "--retry-after: '1' is no duration", "--degrade: "),
+        ),
         (["--reset-share", "0.7", "--bad-json-share", "0.7"], ("the shares of faults add up to 1.4",)),
     ],
 )
@@ -45,7 +53,7 @@ def test_all_wrong_flags_are_told_at_once(flags: list[str], problems: tuple[str,
         assert any(told.startswith(start) for told in caught.value.problems)
 
 
-@pytest.mark.parametrize("flags", [["--auth", "maybe"], ["--port", "70000"], ["--no-such-flag"]])
+@pytest.mark.parametrize("flags", [["--auth", "maybe"], ["--port", "70000"], ["--no-such-flag"], ["--shed", "500"]])
 def test_click_refuses_what_is_no_value_at_all(flags: list[str]) -> None:
     assert CliRunner().invoke(mock, flags).exit_code == 2
 
@@ -64,6 +72,24 @@ def test_flags_reach_the_mock() -> None:
             child.stdin.close()
 
             assert child.wait(DEADLINE_S) == 0
+        finally:
+            child.kill()
+
+
+def test_the_capacity_is_told_beside_the_one_line_for_programs() -> None:
+    flags = ["--servers", "4", "--service-time", "lognormal(20ms, 0.4)", "--queue", "9", "--shed", "503"]
+    command = [sys.executable, "-m", "convload.cli", "mock", *flags, "--retry-after", "1s", "--until-stdin-closes"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        try:
+            assert child.stdin is not None
+            assert child.stderr is not None
+            told = child.stderr.readline()
+            out, _ = child.communicate(timeout=DEADLINE_S)
+
+            assert told.startswith("capacity: 184.623 creates/s (exact); M/G/4/13, service lognormal(20ms, 0.4)")
+            assert json.loads(out).keys() == {"url", "pid"}
         finally:
             child.kill()
 
