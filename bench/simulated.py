@@ -1,0 +1,232 @@
+"""Targets in virtual time for the capacity search: queues computed arrival by arrival, and judged as a run would be.
+
+Waiting times are those of Kiefer and Wolfowitz ("On the theory of queues with many servers", 1955): an arrival is
+served by the server that is free first. The state carries over from trial to trial, so that a backlog stays until it is
+worked off.
+"""
+
+import heapq
+import math
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binom
+
+from convload.capacity.growth import growth
+from convload.capacity.trials import Outcome, Trial
+from convload.results.gates import wilson
+
+Floats = npt.NDArray[np.float64]
+
+SETTLE_SHARE = 0.2
+OVERHEAD_S = 0.5
+"""What starting and ending a trial takes."""
+
+_GATE_CONFIDENCE = 0.95
+_NORMAL = 1.5
+"""At rest again: the response is within this factor of the service time."""
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """A target: `capacity_per_s` is C·μ. `queue` is how many may wait, None for any number; others are shed."""
+
+    capacity_per_s: float
+    servers: int = 4
+    service_cv: float = 1.0
+    queue: int | None = None
+    breaks_at_backlog: int | None = None
+    ceiling_per_s: float = math.inf
+    bad_band: tuple[float, float] | None = None
+
+
+class Objective(msgspec.Struct, frozen=True, kw_only=True):
+    """What must hold: a percentile of the response, the share of errors, and always a backlog that does not grow."""
+
+    p99_ms: float | None = None
+    errors: float | None = 0.01
+
+
+class SimulatedTarget:
+    """A measurer whose clock is its own."""
+
+    def __init__(self, server: Server, objective: Objective, seed: int, *, arrivals: str = "poisson") -> None:
+        self.server, self.objective, self.arrivals = server, objective, arrivals
+        self._random = np.random.default_rng(seed)
+        self._now_s = 0.0
+        self._free = [0.0] * server.servers
+        self._waiting: list[float] = []
+        self._broken = False
+        self.highest = 0.0
+
+    def clock(self) -> float:
+        """Returns the virtual time."""
+        return self._now_s
+
+    def cool_down(self, at_most_s: float) -> bool:
+        """Lets the backlog drain; a broken target never gets back."""
+        left_s = max(self._free) - self._now_s
+        self._now_s += min(max(left_s, 0.0) + OVERHEAD_S, at_most_s)
+        return not self._broken and left_s <= at_most_s
+
+    def trial(self, rate: float, duration_s: float) -> Trial:
+        """Offers the rate and judges what came of it."""
+        began_s = self._now_s
+        offered = min(rate, self.server.ceiling_per_s)
+        self.highest = max(self.highest, offered)
+        due = began_s + self._due(offered, duration_s)
+        done = self._serve(due)
+        self._now_s = began_s + duration_s + OVERHEAD_S
+        if self.server.ceiling_per_s < rate:
+            return Trial(rate=rate, duration_s=duration_s, outcome="generator", achieved_per_s=offered, at_s=began_s)
+        return self._judge(rate, began_s, duration_s, due, done)
+
+    def _due(self, rate: float, duration_s: float) -> Floats:
+        if self.arrivals == "even":
+            return np.arange(0, duration_s, 1 / rate)
+        times = np.cumsum(self._random.exponential(1 / rate, int(rate * duration_s * 1.2) + 50))
+        return times[times < duration_s]
+
+    def _services(self, count: int) -> Floats:
+        mean, cv = self.server.servers / self.server.capacity_per_s, self.server.service_cv
+        if cv == 0:
+            return np.full(count, mean)
+        if cv == 1:
+            return self._random.exponential(mean, count)
+        sigma2 = math.log(1 + cv * cv)
+        return self._random.lognormal(math.log(mean) - sigma2 / 2, math.sqrt(sigma2), count)
+
+    def _serve(self, due: Floats) -> Floats:
+        """Returns when each was done; never (nan) for those shed."""
+        services = self._services(len(due)).tolist()
+        free, room, broken_at = self._free, self.server.queue, self.server.breaks_at_backlog
+        dones, begun = [], self._waiting
+        for at, service in zip(due.tolist(), services, strict=True):
+            if room is not None and len(begun) >= room and begun[-room] > at:
+                dones.append(math.nan)
+                continue
+            start = max(at, free[0])
+            if broken_at is not None and (start - at) * self.server.capacity_per_s > broken_at:
+                self._broken = True
+            done = start + service * (20 if self._broken else 1)
+            heapq.heapreplace(free, done)
+            begun.append(start)
+            dones.append(done)
+        self._waiting = begun[-(room or 1) :]
+        return np.array(dones)
+
+    def _judge(self, rate: float, began_s: float, duration_s: float, due: Floats, done: Floats) -> Trial:
+        from_s, to_s = began_s + SETTLE_SHARE * duration_s, began_s + duration_s
+        counted, shed_all = due >= from_s, np.isnan(done)
+        response_ms = 1000 * (done - due)[counted]
+        shed = np.isnan(response_ms)
+        taken = response_ms[~shed]
+        outcomes: list[tuple[str, Outcome, float]] = []
+        if self.objective.p99_ms is not None:
+            outcomes.append(("p99", *_percentile(np.sort(taken), self.objective.p99_ms)))
+        if self.objective.errors is not None:
+            outcomes.append(("errors", *_errors(int(shed.sum()), len(shed), self.objective.errors)))
+        band = self.server.bad_band
+        if band and band[0] <= rate <= band[1]:
+            outcomes.append(("errors", "fail", 5.0))
+        counts = self._in_flight(due[~shed_all], done[~shed_all], from_s, to_s)
+        grown = growth(counts, rate * (to_s - from_s))
+        growing = grown.growing
+        if not growing and grown.strain > 1:
+            outcomes.append(("growth", "undecided", grown.strain))
+        verdicts = [outcome for _, outcome, _ in outcomes]
+        verdict: Outcome = "fail" if "fail" in verdicts else "undecided" if "undecided" in verdicts else "pass"
+        answered = (done > from_s) & (done <= to_s)
+        return Trial(
+            rate=rate,
+            duration_s=duration_s,
+            outcome=verdict,
+            broke=[name for name, outcome, _ in outcomes if outcome == "fail"],
+            strain=max((strain for _, _, strain in outcomes), default=None),
+            growing=growing,
+            achieved_per_s=len(taken) / (to_s - from_s),
+            goodput_per_s=float(answered.sum()) / (to_s - from_s),
+            response_p50_ms=float(np.percentile(taken, 50)) if len(taken) else None,
+            response_p99_ms=float(np.percentile(taken, 99)) if len(taken) else None,
+            response_mean_ms=float(taken.mean()) if len(taken) else None,
+            in_flight_mean=float(taken.sum()) / 1000 / (to_s - from_s),
+            error_share=float(shed.mean()) if len(shed) else None,
+            at_s=began_s,
+        )
+
+    @staticmethod
+    def _in_flight(due: Floats, done: Floats, from_s: float, to_s: float) -> list[float]:
+        """Returns how many were in flight, at even distances."""
+        at = np.linspace(from_s, to_s, 41)
+        counts = np.searchsorted(np.sort(due), at) - np.searchsorted(np.sort(done), at)
+        return [float(count) for count in counts]
+
+
+def _percentile(values: Floats, limit_ms: float, share: float = 0.99) -> tuple[Outcome, float]:
+    count = len(values)
+    if count <= 1:
+        return "undecided", 1.0
+    low = int(binom.ppf((1 - _GATE_CONFIDENCE) / 2, count, share)) - 1
+    high = int(binom.ppf((1 + _GATE_CONFIDENCE) / 2, count, share))
+    point = float(values[min(count - 1, math.ceil(share * count) - 1)])
+    if values[max(0, low)] > limit_ms:
+        return "fail", point / limit_ms
+    if high < count and values[high] <= limit_ms:
+        return "pass", point / limit_ms
+    return "undecided", point / limit_ms
+
+
+def _errors(failed: int, count: int, limit: float) -> tuple[Outcome, float]:
+    if not count:
+        return "undecided", 1.0
+    low, high = wilson(failed, count, _GATE_CONFIDENCE)
+    strain = failed / count / limit
+    return ("fail" if low > limit else "pass" if high <= limit else "undecided"), strain
+
+
+def true_p99_rate(capacity_per_s: float, servers: int, limit_ms: float) -> float:
+    """Returns the rate at which the p99 response of an M/M/c queue is the limit (Erlang C; Kleinrock vol. 1, §3.5)."""
+
+    def late(rate: float) -> float:
+        return beyond(rate, capacity_per_s, servers, limit_ms / 1000) - 0.01
+
+    return _root(late, 1e-6 * capacity_per_s, capacity_per_s * (1 - 1e-9))
+
+
+def beyond(rate: float, capacity_per_s: float, servers: int, t_s: float) -> float:
+    """Returns the share of M/M/c responses that take longer than t: P(W + S > t)."""
+    mu = capacity_per_s / servers
+    wait = erlang_c(rate / mu, servers)
+    slack = capacity_per_s - rate
+    if abs(slack - mu) < 1e-9 * mu:
+        return math.exp(-mu * t_s) * (1 + wait * mu * t_s)
+    return math.exp(-mu * t_s) + wait * mu / (slack - mu) * (math.exp(-mu * t_s) - math.exp(-slack * t_s))
+
+
+def erlang_c(offered: float, servers: int) -> float:
+    """Returns the share of arrivals that wait (offered load in erlangs, below the number of servers)."""
+    blocked = 1.0
+    for n in range(1, servers + 1):
+        blocked = offered * blocked / (n + offered * blocked)
+    return blocked / (1 - offered / servers * (1 - blocked))
+
+
+def true_loss_rate(capacity_per_s: float, servers: int, queue: int, share: float) -> float:
+    """Returns the rate at which an M/M/c/K queue sheds this share."""
+
+    def loss(rate: float) -> float:
+        a, blocked = rate * servers / capacity_per_s, 1.0
+        for n in range(1, servers + queue + 1):
+            served = min(n, servers)
+            blocked = a * blocked / (served + a * blocked)
+        return blocked - share
+
+    return _root(loss, 1e-6 * capacity_per_s, 3 * capacity_per_s)
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if function(middle) < 0 else (low, middle)
+    return (low + high) / 2

@@ -1,0 +1,131 @@
+"""The closed search: the number of users at which throughput stops growing."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from convload.capacity.scalability import Point, Usl, fit
+from convload.capacity.trials import Clock, Measurer, SearchSettings, Trial, check
+
+GROWS = 0.05
+"""Throughput that is within this share of the highest counts as not growing any more."""
+
+_FLAT_DOUBLINGS = 2
+_Z = 1.96
+
+
+class Saturation(msgspec.Struct, frozen=True, kw_only=True):
+    """Users between which throughput comes within 5 % of its highest; `high` is None where it still grew at the end."""
+
+    low_users: int | None
+    high_users: int | None
+    highest_per_s: float | None
+    limited_by: Literal["target", "generator", "budget", "bound"]
+    trials: list[Trial]
+    usl: Usl
+    text: str
+
+
+def search_concurrency(measurer: Measurer, settings: SearchSettings, clock: Clock) -> Saturation:
+    """Doubles the users until throughput stops growing twice in a row, then narrows where it came near its highest.
+
+    Rates of the settings are users here. Failed gates do not end it: throughput is what is asked for.
+
+    Raises:
+        UsageError: the settings allow no search.
+    """
+    check(settings)
+    began_s, trials = clock(), list[Trial]()
+
+    def measure(users: int, duration_s: float) -> bool:
+        left_s = settings.budget_s - (clock() - began_s)
+        if left_s < settings.first_s and trials:
+            return False
+        trials.append(measurer.trial(users, min(duration_s, left_s)))
+        return trials[-1].verdict != "generator"
+
+    users, goes_on = max(1, round(settings.start_rate)), True
+    while goes_on and not _flat(trials) and users <= settings.max_rate:
+        goes_on = measure(users, settings.first_s)
+        users *= 2
+    while goes_on and (following := _between(trials, settings.width)):
+        goes_on = measure(following, settings.final_s)
+    return _saturation(trials, within_budget=clock() - began_s + settings.first_s < settings.budget_s)
+
+
+def throughputs(trials: Sequence[Trial]) -> dict[int, tuple[float, float]]:
+    """Returns conversations a second and their standard error by users, all trials of a number added up."""
+    sums: dict[int, tuple[float, float]] = {}
+    for trial in trials:
+        if trial.verdict != "generator" and trial.goodput_per_s is not None:
+            done, took_s = sums.get(round(trial.rate), (0.0, 0.0))
+            sums[round(trial.rate)] = (done + trial.goodput_per_s * trial.duration_s, took_s + trial.duration_s)
+    return {n: (done / took_s, math.sqrt(max(done, 1.0)) / took_s) for n, (done, took_s) in sorted(sums.items())}
+
+
+def _flat(trials: Sequence[Trial]) -> bool:
+    rates = [rate for rate, _ in throughputs(trials).values()]
+    if len(rates) <= _FLAT_DOUBLINGS:
+        return False
+    before = max(rates[:-_FLAT_DOUBLINGS])
+    return max(rates[-_FLAT_DOUBLINGS:]) <= before * (1 + GROWS)
+
+
+def _bounds(trials: Sequence[Trial]) -> tuple[int | None, int | None]:
+    """Returns the most users that are surely short of the highest throughput, and the fewest that may not be."""
+    found = throughputs(trials)
+    if not found:
+        return None, None
+    best, best_error = max(found.values())
+    wanted = best * (1 - GROWS)
+    reached = [n for n, (rate, _) in found.items() if rate >= wanted]
+    short = [
+        n
+        for n, (rate, error) in found.items()
+        if n < reached[0] and rate + _Z * error < wanted - _Z * best_error * (1 - GROWS)
+    ]
+    return (max(short) if short else None), reached[0]
+
+
+def _between(trials: Sequence[Trial], width: float) -> int | None:
+    low, high = _bounds(trials)
+    if low is None or high is None or high - low <= max(1.0, width * high):
+        return None
+    middle = round(math.sqrt(low * high))
+    measured = sum(round(trial.rate) == middle for trial in trials)
+    return middle if low < middle < high and measured < _FLAT_DOUBLINGS else None
+
+
+def _saturation(trials: list[Trial], *, within_budget: bool) -> Saturation:
+    low, high = _bounds(trials)
+    found = throughputs(trials)
+    best = max((rate for rate, _ in found.values()), default=None)
+    generator = any(trial.verdict == "generator" for trial in trials)
+    limited: Literal["target", "generator", "budget", "bound"] = "target"
+    if not _flat(trials):
+        limited = "generator" if generator else "bound" if within_budget else "budget"
+        low, high = max(found, default=None), None
+    usl = fit([Point(n, rate) for n, (rate, _) in found.items()])
+    return Saturation(
+        low_users=low,
+        high_users=high,
+        highest_per_s=best,
+        limited_by=limited,
+        trials=trials,
+        usl=usl,
+        text=_text(low, high, best, limited),
+    )
+
+
+def _text(low: int | None, high: int | None, best: float | None, limited: str) -> str:
+    if best is None:
+        return "No trial measured a throughput."
+    if high is None:
+        why = {"generator": "generator-bound", "budget": "the budget ended", "bound": "the highest number asked for"}[
+            limited
+        ]
+        return f"Throughput still grew at {low:,} users ({best:,.4g}/s): {why}."
+    between = f"between {low + 1:,} and {high:,}" if low is not None and low + 1 < high else f"at {high:,}"
+    return f"Throughput stops growing {between} users; it comes to {best:,.4g}/s at most."

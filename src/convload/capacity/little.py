@@ -1,0 +1,38 @@
+"""Checks Little's law, L = λW: what is in flight is the rate times the response. Where it fails, a figure is wrong."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from convload.capacity.trials import Trial
+
+TOLERANCE = 0.1
+"""Relative. The law holds exactly over a long time; in a trial, what is in flight at its ends makes the
+difference."""
+
+
+class LittleCheck(msgspec.Struct, frozen=True):
+    """One trial: requests in flight as they were counted, and rate times mean response (Little, 1961)."""
+
+    rate: float
+    in_flight: float
+    expected: float
+    holds: bool
+
+    @property
+    def off(self) -> float:
+        """Relative deviation of the count from the law."""
+        return self.in_flight / self.expected - 1 if self.expected else 0.0
+
+
+def check_little(trials: Sequence[Trial], tolerance: float = TOLERANCE) -> list[LittleCheck]:
+    """Returns the check of each steady trial that measured all three; a growing backlog is in no balance."""
+    checks = []
+    for trial in trials:
+        rate, response_ms, in_flight = trial.achieved_per_s, trial.response_mean_ms, trial.in_flight_mean
+        if trial.growing or rate is None or response_ms is None or in_flight is None:
+            continue
+        expected = rate * response_ms / 1000
+        holds = abs(in_flight - expected) <= max(tolerance * expected, 1.0)
+        checks.append(LittleCheck(trial.rate, in_flight, expected, holds))
+    return checks

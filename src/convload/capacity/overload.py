@@ -1,0 +1,122 @@
+"""Judges how a target behaves beyond its capacity: what it still gets done, what it sheds, and how it recovers."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+FACTORS = (1.0, 1.2, 1.5, 2.0)
+"""Of the capacity: what to offer."""
+
+KEPT = 0.9
+"""Goodput beyond capacity, relative to that at capacity, below which it counts as collapsing."""
+
+NORMAL = 1.2
+"""At rest again: the response is at most this multiple of what it was before."""
+
+NORMAL_SECONDS = 3
+
+
+class OverloadTrial(msgspec.Struct, frozen=True, kw_only=True):
+    """A load beyond capacity, as measured. `statuses` counts the answers that refuse: "429", "503", others by kind.
+
+    `accepted_p50_ms` and `accepted_p99_ms` are response times of the requests that succeeded.
+    """
+
+    factor: float
+    offered_per_s: float
+    count: int
+    ok: int
+    duration_s: float
+    statuses: dict[str, int] = {}
+    accepted_p50_ms: float | None = None
+    accepted_p99_ms: float | None = None
+
+
+class OverloadPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one load. `kept` is its goodput relative to that of the lowest; shares are of all requests."""
+
+    factor: float
+    offered_per_s: float
+    goodput_per_s: float
+    kept: float
+    shed_share: float
+    failed_share: float
+    shed_by: dict[str, float]
+    accepted_p50_ms: float | None
+    accepted_p99_ms: float | None
+
+
+class Overload(msgspec.Struct, frozen=True, kw_only=True):
+    """The loads in rising order, the seconds to recover (None: not seen to), and a sentence."""
+
+    points: list[OverloadPoint]
+    collapses: bool
+    recovery_s: float | None
+    watched_s: float
+    text: str
+
+
+SHEDDING = ("429", "503")
+"""Answers by which a target refuses load on purpose; any other failure is one."""
+
+
+def judge_overload(
+    trials: Sequence[OverloadTrial], after_ms: Sequence[float | None], normal_ms: float, step_s: float = 1.0
+) -> Overload:
+    """Judges measurements at and beyond capacity.
+
+    `after_ms` are response times, a value every `step_s` from when the load fell (None: no answer); `normal_ms` is what
+    they were before. Recovered is from where the first three in a row are normal.
+    """
+    ordered = sorted(trials, key=lambda trial: trial.factor)
+    reference = ordered[0].ok / ordered[0].duration_s if ordered else 0.0
+    points = [_point(trial, reference) for trial in ordered]
+    recovered = _recovered(after_ms, NORMAL * normal_ms)
+    recovery_s = None if recovered is None else recovered * step_s
+    collapses = any(point.kept < KEPT for point in points)
+    watched_s = len(after_ms) * step_s
+    return Overload(
+        points=points,
+        collapses=collapses,
+        recovery_s=recovery_s,
+        watched_s=watched_s,
+        text=_text(points, collapses=collapses, recovery_s=recovery_s, watched_s=watched_s),
+    )
+
+
+def _point(trial: OverloadTrial, reference_per_s: float) -> OverloadPoint:
+    goodput, count = trial.ok / trial.duration_s, max(trial.count, 1)
+    shed = {status: trial.statuses[status] / count for status in SHEDDING if trial.statuses.get(status)}
+    failed = (trial.count - trial.ok) / count
+    return OverloadPoint(
+        factor=trial.factor,
+        offered_per_s=trial.offered_per_s,
+        goodput_per_s=goodput,
+        kept=goodput / reference_per_s if reference_per_s else 0.0,
+        shed_share=sum(shed.values()),
+        failed_share=max(0.0, failed - sum(shed.values())),
+        shed_by=shed,
+        accepted_p50_ms=trial.accepted_p50_ms,
+        accepted_p99_ms=trial.accepted_p99_ms,
+    )
+
+
+def _recovered(after_ms: Sequence[float | None], limit_ms: float) -> int | None:
+    normal = [value is not None and value <= limit_ms for value in after_ms]
+    starts = range(len(normal) - NORMAL_SECONDS + 1)
+    return next((at for at in starts if all(normal[at : at + NORMAL_SECONDS])), None)
+
+
+def _text(points: list[OverloadPoint], *, collapses: bool, recovery_s: float | None, watched_s: float) -> str:
+    if not points:
+        return "Nothing was measured beyond capacity."
+    worst, last = min(points, key=lambda point: point.kept), points[-1]
+    does = "collapses" if collapses else "holds"
+    said = (
+        f"Beyond capacity goodput {does}: {100 * worst.kept:.0f} % of that at capacity remain at {worst.factor:g}×; "
+        f"at {last.factor:g}× {100 * last.shed_share:.0f} % are shed and "
+        f"{100 * last.failed_share:.0f} % fail otherwise. "
+    )
+    if recovery_s is None:
+        return f"{said}The response was not normal again within {watched_s:g} s after the load fell."
+    return f"{said}The response is normal again {recovery_s:g} s after the load falls."

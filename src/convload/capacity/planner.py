@@ -1,0 +1,230 @@
+"""Turns a measured capacity and a need into instances, and a test of that need into what its generator takes."""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+
+import msgspec
+from scipy.stats import poisson
+
+from convload.errors import UsageError
+
+PEAK_CONFIDENCE = 0.99
+"""Chance that no window of the busiest hour has more arrivals than the required peak allows."""
+
+HOUR_S = 3600.0
+
+
+class Instances(msgspec.Struct, frozen=True, kw_only=True):
+    """How many instances carry a need.
+
+    `fewest` and `most` follow from the upper and the lower bound of the capacity of one; `most` is the number to buy.
+    None: the capacity of one has no such bound. `with_one_lost` keeps the headroom when one is lost.
+    """
+
+    need_per_s: float
+    headroom: float
+    fewest: int | None
+    most: int | None
+    with_one_lost: int | None
+    load_share: float | None
+    load_share_one_lost: float | None
+    text: str
+
+
+def instances(need_per_s: float, headroom: float, low_per_s: float | None, high_per_s: float | None) -> Instances:
+    """Returns the instances of which each is loaded to at most 1 - headroom of its capacity.
+
+    N instances carry N · capacity · (1 - headroom): a headroom of 30 % leaves 30 % of the capacity free. With one lost,
+    the rest carries the need with the same headroom. It is assumed that instances add up, which a shared database, or
+    anything else that they share, may limit: see the scalability law.
+
+    Raises:
+        UsageError: the need or the headroom is out of range.
+    """
+    problems = []
+    if not (math.isfinite(need_per_s) and need_per_s > 0):
+        problems.append(f"the need must be above 0 conversations/s; it is {need_per_s:g}")
+    if not 0 <= headroom < 1:
+        problems.append(f"the headroom must be at least 0 % and below 100 %; it is {100 * headroom:g} %")
+    if problems:
+        raise UsageError(*problems)
+    most = _needed(need_per_s, headroom, low_per_s)
+    fewest = _needed(need_per_s, headroom, high_per_s)
+    lost = most + 1 if most else None
+    share = need_per_s / (most * low_per_s) if most and low_per_s else None
+    share_lost = need_per_s / ((most - 1) * low_per_s) if most and most > 1 and low_per_s else None
+    return Instances(
+        need_per_s=need_per_s,
+        headroom=headroom,
+        fewest=fewest,
+        most=most,
+        with_one_lost=lost,
+        load_share=share,
+        load_share_one_lost=share_lost,
+        text=_text(need_per_s, headroom, fewest, most, share_lost),
+    )
+
+
+def _needed(need_per_s: float, headroom: float, capacity_per_s: float | None) -> int | None:
+    if not capacity_per_s:
+        return None
+    return math.ceil(round(need_per_s / (capacity_per_s * (1 - headroom)), 9))
+
+
+def _text(need: float, headroom: float, fewest: int | None, most: int | None, share_lost: float | None) -> str:
+    asked = f"{need:,g}/s with {100 * headroom:g} % headroom"
+    if most is None:
+        return f"How many instances carry {asked} does not follow: the capacity of one has no lower bound."
+    interval = f" (between {fewest:,} and {most:,} by the interval)" if fewest and fewest != most else ""
+    lost = f"; with one lost the others run at {100 * share_lost:.0f} % of their capacity" if share_lost else ""
+    one = "instance" if most == 1 else "instances"
+    return f"{asked} takes {most:,} {one}{interval}, {most + 1:,} to keep the headroom with one lost{lost}."
+
+
+class Peak(msgspec.Struct, frozen=True):
+    """The rate that the busiest hour requires, and how it comes about."""
+
+    hour: str
+    conversations: float
+    mean_per_s: float
+    required_per_s: float
+    factor: float
+    text: str
+
+
+def peak_of_day(hours: Sequence[tuple[str, float]], peak_to_mean: float | None = None, window_s: float = 1.0) -> Peak:
+    """Returns the rate that the busiest hour needs.
+
+    With `peak_to_mean` it is the hour's mean times that. Without, arrivals are taken to be Poisson within the hour, and
+    the rate is the count that no window of `window_s` exceeds in all of the hour, with 99 % chance, over its length.
+    Real traffic is burstier than Poisson (campaigns, outages), so state a factor that you have measured if you can.
+
+    Raises:
+        UsageError: there is no hour with a conversation, or a number is out of range.
+    """
+    problems = []
+    if not any(count > 0 for _, count in hours):
+        problems.append("the daily profile has no hour with conversations")
+    if peak_to_mean is not None and peak_to_mean < 1:
+        problems.append(f"the peak-to-mean factor must be at least 1; it is {peak_to_mean:g}")
+    if not 0 < window_s <= HOUR_S:
+        problems.append(f"the window must be above 0 s and at most an hour; it is {window_s:g} s")
+    if problems:
+        raise UsageError(*problems)
+    hour, count = max(hours, key=lambda row: row[1])
+    mean = count / HOUR_S
+    required = mean * peak_to_mean if peak_to_mean else poisson_peak(mean, window_s)
+    how = (
+        f"a stated peak-to-mean factor of {peak_to_mean:g}"
+        if peak_to_mean
+        else f"the Poisson peak of {window_s:g} s windows"
+    )
+    text = (
+        f"The busiest hour, {hour}, has {count:,g} conversations ({mean:,.3g}/s); "
+        f"with {how} it requires {required:,.3g}/s."
+    )
+    return Peak(hour, count, mean, required, required / mean, text)
+
+
+def poisson_peak(mean_per_s: float, window_s: float = 1.0) -> float:
+    """Returns the rate that the busiest window of an hour stays within, with 99 % chance, for Poisson arrivals."""
+    windows = HOUR_S / window_s
+    return float(poisson.ppf(PEAK_CONFIDENCE ** (1 / windows), mean_per_s * window_s)) / window_s
+
+
+def read_profile(text: str) -> list[tuple[str, float]]:
+    """Reads a CSV of two columns, hour and conversations, with or without a head line.
+
+    Raises:
+        UsageError: every line that is none.
+    """
+    rows, problems = [], []
+    for number, row in enumerate(csv.reader(io.StringIO(text.removeprefix("\ufeff"))), start=1):
+        cells = [cell.strip() for cell in row]
+        count = _count(cells[1]) if len(cells) == 2 else None  # noqa: PLR2004 -- hour and conversations
+        if count is not None:
+            rows.append((cells[0], count))
+        elif any(cells) and not (number == 1 and len(cells) == 2):  # noqa: PLR2004 -- a head line
+            problems.append(
+                f"line {number} of the daily profile is {','.join(cells)!r}; it must be an hour and a number of "
+                "conversations that is not negative, such as 09:00,41000"
+            )
+    if problems or not rows:
+        raise UsageError(*(problems or ["the daily profile has no line with an hour and its conversations"]))
+    return rows
+
+
+def _count(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+class GeneratorCosts(msgspec.Struct, frozen=True, kw_only=True):
+    """What one request costs the generator; measured values are better than these."""
+
+    worker_per_s: float = 10_000.0
+    request_bytes: float = 2_000.0
+    answer_bytes: float = 500.0
+    app_token_lifetime_s: float = 3_600.0
+    token_per_consumer: bool = True
+
+
+class GeneratorNeed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a test at a rate takes on the side that makes the load."""
+
+    rate_per_s: float
+    workers: int
+    in_flight: float
+    connections: int
+    open_files: int
+    megabits_per_s: float
+    tokens_per_s: float
+    text: str
+
+
+_SPARE_CONNECTIONS = 4.0
+"""Standard deviations of a Poisson number in flight (M/G/∞) to keep connections for."""
+
+_FILES_A_WORKER = 64
+"""Beside its connections: modules, logs, the channel."""
+
+
+def generator_need(
+    rate_per_s: float,
+    response_mean_ms: float,
+    costs: GeneratorCosts = GeneratorCosts(),  # noqa: B008 -- frozen
+) -> GeneratorNeed:
+    """Returns workers, connections (Little's law and four standard deviations), files, bandwidth and tokens.
+
+    Raises:
+        UsageError: the rate or the response is not above zero.
+    """
+    if not (rate_per_s > 0 and response_mean_ms > 0):
+        raise UsageError(f"rate and response must be above 0; they are {rate_per_s:g}/s and {response_mean_ms:g} ms")
+    in_flight = rate_per_s * response_mean_ms / 1000
+    connections = math.ceil(in_flight + _SPARE_CONNECTIONS * math.sqrt(in_flight)) + 1
+    workers = math.ceil(rate_per_s / costs.worker_per_s)
+    files = connections + workers * _FILES_A_WORKER
+    megabits = rate_per_s * (costs.request_bytes + costs.answer_bytes) * 8 / 1e6
+    tokens = (rate_per_s if costs.token_per_consumer else 0.0) + workers / costs.app_token_lifetime_s
+    text = (
+        f"A test at {rate_per_s:,g}/s takes {workers:,} worker{'s' if workers > 1 else ''}, "
+        f"{connections:,} connections "
+        f"({in_flight:,.3g} in flight on average), {files:,} open files, "
+        f"{megabits:,.3g} Mbit/s and {tokens:,.3g} tokens/s."
+    )
+    return GeneratorNeed(
+        rate_per_s=rate_per_s,
+        workers=workers,
+        in_flight=in_flight,
+        connections=connections,
+        open_files=files,
+        megabits_per_s=megabits,
+        tokens_per_s=tokens,
+        text=text,
+    )

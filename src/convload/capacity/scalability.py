@@ -1,0 +1,171 @@
+"""Fits Gunther's Universal Scalability Law to throughput by concurrency, and says what it cannot tell.
+
+X(N) = λN / (1 + σ(N-1) + κN(N-1)): λ is the throughput of one user, σ what is done one after the other, κ what each
+must agree on with every other. Gunther, "Guerrilla Capacity Planning" (2007), ch. 4-6. N/X is linear in the unknowns
+a = 1/λ, σa and κa, so the fit is weighted linear least squares with relative errors, and its intervals are Student's.
+"""
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import t as student
+
+Floats = npt.NDArray[np.float64]
+
+POINTS_NEEDED = 6
+SPAN_NEEDED = 4.0
+"""Highest over lowest concurrency; closer together, σ and κ cannot be told apart."""
+
+REACH = 2.0
+"""A peak farther out than this multiple of the highest concurrency that was measured is not predicted."""
+
+CONFIDENCE = 0.95
+_DRAWS = 4000
+
+
+class Point(msgspec.Struct, frozen=True):
+    """Throughput at a mean number of users or of requests in flight."""
+
+    concurrency: float
+    per_s: float
+
+
+class Bounded(msgspec.Struct, frozen=True):
+    """An estimate and its 95 % interval; None for a bound that the points do not give."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+class Usl(msgspec.Struct, frozen=True, kw_only=True):
+    """The fit, or the reason why there is none in `refused`. `residuals` are relative, in the order of `points`."""
+
+    points: list[Point]
+    refused: str = ""
+    sigma: Bounded | None = None
+    kappa: Bounded | None = None
+    lambda_per_s: Bounded | None = None
+    residuals: list[float] = []
+    peak_concurrency: Bounded | None = None
+    peak_per_s: Bounded | None = None
+    peak_refused: str = ""
+
+    def at(self, concurrency: float) -> float | None:
+        """Returns the fitted throughput."""
+        if self.sigma is None or self.kappa is None or self.lambda_per_s is None:
+            return None
+        return usl(concurrency, self.lambda_per_s.value, self.sigma.value, self.kappa.value)
+
+
+def usl(concurrency: float, lambda_per_s: float, sigma: float, kappa: float) -> float:
+    """Returns the throughput that the law gives."""
+    n = concurrency
+    return lambda_per_s * n / (1 + sigma * (n - 1) + kappa * n * (n - 1))
+
+
+def fit(points: Sequence[Point]) -> Usl:
+    """Returns the fit, or a refusal where the points are too few or too clustered."""
+    kept = sorted((point for point in points if point.per_s > 0 and point.concurrency > 0), key=_concurrency)
+    refused = _refusal(kept)
+    if refused:
+        return Usl(points=kept, refused=refused)
+    n = np.array([point.concurrency for point in kept])
+    y = n / np.array([point.per_s for point in kept])
+    estimate, covariance = _least_squares(n, y)
+    if estimate[0] <= 0:
+        return Usl(
+            points=kept, refused="the points do not follow the law: the throughput of one user comes out negative"
+        )
+    a, b, c = estimate.tolist()
+    sigma, kappa = b / a, c / a
+    error = float(student.ppf((1 + CONFIDENCE) / 2, len(kept) - 3))
+    slopes = {"lambda": [-1 / a**2, 0, 0], "sigma": [-b / a**2, 1 / a, 0], "kappa": [-c / a**2, 0, 1 / a]}
+    half = {name: error * math.sqrt(np.array(row) @ covariance @ np.array(row)) for name, row in slopes.items()}
+    fitted = [usl(point.concurrency, 1 / a, sigma, kappa) for point in kept]
+    peak, peak_per_s, peak_refused = _peak(estimate, covariance, kept)
+    return Usl(
+        points=kept,
+        sigma=_around(sigma, half["sigma"]),
+        kappa=_around(kappa, half["kappa"]),
+        lambda_per_s=_around(1 / a, half["lambda"]),
+        residuals=[point.per_s / value - 1 for point, value in zip(kept, fitted, strict=True)],
+        peak_concurrency=peak,
+        peak_per_s=peak_per_s,
+        peak_refused=peak_refused,
+    )
+
+
+def _concurrency(point: Point) -> float:
+    return point.concurrency
+
+
+def _refusal(points: list[Point]) -> str:
+    different = len({round(point.concurrency, 6) for point in points})
+    if different < POINTS_NEEDED:
+        return f"the scalability law needs at least {POINTS_NEEDED} different concurrencies; there are {different}"
+    span = points[-1].concurrency / points[0].concurrency
+    if span < SPAN_NEEDED:
+        return (
+            f"the concurrencies are too close together: the highest is {span:.2g} times the lowest, "
+            f"at least {SPAN_NEEDED:g} times are needed"
+        )
+    return ""
+
+
+def _least_squares(n: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Returns the estimate of (a, σa, κa) and its covariance; each point is weighted by its relative error.
+
+    The weights are those of the fit before, from the second round on: weights from noisy points would bend it.
+    """
+    design = np.column_stack([np.ones_like(n), n - 1, n * (n - 1)])
+    scale = y
+    for _ in range(5):
+        weighted = design / scale[:, None]
+        estimate, *_ = np.linalg.lstsq(weighted, y / scale, rcond=None)
+        scale = np.maximum(design @ estimate, 1e-3 * y)
+    residuals = y / scale - weighted @ estimate
+    variance = float(residuals @ residuals) / (len(y) - 3)
+    return np.asarray(estimate), np.asarray(variance * np.linalg.inv(weighted.T @ weighted))
+
+
+def _around(value: float, half: float) -> Bounded:
+    return Bounded(value, value - half, value + half)
+
+
+def _peak(estimate: Floats, covariance: Floats, points: list[Point]) -> tuple[Bounded | None, Bounded | None, str]:
+    """Returns concurrency and throughput of the peak with intervals from draws of the fit, or why not."""
+    a, b, c = estimate.tolist()
+    highest = points[-1].concurrency
+    if c <= 0:
+        return None, None, "throughput shows no peak: the fitted κ is not above zero"
+    if b >= a:
+        return None, None, "the fitted σ is 1 or more: one user gets the most done"
+    peak = math.sqrt((a - b) / c)
+    if peak > REACH * highest:
+        return (
+            None,
+            None,
+            (
+                f"the fitted peak lies beyond {REACH:g} times the highest concurrency that was measured ({highest:g}); "
+                "measure farther out"
+            ),
+        )
+    draws = np.random.default_rng(0).multivariate_normal(estimate, covariance, _DRAWS, method="svd")
+    ratio = np.where(draws[:, 2] > 0, (draws[:, 0] - draws[:, 1]) / draws[:, 2], np.inf)
+    peaks = np.sqrt(np.maximum(ratio, 1.0))
+    at = np.minimum(peaks, REACH * highest)
+    heights = at / (draws[:, 0] + draws[:, 1] * (at - 1) + draws[:, 2] * at * (at - 1))
+    height = peak / (a + b * (peak - 1) + c * peak * (peak - 1))
+    return _spread(peak, peaks), _spread(height, heights), ""
+
+
+def _spread(value: float, draws: Floats) -> Bounded:
+    ordered = np.sort(draws)
+    low, high = (
+        float(ordered[round(share * (len(ordered) - 1))]) for share in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
+    )
+    return Bounded(value, low, high if math.isfinite(high) else None)

@@ -1,0 +1,135 @@
+"""What a search and whoever measures for it tell each other: settings, trials, and the measuring seam."""
+
+from typing import Annotated, Literal, Protocol
+
+import msgspec
+from msgspec import Meta
+
+from convload.errors import UsageError
+
+Outcome = Literal["pass", "fail", "undecided", "generator"]
+
+GROWING = "the backlog kept growing"
+"""Stands among the broken objectives of a trial whose backlog grew, though its gates may have held."""
+
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One load held for a while, judged with confidence bounds by whoever measured it.
+
+    `rate` is what was offered: arrivals a second, or users in a closed search. `outcome` is pass when the bounds of
+    every gate lie within its limit, fail when the bounds of one lie beyond, undecided otherwise, and generator when the
+    load was not what was asked for, so that nothing follows about the target. `strain` is the largest value / limit
+    over the gates: 1 stands at the limit; it tells which way an undecided trial leans. `growing` says that in-flight
+    requests or arrivals that wait rose all along: such a load is above capacity even if the percentiles of a short
+    trial pass.
+    """
+
+    rate: float
+    duration_s: float
+    outcome: Outcome
+    broke: list[str] = []
+    strain: float | None = None
+    growing: bool = False
+    achieved_per_s: float | None = None
+    goodput_per_s: float | None = None
+    response_p50_ms: float | None = None
+    response_p99_ms: float | None = None
+    response_mean_ms: float | None = None
+    in_flight_mean: float | None = None
+    error_share: float | None = None
+    at_s: float = 0.0
+
+    @property
+    def verdict(self) -> Outcome:
+        """The outcome, with a growing backlog counted as a failure."""
+        return "fail" if self.growing and self.outcome != "generator" else self.outcome
+
+    @property
+    def side(self) -> Literal["pass", "fail"] | None:
+        """Where the point values stand: an undecided trial leans by its strain, and says nothing without one."""
+        verdict = self.verdict
+        if verdict == "pass" or verdict == "fail":  # noqa: PLR1714 -- mypy narrows by ==
+            return verdict
+        if verdict == "generator" or self.strain is None:
+            return None
+        return "fail" if self.strain > 1 else "pass"
+
+    @property
+    def broken(self) -> list[str]:
+        """What did not hold, in words."""
+        if self.verdict != "fail":
+            return []
+        return [*self.broke, *([GROWING] if self.growing else [])]
+
+
+class Measurer(Protocol):
+    """Makes trials. Every call blocks until it is done."""
+
+    def trial(self, rate: float, duration_s: float) -> Trial:
+        """Holds `rate` for `duration_s` in all; what is counted should leave out the first fifth, which settles."""
+
+    def cool_down(self, at_most_s: float) -> bool:
+        """Waits until the target answers as it does at rest; False if it does not within the time."""
+
+
+class Clock(Protocol):
+    """Tells seconds that never go back."""
+
+    def __call__(self) -> float:
+        """Returns the seconds."""
+
+
+class SearchSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a search goes. Rates are a second, or users in a closed search.
+
+    The search ends when the interval is no wider than `width` (relative to its middle) or the budget is used up.
+    `first_trial_s` and `final_trial_s` are chosen from the budget when they are None.
+    """
+
+    start_rate: Positive
+    max_rate: Positive
+    min_rate: Positive
+    budget_s: Positive
+    width: Annotated[float, Meta(gt=0, lt=1)] = 0.01
+    confidence: Annotated[float, Meta(gt=0.5, lt=1)] = 0.95
+    first_trial_s: Positive | None = None
+    final_trial_s: Positive | None = None
+    cool_down_s: Positive = 30.0
+
+    @property
+    def first_s(self) -> float:
+        """A sixtieth of the budget: twenty short trials leave two thirds of it for the long ones."""
+        return self.first_trial_s or min(5.0, max(2.0, self.budget_s / 60))
+
+    @property
+    def final_s(self) -> float:
+        """A twelfth of the budget: long enough to settle, short enough to be repeated."""
+        return self.final_trial_s or max(self.first_s, min(60.0, self.budget_s / 12))
+
+
+def check(settings: SearchSettings) -> None:
+    """Tells what makes a search impossible.
+
+    Raises:
+        UsageError: all of it.
+    """
+    rates = (settings.min_rate, settings.start_rate, settings.max_rate)
+    problems = []
+    if not rates[0] <= rates[1] <= rates[2] or rates[0] == rates[2]:
+        problems.append(
+            "the rates of a search must rise from the lowest to the start to the highest; "
+            f"they are {rates[0]:g}, {rates[1]:g} and {rates[2]:g}"
+        )
+    if settings.final_s < settings.first_s:
+        problems.append(
+            f"the final trials ({settings.final_s:g} s) must be no shorter than the first ({settings.first_s:g} s)"
+        )
+    if settings.budget_s < settings.first_s:
+        problems.append(
+            f"the budget of {settings.budget_s:g} s is too short for a single trial of {settings.first_s:g} s; "
+            "give it more time"
+        )
+    if problems:
+        raise UsageError(*problems)

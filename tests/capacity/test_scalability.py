@@ -1,0 +1,85 @@
+"""The fit of the scalability law against known parameters."""
+
+import numpy as np
+import pytest
+
+from convload.capacity.little import check_little
+from convload.capacity.scalability import Bounded, Point, fit, usl
+from convload.capacity.trials import Trial
+
+USERS = [1, 2, 4, 8, 16, 32, 48, 64]
+
+
+def exact(sigma: float, kappa: float, users: list[int] = USERS) -> list[Point]:
+    return [Point(n, usl(n, 100, sigma, kappa)) for n in users]
+
+
+def test_points_without_noise_give_the_parameters_back() -> None:
+    found = fit(exact(0.05, 0.0005))
+
+    assert found.sigma is not None
+    assert found.kappa is not None
+    assert found.lambda_per_s is not None
+    assert (found.sigma.value, found.kappa.value) == pytest.approx((0.05, 0.0005), rel=1e-6)
+    assert found.lambda_per_s.value == pytest.approx(100)
+    assert max(abs(residual) for residual in found.residuals) < 1e-9
+    assert found.peak_concurrency is not None
+    assert found.peak_concurrency.value == pytest.approx((0.95 / 0.0005) ** 0.5)
+
+
+def test_the_intervals_cover_the_parameters_as_often_as_they_say() -> None:
+    random = np.random.default_rng(7)
+    covered = {"sigma": 0, "kappa": 0, "lambda": 0, "peak": 0}
+    for _ in range(300):
+        points = [Point(p.concurrency, p.per_s * (1 + random.normal(0, 0.02))) for p in exact(0.05, 0.0005)]
+        found = fit(points)
+        covered["sigma"] += within(found.sigma, 0.05)
+        covered["kappa"] += within(found.kappa, 0.0005)
+        covered["lambda"] += within(found.lambda_per_s, 100)
+        covered["peak"] += within(found.peak_concurrency, (0.95 / 0.0005) ** 0.5)
+
+    assert all(count >= 0.9 * 300 for name, count in covered.items() if name != "peak"), covered
+    assert covered["peak"] >= 0.85 * 300, covered
+
+
+def within(bounded: Bounded | None, value: float) -> bool:
+    if bounded is None:
+        return False
+    return (bounded.low or 0) <= value and (bounded.high is None or value <= bounded.high)
+
+
+@pytest.mark.parametrize(
+    ("users", "reason"),
+    [([1, 2, 4, 8, 16], "at least 6 different"), ([10, 11, 12, 13, 14, 15], "too close together")],
+)
+def test_too_few_or_too_clustered_points_are_refused(users: list[int], reason: str) -> None:
+    found = fit(exact(0.05, 0.001, users))
+
+    assert reason in found.refused
+    assert found.sigma is None
+    assert found.at(10) is None
+
+
+def test_a_peak_far_outside_of_what_was_measured_is_not_predicted() -> None:
+    found = fit(exact(0.01, 0.00001))
+
+    assert found.peak_concurrency is None
+    assert "measure farther out" in found.peak_refused
+
+
+def test_littles_law_is_checked_where_all_three_are_known_and_nothing_grows() -> None:
+    def trial(in_flight: float, *, growing: bool = False) -> Trial:
+        return Trial(
+            rate=100,
+            duration_s=10,
+            outcome="pass",
+            achieved_per_s=100,
+            response_mean_ms=200,
+            in_flight_mean=in_flight,
+            growing=growing,
+        )
+
+    checks = check_little([trial(20), trial(30), trial(30, growing=True), Trial(rate=1, duration_s=1, outcome="pass")])
+
+    assert [check.holds for check in checks] == [True, False]
+    assert checks[1].off == pytest.approx(0.5)
