@@ -8,7 +8,7 @@ import click
 from convload import __version__
 from convload.errors import ConvloadError, ExitCode
 
-VERBS = ("run", "worker", "mock", "payloads", "report", "doctor")
+VERBS = ("run", "worker", "mock", "payloads", "report", "doctor", "compare")
 
 
 class Verbs(click.Group):

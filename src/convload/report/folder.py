@@ -28,11 +28,11 @@ def write_all(folder: Path) -> Conclusion:
     """
     conclusion = conclude(runlog.read(folder / runlog.FILE_NAME))
     for name, render in REPORTS.items():
-        _write(folder / name, render(conclusion))
+        write_text(folder / name, render(conclusion))
     return conclusion
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Replaces a file at once, so that a reader sees the old report or the new one, never a half."""
     part = path.with_name(f".{path.name}.part")
     try:

@@ -76,6 +76,11 @@ class Histogram(msgspec.Struct, frozen=True, eq=False):
         """The exact mean; raises ValueError when empty."""
         return self.sum_us / self._count_or_raise()
 
+    @property
+    def values_us(self) -> Integers:
+        """The time that each bucket in use is read as: its middle."""
+        return _middle(self.index)
+
     def percentile(self, q: float) -> int:
         """Returns the nearest-rank percentile, `q` in percent; raises ValueError when empty."""
         return self.percentiles([q])[0]

@@ -1,0 +1,132 @@
+"""`convload compare`: says whether something new is slower, faster, or no different."""
+
+import re
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from convload.errors import UsageError
+from convload.report.comparison import print_comparison, render_json, render_markdown
+from convload.report.folder import write_text
+from convload.results.comparison import compare as comparing
+from convload.results.comparison.batches import Clock
+from convload.results.comparison.outcomes import Minimum
+from convload.results.comparison.sides import read_side
+
+EPILOG = """\b
+Examples:
+  convload compare reports/before reports/after
+  convload compare before-1 after-1 --base before-2 --base before-3 --base before-4 \\
+      --new after-2 --new after-3 --new after-4          repeated runs: knows how runs vary, too
+  convload compare runs/before runs/after                folders of run folders
+  convload compare reports/before reports/after --markdown comparison.md --json comparison.json
+
+\b
+Exit codes: 0 nothing regressed, 1 regressed, 2 wrong usage, unreadable or unlike runs,
+3 nothing can be told, or a run is no evidence (interrupted, aborted, cut off, not valid).
+"""
+
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+_MILLISECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
+_IN_MS = {"us": 0.001, "µs": 0.001, "ms": 1.0, "s": 1000.0}
+
+
+@click.command(epilog=EPILOG)
+@click.argument("base", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option(
+    "--base",
+    "more_base",
+    metavar="DIR",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="One more run of the base.",
+)
+@click.option(
+    "--new", "more_new", metavar="DIR", multiple=True, type=click.Path(path_type=Path), help="One more new run."
+)
+@click.option(
+    "--min-relative",
+    metavar="P%",
+    default="5%",
+    show_default=True,
+    help="Smallest difference that counts, of the base.",
+)
+@click.option(
+    "--min-absolute",
+    metavar="TIME",
+    default="0.2ms",
+    show_default=True,
+    help="Smallest difference of a time that counts; both must be reached.",
+)
+@click.option("--confidence", metavar="P%", help="Of all statistics together.  [default: 99%, of repeated runs 95%]")
+@click.option(
+    "--clock",
+    type=click.Choice(["response", "service"]),
+    default="response",
+    show_default=True,
+    help="Which times: from due, or from sent.",
+)
+@click.option(
+    "--force", is_flag=True, help="Compare unlike runs, and runs that are no evidence; what differs is shown."
+)
+@click.option(
+    "--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write the comparison there as JSON."
+)
+@click.option(
+    "--markdown", "markdown_file", metavar="FILE", type=click.Path(path_type=Path), help="Write it there as Markdown."
+)
+def compare(
+    base: Path,
+    new: Path,
+    more_base: tuple[Path, ...],
+    more_new: tuple[Path, ...],
+    min_relative: str,
+    min_absolute: str,
+    confidence: str | None,
+    clock: Clock,
+    json_file: Path | None,
+    markdown_file: Path | None,
+    *,
+    force: bool,
+) -> int:
+    """Compare two runs, or repeated runs of two sides: improved, regressed, no difference beyond noise, cannot tell.
+
+    BASE and NEW are run folders, or folders of run folders: then all runs in one are repeated runs of its side.
+    """
+    minimum = Minimum(
+        relative=parse_percent(min_relative, "--min-relative"), absolute_ms=parse_ms(min_absolute, "--min-absolute")
+    )
+    level = None if confidence is None else parse_confidence(confidence)
+    sides = [read_side([first, *more]) for first, more in ((base, more_base), (new, more_new))]
+    found = comparing.compare(sides[0], sides[1], confidence=level, minimum=minimum, clock=clock, force=force)
+    for path, text in ((json_file, render_json), (markdown_file, render_markdown)):
+        if path is not None:
+            write_text(path, text(found))
+    print_comparison(found, Console())
+    return int(found.exit_code)
+
+
+def parse_percent(text: str, flag: str) -> float:
+    """Returns the share of "5%"; raises UsageError if it is none."""
+    match = _PERCENT.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{flag}: {text!r} is no percentage; write a number with %, such as 5%")
+    return float(match[1]) / 100
+
+
+def parse_confidence(text: str) -> float:
+    """Returns the confidence of "99%": at least 50 % and below 100 %."""
+    value = parse_percent(text, "--confidence")
+    if not 0.5 <= value < 1:  # noqa: PLR2004 -- as likely as not
+        raise UsageError(f"--confidence: {text} is none; write at least 50% and less than 100%")
+    return value
+
+
+def parse_ms(text: str, flag: str) -> float:
+    """Returns the milliseconds of "0.5ms", "200us" or "1s"; raises UsageError if it is none."""
+    match = _MILLISECONDS.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{flag}: {text!r} is no time; write a number with us, ms or s, such as 0.5ms")
+    return float(match[1]) * _IN_MS[match[2]]

@@ -1,0 +1,116 @@
+"""Cuts what a run measured into batches of consecutive seconds: what the bootstrap draws from."""
+
+import math
+from collections import defaultdict
+from itertools import groupby, pairwise
+from typing import Literal
+
+import msgspec
+
+from convload.contract.outcomes import OK
+from convload.results.histogram import Accumulator, Histogram
+from convload.results.measured import MEASURE, Window, intervals, window
+from convload.results.runlog import Cell, Interval, RunLog
+
+Clock = Literal["response", "service"]
+
+MOST = 300
+"""Longer runs are cut into so many batches of several seconds each: neighbouring seconds resemble each other, so finer
+ones would cost memory and tell little more."""
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What became of the requests of one step in one stretch of time.
+
+    `times` are of successful requests, in microseconds. `late` counts requests among them that were due in the
+    measured time and answered after it: their times count, but they are no part of the rate. Blocks of batches are
+    drawn within a `stratum` (the stage of an open load), as stages differ by plan and not by chance.
+    """
+
+    times: Histogram
+    ok: int
+    failed: int
+    length_s: float
+    late: int = 0
+    stratum: str = ""
+
+    @property
+    def count(self) -> int:
+        """All requests, successful or not."""
+        return self.ok + self.failed
+
+
+def batches_of(log: RunLog, clock: Clock = "response") -> dict[str, list[Batch]]:
+    """Returns the batches of each step in the order of time; all steps of a run have the same stretches.
+
+    A request stands in the second of its result, as everywhere in a run log. A second without results is a batch of
+    nothing: a stall belongs to what is measured.
+
+    Raises:
+        RunLogError: the manifest's plan or a histogram cannot be read.
+    """
+    measured = window(log)
+    stretches = _stretches(log, measured)
+    found: dict[str, dict[int, list[tuple[Cell, bool]]]] = defaultdict(lambda: defaultdict(list))
+    for interval in intervals(log):
+        at_s = (interval.from_s + interval.to_s) / 2
+        place = next((i for i, one in enumerate(stretches) if at_s < one.to_s), len(stretches) - 1)
+        for cell in _measured(interval):
+            found[cell.step][place].append((cell, at_s >= measured.to_s))
+    return {
+        step: [_batch(places.get(i, []), one, clock) for i, one in enumerate(stretches)]
+        for step, places in found.items()
+    }
+
+
+class _Stretch(msgspec.Struct, frozen=True):
+    from_s: float
+    to_s: float
+    stratum: str
+
+
+def _stretches(log: RunLog, measured: Window) -> list[_Stretch]:
+    """Cuts the measured time into batches of whole seconds; none crosses into another stage."""
+    parts = [
+        (max(mark.starts_s, measured.from_s), min(mark.starts_s + mark.duration_s, measured.to_s), mark.name)
+        for mark in log.stages
+        if not mark.warmup
+    ] or [(measured.from_s, measured.to_s, "")]
+    batch_s = max(1, math.ceil(measured.length_s / MOST))
+    return [one for part in parts if part[1] > part[0] for one in _cut(*part, batch_s)] or [
+        _Stretch(measured.from_s, measured.to_s, "")
+    ]
+
+
+def _cut(from_s: float, to_s: float, stratum: str, batch_s: float) -> list[_Stretch]:
+    """Cuts a part evenly, into pieces of about `batch_s`: a short last piece would have a rate of its own."""
+    pieces = max(1, round((to_s - from_s) / batch_s))
+    edges = [from_s + (to_s - from_s) * i / pieces for i in range(pieces + 1)]
+    return [_Stretch(low, high, stratum) for low, high in pairwise(edges)]
+
+
+def _batch(cells: list[tuple[Cell, bool]], stretch: _Stretch, clock: Clock) -> Batch:
+    times, ok, failed, late = Accumulator(), 0, 0, 0
+    for cell, is_late in cells:
+        late += cell.count if is_late else 0
+        if cell.outcome == OK:
+            ok += cell.count
+            # In the closed model a response is the service and is not stored twice.
+            times.add(Histogram.decode((cell.response if clock == "response" else "") or cell.service))
+        else:
+            failed += cell.count
+    return Batch(times.histogram(), ok, failed, stretch.to_s - stretch.from_s, late, stretch.stratum)
+
+
+def _measured(interval: Interval) -> list[Cell]:
+    return [cell for cell in interval.cells if cell.phase == MEASURE]
+
+
+def strata(batches: list[Batch]) -> list[tuple[int, int]]:
+    """Returns from which batch up to which, exclusive, each stratum goes."""
+    found, start = [], 0
+    for _, members in groupby(batch.stratum for batch in batches):
+        end = start + len(list(members))
+        found.append((start, end))
+        start = end
+    return found

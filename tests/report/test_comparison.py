@@ -1,0 +1,62 @@
+import io
+from collections.abc import Callable
+
+from rich.console import Console
+from tests.report.conftest import HOSTILE
+
+from convload.errors import ExitCode
+from convload.report.comparison import print_comparison, render_json, render_markdown
+from convload.results.comparison.compare import FORMAT, Comparison, RunFacts
+from convload.results.comparison.likeness import Unlikeness
+from convload.results.comparison.outcomes import Difference, Minimum, Shift, told, untold
+
+CREATE = "conversation.create"
+
+
+def comparison() -> Comparison:
+    """Everything that a rendering has to bear, hostile text in every place that a run log fills."""
+    minimum = Minimum()
+    differences: list[Difference] = [
+        told(CREATE, "p50", 20.0, 23.0, Shift(3.0, 2.1, 3.9, 2.4, 3.6), minimum),
+        told(CREATE, "p95", 40.0, 36.0, Shift(-4.0, -5.0, -3.0, -4.8, -3.2), minimum),
+        told(CREATE, "p99", 60.0, 61.0, Shift(1.0, -8.0, 10.0, -6.0, 8.0), minimum),
+        told(CREATE, "errors", 0.0, 0.0, Shift(0.0, -0.05, 0.05, -0.03, 0.03), minimum),
+        told(CREATE, "rate", 500.0, 501.0, Shift(1.0, -9.0, 11.0, -7.0, 9.0), minimum),
+        untold(HOSTILE, "p50", None, None, "the new side has no such requests"),
+    ]
+    run = RunFacts(f"runs/{HOSTILE}", "2026-01-02T03:04:05Z", HOSTILE, 1, 60.0, 30_000, [])
+    return Comparison(
+        format=FORMAT,
+        outcome="regressed",
+        exit_code=ExitCode.GATE_FAILED,
+        text="Regressed: conversation.create p50 +15.0%.",
+        method="within runs",
+        clock="response",
+        confidence=0.99,
+        minimum=minimum,
+        base=[run],
+        new=[RunFacts("runs/new", "2026-01-03T03:04:05Z", "smoke", 2, 60.0, 29_000, ["the run was interrupted"])],
+        unlike=[Unlikeness("mix", "`mix`", HOSTILE, "text")],
+        notes=["One run a side.", f"The version of {HOSTILE} differs."],
+        differences=differences,
+    )
+
+
+def test_the_terminal_is_as_it_was(golden: Callable[[str, str], None]) -> None:
+    out = io.StringIO()
+    print_comparison(comparison(), Console(file=out, width=120, color_system=None))
+
+    golden("comparison.txt", out.getvalue())
+    assert "\x1b" not in out.getvalue()
+    assert out.getvalue().splitlines()[-1] == "Regressed: conversation.create p50 +15.0%."
+
+
+def test_the_markdown_is_as_it_was(golden: Callable[[str, str], None]) -> None:
+    text = render_markdown(comparison())
+
+    golden("comparison.md", text)
+    assert "<script>" not in text.split("\n## ")[0]
+
+
+def test_the_json_is_as_it_was(golden: Callable[[str, str], None]) -> None:
+    golden("comparison.json", render_json(comparison()))
