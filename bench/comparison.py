@@ -58,19 +58,28 @@ class Service(msgspec.Struct, frozen=True):
     workers: int = 1
 
 
-def write_run(folder: Path, service: Service, chance: np.random.Generator, *, longer: float = 1.0, **plan: Any) -> Path:
-    """Writes the run log of a made run whose times are so many times longer; returns the folder."""
+def write_run(
+    folder: Path,
+    service: Service,
+    chance: np.random.Generator,
+    *,
+    longer: float = 1.0,
+    plan: dict[str, Any] | None = None,
+) -> Path:
+    """Writes the run log of a made run whose times are so many times longer; `plan` changes keys of its plan."""
     folder.mkdir(parents=True)
     writer = RunLogWriter(folder / runlog.FILE_NAME)
-    for record in records(service, chance, longer=longer, **plan):
+    for record in records(service, chance, longer=longer, plan=plan):
         writer.write(record)
     writer.close()
     return folder
 
 
-def records(service: Service, chance: np.random.Generator, *, longer: float = 1.0, **plan: Any) -> Iterator[Record]:
+def records(
+    service: Service, chance: np.random.Generator, *, longer: float = 1.0, plan: dict[str, Any] | None = None
+) -> Iterator[Record]:
     """Yields the records of a made run, valid and whole."""
-    yield _manifest(service, plan)
+    yield _manifest(service, plan or {})
     yield Started(1_767_323_045.0, 1)
     done, level = 0, chance.normal(0, service.level_sigma)
     for second in range(service.seconds):

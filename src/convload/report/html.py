@@ -33,7 +33,7 @@ def render(conclusion: Conclusion) -> str:
     """Returns the page. Every string that goes into it is made visible and escaped; only our own assets are not."""
     style, scripts = assets()
     groups = _OPEN_GROUPS if conclusion.summary.model == OPEN else _CLOSED_GROUPS
-    return _template().render(
+    return template("report.html").render(
         conclusion=conclusion,
         summary=conclusion.summary,
         create=conclusion.summary.steps.get(CREATE),
@@ -48,8 +48,8 @@ def render(conclusion: Conclusion) -> str:
         figures=figures,
         style=style,
         scripts=scripts,
-        policy=_policy(style, scripts),
-        data=_data(charts.data(conclusion)),
+        policy=policy(style, scripts),
+        data=embedded(charts.data(conclusion)),
         has={
             "seconds": bool(conclusion.series),
             "times": any(row.response_ms for row in conclusion.series),
@@ -62,8 +62,8 @@ def render(conclusion: Conclusion) -> str:
 
 def assets() -> tuple[Markup, list[Markup]]:
     """Returns the style and the scripts that are copied into every page."""
-    style = _asset("uplot/uPlot.min.css") + _asset("report.css")
-    return style, [_asset("uplot/uPlot.iife.min.js"), _asset("report.js")]
+    style = asset("uplot/uPlot.min.css") + asset("report.css")
+    return style, [asset("uplot/uPlot.iife.min.js"), asset("report.js")]
 
 
 def content_hash(text: str) -> str:
@@ -73,7 +73,8 @@ def content_hash(text: str) -> str:
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """Returns a template into which every string goes visible and escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -82,7 +83,7 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html")
+    return environment.get_template(name)
 
 
 def _shown(value: Any) -> Any:
@@ -92,11 +93,12 @@ def _shown(value: Any) -> Any:
     return visible(value).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-def _asset(name: str) -> Markup:
+def asset(name: str) -> Markup:
+    """Returns a file of ours that is copied into pages as it is."""
     return Markup((_HERE / "assets" / name).read_text("utf-8").strip())  # noqa: S704 -- a file of ours
 
 
-def _policy(style: Markup, scripts: list[Markup]) -> str:
+def policy(style: Markup, scripts: list[Markup]) -> str:
     """Returns a policy under which the page loads nothing and runs only the scripts that are in it now."""
     hashes = " ".join(content_hash(script) for script in scripts)
     return (
@@ -104,7 +106,8 @@ def _policy(style: Markup, scripts: list[Markup]) -> str:
     )
 
 
-def _data(value: dict[str, Any]) -> Markup:
+def embedded(value: dict[str, Any]) -> Markup:
+    """Returns data as JSON that can stand in a script element."""
     text = json.dumps(value, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 -- without < it cannot end its element
 

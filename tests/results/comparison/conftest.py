@@ -39,7 +39,7 @@ class MakeRuns:
 
     def write(self, name: str, seed: int = 1, *, longer: float = 1.0, seconds: int = 30, **plan: Any) -> Path:
         service = Service(rate=200.0, seconds=seconds, level_sigma=0.02)
-        return write_run(self.folder / name, service, np.random.default_rng(seed), longer=longer, **plan)
+        return write_run(self.folder / name, service, np.random.default_rng(seed), longer=longer, plan=plan)
 
     def read(self, name: str, seed: int = 1, **more: Any) -> Run:
         return read_run(self.write(name, seed, **more))

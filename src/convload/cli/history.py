@@ -1,0 +1,51 @@
+"""`convload history`: how the figures of a plan went over many runs, and where they changed."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from convload.cli.compare import parse_ms, parse_percent
+from convload.report.folder import write_text
+from convload.report.history import print_history, render_html, render_json
+from convload.results.comparison.history import follow
+from convload.results.comparison.outcomes import Minimum
+
+EPILOG = """\b
+Example:
+  convload history reports --html history.html
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--min-relative",
+    metavar="P%",
+    default="5%",
+    show_default=True,
+    help="Smallest change that counts, of the level before.",
+)
+@click.option(
+    "--min-absolute",
+    metavar="TIME",
+    default="0.2ms",
+    show_default=True,
+    help="Smallest change of a time that counts; both must be reached.",
+)
+@click.option("--html", "html_file", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with charts.")
+@click.option("--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write it there as JSON.")
+def history(folder: Path, min_relative: str, min_absolute: str, html_file: Path | None, json_file: Path | None) -> None:
+    """Follow the figures of a plan over all runs below DIR, and mark where their level changed.
+
+    All runs that are like the newest sound one are followed, in the order they were started; the others are listed
+    with the reason. A change of level is looked for from ten runs on.
+    """
+    minimum = Minimum(
+        relative=parse_percent(min_relative, "--min-relative"), absolute_ms=parse_ms(min_absolute, "--min-absolute")
+    )
+    found = follow(folder, minimum)
+    for path, render in ((html_file, render_html), (json_file, render_json)):
+        if path is not None:
+            write_text(path, render(found))
+    print_history(found, Console())

@@ -1,0 +1,80 @@
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from tests.report.conftest import HOSTILE
+from tests.report.test_browser import CHROMIUM, in_browser
+
+from convload.report.history import print_history, render_html, render_json
+from convload.results.comparison.changepoints import Change
+from convload.results.comparison.history import FORMAT, History, LeftOut, Point, Series
+from convload.results.comparison.outcomes import Minimum
+
+
+def history() -> History:
+    """Twelve runs with a change for the worse, one for the better, one possible, and hostile text all over."""
+    names = [f"runs/{at}" if at else f"runs/{HOSTILE}" for at in range(12)]
+    points = [Point(name, f"2026-01-{at + 1:02}T03:04:05Z", 1, "pass", "0.1", {}) for at, name in enumerate(names)]
+    low: list[float | None] = [20.0 + 0.1 * at for at in range(6)]
+    high: list[float | None] = [24.0, 24.2, None, 24.1, 24.3, 24.2]
+    worse, better = Change(6, 20.2, 24.2, 0.004, True), Change(6, 500.0, 600.0, 0.004, True)
+    possible = Change(9, 0.1, 0.5, 0.03, False, "9 runs before and 2 after reach p = 0.036 at best, it must be 0.01")
+    errors: list[float | None] = [0.1] * 12
+    rates: list[float | None] = [500.0] * 6 + [600.0] * 6
+    levels: list[float | None] = [20.2] * 6 + [24.2] * 6
+    gate = f"gate {HOSTILE} < 250ms"
+    return History(
+        format=FORMAT,
+        folder="runs",
+        plan=HOSTILE,
+        target=HOSTILE,
+        minimum=Minimum(),
+        points=points,
+        series=[
+            Series("p99", "ms", "lower", low + high, levels, [worse], ""),
+            Series("errors", "%", "lower", errors, errors, [possible], ""),
+            Series("rate", "/s", "higher", rates, rates, [better], ""),
+            Series(gate, "ms", "", low + [None] * 6, [*low, *low], [], "needs 10 runs to look for changes, has 6"),
+        ],
+        left_out=[LeftOut("runs/old", "", [f"unlike the newest run: mix is {HOSTILE}"])],
+    )
+
+
+def test_the_terminal_is_as_it_was(golden: Callable[[str, str], None]) -> None:
+    out = io.StringIO()
+    print_history(history(), Console(file=out, width=140, color_system=None))
+
+    golden("history.txt", out.getvalue())
+    assert "\x1b" not in out.getvalue()
+
+
+def test_the_page_escapes_what_is_foreign() -> None:
+    page = render_html(history())
+    body = page.split("<body>")[1].split('<script type="application/json"')[0]
+
+    assert "<img" not in page.split("</style>")[1].split("uPlot")[0]
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in body
+    assert "worse" in body
+    assert "better" in body
+    assert "Possibly" in body
+
+
+def test_the_json_says_its_format() -> None:
+    document = json.loads(render_json(history()))
+
+    assert document["format"] == "convload/history/1"
+    assert document["series"][0]["changes"][0]["at"] == 6
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on PATH to open a page in a real browser")
+def test_a_browser_draws_a_chart_a_statistic_without_a_word(tmp_path: Path) -> None:
+    dom, complaints = in_browser(render_html(history()), tmp_path)
+
+    assert complaints == []
+    assert 'data-charts-drawn="4"' in dom
+    assert len(re.findall(r'<canvas[^>]* role="img" aria-label="Line chart of [^"]+1 changes marked"', dom)) == 2
