@@ -222,8 +222,8 @@ def _real(folder: Path) -> list[Figure]:
 
 
 def _real_run(folder: Path, seed: int) -> Run:
-    folder.mkdir(parents=True)
-    plan = folder / "plan.toml"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    plan = folder.with_suffix(".toml")
     # The last table is the mock's: with the same seed, request k would take the same time in every run.
     plan.write_text(f"{(ROOT / 'comparison_plan.toml').read_text()}seed = {seed}\n")
     command = [sys.executable, "-m", "convload.cli", "run", str(plan), "--seed", str(seed)]

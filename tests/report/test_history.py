@@ -19,14 +19,16 @@ def history() -> History:
     """Twelve runs with a change for the worse, one for the better, one possible, and hostile text all over."""
     names = [f"runs/{at}" if at else f"runs/{HOSTILE}" for at in range(12)]
     points = [Point(name, f"2026-01-{at + 1:02}T03:04:05Z", 1, "pass", "0.1", {}) for at, name in enumerate(names)]
-    low: list[float | None] = [20.0 + 0.1 * at for at in range(6)]
+    low: list[float | None] = [20.0, 20.1, 20.2, 20.3, 20.4, 20.5]
     high: list[float | None] = [24.0, 24.2, None, 24.1, 24.3, 24.2]
     worse, better = Change(6, 20.2, 24.2, 0.004, True), Change(6, 500.0, 600.0, 0.004, True)
     possible = Change(9, 0.1, 0.5, 0.03, False, "9 runs before and 2 after reach p = 0.036 at best, it must be 0.01")
+    before: list[float | None] = [20.2] * 6
+    after: list[float | None] = [24.2] * 6
+    nothing: list[float | None] = [None] * 6
     errors: list[float | None] = [0.1] * 12
-    rates: list[float | None] = [500.0] * 6 + [600.0] * 6
-    levels: list[float | None] = [20.2] * 6 + [24.2] * 6
-    gate = f"gate {HOSTILE} < 250ms"
+    rates: list[float | None] = [500.0, 501.0, 502.0, 503.0, 504.0, 505.0, 600.0, 601.0, 602.0, 603.0, 604.0, 605.0]
+    gate = "gate [/bold red]<b>.p99 < 250ms"
     return History(
         format=FORMAT,
         folder="runs",
@@ -35,10 +37,12 @@ def history() -> History:
         minimum=Minimum(),
         points=points,
         series=[
-            Series("p99", "ms", "lower", low + high, levels, [worse], ""),
+            Series("p99", "ms", "lower", [*low, *high], [*before, *after], [worse], ""),
             Series("errors", "%", "lower", errors, errors, [possible], ""),
             Series("rate", "/s", "higher", rates, rates, [better], ""),
-            Series(gate, "ms", "", low + [None] * 6, [*low, *low], [], "needs 10 runs to look for changes, has 6"),
+            Series(
+                gate, "ms", "", [*low, *nothing], [*before, *nothing], [], "needs 10 runs to look for changes, has 6"
+            ),
         ],
         left_out=[LeftOut("runs/old", "", [f"unlike the newest run: mix is {HOSTILE}"])],
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
 from convload.report import figures
@@ -28,7 +29,7 @@ def render_json(history: History) -> str:
 def print_history(history: History, console: Console) -> None:
     """Prints a table of the runs, changes marked, then the changes in words, then what was left out."""
     console.print(Text(visible(head(history)), style="bold"))
-    shown = figures_table("", ["run", "started", *(title(one) for one in history.series)], left=("run",))
+    shown = figures_table("", ["run", "started", *(escape(title(one)) for one in history.series)], left=("run",))
     for at, point in enumerate(history.points):
         cells = [_cell(one, at) for one in history.series]
         shown.add_row(Text(name(history, point)), Text(moment(point)), *cells)
