@@ -67,7 +67,7 @@ def _requests(title: str, kind: str, summary: Summary, rows: dict[str, Requests]
     if not rows:
         return ""
     columns = _columns(summary)
-    table = rows_as_table(
+    table = _table(
         [kind, "count", "failed", *_heads(summary)],
         [
             [
@@ -86,7 +86,7 @@ def _requests(title: str, kind: str, summary: Summary, rows: dict[str, Requests]
 def _stages(summary: Summary) -> str:
     if not summary.stages:
         return ""
-    table = rows_as_table(
+    table = _table(
         ["stage", "planned /s", "offered /s", "sent /s", "count", "failed", *_heads(summary)],
         [
             [
@@ -128,7 +128,7 @@ def _errors(conclusion: Conclusion) -> str:
         for step, row in conclusion.summary.steps.items()
         for kind, count in row.errors.items()
     ]
-    return f"## Errors\n\n{rows_as_table(['step', 'kind', 'count'], kinds)}" if kinds else ""
+    return f"## Errors\n\n{_table(['step', 'kind', 'count'], kinds)}" if kinds else ""
 
 
 def _gates(conclusion: Conclusion) -> str:
@@ -141,7 +141,7 @@ def _gates(conclusion: Conclusion) -> str:
         ]
         for gate in conclusion.gates
     ]
-    table = rows_as_table(["outcome", "gate", "value", f"{figures.CONFIDENCE_WORDS} interval"], rows)
+    table = _table(["outcome", "gate", "value", f"{figures.CONFIDENCE_WORDS} interval"], rows)
     validity = "The run supports a verdict." if conclusion.validity.valid else "The run supports no verdict."
     asides = "\n".join(f"- {plain(text)}" for text in figures.asides(conclusion))
     return "\n\n".join(part for part in ("## Gates", validity, asides, table) if part)
@@ -162,11 +162,14 @@ def _samples(conclusion: Conclusion) -> str:
         for sample in shown
     ]
     title = f"## Samples of failed requests ({len(shown)} of {len(conclusion.samples)} in errors.jsonl)"
-    return f"{title}\n\n{rows_as_table(['at s', 'kind', 'variant', 'detail'], rows)}"
+    return f"{title}\n\n{_table(['at s', 'kind', 'variant', 'detail'], rows)}"
 
 
-def rows_as_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Returns a table of cells that are escaped already."""
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     # A bar ends a cell even inside a code span, unless it is escaped.
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+rows_as_table = _table
+"""The same table, of cells that are escaped already, for what else is written."""

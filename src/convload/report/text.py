@@ -63,7 +63,7 @@ def _print_requests(console: Console, title: str, summary: Summary, rows: dict[s
     if not rows:
         return
     columns = _OPEN_COLUMNS if summary.model == OPEN else _CLOSED_COLUMNS
-    table = figures_table(
+    table = _table(
         f"{title} (times in ms, of successful requests)", ["", "count", "failed", *_heads(columns, summary.model)]
     )
     for name, row in rows.items():
@@ -77,7 +77,7 @@ def _print_stages(console: Console, summary: Summary) -> None:
     if len(stages) < 2:  # noqa: PLR2004 -- one stage is the whole run, which stands above
         return
     heads = ["", "planned\n/s", "offered\n/s", "sent\n/s", "\nfailed", *_heads(_STAGE_COLUMNS, summary.model)]
-    table = figures_table("Stages, conversation.create (times in ms)", heads)
+    table = _table("Stages, conversation.create (times in ms)", heads)
     for name, stage in stages.items():
         rates = [figures.rates(stage), figures.rate(stage.offered_rate), figures.rate(stage.achieved_rate)]
         _, failed = _counted(stage.count, stage.ok)
@@ -110,9 +110,7 @@ def _counted(count: int, ok: int) -> tuple[str, Text]:
 
 
 def _print_errors(console: Console, conclusion: Conclusion) -> None:
-    table = figures_table(
-        "Errors", ["step", "kind", "count", "a sample of it"], left=("step", "kind", "a sample of it")
-    )
+    table = _table("Errors", ["step", "kind", "count", "a sample of it"], left=("step", "kind", "a sample of it"))
     for step, row in conclusion.summary.steps.items():
         for kind, count in row.errors.items():
             details = (s.detail for s in conclusion.samples if (s.step, s.outcome) == (step, kind))
@@ -123,7 +121,7 @@ def _print_errors(console: Console, conclusion: Conclusion) -> None:
 
 
 def _print_gates(console: Console, conclusion: Conclusion) -> None:
-    table = figures_table(
+    table = _table(
         "Gates", ["gate", "outcome", "value", f"{figures.CONFIDENCE_WORDS} interval"], left=("gate", "outcome")
     )
     for gate in conclusion.gates:
@@ -154,7 +152,7 @@ def _generator(summary: Summary) -> str:
     return ", ".join(f"{name} {facts[name]}" for name in told if name in facts)
 
 
-def figures_table(title: str, columns: Sequence[str], left: Sequence[str] = ("",)) -> Table:
+def _table(title: str, columns: Sequence[str], left: Sequence[str] = ("",)) -> Table:
     """Makes a table whose `left` columns hold words and may wrap; the others hold figures and stay whole."""
     table = Table(
         title=f"\n{title}",
@@ -169,3 +167,7 @@ def figures_table(title: str, columns: Sequence[str], left: Sequence[str] = ("",
         words = column in left
         table.add_column(column, justify="left" if words else "right", no_wrap=not words, overflow="fold")
     return table
+
+
+figures_table = _table
+"""The same table, for what else is printed."""

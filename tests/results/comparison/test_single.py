@@ -51,7 +51,7 @@ def test_a_run_against_itself_is_no_difference_at_all() -> None:
     assert IMPROVED not in {one.outcome for one in found.values()}
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(st.integers(0, 1000), st.floats(0.8, 1.25))
 def test_swapping_the_sides_negates_each_difference_and_its_interval(seed: int, scale: float) -> None:
     rule = Rule(0.99, Minimum(0.0, 0.0, 0.0))
@@ -72,7 +72,7 @@ def test_swapping_the_sides_negates_each_difference_and_its_interval(seed: int, 
             assert 1 + (back[name].high or 0) / (back[name].base or 1) == pytest.approx(1 / low, rel=1e-4)
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(st.integers(0, 1000), st.integers(2, 9))
 def test_to_measure_in_another_unit_changes_no_outcome_and_no_relative_difference(seed: int, factor: int) -> None:
     one, other = batches(seed, rate=40), batches(seed + 1, rate=40, scale=1.2)
