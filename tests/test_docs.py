@@ -9,8 +9,9 @@ import pytest
 
 from convload.behaviour import Behaviour
 from convload.cli import VERBS, convload
-from convload.plan import DURATIONS, Plan
+from convload.plan import Plan
 from convload.retrying import POLICIES, RetryPolicy
+from convload.sources import DURATIONS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(

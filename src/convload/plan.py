@@ -2,7 +2,6 @@
 
 import math
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,28 +14,17 @@ from convload import bundled, retrying
 from convload.behaviour import Behaviour
 from convload.durations import parse_duration_s, parse_think
 from convload.errors import UsageError
-from convload.mistakes import find_mistakes, suggest
+from convload.plan_gates import asked_conditions, asked_gates, gate_mistakes, parsed, variants_of
+from convload.results.gates.gate import Asked, Vocabulary
 from convload.results.limits import ValidityLimits
 from convload.results.runlog import StageMark
 from convload.retrying import RetryPolicy
 from convload.schedule import Stage
+from convload.sources import DURATIONS, FLAGS, Source, canonical, check, from_environment, from_file
 from convload.stages import TURNS, StageSpec, in_turns, resolve
 
 MOCK = "mock"
 """The target that stands for the embedded mock."""
-
-ENVIRONMENT_PREFIX = "CONVLOAD_"
-
-DURATIONS = {
-    "duration": "duration_s",
-    "warmup": "warmup_s",
-    "ramp": "ramp_s",
-    "drain": "drain_s",
-    "connect_timeout": "connect_timeout_s",
-    "timeout": "timeout_s",
-    "window": "window_s",
-}
-"""Keys that are written with their unit ("30s") and kept in seconds."""
 
 DEFAULT_DURATION_S = 30.0
 DEFAULT_WARMUP_S = 5.0
@@ -45,6 +33,7 @@ SHORTEST_WINDOW_S = 0.5
 
 Seconds = Annotated[float, Meta(ge=0, le=7 * 86400)]
 PositiveSeconds = Annotated[float, Meta(gt=0, le=7 * 86400)]
+Gate = Annotated[str, Meta(min_length=1, max_length=500)]
 Word = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
@@ -89,6 +78,13 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     timeout_s: PositiveSeconds = 30.0
     retry: RetryPolicy = RetryPolicy()
 
+    gates: list[Gate] = []
+    gates_file: str | None = None
+    confidence: Annotated[float, Meta(ge=0.5, lt=1)] = 0.99
+    extend_s: Seconds = 0.0
+    abort_when: list[Gate] = []
+    baseline: str | None = None
+
     mock: Behaviour = Behaviour()
     validity: ValidityLimits = ValidityLimits()
 
@@ -106,27 +102,6 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return resolve(self.stages or [StageSpec(hold=self.rate, duration=f"{self.duration_s}s")], self.warmup_s or 0.0)
 
 
-class Source(msgspec.Struct, frozen=True):
-    """Values of one origin as they were written. In a `file` types are strict; flags and variables are text."""
-
-    values: dict[str, Any]
-    origin: str
-    text: str = ""
-
-    @property
-    def strict(self) -> bool:
-        """Whether `"10"` is no number."""
-        return self.origin not in {"--", ENVIRONMENT_PREFIX}
-
-    def name(self, key: str) -> str:
-        """Returns where a key stands: `plans/smoke.toml:3: users`, `--users`, `CONVLOAD_USERS`."""
-        if self.origin == "--":
-            return f"--{key.replace('_', '-')}"
-        if self.origin == ENVIRONMENT_PREFIX:
-            return self.origin + key.upper()
-        return f"{self.origin}:{_line_of(key, self.text)}: {key}"
-
-
 def assemble(plan_file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Plan:
     """Returns the plan: flags override the environment, which overrides the file, which overrides defaults.
 
@@ -138,23 +113,27 @@ def assemble(plan_file: Path | None, environment: Mapping[str, str], flags: Mapp
     Raises:
         UsageError: with every mistake of every source.
     """
-    sources = [_from_file(plan_file)] if plan_file else []
+    types = _public_types()
+    sources = [from_file(plan_file)] if plan_file else []
     sources += [
-        _from_environment(environment),
-        Source({k: v for k, v in flags.items() if v is not None}, "--"),
+        from_environment(environment, types),
+        Source({k: v for k, v in flags.items() if v is not None}, FLAGS),
     ]
     values: dict[str, Any] = {"name": plan_file.stem} if plan_file else {}
     problems: list[str] = []
     for source in sources:
-        problems += [f"{source.name(key)}{rest}" for key, rest in _check(source)]
-        written = _canonical(source.values)
+        problems += [f"{source.name(key)}{rest}" for key, rest in check(source, types)]
+        written = canonical(source.values)
         if "retry" in written:
             written["retry"] = retrying.merged(values.get("retry"), written["retry"])
         values = _without_other_ends(values, source.values) | written
-    if problems:
+    (gates, more), conditions = asked_gates(sources), asked_conditions(sources)
+    if problems := [*problems, *more, *gate_mistakes(gates, conditions, Vocabulary())]:
         raise UsageError(*problems)
-    plan = _with_defaults(msgspec.convert(values, Plan, strict=False))
-    if problems := list(_rules_between(plan)):
+    plan = _with_defaults(msgspec.convert(values | {"gates": [gate.text for gate in gates]}, Plan, strict=False))
+    problems = list(_rules_between(plan))
+    stages = None if problems else [stage.name for stage in plan.resolved_stages() if not stage.warmup]
+    if problems := [*problems, *_judging_mistakes(plan, gates, conditions, stages)]:
         raise UsageError(*problems)
     return plan
 
@@ -172,6 +151,7 @@ def _without_other_ends(values: dict[str, Any], newer: Mapping[str, Any]) -> dic
         "rate": ("model", "conversations", *arrivals),
         "stages": ("model", "conversations", "duration_s", *arrivals),
         "replay": ("model", "conversations", "duration_s", "warmup_s", *arrivals),
+        "gates": ("gates_file",),
     }
     dropped = {key for end, others in ends.items() if end in newer for key in others}
     return {key: value for key, value in values.items() if key not in dropped}
@@ -194,86 +174,10 @@ def find(name: str) -> Path:
     raise UsageError(f"plan {name!r}: no such file, and no bundled plan of that name; bundled: {known}")
 
 
-def _from_file(path: Path) -> Source:
-    try:
-        text = path.read_text(encoding="utf-8")
-        return Source(tomllib.loads(text), str(path), text)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: is no TOML: {error}") from error
-
-
-def _from_environment(environment: Mapping[str, str]) -> Source:
-    """Takes every key but the table of the mock; a list is written with commas."""
-    values: dict[str, Any] = {}
-    for key in _public_keys():
-        text = environment.get(ENVIRONMENT_PREFIX + key.upper())
-        if text is not None and key not in {"mock", "validity", "stages"}:
-            values[key] = [part.strip() for part in text.split(",")] if key == "allow_hosts" else text
-    return Source(values, ENVIRONMENT_PREFIX)
-
-
-def _check(source: Source) -> Iterator[tuple[str, str]]:
-    """Yields (key, `.inner: what is wrong`) for each mistake of one source."""
-    allowed = _public_keys()
-    for key, value in source.values.items():
-        if key not in allowed:
-            yield key, f": unknown key{suggest(key, allowed)}"
-        elif key in DURATIONS:
-            yield from ((key, f": {what}") for what in _duration_mistakes(key, value))
-        elif key == "retry":
-            yield from ((key, what) for what in retrying.mistakes_in(value))
-        elif source.strict:
-            yield from ((key, f"{m.path[1:]}: {m.what}") for m in find_mistakes(value, _field_type(key)))
-        else:
-            yield from ((key, f": {what}") for what in _text_mistakes(key, value))
-
-
-def _text_mistakes(key: str, value: object) -> Iterator[str]:
-    try:
-        msgspec.convert(value, _field_type(key), strict=False)
-    except msgspec.ValidationError as error:
-        yield f"{value!r}: {error}"
-
-
-def _duration_mistakes(key: str, value: object) -> Iterator[str]:
-    try:
-        seconds = parse_duration_s(str(value))
-    except ValueError as error:
-        yield str(error)
-        return
-    for mistake in find_mistakes(seconds, _field_type(DURATIONS[key])):
-        yield f"{mistake.what} (in seconds)"
-
-
-def _canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
-    values = {}
-    for key, value in raw.items():
-        if key in DURATIONS:
-            try:
-                values[DURATIONS[key]] = parse_duration_s(str(value))
-            except ValueError:
-                continue  # told by _check
-        else:
-            values[key] = value
-    return values
-
-
-def _public_keys() -> list[str]:
+def _public_types() -> dict[str, Any]:
+    """Returns the type of each key as a plan writes it, in the order of the fields."""
     written = {stored: key for key, stored in DURATIONS.items()}
-    return [written.get(field.name, field.name) for field in msgspec.structs.fields(Plan)]
-
-
-def _field_type(key: str) -> Any:
-    return next(field.type for field in msgspec.structs.fields(Plan) if field.name == key)
-
-
-def _line_of(key: str, text: str) -> int:
-    for number, line in enumerate(text.splitlines(), 1):
-        if re.match(rf"\s*\[?{re.escape(key)}\b", line):
-            return number
-    return 1
+    return {written.get(field.name, field.name): field.type for field in msgspec.structs.fields(Plan)}
 
 
 def _with_defaults(plan: Plan) -> Plan:
@@ -344,6 +248,22 @@ def _turns_mistakes(plan: Plan) -> Iterator[str]:
         yield f"duration: {plan.duration_s:g} s hold no four windows of {SHORTEST_WINDOW_S:g} s (A B B A)"
     if plan.window_s < SHORTEST_WINDOW_S:
         yield f"window: must be at least {SHORTEST_WINDOW_S:g} s, so that few requests reach into the next one"
+
+
+def _judging_mistakes(
+    plan: Plan, gates: list[Asked], conditions: list[Asked], stages: list[str] | None
+) -> Iterator[str]:
+    """Yields what gates ask that this run cannot have; `stages` are None where they cannot be told."""
+    found = parsed(plan.gates, plan.abort_when)
+    variants = None
+    if any(gate.subject.variant for gate in found):
+        variants = variants_of(plan.payloads, plan.mix, replayed=bool(plan.replay))
+    yield from gate_mistakes(gates, conditions, Vocabulary(plan.model, stages, variants))
+    compared = [gate.text for gate in found if gate.needs_baseline]
+    if compared and plan.baseline is None:
+        yield f"gates: {compared[0]!r} compares with a baseline; name a run folder or a baseline file with --baseline"
+    if plan.extend_s and plan.duration_s is None:
+        yield "extend: goes on after a duration; this plan has none"
 
 
 def _target_mistakes(key: str, target: str, allow_hosts: list[str]) -> Iterator[str]:

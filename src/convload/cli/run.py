@@ -62,6 +62,12 @@ Examples:
 @click.option(
     "--allow-host", metavar="HOST", multiple=True, help="A host other than this machine that may be fired at."
 )
+@click.option("--gate", "gates", metavar="EXPR", multiple=True, help="What must hold, in place of the plan's gates.")
+@click.option("--gates-file", metavar="FILE", help="A file of gates, one a line; added to those of --gate.")
+@click.option("--confidence", metavar="C", help="How sure a gate must be to pass or fail.  [default: 0.99]")
+@click.option("--extend", metavar="TIME", help="How much longer an undecided run may go on.")
+@click.option("--abort-when", metavar="EXPR", multiple=True, help="What ends a hopeless run: 'errors > 20% over 5s'.")
+@click.option("--baseline", metavar="RUN|FILE", help="The run, or what `baseline save` kept of it, to compare with.")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The run folder, exactly as given.")
 def run(
     plan: str,
@@ -77,8 +83,9 @@ def run(
     PLAN is a TOML file or the name of a bundled plan. Flags override CONVLOAD_* variables, which override the
     plan.
     """
-    if allow_host:
-        flags["allow_hosts"] = list(allow_host)
+    flags["allow_hosts"] = list(allow_host) or None
+    for key in ("gates", "abort_when"):
+        flags[key] = list(flags[key]) or None
     joining = _joining(bind, expect_workers, join_within)
     flags["workers"] = _workers(flags["workers"], joining)
     settled = assemble(find(plan), os.environ, flags)

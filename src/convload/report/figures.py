@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from convload.results.gates import CONFIDENCE, GateResult
+from convload.results.gates.results import GateResult
 from convload.results.measured import CREATE, FIRST, OPEN
-from convload.results.percentiles import PERCENTILES, Statistics, samples_needed
+from convload.results.percentiles import PERCENTILES, Statistics, samples_needed, short
 from convload.results.summary import Requests, StageRequests, Summary
 from convload.results.verdict import Conclusion, Verdict
 
@@ -15,8 +15,6 @@ COLUMNS = ("p50", "p90", "p95", "p99", "p99.9", "max", "mean")
 
 TimeColumn = tuple[str, str]
 """A clock (response, service, lateness, failed_response) and a statistic of it."""
-
-CONFIDENCE_WORDS = f"{100 * CONFIDENCE:g} %"
 
 MODEL_NOTES = {
     "closed": "Closed model: a user waits for its answer before it asks again, so a time is a service time "
@@ -82,17 +80,28 @@ def mebibytes(value: int) -> str:
 
 def gate_value(gate: GateResult) -> str:
     """The point value of a gate with its unit."""
-    return NONE if gate.value is None else f"{gate.value:.3g} {gate.unit}"
+    return NONE if gate.value is None else f"{short(gate.value)} {gate.unit}".rstrip()
 
 
 def gate_interval(gate: GateResult) -> str:
     """The interval around a gate's value."""
-    return NONE if gate.low is None or gate.high is None else f"{gate.low:.3g} to {gate.high:.3g} {gate.unit}"
+    if gate.low is None and gate.high is None:
+        return NONE
+    if gate.exact:
+        return "exact"
+    low, high = (NONE if bound is None else short(bound) for bound in (gate.low, gate.high))
+    return f"{low} to {high} {gate.unit}".rstrip()
+
+
+def bounds_head(gates: Iterable[GateResult]) -> str:
+    """The head of the column of the gates' bounds, with their confidence if they have one in common."""
+    confidences = {f"{100 * gate.confidence:.4g} % " for gate in gates}
+    return f"{confidences.pop() if len(confidences) == 1 else ''}bounds"
 
 
 def gate_limit(gate: GateResult) -> str:
     """What a gate allows."""
-    return f"{gate.limit:g} {gate.unit}"
+    return NONE if gate.limit is None else f"{gate.limit:g} {gate.unit}".rstrip()
 
 
 def reconciliation(summary: Summary) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 from convload.report import figures
 from convload.report.foreign import visible
-from convload.results.gates import FAIL, INCONCLUSIVE, GateResult
+from convload.results.gates.results import FAIL, INCONCLUSIVE, GateResult
 from convload.results.measured import CREATE, OPEN
 from convload.results.verdict import INTERRUPTED, Conclusion
 

@@ -141,7 +141,7 @@ def _gates(conclusion: Conclusion) -> str:
         ]
         for gate in conclusion.gates
     ]
-    table = _table(["outcome", "gate", "value", f"{figures.CONFIDENCE_WORDS} interval"], rows)
+    table = _table(["outcome", "gate", "value", figures.bounds_head(conclusion.gates)], rows)
     validity = "The run supports a verdict." if conclusion.validity.valid else "The run supports no verdict."
     asides = "\n".join(f"- {plain(text)}" for text in figures.asides(conclusion))
     return "\n\n".join(part for part in ("## Gates", validity, asides, table) if part)

@@ -122,7 +122,7 @@ def _print_errors(console: Console, conclusion: Conclusion) -> None:
 
 def _print_gates(console: Console, conclusion: Conclusion) -> None:
     table = _table(
-        "Gates", ["gate", "outcome", "value", f"{figures.CONFIDENCE_WORDS} interval"], left=("gate", "outcome")
+        "Gates", ["gate", "outcome", "value", figures.bounds_head(conclusion.gates)], left=("gate", "outcome")
     )
     for gate in conclusion.gates:
         built_in = " (built in)" if gate.builtin else ""

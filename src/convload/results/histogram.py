@@ -91,6 +91,14 @@ class Histogram(msgspec.Struct, frozen=True, eq=False):
         values: list[int] = self._at_ranks(np.array([_rank(q, count) for q in qs], np.int64)).tolist()
         return values
 
+    def edges(self, rank: int) -> tuple[int, int]:
+        """Returns the least and the greatest µs that the value of a rank (from 1) can have had."""
+        bucket = self.index[np.searchsorted(np.cumsum(self.counts), rank)]
+        shift = max(0, (int(bucket) >> _OCTAVE_BITS) - 1)
+        low = (int(bucket) - (shift << _OCTAVE_BITS)) << shift
+        high = self.max_us if bucket == BUCKETS - 1 else low + (1 << shift) - 1
+        return max(low, self.min_us), min(high, self.max_us)
+
     def spectrum(self) -> list[tuple[float, int]]:
         """Returns (percent, µs) points, evenly spaced on an axis of log 1/(1-q), up to the maximum.
 

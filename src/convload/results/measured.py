@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from convload.contract.outcomes import OK
 from convload.errors import RunLogError
@@ -49,6 +50,10 @@ class PlanFacts(msgspec.Struct, frozen=True):
     max_in_flight: int | None = None
     retry: RetryPolicy = RetryPolicy()
     validity: ValidityLimits = ValidityLimits()
+    gates: list[str] = []
+    confidence: float = 0.99
+    extend_s: float = 0.0
+    abort_when: list[str] = []
 
     @property
     def schedule(self) -> str | None:
@@ -117,6 +122,10 @@ class Window(msgspec.Struct, frozen=True):
         return interval.to_s > self.from_s and interval.from_s < self.to_s
 
 
+Key = tuple[str, str, str]
+"""Step, variant and stage."""
+
+
 class Measured(msgspec.Struct, frozen=True):
     """All that was measured; `variants` and `stages` (by which requests were due) are of conversation.create."""
 
@@ -124,6 +133,7 @@ class Measured(msgspec.Struct, frozen=True):
     steps: dict[str, Figures]
     variants: dict[str, Figures]
     stages: dict[str, Figures]
+    parts: dict[Key, Figures]
 
     @property
     def create(self) -> Figures:
@@ -133,10 +143,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 def measure(log: RunLog) -> Measured:
     """Adds up the measured cells of all workers and seconds."""
-    cells: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
-    for cell in _cells(log):
-        cells[cell.step, cell.variant, cell.stage].append(cell)
-    figures = {key: _add_up(of_key) for key, of_key in cells.items()}
+    figures = add_up(intervals(log))
     create = {key: part for key, part in figures.items() if key[0] == CREATE}
     names = sorted({step for step, _, _ in figures}, key=_told_order)
     return Measured(
@@ -144,12 +151,22 @@ def measure(log: RunLog) -> Measured:
         {name: Figures.merged(part for key, part in figures.items() if key[0] == name) for name in names},
         _grouped({key: part for key, part in create.items() if key[1]}, 1),
         _grouped({key: part for key, part in create.items() if key[2]}, 2),
+        figures,
     )
 
 
 def attempt_steps(policy: RetryPolicy) -> tuple[str, ...]:
     """Returns the steps whose requests add up to the create requests sent."""
     return (CREATE,) if policy.policy == NONE else ATTEMPTS
+
+
+def add_up(parts: Iterable[Interval], stage: str = "") -> dict[Key, Figures]:
+    """Adds up the measured cells of intervals, those of one stage if it is named."""
+    cells: dict[Key, list[Cell]] = defaultdict(list)
+    for cell in (cell for interval in parts for cell in interval.cells):
+        if cell.phase == MEASURE and stage in {"", cell.stage}:
+            cells[cell.step, cell.variant, cell.stage].append(cell)
+    return {key: _add_up(of_key) for key, of_key in cells.items()}
 
 
 def plan_facts(log: RunLog) -> PlanFacts:
@@ -197,10 +214,30 @@ def window(log: RunLog) -> Window:
 
 def by_worker(log: RunLog) -> dict[int, list[Interval]]:
     """Returns the intervals of each worker by their number."""
+    return of_workers(intervals(log))
+
+
+def of_workers(parts: Iterable[Interval]) -> dict[int, list[Interval]]:
+    """Groups intervals by worker, each in the order of their numbers."""
     workers: dict[int, list[Interval]] = defaultdict(list)
-    for interval in sorted(intervals(log), key=lambda interval: (interval.worker, interval.n)):
+    for interval in sorted(parts, key=lambda interval: (interval.worker, interval.n)):
         workers[interval.worker].append(interval)
     return workers
+
+
+def risen(parts: Iterable[Interval], within: Window, name: str) -> float:
+    """Returns by how much a count since the start rose, even within an interval, all workers together.
+
+    Intervals from the start of the run on, or at least from before `within`, are needed.
+    """
+    total = 0.0
+    for own in of_workers(parts).values():
+        begins = [(0.0, 0)] if own[0].n == 0 else []
+        points = begins + [(part.to_s, getattr(part, name)) for part in own]
+        times, values = zip(*points, strict=True)
+        at_start, at_end = np.interp([within.from_s, within.to_s], times, values)
+        total += float(at_end - at_start)
+    return total
 
 
 def _with_arrivals(log: RunLog) -> Iterator[Interval]:
@@ -230,14 +267,10 @@ def _add_up(cells: list[Cell]) -> Figures:
     return Figures(outcomes[OK], errors, *(accumulator.histogram() for accumulator in times))
 
 
-def _grouped(figures: dict[tuple[str, str, str], Figures], place: int) -> dict[str, Figures]:
+def _grouped(figures: dict[Key, Figures], place: int) -> dict[str, Figures]:
     """Merges figures that have the same word at a place of their key."""
     names = sorted({key[place] for key in figures})
     return {name: Figures.merged(part for key, part in figures.items() if key[place] == name) for name in names}
-
-
-def _cells(log: RunLog) -> Iterator[Cell]:
-    return (cell for interval in intervals(log) for cell in interval.cells if cell.phase == MEASURE)
 
 
 def _has_measured(interval: Interval) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from convload.results.ceiling import near_ceiling
 from convload.results.measured import (
@@ -21,6 +20,7 @@ from convload.results.measured import (
     intervals,
     measure,
     plan_facts,
+    risen,
 )
 from convload.results.percentiles import Statistics, statistics, unsupported
 from convload.results.retries import Retries, summarise_retries
@@ -186,7 +186,7 @@ def summarise(log: RunLog, measured: Measured | None = None) -> Summary:
         duration_s=round(measured.window.length_s, 3),
         warmup_s=plan.warmup_s,
         # The closed model offers no rate: users ask again when answered, so nothing can stay unsent.
-        offered_rate=_rate(measured.create.count + counts.unsent, measured.window) if plan.model == OPEN else None,
+        offered_rate=rate(measured.create.count + counts.unsent, measured.window) if plan.model == OPEN else None,
         achieved_rate=_achieved(log, measured, plan),
         unsent=counts.unsent,
         backlog_highest=_highest_together(log, measured.window, "backlog"),
@@ -227,7 +227,7 @@ def received(log: RunLog) -> Received | None:
 
 def sent_within(log: RunLog, within: Window) -> float:
     """Returns how many create requests were sent in a part of the run; of a conversation that was retried the first."""
-    return _risen(log, within, "sent") - _risen(log, within, "retried")
+    return risen(intervals(log), within, "sent") - risen(intervals(log), within, "retried")
 
 
 def _requests(figures: Figures, plan: PlanFacts) -> Requests:
@@ -249,13 +249,13 @@ def _stage(log: RunLog, mark: StageMark, measured: Measured) -> StageRequests:
     ends_s = min(mark.starts_s + mark.duration_s, measured.window.to_s)
     within = Window(mark.starts_s, max(mark.starts_s, ends_s))
     # Exact where every arrival was sent; the stage of one that was not is known to the second only.
-    offered = _risen(log, within, "offered") if count_requests(log).unsent else figures.count
+    offered = risen(intervals(log), within, "offered") if count_requests(log).unsent else figures.count
     return StageRequests(
         from_rate=mark.from_rate,
         to_rate=mark.to_rate,
         duration_s=round(within.length_s, 3),
-        offered_rate=_rate(offered, within),
-        achieved_rate=_rate(sent_within(log, within), within),
+        offered_rate=rate(offered, within),
+        achieved_rate=rate(sent_within(log, within), within),
         count=figures.count,
         ok=figures.ok,
         errors=figures.errors,
@@ -268,21 +268,12 @@ def _stage(log: RunLog, mark: StageMark, measured: Measured) -> StageRequests:
 
 def _achieved(log: RunLog, measured: Measured, plan: PlanFacts) -> float | None:
     count = sent_within(log, measured.window) if plan.model == OPEN else measured.create.count
-    return _rate(count, measured.window)
+    return rate(count, measured.window)
 
 
-def _rate(count: float, window: Window) -> float | None:
+def rate(count: float, window: Window) -> float | None:
+    """Returns a count per second of a window, with the digits that every report has; None for no time."""
     return round(count / window.length_s, 3) if window.length_s > 0 else None
-
-
-def _risen(log: RunLog, within: Window, name: str) -> float:
-    """Returns by how much a count since the start rose, even within an interval, all workers together."""
-    total = 0.0
-    for parts in by_worker(log).values():
-        times, values = ([0.0, *(getattr(part, field) for part in parts)] for field in ("to_s", name))
-        at_start, at_end = np.interp([within.from_s, within.to_s], times, values)
-        total += float(at_end - at_start)
-    return total
 
 
 def _highest_together(log: RunLog, within: Window, name: str) -> int:

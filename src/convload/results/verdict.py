@@ -3,8 +3,10 @@
 import msgspec
 
 from convload.errors import ExitCode
-from convload.results.gates import FAIL, INCONCLUSIVE, PASS, GateResult, judge
-from convload.results.measured import CREATE, OPEN, Measured, intervals, measure, was_interrupted
+from convload.results.gates.evidence import evidence
+from convload.results.gates.judging import judge_plan
+from convload.results.gates.results import FAIL, INCONCLUSIVE, PASS, GateResult
+from convload.results.measured import CREATE, OPEN, Measured, intervals, measure, plan_facts, was_interrupted
 from convload.results.percentiles import milliseconds
 from convload.results.runlog import Aborted, ErrorSample, Manifest, RunLog, StageMark
 from convload.results.series import Second, per_second
@@ -59,7 +61,7 @@ def conclude(log: RunLog) -> Conclusion:
     measured = measure(log)
     summary = summarise(log, measured)
     series = per_second(log)
-    gates = judge(summary)
+    gates = judge_plan(evidence(log, measured=measured), plan_facts(log))
     validity = examine(log, summary, measured, series)
     return Conclusion(
         manifest=log.manifest,
