@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -114,10 +114,12 @@ def execute(
     on_progress: Callable[[Path], None],
     joining: Joining | None = None,
     steering: Steering | None = None,
+    baseline: dict[str, Any] | None = None,
 ) -> Path:
     """Runs the plan to its end and returns the run folder; `on_progress` is called again and again meanwhile.
 
     With `joining` that many of the plan's workers come from elsewhere; `steering` decides how the run goes on.
+    `baseline` is kept in the manifest.
 
     Raises:
         ConvloadError: the set-up failed; nothing is left behind, neither process nor folder.
@@ -148,7 +150,7 @@ def execute(
             )
             log = RunLogWriter(folder / FILE_NAME)
             children.callback(log.close)
-            log.write(_manifest(plan, target, joining))
+            log.write(_manifest(plan, target, joining, baseline))
             family = _Children(children, environment, folder, setup, mock, log, interrupted)
             family.see_through(on_progress, joining, steering)
     except ConvloadError:
@@ -178,7 +180,7 @@ def _environment(plan: Plan) -> dict[str, str]:
     return environment
 
 
-def _manifest(plan: Plan, target: str, joining: Joining | None) -> Manifest:
+def _manifest(plan: Plan, target: str, joining: Joining | None, baseline: dict[str, Any] | None) -> Manifest:
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     return Manifest(
         FORMAT,
@@ -190,6 +192,7 @@ def _manifest(plan: Plan, target: str, joining: Joining | None) -> Manifest:
         stages=marks(plan.resolved_stages()),
         # Of workers on other machines nothing is known here.
         ceiling=None if joining else ceiling.known(ceiling.path(), ceiling.here(), plan.workers),
+        baseline=baseline,
     )
 
 

@@ -8,7 +8,7 @@ import click
 from convload import __version__
 from convload.errors import ConvloadError, ExitCode
 
-VERBS = ("run", "worker", "mock", "payloads", "report", "doctor", "compare", "history")
+VERBS = ("run", "worker", "mock", "payloads", "report", "gate", "baseline", "compare", "history", "doctor")
 
 
 class Verbs(click.Group):

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from convload.addresses import parse_address, write_address
+from convload.cli.judged import baseline_of, warnings_of
 from convload.cli.worker import parse_time
 from convload.errors import UsageError
 from convload.live import Live
@@ -68,6 +69,7 @@ Examples:
 @click.option("--extend", metavar="TIME", help="How much longer an undecided run may go on.")
 @click.option("--abort-when", metavar="EXPR", multiple=True, help="What ends a hopeless run: 'errors > 20% over 5s'.")
 @click.option("--baseline", metavar="RUN|FILE", help="The run, or what `baseline save` kept of it, to compare with.")
+@click.option("--force-baseline", is_flag=True, help="Compare with a baseline that was another kind of run.")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The run folder, exactly as given.")
 def run(
     plan: str,
@@ -76,6 +78,7 @@ def run(
     bind: str | None,
     expect_workers: int | None,
     join_within: str | None,
+    force_baseline: bool,
     **flags: Any,
 ) -> int:
     """Run a load test and end with its report.
@@ -93,7 +96,10 @@ def run(
         _check_reach(settled, joining)
     live = Live(sys.stderr)
     click.echo(_announce(settled), err=True)
-    folder = execute(settled, out, live.update, joining)
+    for warning in warnings_of(settled):
+        click.echo(f"convload: warning: {warning}", err=True)
+    baseline = baseline_of(settled, force=force_baseline)
+    folder = execute(settled, out, live.update, joining, baseline=baseline)
     live.close()
     conclusion = write_all(folder)
     print_conclusion(conclusion, Console(), folder)

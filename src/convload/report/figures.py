@@ -244,7 +244,19 @@ def achieved(summary: Summary) -> str:
 def asides(conclusion: Conclusion) -> list[str]:
     """What a reader of the validity should know beside its reasons."""
     waived = [f"Waived ({reason.name}): {reason.text}" for reason in conclusion.validity.waived]
-    return waived + [f"Not tested: {text}" for text in conclusion.validity.left_out]
+    follows = [
+        f"Follows from the early stop ({reason.name}): {reason.text}"
+        for reason in conclusion.validity.named
+        if reason.follows_from_abort and not reason.waived
+    ]
+    unlike = [f"Compared all the same with a baseline unlike this run: {what}" for what in conclusion.unlike_baseline]
+    return waived + follows + unlike + [f"Not tested: {text}" for text in conclusion.validity.left_out]
+
+
+def aborted(conclusion: Conclusion) -> str:
+    """Which condition stopped the run early, empty if none did."""
+    found = conclusion.aborted
+    return "" if found is None else f"Stopped early at {found.at_s:,.1f} s: {found.text}"
 
 
 def sentence(verdict: Verdict) -> str:

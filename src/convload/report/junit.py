@@ -14,7 +14,11 @@ _ELEMENTS = {FAIL: "failure", INCONCLUSIVE: "error"}
 def render(conclusion: Conclusion) -> str:
     """Returns the document: a failed gate is a failure, what supports no verdict an error, never a pass."""
     summary = conclusion.summary
-    cases = [_validity_case(conclusion), *(_gate_case(conclusion, gate) for gate in conclusion.gates)]
+    cases = [
+        _validity_case(conclusion),
+        *_abort_case(conclusion),
+        *(_gate_case(conclusion, gate) for gate in conclusion.gates),
+    ]
     suite = ET.Element(
         "testsuite",
         name=visible(f"convload.{summary.plan}"),
@@ -42,6 +46,14 @@ def _validity_case(conclusion: Conclusion) -> ET.Element:
     if conclusion.validity.waived:
         ET.SubElement(case, "system-out").text = "\n".join(visible(text) for text in figures.asides(conclusion))
     return case
+
+
+def _abort_case(conclusion: Conclusion) -> list[ET.Element]:
+    if conclusion.aborted is None:
+        return []
+    case = _case(conclusion, f"not {conclusion.aborted.condition}")
+    _say(case, "failure", figures.aborted(conclusion), visible(conclusion.aborted.text))
+    return [case]
 
 
 def _gate_case(conclusion: Conclusion, gate: GateResult) -> ET.Element:

@@ -144,7 +144,8 @@ def _gates(conclusion: Conclusion) -> str:
     table = _table(["outcome", "gate", "value", figures.bounds_head(conclusion.gates)], rows)
     validity = "The run supports a verdict." if conclusion.validity.valid else "The run supports no verdict."
     asides = "\n".join(f"- {plain(text)}" for text in figures.asides(conclusion))
-    return "\n\n".join(part for part in ("## Gates", validity, asides, table) if part)
+    stopped = plain(figures.aborted(conclusion))
+    return "\n\n".join(part for part in ("## Gates", stopped, validity, asides, table) if part)
 
 
 def _counts(conclusion: Conclusion) -> str:

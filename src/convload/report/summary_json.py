@@ -14,6 +14,7 @@ def render(conclusion: Conclusion) -> str:
     document = {
         "format": FORMAT,
         "verdict": conclusion.verdict,
+        "aborted": conclusion.aborted,
         "validity": conclusion.validity,
         **msgspec.structs.asdict(conclusion.summary),
         "gates": conclusion.gates,

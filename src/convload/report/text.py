@@ -48,6 +48,16 @@ def print_conclusion(conclusion: Conclusion, console: Console, folder: Path | No
     _print_verdict(console, conclusion)
 
 
+def print_judgement(conclusion: Conclusion, console: Console) -> None:
+    """Prints the gates of a run with what each found, and the verdict."""
+    _print_gates(console, conclusion)
+    console.print()
+    said = [f"Not valid: {reason}" for reason in conclusion.validity.reasons]
+    messages = [gate.message for gate in conclusion.gates]
+    _print_lines(console, [*messages, *filter(None, [figures.aborted(conclusion)]), *said, *figures.asides(conclusion)])
+    _print_verdict(console, conclusion)
+
+
 def _print_verdict(console: Console, conclusion: Conclusion) -> None:
     verdict = conclusion.verdict
     # Never folded: the last line of the output is the whole sentence, for whoever reads it with `tail -1`.
@@ -137,6 +147,7 @@ def _print_counts(console: Console, conclusion: Conclusion) -> None:
     _print_lines(
         console,
         [
+            *filter(None, [figures.aborted(conclusion)]),
             *(f"Not valid: {reason}" for reason in conclusion.validity.reasons),
             *figures.asides(conclusion),
             f"Create requests of the whole run: {chain}",

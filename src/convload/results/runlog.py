@@ -34,7 +34,8 @@ class Manifest(msgspec.Struct, frozen=True, tag="manifest", tag_field="record"):
     """What was run, with what, on what; the first line.
 
     `started` is ISO 8601 in UTC. `plan` is the frozen plan as plain data and holds no secrets. `ceiling` is what this
-    machine was measured to generate, None where nobody knows.
+    machine was measured to generate, None where nobody knows. `baseline` is what the gates need of the run that they
+    compare with, as `results.gates.baseline` writes and reads it.
     """
 
     format: str
@@ -46,6 +47,7 @@ class Manifest(msgspec.Struct, frozen=True, tag="manifest", tag_field="record"):
     notes: list[str] = []
     stages: list[StageMark] = []
     ceiling: KnownCeiling | None = None
+    baseline: dict[str, Any] | None = None
 
 
 class Started(msgspec.Struct, frozen=True, tag="started", tag_field="record"):

@@ -3,6 +3,7 @@
 import msgspec
 
 from convload.errors import ExitCode
+from convload.results.gates.baseline import thaw
 from convload.results.gates.evidence import evidence
 from convload.results.gates.judging import judge_plan
 from convload.results.gates.results import FAIL, INCONCLUSIVE, PASS, GateResult
@@ -50,6 +51,7 @@ class Conclusion(msgspec.Struct, frozen=True):
     validity: Validity
     verdict: Verdict
     samples: list[ErrorSample]
+    unlike_baseline: list[str] = []
 
 
 def conclude(log: RunLog) -> Conclusion:
@@ -61,7 +63,9 @@ def conclude(log: RunLog) -> Conclusion:
     measured = measure(log)
     summary = summarise(log, measured)
     series = per_second(log)
-    gates = judge_plan(evidence(log, measured=measured), plan_facts(log))
+    baseline = thaw(log.manifest.baseline)
+    known = None if baseline is None else baseline.totals()
+    gates = judge_plan(evidence(log, measured=measured), plan_facts(log), known)
     validity = examine(log, summary, measured, series)
     return Conclusion(
         manifest=log.manifest,
@@ -72,13 +76,21 @@ def conclude(log: RunLog) -> Conclusion:
         distributions=_distributions(measured, is_open=summary.model == OPEN),
         gates=gates,
         validity=validity,
-        verdict=decide(summary, gates, validity, interrupted=was_interrupted(log)),
+        verdict=decide(summary, gates, validity, interrupted=was_interrupted(log), aborted=log.aborted),
         samples=_samples(log),
+        unlike_baseline=[] if baseline is None else baseline.differences,
     )
 
 
-def decide(summary: Summary, gates: list[GateResult], validity: Validity, *, interrupted: bool) -> Verdict:
-    """Returns the first that applies: interrupted, invalid, a failed gate, an undecided gate, pass."""
+def decide(
+    summary: Summary,
+    gates: list[GateResult],
+    validity: Validity,
+    *,
+    interrupted: bool,
+    aborted: Aborted | None = None,
+) -> Verdict:
+    """Returns the first that applies: interrupted, invalid, stopped early, a failed gate, an undecided gate, pass."""
     failed = [gate.message for gate in gates if gate.outcome == FAIL]
     undecided = [gate.message for gate in gates if gate.outcome == INCONCLUSIVE]
     if interrupted:
@@ -88,6 +100,9 @@ def decide(summary: Summary, gates: list[GateResult], validity: Validity, *, int
         return Verdict(INTERRUPTED, ExitCode.INTERRUPTED, reasons, text)
     if not validity.valid:
         return _because(INCONCLUSIVE, ExitCode.INCONCLUSIVE, validity.reasons)
+    if aborted is not None:
+        reason = f"stopped early at {aborted.at_s:,.1f} s by abort_when: {aborted.text}"
+        return _because(FAIL, ExitCode.GATE_FAILED, [reason, *failed])
     if failed:
         return _because(FAIL, ExitCode.GATE_FAILED, failed)
     if undecided or not gates:
@@ -102,9 +117,11 @@ def _because(outcome: str, exit_code: ExitCode, reasons: list[str]) -> Verdict:
 
 
 def _pass_text(summary: Summary, gates: list[GateResult]) -> str:
-    create = summary.steps[CREATE]
+    create = summary.steps.get(CREATE)
     held = f"the gate {gates[0].gate} holds" if len(gates) == 1 else f"all {len(gates)} gates hold"
     offered = f" of {summary.offered_rate:,.1f} offered" if summary.offered_rate is not None else ""
+    if create is None:
+        return f"Pass: {held}."
     return (
         f"Pass: {held}; {create.ok:,} of {create.count:,} conversations were created "
         f"in {summary.duration_s:,g} s ({summary.achieved_rate:,.1f}{offered} requests/s)."

@@ -1,0 +1,95 @@
+"""`convload gate`: judges a finished run again, by its own gates or by others."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+
+from convload.cli.judged import asked_of_flags, frozen_baseline
+from convload.errors import UsageError
+from convload.plan_gates import parsed
+from convload.report.text import print_judgement
+from convload.results import runlog
+from convload.results.gates.baseline import identity_of
+from convload.results.gates.gate import Asked, Vocabulary
+from convload.results.gates.grammar import parse_all
+from convload.results.measured import measure, plan_facts
+from convload.results.runlog import RunLog
+from convload.results.verdict import Conclusion, conclude
+
+EPILOG = """\b
+Examples:
+  convload gate reports/latest
+  convload gate reports/latest --gate 'create.p99 < 250ms' --gate 'errors < 0.1%'
+  convload gate reports/latest --gate 'create.p99 <= baseline * 1.1' --baseline reports/last-release
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--gate", "gates", metavar="EXPR", multiple=True, help="What must hold, in place of the run's own gates.")
+@click.option("--gates-file", metavar="FILE", type=click.Path(path_type=Path), help="A file of gates, one a line.")
+@click.option("--confidence", metavar="C", type=click.FloatRange(0.5, 1, max_open=True), help="In place of the plan's.")
+@click.option("--baseline", metavar="RUN|FILE", help="The run, or what `baseline save` kept of it, to compare with.")
+@click.option("--force-baseline", is_flag=True, help="Compare with a baseline that was another kind of run.")
+@click.option("--json", "as_json", is_flag=True, help="Print gates and verdict as JSON.")
+def gate(
+    run: Path,
+    gates: tuple[str, ...],
+    gates_file: Path | None,
+    confidence: float | None,
+    baseline: str | None,
+    force_baseline: bool,
+    as_json: bool,
+) -> int:
+    """Judge a finished run again and end with the exit code of its verdict.
+
+    RUN is a run folder or its run log. Nothing is written.
+    """
+    log = runlog.read(run)
+    asked = asked_of_flags(gates, gates_file) or [Asked("the run's plan", text) for text in plan_facts(log).gates]
+    checked = _checked(log, asked)
+    changes: dict[str, Any] = {"gates": checked} | ({} if confidence is None else {"confidence": confidence})
+    frozen = log.manifest.baseline
+    if baseline is not None:
+        frozen = frozen_baseline(baseline, parsed(checked), identity_of(log), force=force_baseline)
+    _needs_baseline(checked, frozen)
+    manifest = msgspec.structs.replace(log.manifest, plan=log.manifest.plan | changes, baseline=frozen)
+    conclusion = conclude(msgspec.structs.replace(log, manifest=manifest))
+    if as_json:
+        click.echo(_as_json(conclusion))
+    else:
+        print_judgement(conclusion, Console())
+    return int(conclusion.verdict.exit_code)
+
+
+def _checked(log: RunLog, asked: list[Asked]) -> list[str]:
+    """Returns the texts of gates that this run can be asked.
+
+    Raises:
+        UsageError: with every mistake.
+    """
+    stages = [mark.name for mark in log.stages if not mark.warmup]
+    found, problems = parse_all(asked, Vocabulary(plan_facts(log).model, stages, list(measure(log).variants)))
+    if problems:
+        raise UsageError(*problems)
+    return [gate.text for gate in found]
+
+
+def _needs_baseline(gates: list[str], frozen: dict[str, Any] | None) -> None:
+    compared = [gate.text for gate in parsed(gates) if gate.needs_baseline]
+    if compared and frozen is None:
+        raise UsageError(f"{compared[0]!r} compares with a baseline; name a run folder or a file with --baseline")
+
+
+def _as_json(conclusion: Conclusion) -> str:
+    document = {
+        "verdict": conclusion.verdict,
+        "aborted": conclusion.aborted,
+        "validity": conclusion.validity,
+        "gates": conclusion.gates,
+    }
+    return json.dumps(msgspec.to_builtins(document), indent=2)

@@ -1,0 +1,75 @@
+"""What the verbs that judge have in common: gates and a baseline from flags, held against a plan or a log."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from convload import machine
+from convload.errors import UsageError
+from convload.payloads.catalogue import Catalogue, default_folder
+from convload.plan import Plan, marks
+from convload.plan_gates import parsed, read_gates_file
+from convload.results.gates.baseline import Baseline, Identity, differences, freeze, identify, load
+from convload.results.gates.gate import Asked, Gate
+from convload.results.gates.planning import plan_warnings
+from convload.results.measured import PlanFacts
+from convload.results.runlog import StageMark
+
+
+def asked_of_flags(gates: Sequence[str], gates_file: Path | None) -> list[Asked]:
+    """Returns the gates of --gate and --gates-file; raises UsageError where the file cannot be read."""
+    asked = [Asked("--gate", text) for text in gates]
+    return asked if gates_file is None else asked + list(read_gates_file(gates_file))
+
+
+def frozen_baseline(path: str | Path, gates: Sequence[Gate], here: Identity, *, force: bool) -> dict[str, Any] | None:
+    """Reads a baseline and returns what a manifest keeps of it; None, with a warning, where no gate asks for it.
+
+    Raises:
+        UsageError: it cannot be used, or its run was unlike this one and `force` is not given.
+    """
+    baseline = load(Path(path))
+    if not any(gate.needs_baseline for gate in gates):
+        click.echo(f"convload: warning: --baseline {path}: no gate compares with it", err=True)
+        return None
+    unlike = differences(baseline.identity, here)
+    if unlike and not force:
+        problems = [f"baseline {path}: {what}" for what in unlike]
+        raise UsageError(*problems, "a run unlike its baseline proves nothing; --force-baseline compares all the same")
+    _tell(path, baseline, here, unlike)
+    return freeze(baseline, gates, unlike, str(path))
+
+
+def baseline_of(plan: Plan, *, force: bool) -> dict[str, Any] | None:
+    """Returns what a plan's manifest keeps of its baseline; raises UsageError as `frozen_baseline` does."""
+    if plan.baseline is None:
+        return None
+    facts, stages = facts_of(plan)
+    version = machine.versions()["convload"]
+    here = identify(facts, stages, machine.facts(), think=plan.think, version=version)
+    return frozen_baseline(plan.baseline, parsed(plan.gates), here, force=force)
+
+
+def warnings_of(plan: Plan) -> list[str]:
+    """Returns what a plan cannot decide with the samples that it will have."""
+    weights: Mapping[str, float] = {}
+    if any(gate.subject.variant for gate in parsed(plan.gates)):
+        catalogue = Catalogue.read(Path(plan.payloads) if plan.payloads else default_folder())
+        weights = catalogue.mixes.get(plan.mix, {})
+    return plan_warnings(*facts_of(plan), weights) if plan.gates else []
+
+
+def facts_of(plan: Plan) -> tuple[PlanFacts, list[StageMark]]:
+    """Returns a plan as its manifest will tell it."""
+    return msgspec.convert(msgspec.to_builtins(plan), PlanFacts), marks(plan.resolved_stages())
+
+
+def _tell(path: str | Path, baseline: Baseline, here: Identity, unlike: Sequence[str]) -> None:
+    for what in unlike:
+        click.echo(f"convload: warning: baseline {path}: {what}", err=True)
+    if baseline.identity.version != here.version:
+        said = f"{baseline.identity.version or 'unknown'}, this is {here.version or 'unknown'}"
+        click.echo(f"convload: note: baseline {path}: made by convload {said}", err=True)
