@@ -235,3 +235,13 @@ def test_counting_costs_a_worker_little() -> None:
 
     # Ten times what it takes on a slow core: only a change of method can break this.
     assert min(seconds() for _ in range(20)) < len(values) * 0.2e-6
+
+
+@given(st.lists(st.integers(0, 2 * HIGHEST_US), min_size=1, max_size=50))
+def test_the_edges_of_a_rank_hold_its_value(values: list[int]) -> None:
+    histogram = Histogram.of(np.array(values))
+
+    for rank, value in enumerate(sorted(values), 1):
+        low, high = histogram.edges(rank)
+        assert low <= value <= high
+        assert high - low <= max(0, low / 1000) or value >= HIGHEST_US
