@@ -28,7 +28,8 @@ def write(tmp_path: Path) -> Write:
     """Writes the log of an open run into a folder of its own."""
 
     def write_run(name: str, vary: Any = lambda *_: {}, *more: Any, **named: Any) -> Path:
-        log = Make().opened(vary, **({"rate": 200, "machine": {"processor": "a", "cores": 2}} | named))
+        facts: dict[str, Any] = {"rate": 200, "machine": {"processor": "a", "cores": 2}}
+        log = Make().opened(vary, **(facts | named))
         folder = tmp_path / name
         folder.mkdir()
         put(folder, log, *more)

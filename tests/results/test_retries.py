@@ -8,9 +8,10 @@ import pytest
 from tests.results.conftest import Make
 
 from convload.results import record_rules
-from convload.results.gates import judge
+from convload.results.gates.evidence import evidence
+from convload.results.gates.judging import judge_plan
 from convload.results.histogram import Histogram
-from convload.results.measured import ATTEMPTS, CREATE
+from convload.results.measured import ATTEMPTS, CREATE, plan_facts
 from convload.results.runlog import Backoff, Interval, Ledger, RunLog
 from convload.results.summary import Summary, summarise
 
@@ -79,7 +80,7 @@ def test_a_conversation_counts_once_wherever_conversations_are_judged(make: Make
     assert summary.steps[CREATE].count == sum(row.count for row in summary.variants.values()) == 100
     assert list(summary.steps) == [CREATE, FIRST, RETRY]
     assert summary.achieved_rate == pytest.approx(100 / summary.duration_s, abs=0.001)
-    assert "10 of 100" in judge(summary)[0].message
+    assert "10 of 100" in judge_plan(evidence(run), plan_facts(run))[0].message
 
 
 def test_the_first_attempts_have_a_latency_of_their_own(make: Make) -> None:

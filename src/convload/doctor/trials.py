@@ -12,7 +12,7 @@ from convload.doctor.watch import TrialWatch
 from convload.errors import ConvloadError, ExitCode
 from convload.plan import Plan, assemble
 from convload.results import runlog
-from convload.results.gates import FAIL
+from convload.results.gates.results import FAIL
 from convload.results.limits import ValidityLimits
 from convload.results.measured import CREATE
 from convload.results.verdict import Conclusion, conclude

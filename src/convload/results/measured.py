@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -238,6 +238,11 @@ def risen(parts: Iterable[Interval], within: Window, name: str) -> float:
         at_start, at_end = np.interp([within.from_s, within.to_s], times, values)
         total += float(at_end - at_start)
     return total
+
+
+def begun_within(parts: Sequence[Interval], within: Window) -> float:
+    """Returns how many creates were sent; of a conversation that was retried the first attempt alone."""
+    return risen(parts, within, "sent") - risen(parts, within, "retried")
 
 
 def _with_arrivals(log: RunLog) -> Iterator[Interval]:

@@ -16,6 +16,7 @@ from convload.results.measured import (
     Measured,
     PlanFacts,
     Window,
+    begun_within,
     by_worker,
     intervals,
     measure,
@@ -227,7 +228,7 @@ def received(log: RunLog) -> Received | None:
 
 def sent_within(log: RunLog, within: Window) -> float:
     """Returns how many create requests were sent in a part of the run; of a conversation that was retried the first."""
-    return risen(intervals(log), within, "sent") - risen(intervals(log), within, "retried")
+    return begun_within(list(intervals(log)), within)
 
 
 def _requests(figures: Figures, plan: PlanFacts) -> Requests:

@@ -45,6 +45,7 @@ class Identity(msgspec.Struct, frozen=True):
     load: list[tuple[float, float]]
     users: int | None
     think: str
+    retry: str
     processor: str
     cores: int | None
     version: str
@@ -60,6 +61,7 @@ COMPARED = {
     "load": "the rates",
     "users": "the number of users",
     "think": "the think time",
+    "retry": "what becomes of a create that failed",
     "processor": "the processor",
     "cores": "the number of cores",
 }
@@ -173,6 +175,7 @@ def identify(
         load=[(mark.from_rate, mark.to_rate) for mark in stages if not mark.warmup],
         users=None if plan.model == OPEN else plan.users,
         think=think,
+        retry=f"{plan.retry.policy}, {plan.retry.attempts} attempts",
         processor=str(machine.get("processor", "")),
         cores=cores if isinstance(cores, int) else None,
         version=version,

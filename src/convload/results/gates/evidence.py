@@ -12,6 +12,7 @@ from convload.results.measured import (
     Measured,
     Window,
     add_up,
+    begun_within,
     intervals,
     plan_facts,
     risen,
@@ -115,13 +116,15 @@ def _stages(marks: Sequence[StageMark], whole: Window) -> dict[str, list[Window]
 
 def _flow(log: RunLog, figures: dict[Key, Figures], whole: Window) -> Flow:
     unsent = count_requests(log).unsent
-    sent = risen(intervals(log), whole, "sent")
+    sent = begun_within(list(intervals(log)), whole)
     return Flow(whole.length_s, sent, _count(figures) + unsent, unsent)
 
 
 def _flow_of_stage(log: RunLog, figures: dict[Key, Figures], times: list[Window], name: str) -> Flow:
     """Adds up a stage; which one an unsent arrival was due in is known to the second only."""
-    sent, offered = (sum(risen(intervals(log), time, of) for time in times) for of in ("sent", "offered"))
+    parts = list(intervals(log))
+    sent = sum(begun_within(parts, time) for time in times)
+    offered = sum(risen(parts, time, "offered") for time in times)
     unsent, count = count_requests(log).unsent, _count(figures, name)
     if not unsent and any(isinstance(record, Ended) for record in log.records):
         offered = count
@@ -141,5 +144,6 @@ def totals_within(
     figures = add_up(own)
     count = _count(figures)
     known = before or own
-    sent, offered = (risen(known, within, of) if is_open else count for of in ("sent", "offered"))
+    sent = begun_within(known, within) if is_open else count
+    offered = risen(known, within, "offered") if is_open else count
     return Totals(figures, {"": Flow(within.length_s, sent, offered, None)})

@@ -16,13 +16,17 @@ from convload.results.gates.gate import Gate
 from convload.results.gates.judging import confidence_of, gates_of
 from convload.results.gates.names import COUNT, UNITS
 from convload.results.gates.windows import allowed_misses, confidences
-from convload.results.measured import CREATE, OPEN, PlanFacts
+from convload.results.measured import CREATE, FIRST, OPEN, PlanFacts
 from convload.results.runlog import StageMark
 
 MARGIN = 0.1
 POWER = 0.9
 
-_AS_MANY_AS_CREATES = {"conversation.close": {"close", "fresh", "pool"}, "token.consumer": {"fresh"}}
+_AS_MANY_AS_CREATES = {
+    FIRST: {"close", "fresh", "pool", "none"},
+    "conversation.close": {"close", "fresh", "pool"},
+    "token.consumer": {"fresh"},
+}
 """Steps that are called once a create, by the consumers of the plan; of others nothing is known beforehand."""
 
 
