@@ -16,7 +16,7 @@ from scipy.stats import binom
 
 from convload.capacity.growth import growth
 from convload.capacity.trials import Outcome, Trial
-from convload.results.gates import wilson
+from convload.results.gates.bounds import share_bounds
 
 Floats = npt.NDArray[np.float64]
 
@@ -180,7 +180,7 @@ def _percentile(values: Floats, limit_ms: float, share: float = 0.99) -> tuple[O
 def _errors(failed: int, count: int, limit: float) -> tuple[Outcome, float]:
     if not count:
         return "undecided", 1.0
-    low, high = wilson(failed, count, _GATE_CONFIDENCE)
+    low, high = share_bounds(failed, count, (1 + _GATE_CONFIDENCE) / 2)
     strain = failed / count / limit
     return ("fail" if low > limit else "pass" if high <= limit else "undecided"), strain
 
