@@ -24,6 +24,7 @@ REPORTS = {
     "summary.json",
     "summary.md",
     "junit.xml",
+    "metrics.txt",
     "intervals.csv",
     "errors.jsonl",
     "report.html",

@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from convload.report.junit import render
+from convload.results.gates.results import GateResult
 from convload.results.runlog import Note, Record
 from convload.results.verdict import Conclusion
 
@@ -18,7 +19,7 @@ def test_a_failed_gate_is_a_failure_with_its_message(conclusion: Conclusion) -> 
     validity, gate = suite.findall("testcase")
 
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
-    assert list(validity) == []
+    assert validity.find("error") is None
     failure = gate.find("failure")
     assert failure is not None
     assert failure.get("message") == conclusion.gates[0].message
@@ -30,7 +31,7 @@ def test_a_pass_has_neither_failure_nor_error(
     suite = parse(conclude_records(passing))
 
     assert (suite.get("failures"), suite.get("errors")) == ("0", "0")
-    assert suite.find("testcase/*") is None
+    assert {child.tag for child in suite.findall("testcase/*")} == {"system-out"}
 
 
 def test_what_supports_no_verdict_is_an_error_and_never_green(
@@ -88,3 +89,71 @@ def test_characters_that_xml_forbids_are_written_as_escapes(
     texts = [value for element in parse(conclude_records(passing)).iter() for value in element.attrib.values()]
 
     assert "\\x00\\x0b\\x1b]]>\\ufffe\\ud800<&\"'" in texts
+
+
+# The JUnit schema that Jenkins' xUnit plug-in checks files by (junit-10.xsd): what may stand in what, in its order.
+CHILDREN: dict[str, list[str]] = {
+    "testsuite": ["properties", "testcase", "system-out", "system-err"],
+    "properties": ["property"],
+    "property": [],
+    "testcase": ["skipped", "error", "failure", "system-out", "system-err"],
+    "error": [],
+    "failure": [],
+    "system-out": [],
+}
+REQUIRED = {
+    "testsuite": {"name"},
+    "testcase": {"name", "classname"},
+    "property": {"name", "value"},
+    "error": {"message", "type"},
+    "failure": {"message", "type"},
+}
+OPTIONAL = {"testsuite": {"tests", "failures", "errors", "time", "timestamp"}}
+MAY_HOLD_TEXT = {"error", "failure", "system-out"}
+
+
+@pytest.mark.parametrize("name", ["failing", "passing", "opened", "silent"])
+def test_the_document_keeps_to_the_schema(
+    name: str, request: pytest.FixtureRequest, conclude_records: Callable[..., Conclusion]
+) -> None:
+    for element in parse(conclude_records(request.getfixturevalue(name))).iter():
+        places = [CHILDREN[element.tag].index(child.tag) for child in element]
+        assert places == sorted(places)
+        required = REQUIRED.get(element.tag, set())
+        assert required <= set(element.keys()) <= required | OPTIONAL.get(element.tag, set())
+        assert element.tag in MAY_HOLD_TEXT or not (element.text or "").strip()
+
+
+@pytest.mark.parametrize("outcome", ["pass", "fail", "inconclusive"])
+def test_every_gate_tells_its_value_bounds_limit_and_unit_whatever_its_outcome(
+    outcome: str, conclusion: Conclusion
+) -> None:
+    gate = GateResult("create.p99 < 250ms", outcome, 251.25, 240.5, 262.0, 250.0, "ms", False, "it is so")
+    suite = parse(msgspec.structs.replace(conclusion, gates=[gate]))
+    case = suite.findall("testcase")[1]
+    element = {"pass": "system-out", "fail": "failure", "inconclusive": "error"}[outcome]
+
+    assert [child.tag for child in case] == [element]
+    assert "value 251 ms, 99 % bounds 240 to 262 ms, limit 250 ms" in (case[0].text or "")
+    assert (case[0].get("message"), case[0].get("type")) == (
+        (None, None) if outcome == "pass" else ("it is so", outcome)
+    )
+
+
+@pytest.mark.parametrize("name", ["failing", "passing", "opened", "silent"])
+def test_a_junit_reader_finds_the_same_counts_and_results(
+    name: str, request: pytest.FixtureRequest, conclude_records: Callable[..., Conclusion]
+) -> None:
+    junitparser = pytest.importorskip("junitparser")
+    conclusion = conclude_records(request.getfixturevalue(name))
+
+    [suite] = junitparser.JUnitXml.fromstring(render(conclusion).encode())
+
+    results = {case.name: [type(result).__name__ for result in case.result] for case in suite}
+    wanted = {"pass": [], "fail": ["Failure"], "inconclusive": ["Error"]}
+    assert results == {"the run supports a verdict": [] if conclusion.validity.valid else ["Error"]} | {
+        gate.gate: wanted[gate.outcome] for gate in conclusion.gates
+    }
+    stated = (suite.tests, suite.failures, suite.errors)
+    suite.update_statistics()
+    assert stated == (suite.tests, suite.failures, suite.errors)

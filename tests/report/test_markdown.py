@@ -37,7 +37,7 @@ class Reader(HTMLParser):
             self.cells[-1] += data
 
 
-OWN = {"h1", "h2", "p", "ul", "li", "code", "table", "thead", "tbody", "tr", "th", "td"}
+OWN = {"h1", "h2", "p", "pre", "ul", "li", "code", "table", "thead", "tbody", "tr", "th", "td"}
 
 
 def test_nothing_that_the_target_said_becomes_markup(conclusion: Conclusion) -> None:

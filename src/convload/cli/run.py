@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from convload.addresses import parse_address, write_address
+from convload.cli.ending import end, exit_zero_option
 from convload.cli.judged import baseline_of, warnings_of
 from convload.cli.worker import parse_time
 from convload.errors import UsageError
 from convload.live import Live
 from convload.plan import MOCK, Plan, assemble, find
 from convload.report.folder import write_all
-from convload.report.text import print_conclusion
 from convload.retrying import POLICIES
 from convload.run import Joining, execute
 
@@ -71,6 +70,7 @@ Examples:
 @click.option("--baseline", metavar="RUN|FILE", help="The run, or what `baseline save` kept of it, to compare with.")
 @click.option("--force-baseline", is_flag=True, help="Compare with a baseline that was another kind of run.")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The run folder, exactly as given.")
+@exit_zero_option
 def run(
     plan: str,
     out: Path | None,
@@ -79,6 +79,7 @@ def run(
     expect_workers: int | None,
     join_within: str | None,
     force_baseline: bool,
+    exit_zero: bool,
     **flags: Any,
 ) -> int:
     """Run a load test and end with its report.
@@ -101,9 +102,7 @@ def run(
     baseline = baseline_of(settled, force=force_baseline)
     folder = execute(settled, out, live.update, joining, baseline=baseline)
     live.close()
-    conclusion = write_all(folder)
-    print_conclusion(conclusion, Console(), folder)
-    return int(conclusion.verdict.exit_code)
+    return end(write_all(folder), folder, exit_zero=exit_zero)
 
 
 def _joining(bind: str | None, expected: int | None, within: str | None) -> Joining | None:

@@ -104,6 +104,12 @@ def gate_limit(gate: GateResult) -> str:
     return NONE if gate.limit is None else f"{gate.limit:g} {gate.unit}".rstrip()
 
 
+def gate_figures(gate: GateResult) -> str:
+    """All figures of a gate, in one line."""
+    between = f"{bounds_head([gate])} {gate_interval(gate)}"
+    return f"value {gate_value(gate)}, {between}, limit {gate_limit(gate)}"
+
+
 def reconciliation(summary: Summary) -> list[tuple[str, str]]:
     """The create requests of the whole run as they went from hand to hand, and the counts at each."""
     counts = summary.counts

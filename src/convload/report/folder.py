@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from convload.errors import UsageError
-from convload.report import errors_jsonl, html, intervals_csv, junit, markdown, summary_json
+from convload.report import errors_jsonl, html, intervals_csv, junit, markdown, metrics_txt, summary_json
 from convload.results import runlog
 from convload.results.verdict import Conclusion, conclude
 
@@ -13,6 +13,7 @@ REPORTS: dict[str, Callable[[Conclusion], str]] = {
     "summary.json": summary_json.render,
     "summary.md": markdown.render,
     "junit.xml": junit.render,
+    "metrics.txt": metrics_txt.render,
     "intervals.csv": intervals_csv.render,
     "errors.jsonl": errors_jsonl.render,
     "report.html": html.render,

@@ -42,9 +42,10 @@ def _validity_case(conclusion: Conclusion) -> ET.Element:
     if conclusion.verdict.outcome == INTERRUPTED:
         reasons = conclusion.verdict.reasons
     if reasons:
-        _say(case, "error", reasons[0], "\n".join(visible(reason) for reason in reasons))
-    if conclusion.validity.waived:
-        ET.SubElement(case, "system-out").text = "\n".join(visible(text) for text in figures.asides(conclusion))
+        kind = conclusion.verdict.outcome if conclusion.verdict.outcome == INTERRUPTED else INCONCLUSIVE
+        _say(case, "error", kind, reasons)
+    if asides := figures.asides(conclusion):
+        _note(case, asides)
     return case
 
 
@@ -59,7 +60,9 @@ def _abort_case(conclusion: Conclusion) -> list[ET.Element]:
 def _gate_case(conclusion: Conclusion, gate: GateResult) -> ET.Element:
     case = _case(conclusion, gate.gate)
     if gate.outcome in _ELEMENTS:
-        _say(case, _ELEMENTS[gate.outcome], gate.message, visible(gate.message))
+        _say(case, _ELEMENTS[gate.outcome], gate.outcome, [gate.message, figures.gate_figures(gate)])
+    else:
+        _note(case, [figures.gate_figures(gate)])
     return case
 
 
@@ -67,9 +70,18 @@ def _case(conclusion: Conclusion, name: str) -> ET.Element:
     return ET.Element("testcase", classname=visible(f"convload.{conclusion.summary.plan}"), name=visible(name))
 
 
-def _say(case: ET.Element, element: str, message: str, text: str) -> None:
-    said = ET.SubElement(case, element, message=visible(message))
-    said.text = text
+def _say(case: ET.Element, element: str, kind: str, lines: list[str]) -> None:
+    """Says why a case is not green: the first line for lists, all of them for whoever opens it."""
+    said = ET.SubElement(case, element, message=visible(lines[0]), type=kind)
+    said.text = _text(lines)
+
+
+def _note(case: ET.Element, lines: list[str]) -> None:
+    ET.SubElement(case, "system-out").text = _text(lines)
+
+
+def _text(lines: list[str]) -> str:
+    return "\n".join(visible(line) for line in lines)
 
 
 def _key_figures(conclusion: Conclusion) -> dict[str, str]:

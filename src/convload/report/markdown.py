@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from convload.report import figures
+from convload.report import figures, mermaid
 from convload.report.foreign import brief, visible
 from convload.results.measured import OPEN
 from convload.results.summary import Requests, Summary
@@ -21,12 +21,13 @@ def render(conclusion: Conclusion) -> str:
     """Returns the document; foreign text in it is escaped."""
     parts = [
         _head(conclusion),
+        _gates(conclusion),
+        _charts(conclusion),
         _requests("Steps", "step", conclusion.summary, conclusion.summary.steps),
         _stages(conclusion.summary),
         _retries(conclusion.summary),
         _requests("Variants of conversation.create", "variant", conclusion.summary, conclusion.summary.variants),
         _errors(conclusion),
-        _gates(conclusion),
         _counts(conclusion),
         _samples(conclusion),
     ]
@@ -134,18 +135,27 @@ def _errors(conclusion: Conclusion) -> str:
 def _gates(conclusion: Conclusion) -> str:
     rows = [
         [
-            gate.outcome,
             code(gate.gate) + (" (built in)" if gate.builtin else ""),
-            figures.gate_value(gate),
-            figures.gate_interval(gate),
+            gate.outcome,
+            plain(figures.gate_value(gate)),
+            plain(figures.gate_interval(gate)),
+            plain(figures.gate_limit(gate)),
         ]
         for gate in conclusion.gates
     ]
-    table = _table(["outcome", "gate", "value", figures.bounds_head(conclusion.gates)], rows)
+    table = _table(["gate", "outcome", "value", figures.bounds_head(conclusion.gates), "limit"], rows)
     validity = "The run supports a verdict." if conclusion.validity.valid else "The run supports no verdict."
     asides = "\n".join(f"- {plain(text)}" for text in figures.asides(conclusion))
     stopped = plain(figures.aborted(conclusion))
     return "\n\n".join(part for part in ("## Gates", stopped, validity, asides, table) if part)
+
+
+def _charts(conclusion: Conclusion) -> str:
+    charts = mermaid.charts(conclusion.series)
+    if not charts:
+        return ""
+    blocks = [f"{chart.caption}\n\n```mermaid\n{chart.source}\n```" for chart in charts]
+    return "\n\n".join(["## Second by second", *blocks])
 
 
 def _counts(conclusion: Conclusion) -> str:

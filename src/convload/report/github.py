@@ -1,0 +1,157 @@
+"""Tells GitHub Actions of a run: annotations, the summary of the step, outputs for later steps.
+
+Workflow commands are lines of a step's output, so text of a target that looks like one would be obeyed;
+`defused` takes that from it. The runner knows two forms (actions/runner, ActionCommand.cs): `::name …::` at the
+start of a line, blanks before it allowed, and `##[name …]` anywhere.
+"""
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TextIO
+
+from convload.report import markdown
+from convload.report.foreign import visible
+from convload.results.gates.results import FAIL, INCONCLUSIVE
+from convload.results.measured import CREATE
+from convload.results.verdict import Conclusion
+
+SUMMARY_BYTES = 1_048_576
+"""GitHub drops the summary of a step that is larger."""
+
+MOST_OF_A_KIND = 10
+"""GitHub shows so many errors, warnings and notices of a step."""
+
+_COMMAND = re.compile(r"^(\s*):(?=:)|##(?=\[)", re.MULTILINE)
+_CUT = "\n\n*The rest is left out, as GitHub takes 1 MiB a step; it is in summary.md of the run folder.*\n"
+
+
+def is_here(environment: Mapping[str, str]) -> bool:
+    """Says whether this is a step of GitHub Actions."""
+    return environment.get("GITHUB_ACTIONS") == "true"
+
+
+def tell(conclusion: Conclusion, folder: Path, environment: Mapping[str, str], out: TextIO) -> list[str]:
+    """Prints the annotations on `out`, appends to the files that GitHub names, returns what could not be done.
+
+    A finished run is worth more than a summary of it, so a file that cannot be written is no error.
+    """
+    out.writelines(f"{line}\n" for line in annotations(conclusion))
+    out.flush()
+    problems = []
+    parts = {"GITHUB_STEP_SUMMARY": _summary, "GITHUB_OUTPUT": _outputs}
+    for variable, text in parts.items():
+        if not environment.get(variable):
+            continue
+        path = Path(environment[variable])
+        try:
+            with path.open("a", encoding="utf-8", newline="") as file:
+                file.write(text(conclusion, folder, file.tell()))
+        except OSError as error:
+            problems.append(f"{variable}: {path}: cannot be written: {error.strerror}")
+    return problems
+
+
+def annotations(conclusion: Conclusion) -> list[str]:
+    """Returns the workflow commands: an error a failed gate, a warning for what leaves the verdict open."""
+    return [
+        *_commands("error", [(gate.gate, gate.message) for gate in conclusion.gates if gate.outcome == FAIL]),
+        *_commands("warning", list(_doubts(conclusion))),
+        *_commands("notice", [("waived", reason.text) for reason in conclusion.validity.waived]),
+    ]
+
+
+def outputs(conclusion: Conclusion, folder: Path) -> dict[str, str]:
+    """Returns what later steps may want; empty where nothing was measured."""
+    summary, create = conclusion.summary, conclusion.summary.steps.get(CREATE)
+    times = create.response_ms if create else {}
+    return {
+        "verdict": conclusion.verdict.outcome,
+        "exit_code": str(int(conclusion.verdict.exit_code)),
+        "text": visible(conclusion.verdict.text),
+        "failed_gates": ", ".join(visible(gate.gate) for gate in conclusion.gates if gate.outcome == FAIL),
+        **{f"{name}_ms": _stated(times.get(name)) for name in ("p50", "p95", "p99")},
+        "rate": _stated(summary.achieved_rate),
+        "errors_percent": _stated(100 * (create.count - create.ok) / create.count) if create and create.count else "",
+        "folder": str(folder),
+        "report": str(folder / "report.html"),
+    }
+
+
+def problem(text: str) -> str:
+    """Returns the annotation of a run that could not be set up."""
+    return _command("error", "convload", text)
+
+
+def defused(text: str) -> str:
+    """Returns text in which the runner finds no command: a backslash breaks the start of what would be one."""
+    return _COMMAND.sub(lambda found: f"{found[1]}:\\" if found[1] is not None else "##\\", text)
+
+
+class Defused:
+    """A text stream in which no line is a command. It must be given whole lines, as rich does."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        """Writes lines."""
+        return self._out.write(defused(text))
+
+    def flush(self) -> None:
+        """Passes on what was written."""
+        self._out.flush()
+
+    def isatty(self) -> bool:
+        """Says what the stream beneath is."""
+        return self._out.isatty()
+
+    def fileno(self) -> int:
+        """Returns the descriptor beneath."""
+        return self._out.fileno()
+
+
+def _doubts(conclusion: Conclusion) -> Iterator[tuple[str, str]]:
+    yield from (("no verdict", reason) for reason in conclusion.validity.reasons)
+    yield from ((gate.gate, gate.message) for gate in conclusion.gates if gate.outcome == INCONCLUSIVE)
+
+
+def _commands(kind: str, said: list[tuple[str, str]]) -> list[str]:
+    if len(said) > MOST_OF_A_KIND:
+        left = len(said) - MOST_OF_A_KIND + 1
+        said = [*said[: MOST_OF_A_KIND - 1], ("convload", f"{left} more of this kind are in the summary of the step")]
+    return [_command(kind, title if title == "convload" else f"convload: {title}", text) for title, text in said]
+
+
+def _command(kind: str, title: str, text: str) -> str:
+    return f"::{kind} title={_property(visible(title))}::{_data(visible(text))}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _summary(conclusion: Conclusion, _folder: Path, taken_bytes: int) -> str:
+    """Returns summary.md, cut between two parts where it would not fit with what the step has said already."""
+    text = markdown.render(conclusion)
+    room = SUMMARY_BYTES - taken_bytes
+    if len(text.encode()) <= room:
+        return text
+    kept = text.encode()[: max(room - len(_CUT.encode()), 0)].decode(errors="ignore")
+    whole = kept.rpartition("\n\n")[0]
+    return whole + _CUT if whole else ""
+
+
+def _outputs(conclusion: Conclusion, folder: Path, _taken_bytes: int) -> str:
+    """Writes each output between two lines that nobody can guess, so that no value ends early or adds another."""
+    fence = f"convload_{secrets.token_hex(16)}"
+    return "".join(f"{name}<<{fence}\n{text}\n{fence}\n" for name, text in outputs(conclusion, folder).items())
+
+
+def _stated(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
