@@ -1,5 +1,6 @@
 """The command line: one module a verb, each error one line on standard error and an exit code of the table."""
 
+import os
 import sys
 from importlib import import_module
 
@@ -8,7 +9,7 @@ import click
 from convload import __version__
 from convload.errors import ConvloadError, ExitCode
 
-VERBS = ("run", "worker", "mock", "payloads", "report", "gate", "baseline", "compare", "history", "doctor")
+VERBS = ("run", "worker", "mock", "payloads", "report", "gate", "baseline", "compare", "history", "doctor", "init")
 
 
 class Verbs(click.Group):
@@ -41,8 +42,7 @@ def main() -> None:
     try:
         code = convload.main(prog_name="convload", standalone_mode=False)
     except ConvloadError as error:
-        for problem in error.problems:
-            click.echo(f"convload: {problem}", err=True)
+        _tell(error)
         code = error.exit_code
     except click.ClickException as error:
         error.show()
@@ -50,3 +50,15 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         code = ExitCode.INTERRUPTED
     sys.exit(int(code or 0))
+
+
+def _tell(error: ConvloadError) -> None:
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        for problem in error.problems:
+            click.echo(f"convload: {problem}", err=True)
+        return
+    from convload.report import github  # noqa: PLC0415 -- the reports are slow to import and an error is rare
+
+    for problem in error.problems:
+        click.echo(github.defused(f"convload: {problem}"), err=True)
+        click.echo(github.problem(problem))
