@@ -1,6 +1,7 @@
 import pytest
 
 from convload.report import figures
+from convload.results.gates.results import GateResult
 from convload.results.verdict import Conclusion
 
 
@@ -42,3 +43,29 @@ def test_the_reconciliation_follows_a_request_from_hand_to_hand(conclusion: Conc
 def test_the_sentence_beside_the_outcome_does_not_repeat_it(conclusion: Conclusion) -> None:
     assert conclusion.verdict.text.startswith("Fail: 44 of ")
     assert figures.sentence(conclusion.verdict).startswith("44 of ")
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "limit", "unit", "shown"),
+    [
+        (251.25, 240.5, 1262.0, 99.99, "ms", "value 251 ms, 99 % bounds 240 to 1,262 ms, limit 99.99 ms"),
+        (None, None, None, 250.0, "ms", "value —, 99 % bounds —, limit 250 ms"),
+        (3.0, None, 4.5, 4.0, "ms", "value 3 ms, 99 % bounds at most 4.5 ms, limit 4 ms"),
+        (3.0, 2.5, None, 4.0, "ms", "value 3 ms, 99 % bounds at least 2.5 ms, limit 4 ms"),
+        (498.04, 498.04, 498.04, 1450.0, "/s", "value 498/s, 99 % bounds 498 to 498/s, limit 1,450/s"),
+        (0.0, 0.0, 0.0, 0.0, "", "value 0, 99 % bounds 0 to 0, limit 0"),
+        (3.0, 2.5, 3.5, None, "ms", "value 3 ms, 99 % bounds 2.5 to 3.5 ms, limit —"),
+    ],
+)
+def test_the_figures_of_a_gate_have_their_unit_and_no_exponent(
+    value: float | None, low: float | None, high: float | None, limit: float | None, unit: str, shown: str
+) -> None:
+    gate = GateResult("a gate", "inconclusive", value, low, high, limit, unit, False, "")
+
+    assert figures.gate_figures(gate) == shown
+
+
+def test_what_was_counted_is_exact_and_has_no_bounds() -> None:
+    gate = GateResult("unsent == 0", "fail", 3.0, 3.0, 3.0, 0.0, "", False, "", exact=True)
+
+    assert figures.gate_figures(gate) == "value 3, exact, limit 0"

@@ -80,17 +80,19 @@ def mebibytes(value: int) -> str:
 
 def gate_value(gate: GateResult) -> str:
     """The point value of a gate with its unit."""
-    return NONE if gate.value is None else f"{short(gate.value)} {gate.unit}".rstrip()
+    return NONE if gate.value is None else _in_unit(short(gate.value), gate.unit)
 
 
 def gate_interval(gate: GateResult) -> str:
-    """The interval around a gate's value."""
+    """The interval around a gate's value; open to a side on which the sample bounds nothing."""
     if gate.low is None and gate.high is None:
         return NONE
     if gate.exact:
         return "exact"
-    low, high = (NONE if bound is None else short(bound) for bound in (gate.low, gate.high))
-    return f"{low} to {high} {gate.unit}".rstrip()
+    if gate.low is None or gate.high is None:
+        side, bound = ("at most", gate.high) if gate.low is None else ("at least", gate.low)
+        return f"{side} {_in_unit(short(bound or 0.0), gate.unit)}"
+    return f"{short(gate.low)} to {_in_unit(short(gate.high), gate.unit)}"
 
 
 def bounds_head(gates: Iterable[GateResult]) -> str:
@@ -100,13 +102,20 @@ def bounds_head(gates: Iterable[GateResult]) -> str:
 
 
 def gate_limit(gate: GateResult) -> str:
-    """What a gate allows."""
-    return NONE if gate.limit is None else f"{gate.limit:g} {gate.unit}".rstrip()
+    """What a gate allows; nothing where it follows from a baseline that says nothing."""
+    if gate.limit is None:
+        return NONE
+    # To its last digit: it is what somebody wrote.
+    return _in_unit(f"{gate.limit:,.4f}".rstrip("0").rstrip("."), gate.unit)
+
+
+def _in_unit(figure: str, unit: str) -> str:
+    return figure + ("" if not unit or unit.startswith("/") else " ") + unit
 
 
 def gate_figures(gate: GateResult) -> str:
     """All figures of a gate, in one line."""
-    between = f"{bounds_head([gate])} {gate_interval(gate)}"
+    between = "exact" if gate.exact else f"{bounds_head([gate])} {gate_interval(gate)}"
     return f"value {gate_value(gate)}, {between}, limit {gate_limit(gate)}"
 
 
