@@ -203,6 +203,39 @@ def test_no_color_turns_colours_off_on_a_terminal(tmp_path: Path, wish: dict[str
     assert bool(re.search(rb"\x1b\[(?:\d+;)*[349]\d[;m]", shown)) == coloured
 
 
+def test_a_reader_that_leaves_early_changes_no_exit_code(cli: Cli) -> None:
+    write_run(cli.folder / "run")
+    process = cli.start("report", "run")
+    assert process.stdout is not None
+    process.stdout.close()
+
+    _, err = process.communicate(timeout=60)
+
+    assert (process.returncode, err) == (0, "")
+    assert (cli.folder / "run" / "junit.xml").exists()
+
+
+def test_output_to_a_full_disk_is_one_message_and_changes_no_exit_code(cli: Cli) -> None:
+    write_run(cli.folder / "run")
+
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "report", "run"],
+            cwd=cli.folder,
+            env=clean_environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (
+        0,
+        "convload: standard output: No space left on device; the reports are written\n",
+    )
+
+
 def write_run(folder: Path) -> None:
     folder.mkdir()
     log = RunLogWriter(folder / FILE_NAME)

@@ -1,9 +1,10 @@
-"""Ends a verb that judges a run: prints the conclusion, tells the CI system, returns the exit code."""
+"""Ends a verb that shows a run: prints the conclusion, tells the CI system, returns the exit code."""
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO, cast
+from typing import NoReturn, TextIO, cast
 
 import click
 from rich.console import Console
@@ -28,11 +29,35 @@ def end(conclusion: Conclusion, folder: Path, *, exit_zero: bool) -> int:
     With `exit_zero` a verdict never fails the command; wrong usage, an unusable target and Ctrl-C still do.
     """
     if github.is_here(os.environ):
-        for problem in github.tell(conclusion, folder, os.environ, sys.stdout):
-            click.echo(f"convload: {github.defused(problem)}", err=True)
-        console = Console(file=cast("TextIO", github.Defused(sys.stdout)))
-    else:
-        console = Console()
-    print_conclusion(conclusion, console, folder)
+        _guarded(lambda: _tell_github(conclusion, folder))
+    show(conclusion, folder)
     code = conclusion.verdict.exit_code
     return int(ExitCode.PASS if exit_zero and code in _REPORTED_ONLY else code)
+
+
+def show(conclusion: Conclusion, folder: Path) -> None:
+    """Prints the conclusion; a reader that leaves or a full disk loses what is printed and nothing else."""
+    out = cast("TextIO", github.Defused(sys.stdout)) if github.is_here(os.environ) else sys.stdout
+    _guarded(lambda: print_conclusion(conclusion, _Console(file=out), folder))
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        """Leaves it to the caller: rich ends with 1, which would say that a gate failed."""
+        raise BrokenPipeError
+
+
+def _tell_github(conclusion: Conclusion, folder: Path) -> None:
+    for problem in github.tell(conclusion, folder, os.environ, sys.stdout):
+        click.echo(f"convload: {github.defused(problem)}", err=True)
+
+
+def _guarded(write: Callable[[], None]) -> None:
+    try:
+        write()
+        sys.stdout.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            click.echo(f"convload: standard output: {error.strerror}; the reports are written", err=True)
+        # What is left in the buffer would fail once more when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+from convload.cli.ending import show
 from convload.report.folder import write_all
-from convload.report.text import print_conclusion
 
 EPILOG = """\b
 Example:
@@ -18,6 +17,5 @@ Example:
 @click.argument("run", nargs=-1, required=True, type=click.Path(path_type=Path))
 def report(run: tuple[Path, ...]) -> None:
     """Render the reports of run folders again, from their run logs alone."""
-    console = Console()
     for folder in run:
-        print_conclusion(write_all(folder), console, folder)
+        show(write_all(folder), folder)
