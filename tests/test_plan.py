@@ -253,3 +253,32 @@ def test_windows_of_two_targets_come_in_groups_of_four_and_fill_the_time() -> No
     assert [stage.name for stage in stages[:6]] == ["warm-up A", "warm-up B", "A 1", "B 1", "B 2", "A 2"]
     assert len(stages) == 2 + 8
     assert sum(stage.duration_s for stage in stages) == pytest.approx(35)
+
+
+COMPARED = 'gates = ["create.p99 < 1s"]\nbaseline_gates = ["create.p50 <= baseline * 1.1"]\n'
+
+
+def test_gates_kept_for_a_baseline_are_asked_where_one_is_given_and_only_there(tmp_path: Path) -> None:
+    path = write(tmp_path, COMPARED)
+
+    assert assemble(path, {}, {}).gates == ["create.p99 < 1s"]
+    both = ["create.p99 < 1s", "create.p50 <= baseline * 1.1"]
+    assert assemble(path, {}, {"baseline": "reports/release"}).gates == both
+    assert assemble(path, {"CONVLOAD_BASELINE": "reports/release"}, {}).gates == both
+    empty = assemble(path, {"CONVLOAD_BASELINE": ""}, {})
+    assert (empty.gates, empty.baseline) == (both[:1], None)
+
+
+def test_gates_of_a_newer_source_take_the_place_of_those_kept_for_a_baseline_too(tmp_path: Path) -> None:
+    flags = {"baseline": "reports/release", "gates": ["create.p95 < 1s"]}
+
+    assert assemble(write(tmp_path, COMPARED), {}, flags).gates == ["create.p95 < 1s"]
+
+
+def test_gates_kept_for_a_baseline_are_checked_without_one_too(tmp_path: Path) -> None:
+    path = write(tmp_path, 'baseline_gates = ["create.p50 <= bse * 1.1", "create.p99 < 1s"]\n')
+
+    for flags in ({}, {"baseline": "reports/release"}):
+        broken, needless = problems_of(path, {}, flags)
+        assert broken.startswith(f"{path}:1: baseline_gates: 'create.p50 <= bse * 1.1': ")
+        assert needless.endswith("'create.p99 < 1s': compares with no baseline; it belongs into gates")

@@ -14,7 +14,14 @@ from convload import bundled, retrying
 from convload.behaviour import Behaviour
 from convload.durations import parse_duration_s, parse_think
 from convload.errors import UsageError
-from convload.plan_gates import asked_conditions, asked_gates, gate_mistakes, parsed, variants_of
+from convload.plan_gates import (
+    asked_conditions,
+    asked_gates,
+    baseline_gate_mistakes,
+    gate_mistakes,
+    parsed,
+    variants_of,
+)
 from convload.results.gates.gate import Asked, Vocabulary
 from convload.results.limits import ValidityLimits
 from convload.results.runlog import StageMark
@@ -79,6 +86,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     retry: RetryPolicy = RetryPolicy()
 
     gates: list[Gate] = []
+    baseline_gates: list[Gate] = []
     gates_file: str | None = None
     confidence: Annotated[float, Meta(ge=0.5, lt=1)] = 0.99
     extend_s: Seconds = 0.0
@@ -127,8 +135,10 @@ def assemble(plan_file: Path | None, environment: Mapping[str, str], flags: Mapp
         if "retry" in written:
             written["retry"] = retrying.merged(values.get("retry"), written["retry"])
         values = _without_other_ends(values, source.values) | written
-    (gates, more), conditions = asked_gates(sources), asked_conditions(sources)
-    if problems := [*problems, *more, *gate_mistakes(gates, conditions, Vocabulary())]:
+    gates, more = asked_gates(sources, has_baseline=bool(values.get("baseline")))
+    conditions = asked_conditions(sources)
+    problems += [*more, *gate_mistakes(gates, conditions, Vocabulary()), *baseline_gate_mistakes(sources)]
+    if problems := list(dict.fromkeys(problems)):
         raise UsageError(*problems)
     plan = _with_defaults(msgspec.convert(values | {"gates": [gate.text for gate in gates]}, Plan, strict=False))
     problems = list(_rules_between(plan))
@@ -151,7 +161,9 @@ def _without_other_ends(values: dict[str, Any], newer: Mapping[str, Any]) -> dic
         "rate": ("model", "conversations", *arrivals),
         "stages": ("model", "conversations", "duration_s", *arrivals),
         "replay": ("model", "conversations", "duration_s", "warmup_s", *arrivals),
-        "gates": ("gates_file",),
+        "gates": ("gates_file", "baseline_gates"),
+        "gates_file": ("gates", "baseline_gates"),
+        "baseline_gates": ("gates", "gates_file"),
     }
     dropped = {key for end, others in ends.items() if end in newer for key in others}
     return {key: value for key, value in values.items() if key not in dropped}
@@ -201,6 +213,8 @@ def _with_defaults(plan: Plan) -> Plan:
         duration_s=duration_s,
         warmup_s=warmup_s,
         lookup=plan.lookup or on_mock,
+        # Empty is what a pipeline gives for a baseline that it does not have.
+        baseline=plan.baseline or None,
         mock=mock,
         retry=plan.retry.settled(),
     )

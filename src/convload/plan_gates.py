@@ -9,19 +9,38 @@ from convload.results.gates.gate import Asked, Gate, Vocabulary
 from convload.results.gates.grammar import parse_all
 from convload.sources import Source
 
+GATE_KEYS = frozenset({"gates", "gates_file", "baseline_gates"})
+"""Of several sources the newest that has any of them says all gates."""
 
-def asked_gates(sources: Sequence[Source]) -> tuple[list[Asked], list[str]]:
-    """Returns the gates of the newest source that has any, and what is wrong with their file."""
-    newest = next((one for one in reversed(sources) if {"gates", "gates_file"} & one.values.keys()), None)
+
+def asked_gates(sources: Sequence[Source], *, has_baseline: bool) -> tuple[list[Asked], list[str]]:
+    """Returns the gates of the newest source that has any, and what is wrong with their file.
+
+    Those of `baseline_gates` are asked where a baseline is given, so that one plan runs with and without one.
+    """
+    newest = next((one for one in reversed(sources) if one.values.keys() & GATE_KEYS), None)
     if newest is None:
         return [], []
     asked = _items(newest, "gates")
+    if has_baseline:
+        asked += _items(newest, "baseline_gates")
     if "gates_file" not in newest.values:
         return asked, []
     try:
         return asked + list(read_gates_file(Path(str(newest.values["gates_file"])))), []
     except UsageError as error:
         return asked, [f"{newest.name('gates_file')}: {problem}" for problem in error.problems]
+
+
+def baseline_gate_mistakes(sources: Sequence[Source]) -> list[str]:
+    """Returns what is wrong with gates that are kept for a baseline, also where none is given."""
+    asked = [gate for source in sources for gate in _items(source, "baseline_gates")]
+    problems = gate_mistakes(asked, [], Vocabulary())
+    sound = [one for one in asked if not gate_mistakes([one], [], Vocabulary())]
+    without = [one for one in sound if not parsed([one.text])[0].needs_baseline]
+    return problems + [
+        f"{one.place}: {one.text!r}: compares with no baseline; it belongs into gates" for one in without
+    ]
 
 
 def asked_conditions(sources: Sequence[Source]) -> list[Asked]:

@@ -31,7 +31,7 @@ DURATIONS = {
 TABLES = frozenset({"mock", "validity", "stages"})
 """Keys that only a file can have."""
 
-SEPARATORS = {"allow_hosts": ",", "gates": ";", "abort_when": ";"}
+SEPARATORS = {"allow_hosts": ",", "gates": ";", "baseline_gates": ";", "abort_when": ";"}
 """Keys that are lists, and what stands between two items in a variable; gates have commas of their own."""
 
 REPEATED_FLAGS = {"allow_hosts": "--allow-host", "gates": "--gate"}
