@@ -1,5 +1,6 @@
 """What pipelines rely on: the examples of docs/ci.md work, a pipe gets plain text, GitHub is told, exit codes hold."""
 
+import json
 import os
 import pty
 import re
@@ -163,6 +164,24 @@ def test_a_failed_gate_is_exit_code_0_when_only_a_report_is_wanted_and_github_st
     assert done.out.strip().splitlines()[-1].startswith("Fail: ")
 
 
+def test_judging_again_can_be_report_only_too_and_compares_with_a_baseline_by_the_gates_kept_for_it(cli: Cli) -> None:
+    write_run(cli.folder / "base", failing=False)
+    write_run(cli.folder / "new", gates=["errors < 1%"], baseline_gates=["create.p50 <= baseline * 1.1"])
+    output = cli.folder / "output"
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(output)}
+
+    plain = cli("gate", "new", "--baseline", "base")
+    lenient = cli("gate", "new", "--baseline", "base", "--exit-zero", environment=github)
+    as_json = cli("gate", "new", "--exit-zero", "--json", environment=github)
+
+    assert plain.code == 1, plain
+    assert "create.p50 <= baseline * 1.1 holds: " in " ".join(plain.out.split())
+    assert lenient.code == 0, lenient
+    assert lenient.out.startswith("::error title=convload%3A errors < 1%25::")
+    assert outputs_in(output.read_text())["folder"] == "new"
+    assert [gate["gate"] for gate in json.loads(as_json.out)["gates"]] == ["errors < 1%"]
+
+
 def test_only_reporting_does_not_hide_wrong_usage_and_github_annotates_it(cli: Cli) -> None:
     done = cli("run", "--users", "none", "--exit-zero", environment={"GITHUB_ACTIONS": "true"})
 
@@ -232,14 +251,15 @@ def test_output_to_a_full_disk_is_one_message_and_changes_no_exit_code(cli: Cli)
 
     assert (done.returncode, done.stderr) == (
         0,
-        "convload: standard output: No space left on device; the reports are written\n",
+        "convload: standard output: No space left on device; the verdict stands\n",
     )
 
 
-def write_run(folder: Path) -> None:
+def write_run(folder: Path, *, failing: bool = True, **plan: list[str]) -> None:
     folder.mkdir()
     log = RunLogWriter(folder / FILE_NAME)
-    for record in Sample().records():
+    _, *records = (sample := Sample(failing=failing)).records()
+    for record in (sample.manifest(**plan), *records):
         log.write(record)
     log.close()
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from convload.report import github, markdown
 from convload.report.text import print_conclusion
 from convload.results.gates.results import GateResult
-from convload.results.runlog import Note, Record
+from convload.results.runlog import Aborted, Note, Record
 from convload.results.verdict import Conclusion
 
 HERE = {"GITHUB_ACTIONS": "true"}
@@ -68,6 +68,15 @@ def test_a_failed_gate_is_an_error_and_an_undecided_one_a_warning(conclusion: Co
         ("warning", {"title": "convload: rate >= 1, x"}, "it is so"),
     ]
     assert "title=convload%3A rate >= 1%2C x::" in lines[1]
+
+
+def test_a_run_that_was_stopped_early_is_an_error(conclusion: Conclusion) -> None:
+    aborted = Aborted(7.5, "errors > 20% over 5s", "errors are at 99 %")
+    lines = github.annotations(msgspec.structs.replace(conclusion, aborted=aborted, gates=[]))
+
+    assert [obeyed(line) for line in lines] == [
+        ("error", {"title": "convload: stopped early"}, "Stopped early at 7.5 s: errors are at 99 %")
+    ]
 
 
 def test_why_there_is_no_verdict_is_a_warning(

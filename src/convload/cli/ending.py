@@ -23,22 +23,31 @@ exit_zero_option = click.option(
 )
 
 
-def end(conclusion: Conclusion, folder: Path, *, exit_zero: bool) -> int:
-    """Tells a person and the CI system of a run whose reports are written; returns the exit code.
+Print = Callable[[Console], None]
+
+
+def end(conclusion: Conclusion, folder: Path, *, exit_zero: bool, print_it: Print | None = None) -> int:
+    """Tells a person and the CI system of a run; returns the exit code. `print_it` prints it in another way."""
+    if github.is_here(os.environ):
+        _guarded(lambda: _tell_github(conclusion, folder))
+    show(conclusion, folder, print_it)
+    return exit_code(conclusion, exit_zero=exit_zero)
+
+
+def exit_code(conclusion: Conclusion, *, exit_zero: bool) -> int:
+    """Returns what the shell is told.
 
     With `exit_zero` a verdict never fails the command; wrong usage, an unusable target and Ctrl-C still do.
     """
-    if github.is_here(os.environ):
-        _guarded(lambda: _tell_github(conclusion, folder))
-    show(conclusion, folder)
     code = conclusion.verdict.exit_code
     return int(ExitCode.PASS if exit_zero and code in _REPORTED_ONLY else code)
 
 
-def show(conclusion: Conclusion, folder: Path) -> None:
+def show(conclusion: Conclusion, folder: Path, print_it: Print | None = None) -> None:
     """Prints the conclusion; a reader that leaves or a full disk loses what is printed and nothing else."""
     out = cast("TextIO", github.Defused(sys.stdout)) if github.is_here(os.environ) else sys.stdout
-    _guarded(lambda: print_conclusion(conclusion, _Console(file=out), folder))
+    console = _Console(file=out)
+    _guarded(lambda: print_it(console) if print_it else print_conclusion(conclusion, console, folder))
 
 
 class _Console(Console):
@@ -58,6 +67,6 @@ def _guarded(write: Callable[[], None]) -> None:
         sys.stdout.flush()
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
-            click.echo(f"convload: standard output: {error.strerror}; the reports are written", err=True)
+            click.echo(f"convload: standard output: {error.strerror}; the verdict stands", err=True)
         # What is left in the buffer would fail once more when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
 
+from convload.cli.ending import end, exit_code, exit_zero_option
 from convload.cli.judged import asked_of_flags, frozen_baseline
 from convload.errors import UsageError
 from convload.plan_gates import parsed
@@ -35,6 +35,7 @@ Examples:
 @click.option("--confidence", metavar="C", type=click.FloatRange(0.5, 1, max_open=True), help="In place of the plan's.")
 @click.option("--baseline", metavar="RUN|FILE", help="The run, or what `baseline save` kept of it, to compare with.")
 @click.option("--force-baseline", is_flag=True, help="Compare with a baseline that was another kind of run.")
+@exit_zero_option
 @click.option("--json", "as_json", is_flag=True, help="Print gates and verdict as JSON.")
 def gate(
     run: Path,
@@ -43,6 +44,7 @@ def gate(
     confidence: float | None,
     baseline: str | None,
     force_baseline: bool,
+    exit_zero: bool,
     as_json: bool,
 ) -> int:
     """Judge a finished run again and end with the exit code of its verdict.
@@ -50,7 +52,7 @@ def gate(
     RUN is a run folder or its run log. Nothing is written.
     """
     log = runlog.read(run)
-    asked = asked_of_flags(gates, gates_file) or [Asked("the run's plan", text) for text in plan_facts(log).gates]
+    asked = asked_of_flags(gates, gates_file) or _own_gates(log, has_baseline=baseline is not None)
     checked = _checked(log, asked)
     changes: dict[str, Any] = {"gates": checked} | ({} if confidence is None else {"confidence": confidence})
     frozen = log.manifest.baseline
@@ -61,9 +63,16 @@ def gate(
     conclusion = conclude(msgspec.structs.replace(log, manifest=manifest))
     if as_json:
         click.echo(_as_json(conclusion))
-    else:
-        print_judgement(conclusion, Console())
-    return int(conclusion.verdict.exit_code)
+        return exit_code(conclusion, exit_zero=exit_zero)
+    folder = run if run.is_dir() else run.parent
+    return end(conclusion, folder, exit_zero=exit_zero, print_it=lambda console: print_judgement(conclusion, console))
+
+
+def _own_gates(log: RunLog, *, has_baseline: bool) -> list[Asked]:
+    """Returns the gates of the run's plan; with a baseline those too that are kept for one."""
+    plan = plan_facts(log)
+    kept = [text for text in plan.baseline_gates if text not in plan.gates] if has_baseline else []
+    return [Asked("the run's plan", text) for text in [*plan.gates, *kept]]
 
 
 def _checked(log: RunLog, asked: list[Asked]) -> list[str]:

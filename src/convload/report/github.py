@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
-from convload.report import markdown
+from convload.report import figures, markdown
 from convload.report.foreign import visible
 from convload.results.gates.results import FAIL, INCONCLUSIVE
 from convload.results.measured import CREATE
@@ -54,9 +54,9 @@ def tell(conclusion: Conclusion, folder: Path, environment: Mapping[str, str], o
 
 
 def annotations(conclusion: Conclusion) -> list[str]:
-    """Returns the workflow commands: an error a failed gate, a warning for what leaves the verdict open."""
+    """Returns the workflow commands: an error for what failed, a warning for what leaves the verdict open."""
     return [
-        *_commands("error", [(gate.gate, gate.message) for gate in conclusion.gates if gate.outcome == FAIL]),
+        *_commands("error", list(_failures(conclusion))),
         *_commands("warning", list(_doubts(conclusion))),
         *_commands("notice", [("waived", reason.text) for reason in conclusion.validity.waived]),
     ]
@@ -110,6 +110,12 @@ class Defused:
     def fileno(self) -> int:
         """Returns the descriptor beneath."""
         return self._out.fileno()
+
+
+def _failures(conclusion: Conclusion) -> Iterator[tuple[str, str]]:
+    if conclusion.aborted is not None:
+        yield "stopped early", figures.aborted(conclusion)
+    yield from ((gate.gate, gate.message) for gate in conclusion.gates if gate.outcome == FAIL)
 
 
 def _doubts(conclusion: Conclusion) -> Iterator[tuple[str, str]]:

@@ -53,7 +53,7 @@ def _abort_case(conclusion: Conclusion) -> list[ET.Element]:
     if conclusion.aborted is None:
         return []
     case = _case(conclusion, f"not {conclusion.aborted.condition}")
-    _say(case, "failure", figures.aborted(conclusion), visible(conclusion.aborted.text))
+    _say(case, "failure", FAIL, [figures.aborted(conclusion)])
     return [case]
 
 

@@ -51,6 +51,7 @@ class PlanFacts(msgspec.Struct, frozen=True):
     retry: RetryPolicy = RetryPolicy()
     validity: ValidityLimits = ValidityLimits()
     gates: list[str] = []
+    baseline_gates: list[str] = []
     confidence: float = 0.99
     extend_s: float = 0.0
     abort_when: list[str] = []
