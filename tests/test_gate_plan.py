@@ -75,7 +75,7 @@ def test_a_mock_a_fifth_slower_fails_against_a_baseline_with_the_gate_named_and_
     text += '\n[validity]\nwaive = ["late", "hub_delay", "rate_missed", "generator_saturated"]\n'
     for name, median_ms in {"gate": "60.0", "slower": "72.0"}.items():
         (cli.folder / f"{name}.toml").write_text(text.replace("median_ms = 60.0", f"median_ms = {median_ms}"))
-    short = {"CONVLOAD_RATE": "1000", "CONVLOAD_DURATION": "4s", "CONVLOAD_WARMUP": "500ms", "CONVLOAD_EXTEND": "0s"}
+    short = {"CONVLOAD_RATE": "1000", "CONVLOAD_DURATION": "3s", "CONVLOAD_WARMUP": "500ms", "CONVLOAD_EXTEND": "0s"}
 
     release = cli("run", "gate.toml", "--out", "release", environment=short)
     same = cli("run", "gate.toml", "--baseline", "release", "--out", "same", environment=short)
