@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from convload.capacity.scalability import Point, Usl, fit
-from convload.capacity.trials import Clock, Measurer, SearchSettings, Trial, check
+from convload.capacity.trials import Clock, EndedError, Measurer, SearchSettings, Trial, check
 
 GROWS = 0.05
 """Throughput that is within this share of the highest counts as not growing any more."""
@@ -43,7 +43,10 @@ def search_concurrency(measurer: Measurer, settings: SearchSettings, clock: Cloc
         left_s = settings.budget_s - (clock() - began_s)
         if left_s < settings.first_s and trials:
             return False
-        trials.append(measurer.trial(users, min(duration_s, left_s)))
+        try:
+            trials.append(measurer.trial(users, min(duration_s, left_s)))
+        except EndedError:
+            return False
         return trials[-1].verdict != "generator"
 
     users, goes_on = max(1, round(settings.start_rate)), True

@@ -18,6 +18,7 @@ NORMAL_SECONDS = 3
 
 class OverloadTrial(msgspec.Struct, frozen=True, kw_only=True):
     """A load beyond capacity, as measured. `statuses` counts the answers that refuse: "429", "503", others by kind.
+    `in_time` are the successes that were answered while the load lasted, which alone are goodput of it; all where None.
 
     `accepted_p50_ms` and `accepted_p99_ms` are response times of the requests that succeeded.
     """
@@ -27,6 +28,7 @@ class OverloadTrial(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     ok: int
     duration_s: float
+    in_time: int | None = None
     statuses: dict[str, int] = {}
     accepted_p50_ms: float | None = None
     accepted_p99_ms: float | None = None
@@ -69,7 +71,7 @@ def judge_overload(
     they were before. Recovered is from where the first three in a row are normal.
     """
     ordered = sorted(trials, key=lambda trial: trial.factor)
-    reference = ordered[0].ok / ordered[0].duration_s if ordered else 0.0
+    reference = _goodput_per_s(ordered[0]) if ordered else 0.0
     points = [_point(trial, reference) for trial in ordered]
     recovered = _recovered(after_ms, NORMAL * normal_ms)
     recovery_s = None if recovered is None else recovered * step_s
@@ -85,7 +87,7 @@ def judge_overload(
 
 
 def _point(trial: OverloadTrial, reference_per_s: float) -> OverloadPoint:
-    goodput, count = trial.ok / trial.duration_s, max(trial.count, 1)
+    goodput, count = _goodput_per_s(trial), max(trial.count, 1)
     shed = {status: trial.statuses[status] / count for status in SHEDDING if trial.statuses.get(status)}
     failed = (trial.count - trial.ok) / count
     return OverloadPoint(
@@ -99,6 +101,10 @@ def _point(trial: OverloadTrial, reference_per_s: float) -> OverloadPoint:
         accepted_p50_ms=trial.accepted_p50_ms,
         accepted_p99_ms=trial.accepted_p99_ms,
     )
+
+
+def _goodput_per_s(trial: OverloadTrial) -> float:
+    return (trial.ok if trial.in_time is None else trial.in_time) / trial.duration_s
 
 
 def _recovered(after_ms: Sequence[float | None], limit_ms: float) -> int | None:

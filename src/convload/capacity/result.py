@@ -5,13 +5,13 @@ from typing import Literal
 
 import msgspec
 
-from convload.capacity.concurrency import Saturation
+from convload.capacity.concurrency import Saturation, throughputs
 from convload.capacity.little import LittleCheck, check_little
 from convload.capacity.overload import Overload
 from convload.capacity.planner import GeneratorNeed, Instances, Peak
 from convload.capacity.scalability import Point, Usl, fit
 from convload.capacity.search import Search, relative_width
-from convload.capacity.trials import Trial
+from convload.capacity.trials import SearchSettings, Trial
 from convload.errors import ExitCode, RunLogError
 
 FORMAT = "convload/capacity/1"
@@ -65,6 +65,8 @@ class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
     generator_need: GeneratorNeed | None = None
 
 
+_Z = 1.96
+
 APART = 1.3
 """A load that passes so many times above one that failed twice cannot be chance."""
 
@@ -97,6 +99,37 @@ def conclude(search: Search, objective: list[str], beyond: Sequence[Trial] = ())
         trials=search.trials,
         little=check_little(search.trials),
         usl=fit(usl_points(search.trials)),
+    )
+
+
+def conclude_saturation(
+    saturation: Saturation, objective: list[str], settings: SearchSettings, took_s: float
+) -> CapacityResult:
+    """Draws the result of a closed search: the throughput that more users do not raise."""
+    best = throughputs(saturation.trials)
+    highest = max(best.values(), default=None)
+    error = _Z * highest[1] if highest else 0.0
+    found = saturation.high_users is not None
+    low = highest[0] - error if highest else None
+    return CapacityResult(
+        capacity_per_s=Bounds(low, highest[0] + error if highest and found else None),
+        confidence=settings.confidence,
+        width=2 * error / highest[0] if highest and highest[0] and found else None,
+        objective=objective,
+        limited_by=saturation.limited_by,
+        exit_code=ExitCode.PASS if found else ExitCode.INCONCLUSIVE,
+        statement=saturation.text,
+        notes=["Closed model: what users saw at their own pace. No rate of arrivals follows from it."],
+        goodput_per_s=saturation.highest_per_s,
+        first_broken=first_broken(saturation.trials),
+        monotonic=True,
+        recovered=True,
+        budget_s=settings.budget_s,
+        took_s=took_s,
+        trials=saturation.trials,
+        little=check_little(saturation.trials),
+        usl=saturation.usl,
+        saturation=saturation,
     )
 
 

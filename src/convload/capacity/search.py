@@ -13,11 +13,12 @@ from typing import Literal
 import msgspec
 
 from convload.capacity.posterior import Posterior, posterior
-from convload.capacity.trials import Clock, Measurer, SearchSettings, Trial, check
+from convload.capacity.trials import Clock, EndedError, Measurer, SearchSettings, Trial, check
 
-End = Literal["narrow", "budget", "ceiling", "generator", "floor", "broken"]
-"""Why a search ended: narrow enough; no time for another trial; the objective holds at the highest load, or at the
-highest that the generator made; it breaks at the lowest; the target did not recover from a trial."""
+End = Literal["narrow", "budget", "ended", "ceiling", "generator", "floor", "broken"]
+"""Why a search ended: narrow enough; no time for another trial; no trial could be made any more; the objective holds
+at the highest load, or at the highest that the generator made; it breaks at the lowest; the target did not recover from
+a trial."""
 
 SLACK = 2.0
 """How far beyond the bounds of the search the answer is thought to lie at most, as a factor."""
@@ -76,7 +77,11 @@ class _Search:
         self.overhead_s = 0.0
 
     def run(self) -> Search:
-        end = self._bracket() or self._narrow()
+        end: End
+        try:
+            end = self._bracket() or self._narrow()
+        except EndedError:
+            end = "ended"
         return Search(
             settings=self.settings,
             trials=self.trials,

@@ -64,8 +64,12 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [*self.broke, *([GROWING] if self.growing else [])]
 
 
+class EndedError(Exception):
+    """No more trials can be made: the run was interrupted, or its workers are gone."""
+
+
 class Measurer(Protocol):
-    """Makes trials. Every call blocks until it is done."""
+    """Makes trials. Every call blocks until it is done, and raises EndedError where it cannot be."""
 
     def trial(self, rate: float, duration_s: float) -> Trial:
         """Holds `rate` for `duration_s` in all; what is counted should leave out the first fifth, which settles."""

@@ -9,7 +9,20 @@ import click
 from convload import __version__
 from convload.errors import ConvloadError, ExitCode
 
-VERBS = ("run", "worker", "mock", "payloads", "report", "gate", "baseline", "compare", "history", "doctor", "init")
+VERBS = (
+    "run",
+    "worker",
+    "mock",
+    "payloads",
+    "report",
+    "gate",
+    "baseline",
+    "compare",
+    "history",
+    "capacity",
+    "doctor",
+    "init",
+)
 
 
 class Verbs(click.Group):

@@ -316,7 +316,12 @@ class Coordinator:
         self._runner.update_state(STATE_INIT)
 
     def _first_users(self) -> int:
-        """Returns how many users an open load begins with; it grows as it needs."""
+        """Returns how many users an open load begins with; it grows as it needs.
+
+        Nobody knows what a run that is held open will need, and users that are added in the middle of a load come late.
+        """
+        if self._job.setup.held_open:
+            return self._plan.max_in_flight
         rates = [max(stage.from_rate, stage.to_rate) for stage in self._plan.resolved_stages()] or [0.0]
         expected = int(max(rates) * EXPECTED_SERVICE_S)
         return min(max(expected, FIRST_USERS_A_WORKER * self._job.setup.workers), self._plan.max_in_flight)

@@ -47,7 +47,7 @@ class Reporter:
         self._sessions = sessions
         self._pacing = sessions[0].pacing
         self._send = send
-        self._watch = GeneratorWatch()
+        self._watch = GeneratorWatch(self._count_pending)
         self._process = psutil.Process()
         self._reported_s = recorder.started_s
         self._cpu_s = _cpu_s()
@@ -82,6 +82,9 @@ class Reporter:
         results = {"cells": cells, "errors": errors, "recorded": recorded, "backoffs": backoffs}
         self._send(msgspec.structs.replace(interval, **results))
 
+    def _count_pending(self) -> int:
+        return sum(session.in_flight for session in self._sessions) + self._pacing.backlog
+
     def _look_around(self, *, last: bool, unsent: int) -> Interval:
         """Returns an interval that ends now, without its results."""
         from_s, to_s = self._reported_s, max(time.monotonic(), self._reported_s + 1e-6)
@@ -107,6 +110,7 @@ class Reporter:
             offered=pacing.offered,
             unsent=unsent,
             backlog=pacing.backlog,
+            pending=self._watch.take_counts(),
             hub_delay_ms=round(self._watch.take_delay_s() * 1000, 3),
             files_free=files_free(),
             sockets_waiting=sockets_waiting(),

@@ -2,25 +2,40 @@
 
 import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import gevent
 
 BEAT_S = 0.05
+BEATS_A_COUNT = 2
 
 
 class GeneratorWatch:
-    """Notes how late the event loop wakes a greenlet that sleeps for a fixed time."""
+    """Notes how late the event loop wakes a greenlet that sleeps for a fixed time, and meanwhile how much is pending.
 
-    def __init__(self) -> None:
+    Args:
+        pending: what is in flight and what waits to be sent.
+    """
+
+    def __init__(self, pending: Callable[[], int]) -> None:
         self._longest_s = 0.0
+        self._pending = pending
+        self._counts: list[int] = []
         gevent.spawn(self._beat)
 
     def _beat(self) -> None:
         while True:
-            began_s = time.monotonic()
-            gevent.sleep(BEAT_S)
-            self._longest_s = max(self._longest_s, time.monotonic() - began_s - BEAT_S)
+            for _ in range(BEATS_A_COUNT):
+                began_s = time.monotonic()
+                gevent.sleep(BEAT_S)
+                self._longest_s = max(self._longest_s, time.monotonic() - began_s - BEAT_S)
+            self._counts.append(self._pending())
+
+    def take_counts(self) -> list[int]:
+        """Returns what was pending about every tenth of a second since the last call."""
+        counts, self._counts = self._counts, []
+        return counts
 
     def take_delay_s(self) -> float:
         """Returns the longest delay since the last call; libev's own rounding makes a millisecond of it."""

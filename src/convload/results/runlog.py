@@ -117,9 +117,10 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
     not be closed. `cpu_share` is CPU time over wall time.
 
     In the open model `offered` counts the arrivals that were due so far, `unsent` those among them that were
-    never sent (known with the last interval), and `backlog` those that wait for a free user at the end of the
-    interval. The watch on the generator itself: `hub_delay_ms` is the longest that the event loop was late in the
-    interval, `files_free` the file descriptors left, `sockets_waiting` this machine's sockets in TIME_WAIT.
+    never sent (known with the last interval), and `backlog` those that wait for a free user at the end of the interval.
+    `pending` are requests in flight and arrivals that wait, about every tenth of a second. The watch on the generator
+    itself: `hub_delay_ms` is the longest that the event loop was late in the interval, `files_free` the file
+    descriptors left, `sockets_waiting` this machine's sockets in TIME_WAIT.
     """
 
     worker: int
@@ -140,6 +141,7 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
     offered: int = 0
     unsent: int = 0
     backlog: int = 0
+    pending: list[int] = []
     hub_delay_ms: float = 0.0
     files_free: int = 0
     sockets_waiting: int = 0

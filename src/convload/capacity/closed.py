@@ -1,0 +1,89 @@
+"""Measures a live target at a number of users: each trial of the closed search is a run of its own."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from convload.capacity.trials import EndedError, Outcome, Trial
+from convload.plan import Plan
+from convload.results import runlog
+from convload.results.gates.evidence import evidence
+from convload.results.gates.gate import Gate
+from convload.results.gates.judging import judge
+from convload.results.gates.results import FAIL
+from convload.results.measured import CREATE, was_interrupted
+from convload.results.percentiles import milliseconds
+from convload.results.verdict import conclude
+from convload.run import execute
+
+SETTLING_SHARE = 0.2
+"""Of a trial's time, left out of its figures."""
+
+
+class ClosedMeasurer:
+    """Makes trials with so many users; each run lies in a folder of its own below `folder`."""
+
+    def __init__(self, plan: Plan, folder: Path, gates: Sequence[Gate], tell: Callable[[Trial], None]) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._gates = gates
+        self._tell = tell
+        self._began_s = time.monotonic()
+        self._made = 0
+
+    @property
+    def took_s(self) -> float:
+        """The time since the search began."""
+        return time.monotonic() - self._began_s
+
+    def trial(self, rate: float, duration_s: float) -> Trial:
+        """Runs `rate` users; the first fifth is left out of the figures."""
+        self._made += 1
+        users = round(rate)
+        settling_s = SETTLING_SHARE * duration_s
+        plan = msgspec.structs.replace(
+            self._plan,
+            users=users,
+            warmup_s=settling_s,
+            duration_s=duration_s - settling_s,
+            conversations=None,
+            gates=[gate.text for gate in self._gates],
+        )
+        began_s = self.took_s
+        folder = execute(plan, self._folder / f"{self._made:02d}-{users}-users", lambda _: None)
+        trial = self._judged(runlog.read(folder), users, duration_s, began_s)
+        self._tell(trial)
+        return trial
+
+    def cool_down(self, at_most_s: float) -> bool:  # noqa: ARG002 -- the seam's; users that have gone leave no backlog
+        """Returns that the target is at rest: between two runs nobody asks anything."""
+        return True
+
+    def _judged(self, log: runlog.RunLog, users: int, duration_s: float, at_s: float) -> Trial:
+        if was_interrupted(log):
+            raise EndedError
+        found = evidence(log)
+        results = judge(found, self._gates)
+        figures = found.totals.figures(CREATE)
+        concluded = conclude(log)
+        saturated = any(reason.name == "generator_saturated" for reason in concluded.validity.named)
+        failed = [result.gate for result in results if result.outcome == FAIL]
+        outcome: Outcome = "generator" if saturated else "fail" if failed else "pass"
+        length_s = found.window.length_s or 1.0
+        has_times = bool(figures.response.count)
+        return Trial(
+            rate=users,
+            duration_s=duration_s,
+            outcome=outcome,
+            broke=failed,
+            achieved_per_s=concluded.summary.achieved_rate,
+            goodput_per_s=figures.ok / length_s,
+            response_p50_ms=milliseconds(figures.response.percentile(50)) if has_times else None,
+            response_p99_ms=milliseconds(figures.response.percentile(99)) if has_times else None,
+            response_mean_ms=milliseconds(figures.response.mean_us) if has_times else None,
+            in_flight_mean=float(users),
+            error_share=figures.failed / figures.count if figures.count else None,
+            at_s=at_s,
+        )

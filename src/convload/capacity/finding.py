@@ -1,0 +1,158 @@
+"""Finds the capacity of a target: one run that is held open, with the search beside it; or runs of rising users."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from convload.capacity.closed import ClosedMeasurer
+from convload.capacity.concurrency import search_concurrency
+from convload.capacity.live import LiveMeasurer, probe_rate
+from convload.capacity.overload import FACTORS, Overload, OverloadTrial, judge_overload
+from convload.capacity.result import CapacityResult, conclude, conclude_saturation
+from convload.capacity.search import Search, search
+from convload.capacity.steered import SteeredLoads
+from convload.capacity.trials import EndedError, SearchSettings, Trial
+from convload.plan import Plan
+from convload.results.gates.gate import Gate
+from convload.run import execute
+from convload.run_folder import new_folder
+
+FIRST_S = 1.0
+"""The run begins with so much of next to no load; what is measured comes behind it."""
+
+BEYOND_S = 5.0
+RECOVERY_S = 20.0
+NORMAL_SHARE = 0.5
+"""Of the capacity: a load under which a target is at ease."""
+
+OVERLOAD_S = 70.0
+"""What the loads beyond capacity take, with the pauses between them."""
+
+ENOUGH_FOR_OVERLOAD = 2.2
+"""Times that: with a smaller budget all of it goes into the search."""
+
+
+class Sought(msgspec.Struct, frozen=True):
+    """What is asked of a target: the objective, how to search, and whether to look beyond the capacity."""
+
+    gates: list[Gate]
+    settings: SearchSettings
+    overload: bool
+
+    @property
+    def objective(self) -> list[str]:
+        """The gates as they were written."""
+        return [gate.text for gate in self.gates]
+
+
+def find(
+    plan: Plan,
+    out: Path | None,
+    sought: Sought,
+    tell: Callable[[Trial], None],
+    on_progress: Callable[[Path], None] = lambda _: None,
+) -> tuple[Path, CapacityResult]:
+    """Searches to the end and returns the run folder and what was found; an interrupted search tells what it has.
+
+    Raises:
+        ConvloadError: the set-up failed, or the target answers nothing well.
+    """
+    loads = SteeredLoads()
+    finding = _Finding(plan, sought, tell, loads)
+    probe = probe_rate(sought.settings.start_rate)
+    held = msgspec.structs.replace(plan, rate=probe, duration_s=FIRST_S, warmup_s=0.0, gates=sought.objective)
+    thread = threading.Thread(target=finding.work, name="search", daemon=True)
+    thread.start()
+    try:
+        folder = execute(held, out, on_progress, steering=loads)
+    finally:
+        loads.end()
+        thread.join()
+    return folder, finding.result()
+
+
+def find_closed(
+    plan: Plan, out: Path | None, sought: Sought, tell: Callable[[Trial], None]
+) -> tuple[Path, CapacityResult]:
+    """Searches the number of users at which throughput stops growing; each trial is a run in the folder.
+
+    Raises:
+        ConvloadError: the set-up failed.
+    """
+    folder = new_folder(plan, out)
+    measurer = ClosedMeasurer(plan, folder, sought.gates, tell)
+    saturation = search_concurrency(measurer, sought.settings, time.monotonic)
+    return folder, conclude_saturation(saturation, sought.objective, sought.settings, measurer.took_s)
+
+
+class _Finding:
+    """The thread of the search."""
+
+    def __init__(self, plan: Plan, sought: Sought, tell: Callable[[Trial], None], loads: SteeredLoads) -> None:
+        self._sought = sought
+        self._tell = tell
+        self._loads = loads
+        self._measurer = LiveMeasurer(loads, plan, sought.gates, probe_rate(sought.settings.start_rate))
+        self._search: Search | None = None
+        self._overload: Overload | None = None
+        self._beyond: Sequence[Trial] = ()
+        self._error: BaseException | None = None
+
+    def work(self) -> None:
+        """Searches, looks beyond what was found, and lets the run end."""
+        try:
+            self._measurer.look_at_rest()
+            self._search = search(self._measurer, self._settings(), time.monotonic, self._tell)
+            self._look_beyond()
+        except EndedError:
+            pass  # what was found until then is told
+        except BaseException as error:  # noqa: BLE001 -- whatever it is, the main thread is to raise it
+            self._error = error
+        finally:
+            self._loads.finish()
+
+    def result(self) -> CapacityResult:
+        """Returns what was found.
+
+        Raises:
+            ConvloadError: the target answers nothing well.
+            EndedError: the run ended before anything was found.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._search is None:
+            raise EndedError
+        found = conclude(self._search, self._sought.objective, self._beyond)
+        return msgspec.structs.replace(found, overload=self._overload)
+
+    def _settings(self) -> SearchSettings:
+        settings = self._sought.settings
+        if not self._goes_beyond():
+            return settings
+        return msgspec.structs.replace(settings, budget_s=settings.budget_s - OVERLOAD_S)
+
+    def _goes_beyond(self) -> bool:
+        return self._sought.overload and self._sought.settings.budget_s >= ENOUGH_FOR_OVERLOAD * OVERLOAD_S
+
+    def _look_beyond(self) -> None:
+        """Offers the capacity and more of it, lets the load fall, and watches the target recover."""
+        assert self._search is not None  # noqa: S101 -- the caller has searched
+        bounds = conclude(self._search, []).capacity_per_s
+        if not self._goes_beyond() or not (bounds.low and bounds.high) or self._search.end == "broken":
+            return
+        capacity = (bounds.low + bounds.high) / 2
+        ease = NORMAL_SHARE * capacity
+        seen, trials = list[OverloadTrial](), list[Trial]()
+        normal, _ = self._measurer.beyond(ease, NORMAL_SHARE, BEYOND_S)
+        for factor in FACTORS:
+            one, trial = self._measurer.beyond(factor * capacity, factor, BEYOND_S)
+            seen.append(one)
+            trials.append(trial)
+            if not self._measurer.cool_down(self._sought.settings.cool_down_s):
+                break
+        after_ms = self._measurer.after(FACTORS[-1] * capacity, BEYOND_S, ease, RECOVERY_S)
+        self._beyond = trials
+        self._overload = judge_overload(seen, after_ms, normal.accepted_p50_ms or self._measurer.rest_ms)

@@ -1,0 +1,249 @@
+"""Measures a live target for a search: holds a load, judges it, and waits until the target is at rest again."""
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+import msgspec
+
+from convload.capacity.growth import growth
+from convload.capacity.overload import OverloadTrial
+from convload.capacity.steered import Heard, SteeredLoads
+from convload.capacity.trials import Outcome, Trial
+from convload.contract.outcomes import OK
+from convload.errors import TargetError
+from convload.plan import Plan
+from convload.results.gates.evidence import evidence
+from convload.results.gates.gate import Gate
+from convload.results.gates.judging import judge
+from convload.results.gates.results import FAIL, PASS, GateResult
+from convload.results.measured import CREATE, Figures, Window, by_worker
+from convload.results.percentiles import milliseconds
+from convload.results.runlog import Interval, RunLog, StageMark
+from convload.schedule import Stage
+
+SETTLING_SHARE = 0.2
+"""Of a trial's time, left out of its figures: the target's queues are still those of another load."""
+
+CONFIDENCE = 0.95
+"""Of the judgement of one trial. The search weighs all of them together, so no single one need be surer."""
+
+PROBE_S = 1.0
+PROBE_SHARE = 0.1
+LEAST_PROBE_PER_S, MOST_PROBE_PER_S = 5.0, 50.0
+FIRST_PROBE_S = 3.0
+REST_FACTOR, REST_SLACK_MS = 3.0, 5.0
+"""A target is at rest again when a probe's median is at most this far above the one before the search: a probe has a
+handful of samples, and a backlog worth waiting for makes it many times longer."""
+
+SATURATED = 0.95
+"""The share of its core at which a worker is the limit, as in a run's validity."""
+
+NAME_OF_STATUS = {"rate_limited": "429", "http_503": "503"}
+
+
+class LiveMeasurer:
+    """Makes trials at a live target.
+
+    Args:
+        loads: holds loads in the run.
+        plan: of that run; its validity has the limit of lateness.
+        gates: the objective.
+        probe_per_s: the rate that tells whether the target is at rest.
+    """
+
+    def __init__(self, loads: SteeredLoads, plan: Plan, gates: Sequence[Gate], probe_per_s: float) -> None:
+        self._loads = loads
+        self._plan = plan
+        self._gates = gates
+        self._probe_per_s = probe_per_s
+        self._held = 0
+        self.rest_ms = 0.0
+
+    def look_at_rest(self) -> None:
+        """Learns how the target answers when there is next to no load.
+
+        Raises:
+            TargetError: it answers nothing well.
+        """
+        median_ms, heard, name = self._probe(FIRST_PROBE_S)
+        if median_ms is None:
+            errors = ", ".join(figures_of(heard, name).errors) or "no answer"
+            raise TargetError(f"target: at {self._probe_per_s:g}/s, next to no load, no create succeeds: {errors}")
+        self.rest_ms = median_ms
+
+    def trial(self, rate: float, duration_s: float) -> Trial:
+        """Holds a rate; its first fifth is left out of the figures."""
+        name = self._name("trial")
+        settling_s = SETTLING_SHARE * duration_s
+        heard = self._loads.hold(
+            [
+                Stage(rate, rate, settling_s, f"{name} settling", warmup=True),
+                Stage(rate, rate, duration_s - settling_s, name),
+            ]
+        )
+        return judged(heard, name, self._plan, self._gates, rate, duration_s)
+
+    def cool_down(self, at_most_s: float) -> bool:
+        """Probes with next to no load until the target answers as it did before the search."""
+        waited_s = 0.0
+        while True:
+            median_ms, heard, _ = self._probe(PROBE_S)
+            waited_s += PROBE_S
+            is_normal = median_ms is not None and median_ms <= REST_FACTOR * self.rest_ms + REST_SLACK_MS
+            if is_normal and not left_over(heard):
+                return True
+            if waited_s >= at_most_s:
+                return False
+
+    def beyond(self, rate: float, factor: float, duration_s: float) -> tuple[OverloadTrial, Trial]:
+        """Holds a rate at or beyond the capacity; returns what became of it, and the same as a trial."""
+        name = self._name("beyond capacity")
+        heard = self._loads.hold([Stage(rate, rate, duration_s, name)])
+        figures = figures_of(heard, name)
+        seen = OverloadTrial(
+            factor=factor,
+            offered_per_s=rate,
+            count=figures.count,
+            ok=figures.ok,
+            in_time=answered_within(heard),
+            duration_s=duration_s,
+            statuses={NAME_OF_STATUS.get(kind, kind): count for kind, count in figures.errors.items()},
+            accepted_p50_ms=_percentile(figures, 50),
+            accepted_p99_ms=_percentile(figures, 99),
+        )
+        return seen, judged(heard, name, self._plan, self._gates, rate, duration_s)
+
+    def after(self, high: float, high_s: float, low: float, low_s: float) -> list[float | None]:
+        """Overloads the target, then lets the rate fall; returns the median response of each second from then on."""
+        name = self._name("recovering")
+        stages = [Stage(high, high, high_s, f"{name} from", warmup=True), Stage(low, low, low_s, name)]
+        heard = self._loads.hold(stages)
+        return medians_by_second(heard.log, heard.mark)
+
+    def _probe(self, duration_s: float) -> tuple[float | None, Heard, str]:
+        name = self._name("at rest")
+        heard = self._loads.hold([Stage(self._probe_per_s, self._probe_per_s, duration_s, name, warmup=True)])
+        return _percentile(figures_of(heard, name), 50), heard, name
+
+    def _name(self, what: str) -> str:
+        self._held += 1
+        return f"{self._held} {what}"
+
+
+def probe_rate(start_rate: float) -> float:
+    """Returns a rate that is next to no load: a tenth of where the search begins, within reason."""
+    return min(MOST_PROBE_PER_S, max(LEAST_PROBE_PER_S, PROBE_SHARE * start_rate))
+
+
+def judged(heard: Heard, name: str, plan: Plan, gates: Sequence[Gate], rate: float, duration_s: float) -> Trial:
+    """Judges one load by its stage of the run log."""
+    found = evidence(heard.log, stage=name)
+    results = judge(found, gates, confidence=CONFIDENCE)
+    figures, parts = found.totals.figures(CREATE), parts_of(heard.log, heard.mark)
+    pending = pending_of(parts)
+    grown = growth(pending, figures.count)
+    mean_us = figures.response.mean_us if figures.response.count else None
+    return Trial(
+        rate=rate,
+        duration_s=duration_s,
+        outcome="generator" if generator_limits(figures, parts, plan) else _outcome(results),
+        broke=[result.gate for result in results if result.outcome == FAIL],
+        strain=max([grown.strain, *(strain for result in results if (strain := strain_of(result)) is not None)]),
+        growing=grown.growing,
+        achieved_per_s=found.totals.flows[""].achieved_rate,
+        goodput_per_s=answered_within(heard) / heard.mark.duration_s,
+        response_p50_ms=_percentile(figures, 50),
+        response_p99_ms=_percentile(figures, 99),
+        response_mean_ms=None if mean_us is None else milliseconds(mean_us),
+        in_flight_mean=sum(pending) / len(pending) if pending else None,
+        error_share=figures.failed / figures.count if figures.count else None,
+        at_s=heard.mark.starts_s,
+    )
+
+
+def _outcome(results: Sequence[GateResult]) -> Outcome:
+    outcomes = {result.outcome for result in results}
+    if FAIL in outcomes:
+        return "fail"
+    return "pass" if outcomes == {PASS} else "undecided"
+
+
+def strain_of(result: GateResult) -> float | None:
+    """Returns how near its limit a gate is: 1 stands at it, more is beyond; None where that has no meaning."""
+    if not result.value or not result.limit:
+        return None
+    wants_more = ">" in result.gate
+    return result.limit / result.value if wants_more else result.value / result.limit
+
+
+def generator_limits(figures: Figures, parts: Sequence[Interval], plan: Plan) -> bool:
+    """Says whether the load was not the one that was asked for, for a reason that lies on this side.
+
+    Late requests are the generator's fault as long as users are free: where all are busy, it is the target that has not
+    answered them.
+    """
+    workers = {part.worker for part in parts}
+    busiest = max((_mean_share([part for part in parts if part.worker == worker]) for worker in workers), default=0.0)
+    lateness = figures.all_lateness
+    late = lateness.count and milliseconds(lateness.percentile(99)) > plan.validity.lateness_p99_ms
+    busy = max((part.users for part in parts), default=0) * max(len(workers), 1) >= plan.max_in_flight
+    return busiest >= SATURATED or bool(late and not busy)
+
+
+def _mean_share(parts: Sequence[Interval]) -> float:
+    length_s = sum(part.to_s - part.from_s for part in parts)
+    return sum(part.cpu_share * (part.to_s - part.from_s) for part in parts) / length_s if length_s else 0.0
+
+
+def figures_of(heard: Heard, name: str) -> Figures:
+    """Returns the figures of the create requests that were due in one stage."""
+    return evidence(heard.log, stage=name).totals.figures(CREATE)
+
+
+def parts_of(log: RunLog, mark: StageMark) -> list[Interval]:
+    """Returns the intervals that lie in a stage."""
+    within = Window(mark.starts_s + EDGE_S, mark.starts_s + mark.duration_s - EDGE_S)
+    return [part for parts in by_worker(log).values() for part in parts if within.overlaps(part)]
+
+
+EDGE_S = 0.02
+"""An interval that reaches into a stage by less belongs to its neighbour."""
+
+
+def pending_of(parts: Sequence[Interval]) -> list[int]:
+    """Returns what was in flight or waited, about every tenth of a second, all workers together."""
+    workers = {part.worker for part in parts}
+    series = [[count for part in parts if part.worker == worker for count in part.pending] for worker in workers]
+    shortest = min(map(len, series), default=0)
+    return [sum(counts) for counts in zip_longest(*(one[:shortest] for one in series), fillvalue=0)]
+
+
+def answered_within(heard: Heard) -> int:
+    """Returns how many create requests succeeded while a stage lasted; what is answered later is no goodput."""
+    cells = (cell for part in parts_of(heard.log, heard.mark) for cell in part.cells)
+    return sum(cell.count for cell in cells if cell.step == CREATE and cell.outcome == OK)
+
+
+def left_over(heard: Heard) -> int:
+    """Returns how many requests have no answer yet, or are not even sent."""
+    return sum(parts[-1].in_flight + parts[-1].backlog for parts in by_worker(heard.log).values())
+
+
+def medians_by_second(log: RunLog, mark: StageMark) -> list[float | None]:
+    """Returns the median response of each second of a stage, by when requests were answered, in ms."""
+    whole = int(mark.duration_s)
+    found: list[list[Interval]] = [[] for _ in range(whole)]
+    for part in (part for parts in by_worker(log).values() for part in parts):
+        second = int((part.from_s + part.to_s) / 2 - mark.starts_s) if part.from_s >= mark.starts_s - EDGE_S else -1
+        if 0 <= second < whole:
+            found[second].append(part)
+    return [_median(log, parts) for parts in found]
+
+
+def _median(log: RunLog, parts: Sequence[Interval]) -> float | None:
+    within = msgspec.structs.replace(log, records=list(parts))
+    return _percentile(evidence(within).totals.figures(CREATE), 50)
+
+
+def _percentile(figures: Figures, percent: float) -> float | None:
+    return milliseconds(figures.response.percentile(percent)) if figures.response.count else None

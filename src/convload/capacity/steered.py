@@ -1,0 +1,119 @@
+"""Makes the loads that a search asks for with one long-lived set of workers: each is a stage of one run.
+
+The run goes on in the main thread, which hears of Ctrl-C; the search runs in a thread of its own and asks for one load
+after the other. Between two loads nothing is sent.
+"""
+
+from queue import Empty, SimpleQueue
+
+import msgspec
+
+from convload.capacity.trials import EndedError
+from convload.results.runlog import (
+    FILE_NAME,
+    Interval,
+    Manifest,
+    Record,
+    RunLog,
+    StageAdded,
+    StageMark,
+    Started,
+    Tail,
+    WorkerLost,
+)
+from convload.run import Controls
+from convload.schedule import Stage
+
+GRACE_S = 1.5
+"""For what a load has in flight to be answered; what is not by then counts as left over."""
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """What the log tells of a load that was held: all of the run so far, and when its last stage was."""
+
+    log: RunLog
+    mark: StageMark
+
+
+class SteeredLoads:
+    """Holds loads in a run that is held open, one at a time."""
+
+    held_open = True
+
+    def __init__(self) -> None:
+        self._asked: SimpleQueue[list[Stage] | None] = SimpleQueue()
+        self._heard: SimpleQueue[Heard | None] = SimpleQueue()
+        self._records: list[Record] = []
+        self._tail: Tail | None = None
+        self._now: list[Stage] = []
+        self._over = False
+
+    # -- in the thread of the search --
+
+    def hold(self, stages: list[Stage]) -> Heard:
+        """Holds a load and returns what was measured; the name of its last stage must be new.
+
+        Raises:
+            EndedError: the run has ended.
+        """
+        if not self._over:
+            self._asked.put(stages)
+        heard = self._heard.get()
+        if heard is None:
+            raise EndedError
+        return heard
+
+    def finish(self) -> None:
+        """Lets the run end."""
+        self._asked.put(None)
+
+    # -- in the thread of the run --
+
+    def look(self, controls: Controls) -> None:
+        """Adds the stages that are asked for, and hands over what has come of them."""
+        self._tail = self._tail or Tail(controls.folder / FILE_NAME)
+        self._records += self._tail.read()
+        if not any(isinstance(record, Started) for record in self._records):
+            return
+        if not self._now:
+            self._begin(controls)
+        elif (mark := self._mark(self._now[-1].name)) is not None and self._is_over(mark):
+            self._now = []
+            self._heard.put(Heard(self._log(), mark))
+
+    def end(self) -> None:
+        """Tells the search that the run has ended, now and whenever it asks again."""
+        self._over = True
+        # One for a load that is waited for, one for each that is asked for behind it.
+        for _ in range(2):
+            self._heard.put(None)
+
+    def _begin(self, controls: Controls) -> None:
+        try:
+            stages = self._asked.get_nowait()
+        except Empty:
+            return
+        if stages is None:
+            controls.finish()
+        else:
+            self._now = stages
+            controls.add(stages)
+
+    def _log(self) -> RunLog:
+        manifest, *records = self._records
+        assert isinstance(manifest, Manifest)  # noqa: S101 -- the first record of every log
+        return RunLog(manifest, records, [])
+
+    def _mark(self, name: str) -> StageMark | None:
+        marks = (record.mark for record in self._records if isinstance(record, StageAdded))
+        return next((mark for mark in marks if mark.name == name), None)
+
+    def _is_over(self, mark: StageMark) -> bool:
+        """Says whether all workers have told of a stage and answered what is in flight, or had time enough."""
+        ends_s = mark.starts_s + mark.duration_s
+        latest = {record.worker: record for record in self._records if isinstance(record, Interval)}
+        for lost in (record for record in self._records if isinstance(record, WorkerLost)):
+            latest.pop(lost.worker, None)
+        told_s = min((interval.to_s for interval in latest.values()), default=0.0)
+        is_empty = not any(interval.in_flight or interval.backlog for interval in latest.values())
+        return told_s >= ends_s and (is_empty or told_s >= ends_s + GRACE_S)
