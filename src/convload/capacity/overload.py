@@ -19,8 +19,8 @@ NORMAL_SECONDS = 3
 class OverloadTrial(msgspec.Struct, frozen=True, kw_only=True):
     """A load beyond capacity, as measured.
 
-    `statuses` counts the answers that refuse: "429", "503", others by kind. `in_time` are the successes that were answered while the load lasted, which alone are goodput of it; all where None.
-
+    `statuses` counts the answers that refuse: "429", "503", others by kind. `in_time` are the successes that were
+    answered while the load lasted, which alone are goodput of it; all where None.
     `accepted_p50_ms` and `accepted_p99_ms` are response times of the requests that succeeded.
     """
 
