@@ -122,5 +122,7 @@ def test_an_aborted_run_ends_at_once_and_its_log_says_why(tmp_path: Path) -> Non
     log = run(tmp_path, Steps(abort), rate=50, duration="60s")
     assert log.aborted is not None
     assert log.aborted.condition == "errors > 20% over 1s"
+    last_s = max(record.to_s for record in log.records if isinstance(record, Interval) and not record.last)
+    assert last_s <= log.aborted.at_s <= last_s + 1, "it counts from the start of the load, as all records do"
     assert summarise(log).duration_s < 10
     assert not [record for record in log.records if isinstance(record, StageAdded)]

@@ -22,7 +22,7 @@ from convload.mock.process import MockProcess, start_mock
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan import MOCK, Plan, marks
 from convload.results.runlog import FILE_NAME, FORMAT, Aborted, Ledger, Manifest, Note, Record, RunLogWriter
-from convload.run_folder import has_started, new_folder, remove_unless_started
+from convload.run_folder import has_started, new_folder, remove_unless_started, started_unix_s
 from convload.schedule import Stage
 
 POLL_S = 0.1
@@ -93,6 +93,9 @@ class Controls(Protocol):
 
     def abort(self, condition: str, text: str) -> None:
         """Stops the run early, for a condition of its plan; `text` has the figures."""
+
+    def note(self, text: str) -> None:
+        """Writes into the log what a reader of the reports must know."""
 
 
 class Steering(Protocol):
@@ -217,7 +220,6 @@ class _Children:
         self._mock = mock
         self._log = log
         self._interrupted = interrupted
-        self._began_s = time.monotonic()
         self._stopped = False
         self._workers: list[subprocess.Popen[bytes]] = []
         self._alone_since_s: float | None = None
@@ -284,6 +286,10 @@ class _Children:
         self._stopped = True
         self._write(Aborted(self._elapsed_s(), condition, text))
         self._command(Stop())
+
+    def note(self, text: str) -> None:
+        """See Controls."""
+        self._note(text)
 
     def _command(self, command: Command) -> None:
         self._say(msgspec.json.encode(command) + b"\n")
@@ -356,7 +362,9 @@ class _Children:
         self._write(Note(self._elapsed_s(), text, invalidates=invalidates, interrupted=interrupted))
 
     def _elapsed_s(self) -> float:
-        return round(time.monotonic() - self._began_s, 3)
+        """Returns seconds since the workers began, as all records count them; 0 before that."""
+        started_s = started_unix_s(self.folder)
+        return 0.0 if started_s is None else round(max(0.0, time.time() - started_s), 3)
 
     def _write(self, record: Record) -> None:
         try:

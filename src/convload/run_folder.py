@@ -4,9 +4,11 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from convload.errors import UsageError
 from convload.plan import Plan
-from convload.results.runlog import FILE_NAME
+from convload.results.runlog import FILE_NAME, Started
 
 LATEST = "latest"
 
@@ -51,4 +53,11 @@ def remove_unless_started(folder: Path) -> None:
 
 def has_started(folder: Path) -> bool:
     """Says whether the workers of a run were told to begin."""
-    return any(line.startswith(b'{"record":"started"') for line in (folder / FILE_NAME).read_bytes().splitlines())
+    return started_unix_s(folder) is not None
+
+
+def started_unix_s(folder: Path) -> float | None:
+    """Returns the instant from which a run's seconds count, None where the workers were not told to begin."""
+    with (folder / FILE_NAME).open("rb") as log:
+        line = next((line for line in log if line.startswith(b'{"record":"started"') and line.endswith(b"\n")), None)
+    return None if line is None else msgspec.json.decode(line, type=Started).at_unix_s
