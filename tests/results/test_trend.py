@@ -5,7 +5,7 @@ import pytest
 
 from convload.results.limits import ValidityLimits
 from convload.results.measured import measure
-from convload.results.runlog import RunLog, StageMark
+from convload.results.runlog import RunLog, StageAdded, StageMark
 from convload.results.series import per_second
 from convload.results.summary import summarise
 from convload.results.trend import Steadiness, examine_steadiness, trend
@@ -109,3 +109,16 @@ def test_a_closed_run_is_tested_over_its_measured_time(make: "Make") -> None:
     (finding,) = examined(make.log(*parts, duration_s=23.0)).findings
 
     assert "in the measured time the median service time rose" in finding.text
+
+
+@pytest.mark.parametrize(("rate", "starts_s", "is_found"), [(100, 14.0, True), (101, 14.0, False), (100, 15.0, False)])
+def test_a_stage_that_goes_on_with_the_one_before_it_is_tested_with_it(
+    make: "Make", rate: int, starts_s: float, is_found: bool
+) -> None:
+    planned = [StageMark("warm-up", 0, 2, 100, 100, warmup=True), StageMark("hold", 2, 12, 100, 100)]
+    log = make.opened(lambda _, second: {"service_us": 1000 + 40 * second}, seconds=26, stages=planned)
+    log.records.insert(1, StageAdded(12.5, StageMark("extension 1", starts_s, 26 - starts_s, rate, rate)))
+
+    texts = [finding.text for finding in examined(log).findings]
+
+    assert [text.partition(" the median")[0] for text in texts] == ["not steady: in stage hold"] * is_found

@@ -206,7 +206,7 @@ def window(log: RunLog) -> Window:
     planned_s = max([planned_s, *moved, *(mark.starts_s + mark.duration_s for mark in log.stages)])
     if plan.model == OPEN:
         by_schedule = was_cut_short(log) or plan.duration_s is None
-        ends = (i.to_s for i in (_with_arrivals(log) if by_schedule else intervals(log)))
+        ends = (i.to_s for i in (with_arrivals(log) if by_schedule else intervals(log)))
     else:
         ends = (i.to_s for i in intervals(log) if _has_measured(i))
     last_s = max(ends, default=plan.warmup_s)
@@ -246,7 +246,7 @@ def begun_within(parts: Sequence[Interval], within: Window) -> float:
     return risen(parts, within, "sent") - risen(parts, within, "retried")
 
 
-def _with_arrivals(log: RunLog) -> Iterator[Interval]:
+def with_arrivals(log: RunLog) -> Iterator[Interval]:
     """Yields the intervals in which an arrival was due."""
     for parts in by_worker(log).values():
         known = 0

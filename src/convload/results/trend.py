@@ -10,7 +10,7 @@ import numpy as np
 from convload.results.limits import Finding, ValidityLimits
 from convload.results.measured import OPEN, Window
 from convload.results.percentiles import short
-from convload.results.runlog import RunLog
+from convload.results.runlog import RunLog, StageMark
 from convload.results.series import Second
 from convload.results.summary import Summary
 
@@ -78,6 +78,19 @@ def examine_steadiness(
     )
 
 
+def _joined(log: RunLog) -> list[StageMark]:
+    """Returns the stages; one that was added at the rate that the load had is a part of the stage before it."""
+    joined = list(log.manifest.stages)
+    for mark in log.stages[len(joined) :]:
+        before = joined[-1] if joined else mark
+        goes_on = abs(before.starts_s + before.duration_s - mark.starts_s) < _EDGE_S
+        if goes_on and before.from_rate == before.to_rate == mark.from_rate == mark.to_rate and not before.warmup:
+            joined[-1] = msgspec.structs.replace(before, duration_s=before.duration_s + mark.duration_s)
+        else:
+            joined.append(mark)
+    return joined
+
+
 def _text(name: str, found: Trend) -> str:
     way = "rose" if found.change > 0 else "fell"
     return (
@@ -94,7 +107,7 @@ def _stretches(
     if summary.model == OPEN:
         stretches = {
             f"stage {mark.name}": (mark.starts_s, min(mark.starts_s + mark.duration_s, within.to_s))
-            for mark in log.stages
+            for mark in _joined(log)
             if not mark.warmup and mark.from_rate == mark.to_rate
         }
     else:

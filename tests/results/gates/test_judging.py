@@ -9,7 +9,7 @@ from convload.errors import RunLogError
 from convload.results.gates.estimates import Estimate
 from convload.results.gates.evidence import Evidence, evidence
 from convload.results.gates.grammar import parse
-from convload.results.gates.judging import Held, compare, confidence_of, judge, judge_plan, look_times_s
+from convload.results.gates.judging import Held, compare, confidence_of, extension_rate, judge, judge_plan, look_times_s
 from convload.results.gates.results import GateResult
 from convload.results.measured import plan_facts
 from convload.results.runlog import StageMark
@@ -307,3 +307,21 @@ def test_wrong_decisions_on_independent_samples_are_as_rare_as_promised(make: "M
         decided += result.outcome != "inconclusive"
 
     assert 5 < decided <= 400 * 0.1 + 4 * (400 * 0.1 * 0.9) ** 0.5
+
+
+def test_a_short_extension_has_fewer_parts_none_of_them_too_short_to_be_looked_at(make: "Make") -> None:
+    times = {extend_s: look_times_s(plan_facts(make.opened(extend_s=extend_s))) for extend_s in (0.0, 1.0, 5.0, 8.0)}
+
+    assert times[0.0] == [10.0]
+    assert times[1.0] == [10.0, 11.0]
+    assert times[5.0] == [10.0, 12.5, 15.0]
+    assert times[8.0] == [10.0, 12.0, 14.0, 16.0, 18.0]
+
+
+@pytest.mark.parametrize(
+    ("rates", "rate"), [([(5, 5), (0, 0)], 5), ([(5, 5), (10, 20)], 20), ([(5, 5), (30, 0)], 30), ([(0, 0)], 0)]
+)
+def test_an_extension_has_the_rate_of_the_last_stage_that_is_no_pause(
+    rates: list[tuple[float, float]], rate: float
+) -> None:
+    assert extension_rate([StageMark("", 0.0, 1.0, *one) for one in rates]) == rate

@@ -35,6 +35,7 @@ def warned(make: "Make", *gates: str, rate: int = 100, seconds: int = 12, **plan
         ("create.p99 < 1s over every 2s", {}, "at least 459 samples in each window of 2 s, the plan expects about 200"),
         ("create.p50 < 1s over every 20s", {}, "no window of 20 s fits into the plan"),
         ("create.p99 <= baseline * 1.1", {"rate": 50}, "at least 528 samples, the plan expects about 500"),
+        ("create{stage=hold}.p99 < 1s", {"rate": 60, "extend_s": 60.0}, "619 samples, the plan expects about 600;"),
         ("create.p99 < 1s", {"rate": 60, "extend_s": 0.1}, "at least 619 samples, the plan expects about 606"),
         ("create.p99 < 1s", {}, "it may stay undecided; about 6,"),
         ("conversation.close.p99 < 1s", {"rate": 40}, "the plan expects about 400"),

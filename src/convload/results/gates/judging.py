@@ -20,6 +20,7 @@ from convload.results.gates.results import FAIL, INCONCLUSIVE, PASS, GateResult
 from convload.results.gates.windows import allowed_misses, confidences, split
 from convload.results.gates.wording import Finding, tell, tell_windows
 from convload.results.measured import PlanFacts
+from convload.results.runlog import StageMark
 
 CONFIDENCE = 0.99
 
@@ -28,6 +29,9 @@ _BUILT_IN_LIMIT_PERCENT = 1.0
 
 EXTENSIONS = 4
 """How often a run that may be extended is judged again after its planned end, in equal parts of the extension."""
+
+SHORTEST_PART_S = 2.0
+"""A shorter part would be over before what was measured in it is known."""
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq}
 
@@ -71,9 +75,19 @@ def confidence_of(plan: PlanFacts) -> float:
 
 
 def look_times_s(plan: PlanFacts) -> list[float]:
-    """Returns when a run that may be extended is judged, in seconds from its start: from its planned end on."""
+    """Returns when a run that may be extended is judged, in seconds from its start: from its planned end on.
+
+    A short extension has fewer parts. It is judged at the same confidence, which then holds all the more.
+    """
     ends_s = plan.warmup_s + (plan.duration_s or 0.0)
-    return [ends_s + n * plan.extend_s / EXTENSIONS for n in range(EXTENSIONS + 1)] if plan.extend_s else [ends_s]
+    parts = min(EXTENSIONS, max(1, int(plan.extend_s / SHORTEST_PART_S)))
+    return [ends_s + n * plan.extend_s / parts for n in range(parts + 1)] if plan.extend_s else [ends_s]
+
+
+def extension_rate(stages: Sequence[StageMark]) -> float:
+    """Returns the arrivals a second at which an open run goes on: those of the last stage that is no pause."""
+    rates = (mark.to_rate or mark.from_rate for mark in reversed(stages))
+    return next((rate for rate in rates if rate), 0.0)
 
 
 def judge(

@@ -13,7 +13,7 @@ import msgspec
 
 from convload.results.gates.estimates import Sureness, least_needed
 from convload.results.gates.gate import Gate
-from convload.results.gates.judging import confidence_of, gates_of
+from convload.results.gates.judging import confidence_of, extension_rate, gates_of
 from convload.results.gates.names import COUNT, UNITS
 from convload.results.gates.windows import allowed_misses, confidences
 from convload.results.measured import CREATE, FIRST, OPEN, PlanFacts
@@ -114,8 +114,8 @@ def _of_open(gate: Gate, plan: PlanFacts, stages: Sequence[StageMark], share: fl
     if gate.windows is not None:
         return _by_windows(gate.windows.length_s, own, share)
     counts = sum((mark.from_rate + mark.to_rate) / 2 * mark.duration_s for mark in own)
-    # A run goes on at the rate of its last stage.
-    more = plan.extend_s * own[-1].to_rate if own[-1] == stages[-1] else 0.0
+    # What a run goes on with is no part of any stage of the plan.
+    more = 0.0 if gate.subject.stage else plan.extend_s * extension_rate(stages)
     return Forecast((counts + more) * share, counts / sum(mark.duration_s for mark in own) * share)
 
 
