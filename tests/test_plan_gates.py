@@ -90,7 +90,15 @@ def test_mistakes_of_a_file_of_gates_have_its_lines(tmp_path: Path) -> None:
         ("users = 5\ngates = ['unsent == 0']", "a closed load has no unsent"),
         ("users = 5\nabort_when = ['lateness.p9 > 1s over 5s']", "a closed load has no lateness"),
         ("gates = ['create.p9 < baseline']", "compares with a baseline; name a run folder or a baseline file"),
-        ("conversations = 5\nextend = '5s'", "extend: goes on after a duration"),
+        (
+            "conversations = 5\nextend = '5s'",
+            "extend: lengthens a run of a planned duration at one target; this one ends",
+        ),
+        ("replay = 'starts.txt'\nextend = '5s'", "its replay (replay)"),
+        (
+            "target_b = 'http://127.0.0.1:2'\ntarget = 'http://127.0.0.1:1'\nextend = '5s'",
+            "takes its two targets in turns, by windows that are planned beforehand (target_b)",
+        ),
         ("confidence = 1.0", "confidence: Expected `float` < 1.0"),
         ("confidence = 0.4", "confidence: Expected `float` >= 0.5"),
         ("gates = 'errors < 1%'", "gates: Expected `array`, got `str`"),

@@ -276,8 +276,20 @@ def _judging_mistakes(
     compared = [gate.text for gate in found if gate.needs_baseline]
     if compared and plan.baseline is None:
         yield f"gates: {compared[0]!r} compares with a baseline; name a run folder or a baseline file with --baseline"
-    if plan.extend_s and plan.duration_s is None:
-        yield "extend: goes on after a duration; this plan has none"
+    if plan.extend_s:
+        yield from _extend_mistakes(plan)
+
+
+def _extend_mistakes(plan: Plan) -> Iterator[str]:
+    """Yields what an extension has no place behind: an end that is no time, or windows that are pairs."""
+    ends = {
+        "conversations": plan.conversations and f"this one ends after {plan.conversations:,} conversations",
+        "replay": plan.replay and "this one ends with the last start of its replay",
+        "target_b": plan.target_b and "this one takes its two targets in turns, by windows that are planned beforehand",
+    }
+    for key, end in ends.items():
+        if end:
+            yield f"extend: lengthens a run of a planned duration at one target; {end} ({key})"
 
 
 def _target_mistakes(key: str, target: str, allow_hosts: list[str]) -> Iterator[str]:

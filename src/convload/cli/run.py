@@ -19,6 +19,7 @@ from convload.plan import MOCK, Plan, assemble, find
 from convload.report.folder import write_all
 from convload.retrying import POLICIES
 from convload.run import Joining, execute
+from convload.steering import Judging
 
 DEFAULT_JOIN_WITHIN = "120s"
 
@@ -100,7 +101,7 @@ def run(
     for warning in warnings_of(settled):
         click.echo(f"convload: warning: {warning}", err=True)
     baseline = baseline_of(settled, force=force_baseline)
-    folder = execute(settled, out, live.update, joining, baseline=baseline)
+    folder = execute(settled, out, live.update, joining, Judging.of(settled), baseline)
     live.close()
     return end(write_all(folder), folder, exit_zero=exit_zero)
 
