@@ -107,6 +107,9 @@ def test_all_mistakes_of_all_sources_are_told_at_once_with_their_place(tmp_path:
         ("target = 'http://127.0.0.1/path'", "must be mock, http://HOST[:PORT]"),
         ("target = 'https://va.example.net'", "'va.example.net' is not this machine; to fire at it give --allow-host"),
         ("account = 'a b'", "account"),
+        ("target_b = 'http://127.0.0.1:9'\ngates = ['errors < 1%']", "gates: judges one target"),
+        ("target_b = 'http://127.0.0.1:9'\nbaseline = 'before'", "baseline: judges one target"),
+        ("target_b = 'http://127.0.0.1:9'\nextend = '5s'", "extend: judges one target"),
     ],
 )
 def test_each_impossible_plan_has_its_message(tmp_path: Path, text: str, problem: str) -> None:
@@ -242,13 +245,15 @@ def test_two_targets_need_one_load_and_time_for_four_turns() -> None:
     told = "\n".join(caught.value.problems)
     assert "target_b: 'ftp://x' must be http://HOST[:PORT] or https://HOST[:PORT]" in told
     assert "not with stages or a replay" in told
-    assert "window: must be at least 0.5 s" in told
+    assert "window: must be at least 0.25 s" in told
     with pytest.raises(UsageError, match=r"hold no four windows"):
-        assemble(None, {}, {"target_b": "http://127.0.0.1:1", "duration": "1s", "rate": "10"})
+        assemble(None, {}, {"target_b": "http://127.0.0.1:1", "duration": "900ms", "rate": "10"})
 
 
 def test_windows_of_two_targets_come_in_groups_of_four_and_fill_the_time() -> None:
-    plan = assemble(None, {}, {"target_b": "http://127.0.0.1:1", "duration": "31s", "rate": "10", "warmup": "4s"})
+    plan = assemble(
+        None, {}, {"target_b": "http://127.0.0.1:1", "duration": "31s", "window": "5s", "rate": "10", "warmup": "4s"}
+    )
     stages = plan.resolved_stages()
     assert [stage.name for stage in stages[:6]] == ["warm-up A", "warm-up B", "A 1", "B 1", "B 2", "A 2"]
     assert len(stages) == 2 + 8

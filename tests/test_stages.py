@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from convload.errors import UsageError
-from convload.stages import parse_replay
+from convload.schedule import SHORTEST_WINDOW_S
+from convload.stages import in_turns, parse_replay, window_s
 
 
 def test_recorded_starts_may_be_seconds_or_iso_times_and_name_a_variant() -> None:
@@ -30,3 +33,17 @@ def test_every_line_that_is_no_time_is_told() -> None:
 def test_a_file_without_a_start_is_told() -> None:
     with pytest.raises(UsageError, match=r"starts\.txt: holds no start time"):
         parse_replay("# nothing\n", "starts.txt")
+
+
+@pytest.mark.parametrize(("duration_s", "expected"), [(200.0, 5.0), (30.0, 1.5), (12.0, 0.6), (4.0, 0.25)])
+def test_a_turn_is_as_short_as_ten_pairs_need_and_a_plan_may_have(duration_s: float, expected: float) -> None:
+    assert window_s(duration_s) == expected
+
+
+@given(st.floats(1.0, 1000.0), st.floats(0.25, 60.0))
+def test_turns_are_whole_groups_and_never_too_short(duration_s: float, length_s: float) -> None:
+    turns = in_turns(10.0, 0.0, duration_s, length_s)
+
+    assert len(turns) % 4 == 0
+    assert sum(turn.duration_s for turn in turns) == pytest.approx(duration_s)
+    assert min(turn.duration_s for turn in turns) >= SHORTEST_WINDOW_S

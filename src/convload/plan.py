@@ -26,17 +26,15 @@ from convload.results.gates.gate import Asked, Vocabulary
 from convload.results.limits import ValidityLimits
 from convload.results.runlog import StageMark
 from convload.retrying import RetryPolicy
-from convload.schedule import Stage
+from convload.schedule import SHORTEST_WINDOW_S, TURNS, Stage
 from convload.sources import DURATIONS, FLAGS, Source, canonical, check, from_environment, from_file
-from convload.stages import TURNS, StageSpec, in_turns, resolve
+from convload.stages import StageSpec, in_turns, resolve, window_s
 
 MOCK = "mock"
 """The target that stands for the embedded mock."""
 
 DEFAULT_DURATION_S = 30.0
 DEFAULT_WARMUP_S = 5.0
-
-SHORTEST_WINDOW_S = 0.5
 
 Seconds = Annotated[float, Meta(ge=0, le=7 * 86400)]
 PositiveSeconds = Annotated[float, Meta(gt=0, le=7 * 86400)]
@@ -50,7 +48,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     name: Word = "run"
     target: Word = MOCK
     target_b: Word | None = None
-    window_s: PositiveSeconds = 5.0
+    window_s: PositiveSeconds | None = None
     account: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "12345678"
     lookup: bool = False
     allow_hosts: list[Word] = []
@@ -104,7 +102,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def resolved_stages(self) -> list[Stage]:
         """Returns the stages of an open load or of windows, the warm-up first; else none."""
         if self.target_b:
-            return in_turns(self.rate or 0.0, self.warmup_s or 0.0, self.duration_s or 0.0, self.window_s)
+            duration_s = self.duration_s or 0.0
+            length_s = self.window_s or window_s(duration_s)
+            return in_turns(self.rate or 0.0, self.warmup_s or 0.0, duration_s, length_s)
         if self.model != "open" or self.replay:
             return []
         return resolve(self.stages or [StageSpec(hold=self.rate, duration=f"{self.duration_s}s")], self.warmup_s or 0.0)
@@ -260,8 +260,11 @@ def _turns_mistakes(plan: Plan) -> Iterator[str]:
         )
     if plan.duration_s and plan.duration_s < SHORTEST_WINDOW_S * len(TURNS):
         yield f"duration: {plan.duration_s:g} s hold no four windows of {SHORTEST_WINDOW_S:g} s (A B B A)"
-    if plan.window_s < SHORTEST_WINDOW_S:
+    if plan.window_s and plan.window_s < SHORTEST_WINDOW_S:
         yield f"window: must be at least {SHORTEST_WINDOW_S:g} s, so that few requests reach into the next one"
+    for key in ("gates", "baseline", "extend"):
+        if getattr(plan, DURATIONS.get(key, key)):
+            yield f"{key}: judges one target; with target_b B is compared with A, and errors <= 1% is asked of each"
 
 
 def _judging_mistakes(

@@ -25,6 +25,16 @@ BLOCK = 8192
 _LEG_SHIFT = 32
 """There are fewer workers than this many bits count."""
 
+TARGETS = ("A", "B")
+TURNS = "ABBA"
+"""The order in which two targets take turns: a drift that is linear over a group of four hits both alike."""
+
+SHORTEST_WINDOW_S = 0.25
+"""Of a turn, so that few requests reach into the next one."""
+
+FEWEST_WINDOWS = 20
+"""Of a run that compares two targets: ten pairs; fewer say next to nothing of how pairs vary."""
+
 Arrivals = Literal["even", "poisson"]
 
 

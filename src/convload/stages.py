@@ -11,13 +11,13 @@ from msgspec import Meta
 
 from convload.durations import parse_duration_s
 from convload.errors import UsageError
-from convload.schedule import Stage, Times
+from convload.schedule import FEWEST_WINDOWS, SHORTEST_WINDOW_S, TURNS, Stage, Times
 
 Rate = Annotated[float, Meta(ge=0, le=1_000_000)]
 """Arrivals per second."""
 
 WARMUP = "warm-up"
-TURNS = "ABBA"
+USUAL_WINDOW_S = 5.0
 KINDS = ("hold", "ramp", "steps", "spike", "pause")
 
 
@@ -69,12 +69,18 @@ def _parts(position: int, spec: StageSpec) -> Iterator[Stage]:
         yield Stage(start, end, duration_s, f"{name} at {written}/s" if spec.steps and spec.name else name)
 
 
+def window_s(duration_s: float) -> float:
+    """Returns how long a turn is where nobody says: 5 s, or as short as it takes for ten pairs and may be."""
+    return max(SHORTEST_WINDOW_S, min(USUAL_WINDOW_S, duration_s / FEWEST_WINDOWS))
+
+
 def in_turns(rate: float, warmup_s: float, duration_s: float, window_s: float) -> list[Stage]:
     """Returns a load that goes to two targets in turns: windows A B B A, pair by pair, as many as come near `window_s`.
 
     A drift that is linear over a group of four hits both alike. The warm-up is for both, half of it each.
     """
-    groups = max(1, round(duration_s / window_s / len(TURNS)))
+    most = int(duration_s / SHORTEST_WINDOW_S / len(TURNS))
+    groups = max(1, min(round(duration_s / window_s / len(TURNS)), most))
     length_s = duration_s / (groups * len(TURNS))
     stages = [Stage(rate, rate, warmup_s / 2, f"{WARMUP} {target}", warmup=True, target=target) for target in "AB"]
     stages = stages if warmup_s else []

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.turns_sample import log_of
 
 from convload.report.html import render
 from convload.results.runlog import Record
-from convload.results.verdict import Conclusion
+from convload.results.verdict import Conclusion, conclude
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -68,6 +69,15 @@ def test_a_browser_draws_all_charts_of_an_open_run_without_a_word(
     assert complaints == []
     assert 'data-charts-drawn="7"' in dom
     for label in ("offered", "service p99", "waiting", "in flight", "CPU", "event loop late"):
+        assert re.search(rf'<div class="u-label">{label}</div>', dom)
+
+
+def test_a_browser_draws_the_windows_of_two_targets_without_a_word(tmp_path: Path) -> None:
+    dom, complaints = in_browser(render(conclude(log_of())), tmp_path)
+
+    assert complaints == []
+    assert 'data-charts-drawn="7"' in dom
+    for label in ("A p50", "B p50"):
         assert re.search(rf'<div class="u-label">{label}</div>', dom)
 
 

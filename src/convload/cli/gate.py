@@ -11,6 +11,7 @@ from convload.cli.ending import end, exit_code, exit_zero_option
 from convload.cli.judged import asked_of_flags, frozen_baseline
 from convload.errors import UsageError
 from convload.plan_gates import parsed
+from convload.report.summary_json import turns_as_json
 from convload.report.text import print_judgement
 from convload.results import runlog
 from convload.results.gates.baseline import identity_of
@@ -49,9 +50,13 @@ def gate(
 ) -> int:
     """Judge a finished run again and end with the exit code of its verdict.
 
-    RUN is a run folder or its run log. Nothing is written.
+    RUN is a run folder or its run log. Nothing is written. Of a run at two targets the verdict is their comparison.
     """
     log = runlog.read(run)
+    if plan_facts(log).target_b and (gates or gates_file or baseline):
+        raise UsageError(
+            f"{run}: compares two targets in turns; gates and baselines judge one, its verdict is the comparison"
+        )
     asked = asked_of_flags(gates, gates_file) or _own_gates(log, has_baseline=baseline is not None)
     checked = _checked(log, asked)
     changes: dict[str, Any] = {"gates": checked} | ({} if confidence is None else {"confidence": confidence})
@@ -100,5 +105,6 @@ def _as_json(conclusion: Conclusion) -> str:
         "aborted": conclusion.aborted,
         "validity": conclusion.validity,
         "gates": conclusion.gates,
+        "turns": conclusion.turns and turns_as_json(conclusion.turns),
     }
     return json.dumps(msgspec.to_builtins(document), indent=2)

@@ -12,6 +12,7 @@ from convload.errors import UsageError
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan import Plan, marks
 from convload.plan_gates import parsed, read_gates_file
+from convload.results.comparison.turns import too_few
 from convload.results.gates.baseline import Baseline, Identity, differences, freeze, identify, load
 from convload.results.gates.gate import Asked, Gate
 from convload.results.gates.planning import plan_warnings
@@ -55,6 +56,9 @@ def baseline_of(plan: Plan, *, force: bool) -> dict[str, Any] | None:
 
 def warnings_of(plan: Plan) -> list[str]:
     """Returns what a plan cannot decide with the samples that it will have."""
+    if plan.target_b:
+        windows = [mark for mark in marks(plan.resolved_stages()) if not mark.warmup]
+        return [text] if (text := too_few(len(windows), windows[0].duration_s, plan.duration_s or 0.0)) else []
     weights: Mapping[str, float] = {}
     if any(gate.subject.variant for gate in parsed(plan.gates)):
         catalogue = Catalogue.read(Path(plan.payloads) if plan.payloads else default_folder())

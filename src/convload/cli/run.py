@@ -36,7 +36,9 @@ Examples:
 @click.argument("plan", default="smoke")
 @click.option("--target", metavar="URL|mock", help="Where to fire: the embedded mock, or http(s)://HOST[:PORT].")
 @click.option("--target-b", metavar="URL", help="A second target: both in turns, in one run, compared in the end.")
-@click.option("--window", metavar="TIME", help="With --target-b: how long each turn is.  [default: 5s]")
+@click.option(
+    "--window", metavar="TIME", help="With --target-b: how long each turn is.  [default: 5s, less in a short run]"
+)
 @click.option("--account", metavar="ID", help="The account (brand) id.")
 @click.option("--model", type=click.Choice(["closed", "open"]), help="Users that wait, or arrivals that do not.")
 @click.option("--rate", metavar="R", help="Conversations that arrive a second; makes the load open.")
@@ -163,7 +165,8 @@ def _check_reach(plan: Plan, joining: Joining) -> None:
 
 def _announce(plan: Plan) -> str:
     target = "the embedded mock" if plan.target == "mock" else plan.target
-    return f"convload: {plan.name}: {_load(plan)} after {plan.warmup_s:g} s of warm-up, at {target}"
+    other = f" and {plan.target_b} in turns" if plan.target_b else ""
+    return f"convload: {plan.name}: {_load(plan)} after {plan.warmup_s:g} s of warm-up, at {target}{other}"
 
 
 def _load(plan: Plan) -> str:

@@ -4,8 +4,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from convload.results.runlog import StageMark
-
-TARGETS = ("A", "B")
+from convload.schedule import TARGETS
 
 
 class Turns:

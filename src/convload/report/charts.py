@@ -7,6 +7,7 @@ from convload.report.foreign import brief
 from convload.results.measured import OPEN
 from convload.results.series import CLEANUP, WARMUP, Second
 from convload.results.verdict import Conclusion
+from convload.schedule import TARGETS
 
 _KINDS = 6
 """Error kinds told apart by colour; the rest are drawn as one."""
@@ -37,8 +38,10 @@ def data(conclusion: Conclusion) -> dict[str, Any]:
         "stages": [
             {"name": brief(mark.name, _STAGE_LETTERS), "from_s": mark.starts_s}
             for mark in conclusion.stages
-            if not mark.warmup
+            # The windows of two targets would be dozens of lines.
+            if not (mark.warmup or mark.target)
         ],
+        "turns": _turns(conclusion),
         "distributions": [
             {
                 "step": part.step,
@@ -53,8 +56,27 @@ def data(conclusion: Conclusion) -> dict[str, Any]:
 
 
 _TIMES = ("p50", "p90", "p99", "max")
+_TURN_TIMES = ("p99", "p50")
 _LATENESS = ("p50", "p99", "max")
 _STAGE_LETTERS = 40
+
+
+def _turns(conclusion: Conclusion) -> dict[str, Any]:
+    """Returns a column of each target's p50 and p99 over the windows, None in those of the other target."""
+    found = conclusion.turns.turns if conclusion.turns else []
+    return {
+        "t": [turn.starts_s + turn.duration_s / 2 for turn in found],
+        "lines": [
+            {
+                "target": target,
+                "name": name,
+                "ms": [turn.response_ms.get(name) if turn.target == target else None for turn in found],
+            }
+            for name in _TURN_TIMES
+            for target in TARGETS
+            if any(turn.target == target and name in turn.response_ms for turn in found)
+        ],
+    }
 
 
 def _every_second(series: list[Second]) -> dict[int, Second | None]:

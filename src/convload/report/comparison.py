@@ -6,15 +6,14 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from convload.report import figures
+from convload.report import differences
 from convload.report.foreign import brief, visible
 from convload.report.markdown import code, plain, rows_as_table
 from convload.report.text import figures_table
 from convload.results.comparison.compare import BETWEEN, Comparison, RunFacts
-from convload.results.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN, Difference
+from convload.results.comparison.outcomes import UNKNOWN, Difference
 
-_STYLES = {IMPROVED: "green", REGRESSED: "bold red", SAME: "", UNKNOWN: "yellow", "same": "bold"}
-_NAMES = {"errors": "error share", "rate": "rate"}
+_STYLES = differences.STYLES | {"same": "bold"}
 
 
 def render_json(comparison: Comparison) -> str:
@@ -48,7 +47,7 @@ def render_markdown(comparison: Comparison) -> str:
         "\n".join(f"- **{plain(line)}**" for line in warnings(comparison)),
     ]
     for step in _steps(comparison):
-        rows = [[one.outcome, *cells(one), one.why] for one in _of(comparison, step)]
+        rows = [[one.outcome, *differences.cells(one), one.why] for one in _of(comparison, step)]
         parts.append(f"## {code(step)}\n\n{rows_as_table(_heads(comparison, 'outcome', 'why'), rows)}")
     parts.append("\n".join(f"- {plain(note)}" for note in comparison.notes))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -73,19 +72,6 @@ def warnings(comparison: Comparison) -> list[str]:
     ]
 
 
-def cells(one: Difference) -> list[str]:
-    """Writes the figures of a difference: name, base, new, difference, in percent of the base, interval."""
-    relative = figures.NONE if one.relative is None else f"{100 * one.relative:+.1f} %"
-    return [
-        f"{_NAMES.get(one.statistic, one.statistic)} {one.unit}",
-        _value(one.base),
-        _value(one.new),
-        _signed(one.difference),
-        relative,
-        figures.NONE if one.low is None or one.high is None else f"{_signed(one.low)} to {_signed(one.high)}",
-    ]
-
-
 def _print_sentence(comparison: Comparison, console: Console) -> None:
     console.print(Text(visible(comparison.text), style=_STYLES[comparison.outcome]), soft_wrap=True)
 
@@ -94,12 +80,12 @@ def _print_step(comparison: Comparison, step: str, console: Console) -> None:
     shown = figures_table("", _heads(comparison, "outcome"), left=("", "outcome"))
     shown.title = Text(f"\n{brief(step)}")
     for one in _of(comparison, step):
-        shown.add_row(*cells(one), Text(one.outcome, style=_STYLES[one.outcome]))
+        shown.add_row(*differences.cells(one), Text(one.outcome, style=_STYLES[one.outcome]))
     console.print(shown)
     reasons: dict[str, list[str]] = {}
     for one in _of(comparison, step):
         if one.why:
-            reasons.setdefault(one.why, []).append(_NAMES.get(one.statistic, one.statistic))
+            reasons.setdefault(one.why, []).append(differences.name(one))
     for why, names in reasons.items():
         console.print(Text(visible(f"{UNKNOWN.capitalize()}, {', '.join(names)}: {why}"), style="dim"))
 
@@ -130,11 +116,3 @@ def _steps(comparison: Comparison) -> list[str]:
 
 def _of(comparison: Comparison, step: str) -> list[Difference]:
     return [one for one in comparison.differences if one.step == step]
-
-
-def _value(value: float | None) -> str:
-    return figures.NONE if value is None else f"{value:,.3f}" if abs(value) < 10 else f"{value:,.2f}"  # noqa: PLR2004 -- a digit less where there is one more before the point
-
-
-def _signed(value: float | None) -> str:
-    return figures.NONE if value is None else f"{value:+,.3f}" if abs(value) < 10 else f"{value:+,.2f}"  # noqa: PLR2004 -- as above

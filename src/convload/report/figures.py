@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from convload.results.comparison.turns import Turns
 from convload.results.gates.results import GateResult
 from convload.results.measured import CREATE, FIRST, OPEN
 from convload.results.percentiles import PERCENTILES, Statistics, samples_needed, short
@@ -29,6 +30,8 @@ RETRY_NOTE = (
     "conversation.create.first its first attempt alone, conversation.create.retry each later one, timed from when it "
     "was sent."
 )
+
+TURNS_HEADS = ("A", "B", "difference", "relative", "interval")
 
 OUTCOME_WORDS = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "interrupted": "INTERRUPTED"}
 
@@ -266,6 +269,31 @@ def asides(conclusion: Conclusion) -> list[str]:
     ]
     unlike = [f"Compared all the same with a baseline unlike this run: {what}" for what in conclusion.unlike_baseline]
     return waived + follows + unlike + [f"Not tested: {text}" for text in conclusion.validity.left_out]
+
+
+def turns_facts(turns: Turns) -> list[str]:
+    """What was compared with what, and what counts as a difference."""
+    least = turns.minimum
+    left = f", {turns.left_out} windows of a group that was cut short left out" if turns.left_out else ""
+    rule = (
+        f"A difference counts from {100 * least.relative:g} % and {least.absolute_ms:g} ms "
+        f"({least.errors_points:g} percentage points of errors) on, at {100 * turns.confidence:g} % confidence of all "
+        "statistics together"
+    )
+    return [
+        *(f"{target} is {url}" for target, url in turns.targets.items()),
+        f"{turns.pairs} pairs of windows of {turns.window_s:.3g} s, in turns A B B A{left}",
+        rule,
+    ]
+
+
+def turns_untold(turns: Turns) -> list[str]:
+    """What cannot be told, and why: a line a reason."""
+    reasons: dict[str, list[str]] = {}
+    for one in turns.differences:
+        if one.why:
+            reasons.setdefault(f"{one.step}: {one.why}", []).append(one.statistic)
+    return [f"Cannot tell {', '.join(names)} of {why}" for why, names in reasons.items()]
 
 
 def aborted(conclusion: Conclusion) -> str:

@@ -13,6 +13,7 @@ from typing import TextIO
 
 from convload.report import figures, markdown
 from convload.report.foreign import visible
+from convload.results.comparison.outcomes import REGRESSED, UNKNOWN
 from convload.results.gates.results import FAIL, INCONCLUSIVE
 from convload.results.measured import CREATE
 from convload.results.verdict import Conclusion
@@ -116,11 +117,19 @@ def _failures(conclusion: Conclusion) -> Iterator[tuple[str, str]]:
     if conclusion.aborted is not None:
         yield "stopped early", figures.aborted(conclusion)
     yield from ((gate.gate, gate.message) for gate in conclusion.gates if gate.outcome == FAIL)
+    yield from _of_turns(conclusion, REGRESSED)
 
 
 def _doubts(conclusion: Conclusion) -> Iterator[tuple[str, str]]:
     yield from (("no verdict", reason) for reason in conclusion.validity.reasons)
     yield from ((gate.gate, gate.message) for gate in conclusion.gates if gate.outcome == INCONCLUSIVE)
+    yield from _of_turns(conclusion, UNKNOWN)
+
+
+def _of_turns(conclusion: Conclusion, outcome: str) -> Iterator[tuple[str, str]]:
+    turns = conclusion.turns
+    if turns is not None and turns.outcome == outcome:
+        yield from (("A against B", reason) for reason in turns.reasons)
 
 
 def _commands(kind: str, said: list[tuple[str, str]]) -> list[str]:

@@ -11,7 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from convload.contract.outcomes import MEANINGS
-from convload.report import charts, figures
+from convload.report import charts, differences, figures
 from convload.report.foreign import brief, visible
 from convload.results.measured import CREATE, OPEN
 from convload.results.verdict import Conclusion
@@ -46,6 +46,7 @@ def render(conclusion: Conclusion) -> str:
         versions=_plain(conclusion.manifest.versions),
         machine=_plain(conclusion.manifest.machine),
         figures=figures,
+        differences=differences,
         style=style,
         scripts=scripts,
         policy=policy(style, scripts),
@@ -53,6 +54,7 @@ def render(conclusion: Conclusion) -> str:
         has={
             "seconds": bool(conclusion.series),
             "times": any(row.response_ms for row in conclusion.series),
+            "turns": bool(conclusion.turns and any("p50" in turn.response_ms for turn in conclusion.turns.turns)),
             "lateness": any(row.lateness_ms for row in conclusion.series),
             "errors": any(row.errors_per_s for row in conclusion.series),
             "distributions": any(part.ms for part in conclusion.distributions),

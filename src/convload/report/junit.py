@@ -1,9 +1,10 @@
-"""Writes junit.xml: one test case a gate and one for validity, as continuous integration shows them."""
+"""Writes junit.xml: a test case for each gate, validity and two targets, as continuous integration shows them."""
 
 import xml.etree.ElementTree as ET
 
 from convload.report import figures
 from convload.report.foreign import visible
+from convload.results.comparison.outcomes import REGRESSED, UNKNOWN
 from convload.results.gates.results import FAIL, INCONCLUSIVE, GateResult
 from convload.results.measured import CREATE, OPEN
 from convload.results.verdict import INTERRUPTED, Conclusion
@@ -18,6 +19,7 @@ def render(conclusion: Conclusion) -> str:
         _validity_case(conclusion),
         *_abort_case(conclusion),
         *(_gate_case(conclusion, gate) for gate in conclusion.gates),
+        *_turns_case(conclusion),
     ]
     suite = ET.Element(
         "testsuite",
@@ -64,6 +66,17 @@ def _gate_case(conclusion: Conclusion, gate: GateResult) -> ET.Element:
     else:
         _note(case, [figures.gate_figures(gate)])
     return case
+
+
+def _turns_case(conclusion: Conclusion) -> list[ET.Element]:
+    turns = conclusion.turns
+    if turns is None:
+        return []
+    case = _case(conclusion, "B is no slower than A")
+    kind = {REGRESSED: FAIL, UNKNOWN: INCONCLUSIVE}.get(turns.outcome)
+    if kind:
+        _say(case, _ELEMENTS[kind], kind, turns.reasons)
+    return [case]
 
 
 def _case(conclusion: Conclusion, name: str) -> ET.Element:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from convload.report import figures, mermaid
+from convload.report import differences, figures, mermaid
 from convload.report.foreign import brief, visible
 from convload.results.measured import OPEN
 from convload.results.summary import Requests, Summary
@@ -24,6 +24,7 @@ def render(conclusion: Conclusion) -> str:
         _gates(conclusion),
         _charts(conclusion),
         _requests("Steps", "step", conclusion.summary, conclusion.summary.steps),
+        _turns(conclusion),
         _stages(conclusion.summary),
         _retries(conclusion.summary),
         _requests("Variants of conversation.create", "variant", conclusion.summary, conclusion.summary.variants),
@@ -82,6 +83,17 @@ def _requests(title: str, kind: str, summary: Summary, rows: dict[str, Requests]
     )
     note = f"Times are of successful requests. {figures.blanks(rows.values(), columns)}".strip()
     return f"## {title}\n\n{note}\n\n{table}"
+
+
+def _turns(conclusion: Conclusion) -> str:
+    turns = conclusion.turns
+    if turns is None:
+        return ""
+    rows = [[one.outcome, code(one.step), *differences.cells(one), plain(one.why)] for one in turns.differences]
+    table = _table(["outcome", "step", "", *figures.TURNS_HEADS, "why"], rows)
+    facts = "\n".join(f"- {plain(line)}" for line in figures.turns_facts(turns))
+    own = [_requests(f"Target {target}", "step", conclusion.summary, steps) for target, steps in turns.figures.items()]
+    return "\n\n".join(["## A against B", f"{plain(turns.text)}.", facts, table, *own])
 
 
 def _stages(summary: Summary) -> str:

@@ -1,9 +1,12 @@
 """Writes summary.json, format convload/summary/1: what a pipeline reads."""
 
 import json
+from typing import Any
 
 import msgspec
 
+from convload.results.comparison.outcomes import Difference
+from convload.results.comparison.turns import Turns
 from convload.results.summary import FORMAT
 from convload.results.verdict import Conclusion
 
@@ -17,6 +20,7 @@ def render(conclusion: Conclusion) -> str:
         "aborted": conclusion.aborted,
         "validity": conclusion.validity,
         **msgspec.structs.asdict(conclusion.summary),
+        "turns": conclusion.turns and turns_as_json(conclusion.turns),
         "gates": conclusion.gates,
         "manifest": {
             "plan": manifest.plan,
@@ -27,3 +31,16 @@ def render(conclusion: Conclusion) -> str:
         },
     }
     return json.dumps(msgspec.to_builtins(document), indent=2) + "\n"
+
+
+def turns_as_json(turns: Turns) -> dict[str, Any]:
+    """Returns the comparison of two targets; its windows one by one are for the chart alone."""
+    told = {key: value for key, value in msgspec.structs.asdict(turns).items() if key not in {"turns", "figures"}}
+    return told | {"differences": [_difference(one) for one in turns.differences], "steps": turns.figures}
+
+
+def _difference(one: Difference) -> dict[str, Any]:
+    """Names the sides as the targets are named; what is of repeated runs is left out."""
+    row = msgspec.structs.asdict(one)
+    names = {"base": "a", "new": "b"}
+    return {names.get(key, key): value for key, value in row.items() if key != "p"}

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from convload.report import figures
+from convload.report import differences, figures
 from convload.report.foreign import brief, visible
 from convload.results.measured import OPEN
 from convload.results.summary import Requests, Summary
@@ -37,6 +37,7 @@ def print_conclusion(conclusion: Conclusion, console: Console, folder: Path | No
     _print_lines(console, [figures.setting(summary), target, figures.achieved(summary)])
     _print_lines(console, [figures.MODEL_NOTES.get(summary.model, "")], "dim")
     _print_requests(console, "Steps", summary, summary.steps)
+    _print_turns(console, conclusion)
     _print_stages(console, summary)
     _print_retries(console, summary)
     _print_requests(console, "Variants of conversation.create", summary, summary.variants)
@@ -51,6 +52,7 @@ def print_conclusion(conclusion: Conclusion, console: Console, folder: Path | No
 def print_judgement(conclusion: Conclusion, console: Console) -> None:
     """Prints the gates of a run with what each found, and the verdict."""
     _print_gates(console, conclusion)
+    _print_differences(console, conclusion)
     console.print()
     said = [f"Not valid: {reason}" for reason in conclusion.validity.reasons]
     messages = [gate.message for gate in conclusion.gates]
@@ -80,6 +82,27 @@ def _print_requests(console: Console, title: str, summary: Summary, rows: dict[s
         table.add_row(Text(brief(name)), *_counted(row.count, row.ok), *figures.cells(row, columns))
     console.print(table)
     _print_lines(console, [note for note in [figures.blanks(rows.values(), columns)] if note], "dim")
+
+
+def _print_turns(console: Console, conclusion: Conclusion) -> None:
+    turns = conclusion.turns
+    if turns is None:
+        return
+    rows = {f"{target} {step}": row for target, steps in turns.figures.items() for step, row in steps.items()}
+    _print_differences(console, conclusion)
+    _print_requests(console, "Steps of each target", conclusion.summary, rows)
+
+
+def _print_differences(console: Console, conclusion: Conclusion) -> None:
+    turns = conclusion.turns
+    if turns is None:
+        return
+    table = _table("A against B", ["", *figures.TURNS_HEADS, "outcome"], left=("", "outcome"))
+    for one in turns.differences:
+        step, *cells = brief(one.step.removeprefix("conversation.")), *differences.cells(one)
+        table.add_row(Text(f"{step} {cells[0]}"), *cells[1:], Text(one.outcome, style=differences.STYLES[one.outcome]))
+    console.print(table)
+    _print_lines(console, [*figures.turns_facts(turns), *figures.turns_untold(turns)], "dim")
 
 
 def _print_stages(console: Console, summary: Summary) -> None:

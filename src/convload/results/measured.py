@@ -48,6 +48,7 @@ class PlanFacts(msgspec.Struct, frozen=True):
     arrivals: str | None = None
     replay: str | None = None
     max_in_flight: int | None = None
+    target_b: str | None = None
     retry: RetryPolicy = RetryPolicy()
     validity: ValidityLimits = ValidityLimits()
     gates: list[str] = []

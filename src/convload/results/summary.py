@@ -131,7 +131,8 @@ class Summary(msgspec.Struct, frozen=True):
     In the open model `offered_rate` is of the arrivals that came due in the measured time, `achieved_rate` of the
     create requests sent in it. In the closed model there is no offered rate, and the achieved one counts the
     measured requests. `users` of the open model is the most that may be in flight. With a retry policy these rates
-    count conversations, and `retries` says how many requests each took; it is None without one.
+    count conversations, and `retries` says how many requests each took; it is None without one. The windows of two
+    targets in turns are no `stages`: they would be dozens.
     """
 
     plan: str
@@ -192,15 +193,15 @@ def summarise(log: RunLog, measured: Measured | None = None) -> Summary:
         unsent=counts.unsent,
         backlog_highest=_highest_together(log, measured.window, "backlog"),
         in_flight_highest=_highest_together(log, measured.window, "in_flight"),
-        steps={name: _requests(figures, plan) for name, figures in measured.steps.items()},
-        variants={name: _requests(figures, plan) for name, figures in measured.variants.items()},
-        stages={mark.name: _stage(log, mark, measured) for mark in log.stages if not mark.warmup},
+        steps={name: requests_of(figures, plan) for name, figures in measured.steps.items()},
+        variants={name: requests_of(figures, plan) for name, figures in measured.variants.items()},
+        stages={mark.name: _stage(log, mark, measured) for mark in log.stages if not (mark.warmup or mark.target)},
         retries=summarise_retries(log, measured, plan.retry),
         counts=counts,
         ledger=received(log),
         left_open=sum(record.left_open for record in log.records if isinstance(record, Ended)),
         generator=generator,
-        notes=[*log.manifest.notes, *_noted(log), *_near_ceiling(generator)],
+        notes=[*log.manifest.notes, *_both(plan), *_noted(log), *_near_ceiling(generator)],
     )
 
 
@@ -231,7 +232,8 @@ def sent_within(log: RunLog, within: Window) -> float:
     return begun_within(list(intervals(log)), within)
 
 
-def _requests(figures: Figures, plan: PlanFacts) -> Requests:
+def requests_of(figures: Figures, plan: PlanFacts) -> Requests:
+    """Returns the figures of one step, variant or target as reports state them."""
     return Requests(
         count=figures.count,
         ok=figures.ok,
@@ -289,6 +291,11 @@ def _highest_together(log: RunLog, within: Window, name: str) -> int:
 def _near_ceiling(generator: Generator) -> list[str]:
     warning = None if generator.ceiling_at_least else near_ceiling(generator.ceiling_share)
     return [warning] if warning else []
+
+
+def _both(plan: PlanFacts) -> list[str]:
+    both = "the run fired at two targets in turns: all figures are of both together, but for those of A against B"
+    return [both] if plan.target_b else []
 
 
 def _noted(log: RunLog) -> Iterator[str]:

@@ -3,10 +3,13 @@
 import msgspec
 
 from convload.errors import ExitCode
+from convload.results.comparison.outcomes import REGRESSED, UNKNOWN
+from convload.results.comparison.turns import Turns, compare_turns, stages_of
 from convload.results.gates.baseline import thaw
 from convload.results.gates.evidence import evidence
 from convload.results.gates.judging import judge_plan
 from convload.results.gates.results import FAIL, INCONCLUSIVE, PASS, GateResult
+from convload.results.gates.turns import judge_turns
 from convload.results.measured import CREATE, OPEN, Measured, intervals, measure, plan_facts, was_interrupted
 from convload.results.percentiles import milliseconds
 from convload.results.runlog import Aborted, ErrorSample, Manifest, RunLog, StageMark
@@ -39,7 +42,7 @@ class Distribution(msgspec.Struct, frozen=True):
 
 
 class Conclusion(msgspec.Struct, frozen=True):
-    """All that follows from a run log; every report is made from this alone."""
+    """All that follows from a run log; every report is made from this alone. `turns` is of runs at two targets."""
 
     manifest: Manifest
     stages: list[StageMark]
@@ -52,6 +55,7 @@ class Conclusion(msgspec.Struct, frozen=True):
     verdict: Verdict
     samples: list[ErrorSample]
     unlike_baseline: list[str] = []
+    turns: Turns | None = None
 
 
 def conclude(log: RunLog) -> Conclusion:
@@ -65,7 +69,13 @@ def conclude(log: RunLog) -> Conclusion:
     series = per_second(log)
     baseline = thaw(log.manifest.baseline)
     known = None if baseline is None else baseline.totals()
-    gates = judge_plan(evidence(log, measured=measured), plan_facts(log), known)
+    turns = compare_turns(log, measured)
+    found = evidence(log, measured=measured)
+    gates = (
+        judge_turns(found.totals, {target: stages_of(log, target) for target in turns.targets})
+        if turns
+        else judge_plan(found, plan_facts(log), known)
+    )
     validity = examine(log, summary, measured, series)
     return Conclusion(
         manifest=log.manifest,
@@ -76,9 +86,10 @@ def conclude(log: RunLog) -> Conclusion:
         distributions=_distributions(measured, is_open=summary.model == OPEN),
         gates=gates,
         validity=validity,
-        verdict=decide(summary, gates, validity, interrupted=was_interrupted(log), aborted=log.aborted),
+        verdict=decide(summary, gates, validity, interrupted=was_interrupted(log), aborted=log.aborted, turns=turns),
         samples=_samples(log),
         unlike_baseline=[] if baseline is None else baseline.differences,
+        turns=turns,
     )
 
 
@@ -89,10 +100,14 @@ def decide(
     *,
     interrupted: bool,
     aborted: Aborted | None = None,
+    turns: Turns | None = None,
 ) -> Verdict:
-    """Returns the first that applies: interrupted, invalid, stopped early, a failed gate, an undecided gate, pass."""
+    """Returns the first that applies: interrupted, invalid, stopped early, a failed gate, an undecided gate, pass.
+
+    With two targets the comparison follows the gates: B regressed fails, nothing told is inconclusive. An A that is
+    broken (its gate is undecided) comes before: nothing can be held against it.
+    """
     failed = [gate.message for gate in gates if gate.outcome == FAIL]
-    undecided = [gate.message for gate in gates if gate.outcome == INCONCLUSIVE]
     if interrupted:
         measured = f"{summary.duration_s:,g} s of measuring"
         text = f"Interrupted after {measured}: what was measured is kept, no verdict follows."
@@ -103,11 +118,21 @@ def decide(
     if aborted is not None:
         reason = f"stopped early at {aborted.at_s:,.1f} s by abort_when: {aborted.text}"
         return _because(FAIL, ExitCode.GATE_FAILED, [reason, *failed])
+    return _judged(summary, failed, gates, turns)
+
+
+def _judged(summary: Summary, failed: list[str], gates: list[GateResult], turns: Turns | None) -> Verdict:
+    """Returns the verdict of a run that supports one."""
+    undecided = [gate.message for gate in gates if gate.outcome == INCONCLUSIVE]
+    if not (failed or undecided) and turns is not None:
+        failed = turns.reasons if turns.outcome == REGRESSED else []
+        undecided = turns.reasons if turns.outcome == UNKNOWN else []
     if failed:
         return _because(FAIL, ExitCode.GATE_FAILED, failed)
     if undecided or not gates:
         return _because(INCONCLUSIVE, ExitCode.INCONCLUSIVE, undecided or ["there is no gate to judge by"])
-    return Verdict(PASS, ExitCode.PASS, [], _pass_text(summary, gates))
+    said = _pass_text(summary, gates) if turns is None else f"Pass: {turns.text}."
+    return Verdict(PASS, ExitCode.PASS, [], said)
 
 
 def _because(outcome: str, exit_code: ExitCode, reasons: list[str]) -> Verdict:

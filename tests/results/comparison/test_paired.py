@@ -59,4 +59,4 @@ def test_windows_without_a_partner_are_refused() -> None:
 def test_too_few_pairs_cannot_tell() -> None:
     base, new = windows(1, 1.5, pairs=9)
 
-    assert {one.why for one in compare_paired(base, new, Rule(0.99))} == {"needs 10 pairs of windows, the base has 9"}
+    assert {one.why for one in compare_paired(base, new, Rule(0.99))} == {"needs 10 pairs of windows, A has 9"}

@@ -165,6 +165,20 @@
     }), [data.t, data.lateness.max, data.lateness.p99, data.lateness.p50]];
   }
 
+  // A target has a value in its own windows alone; the line goes on over those of the other.
+  function turns() {
+    const looks = { "A p99": "--c2", "B p99": "--c3", "A p50": "--c1", "B p50": "--c5" };
+    return [overTime({
+      cursor: { y: false, dataIdx: nearest, points: { size: 6 } },
+      scales: { y: { range: fromZero } },
+      axes: [timeAxis(), yAxis()],
+      series: [second, ...data.turns.lines.map((part) => {
+        const name = `${part.target} ${part.name}`;
+        return line(name, looks[name], "ms", { spanGaps: true, points: { show: true, size: 4 } });
+      })],
+    }), [data.turns.t, ...data.turns.lines.map((part) => part.ms)]];
+  }
+
   function generator() {
     return [overTime({
       scales: { y: { range: (u, low, high) => [0, Math.max(100, high * 1.08)] }, delay: { range: fromZero } },
@@ -244,7 +258,7 @@
     distribution: data.distributions.some((part) => spread(part.ms) > FAR_OUT),
   };
 
-  const CHARTS = { latency, distribution, throughput, queue, lateness, generator, errors };
+  const CHARTS = { latency, distribution, throughput, queue, lateness, generator, errors, turns };
   const LABELS = {
     latency: "Line chart of create latency percentiles for each second",
     distribution: "Line chart of latency by percentile for each step",
@@ -254,6 +268,7 @@
     queue: "Line chart of requests in flight and arrivals that wait at the end of each second",
     lateness: "Line chart of lateness percentiles for each second",
     generator: "Line chart of the generator's CPU time and event-loop delay for each second",
+    turns: "Line chart of create latency percentiles of targets A and B for each window",
     errors: "Bar chart of failed create requests by kind for each second",
   };
 

@@ -19,6 +19,10 @@ MOST = 300
 ones would cost memory and tell little more."""
 
 
+FEWEST_BATCHES = 10
+"""Fewer seconds, or pairs of windows, say next to nothing of how they vary."""
+
+
 class Batch(msgspec.Struct, frozen=True):
     """What became of the requests of one step in one stretch of time.
 
@@ -58,18 +62,20 @@ def batches_of(log: RunLog, clock: Clock = "response") -> dict[str, list[Batch]]
         for cell in _measured(interval):
             found[cell.step][place].append((cell, at_s >= measured.to_s))
     return {
-        step: [_batch(places.get(i, []), one, clock) for i, one in enumerate(stretches)]
+        step: [batch_of(places.get(i, []), one, clock) for i, one in enumerate(stretches)]
         for step, places in found.items()
     }
 
 
-class _Stretch(msgspec.Struct, frozen=True):
+class Stretch(msgspec.Struct, frozen=True):
+    """A piece of the measured time, in seconds since the run's start."""
+
     from_s: float
     to_s: float
     stratum: str
 
 
-def _stretches(log: RunLog, measured: Window) -> list[_Stretch]:
+def _stretches(log: RunLog, measured: Window) -> list[Stretch]:
     """Cuts the measured time into batches of whole seconds; none crosses into another stage."""
     parts = [
         (max(mark.starts_s, measured.from_s), min(mark.starts_s + mark.duration_s, measured.to_s), mark.name)
@@ -78,18 +84,19 @@ def _stretches(log: RunLog, measured: Window) -> list[_Stretch]:
     ] or [(measured.from_s, measured.to_s, "")]
     batch_s = max(1, math.ceil(measured.length_s / MOST))
     return [one for part in parts if part[1] > part[0] for one in _cut(*part, batch_s)] or [
-        _Stretch(measured.from_s, measured.to_s, "")
+        Stretch(measured.from_s, measured.to_s, "")
     ]
 
 
-def _cut(from_s: float, to_s: float, stratum: str, batch_s: float) -> list[_Stretch]:
+def _cut(from_s: float, to_s: float, stratum: str, batch_s: float) -> list[Stretch]:
     """Cuts a part evenly, into pieces of about `batch_s`: a short last piece would have a rate of its own."""
     pieces = max(1, round((to_s - from_s) / batch_s))
     edges = [from_s + (to_s - from_s) * i / pieces for i in range(pieces + 1)]
-    return [_Stretch(low, high, stratum) for low, high in pairwise(edges)]
+    return [Stretch(low, high, stratum) for low, high in pairwise(edges)]
 
 
-def _batch(cells: list[tuple[Cell, bool]], stretch: _Stretch, clock: Clock) -> Batch:
+def batch_of(cells: list[tuple[Cell, bool]], stretch: Stretch, clock: Clock) -> Batch:
+    """Adds up the cells of a stretch; each comes with whether its requests were answered after the measured time."""
     times, ok, failed, late = Accumulator(), 0, 0, 0
     for cell, is_late in cells:
         late += cell.count if is_late else 0

@@ -5,14 +5,14 @@ import math
 import msgspec
 
 from convload.errors import ExitCode, UsageError
-from convload.results.comparison.batches import Batch, Clock, batches_of
+from convload.results.comparison.batches import FEWEST_BATCHES, Batch, Clock, batches_of
 from convload.results.comparison.likeness import Unlikeness, asides, unlike
 from convload.results.comparison.outcomes import IMPROVED, REGRESSED, UNKNOWN, Difference, Minimum
 from convload.results.comparison.planning import FOUND, seconds_needed
 from convload.results.comparison.repeated import compare_repeats, smallest_p
 from convload.results.comparison.resampling import TIMES, Sample
 from convload.results.comparison.sides import Run, unsound
-from convload.results.comparison.single import FEWEST_BATCHES, Rule, compare_batches, tail_samples
+from convload.results.comparison.single import Rule, compare_batches, tail_samples
 from convload.results.measured import CREATE
 
 FORMAT = "convload/comparison/1"

@@ -3,9 +3,10 @@
 import math
 from statistics import NormalDist
 
+from convload.results.comparison.batches import FEWEST_BATCHES
 from convload.results.comparison.outcomes import STATISTICS
 from convload.results.comparison.resampling import TIMES, Sample, bootstrap
-from convload.results.comparison.single import FEWEST_BATCHES, Rule, quantile, tail_samples
+from convload.results.comparison.single import Rule, quantile, tail_samples
 
 POWER = 0.95
 """How often a difference of the wanted size is to be found; more than nine times in ten, as the run that is planned

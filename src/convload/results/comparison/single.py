@@ -5,12 +5,9 @@ import math
 import msgspec
 from scipy import special
 
-from convload.results.comparison.batches import Batch
+from convload.results.comparison.batches import FEWEST_BATCHES, Batch
 from convload.results.comparison.outcomes import STATISTICS, Difference, Minimum, Shift, told, untold
 from convload.results.comparison.resampling import TIMES, Sample, Spread, bootstrap
-
-FEWEST_BATCHES = 10
-"""Fewer seconds say next to nothing of how seconds vary."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -75,10 +72,15 @@ def tail_samples(percent: float, confidence: float) -> int:
     return math.ceil(math.log((1 - confidence) / 2) / math.log(percent / 100))
 
 
-def unsupported(pair: Pair, name: str, confidence: float, batches: str = "seconds of measured time") -> str:
+def unsupported(
+    pair: Pair,
+    name: str,
+    confidence: float,
+    batches: str = "seconds of measured time",
+    sides: tuple[str, str] = ("the base", "the new side"),
+) -> str:
     """Says why a statistic cannot be compared; empty if it can. `batches` says what its batches are."""
-    sides = {"the base": pair.base, "the new side": pair.new}
-    for side, sample in sides.items():
+    for side, sample in zip(sides, (pair.base, pair.new), strict=True):
         count = sample.times.count if name in TIMES else int(sample.counts.sum())
         if not count:
             return f"{side} has no such requests"

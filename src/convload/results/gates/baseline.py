@@ -133,6 +133,8 @@ def of_file(path: Path) -> Baseline:
 def unusable(log: RunLog) -> list[str]:
     """Returns why a run is no measure for others: interrupted, stopped early, or not valid."""
     reasons = ["the run was interrupted"] if was_interrupted(log) else []
+    if plan_facts(log).target_b:
+        reasons.append("the run compares two targets in turns by itself: its figures are of both")
     if log.aborted is not None:
         reasons.append(f"the run was stopped early: {log.aborted.text}")
     measured = measure(log)
