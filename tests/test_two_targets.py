@@ -97,7 +97,8 @@ def _only_whole(cli: Cli) -> None:
 def test_a_run_that_is_too_short_to_compare_is_warned_of_before_it_starts(cli: Cli) -> None:
     with start_mock(Behaviour(auth=False)) as mock:
         urls = ("--target", mock.url, "--target-b", mock.url)
-        done = cli("run", *urls, "--consumers", "none", "--rate", "50", *TURNS[:4], "--window", "1s", "--out", "out")
+        length = ("--warmup", "0s", "--duration", "1s", "--window", "250ms")
+        done = cli("run", *urls, "--consumers", "none", "--rate", "50", *length, "--out", "out")
 
     assert done.code == 3, done
     assert "warning: A and B cannot be compared: 10 pairs of windows are needed, there are 2" in done.err
