@@ -1,22 +1,15 @@
 """The page of a capacity search, as text and in a browser."""
 
-import contextlib
-import os
-import shutil
-import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 from bench.simulated import Objective, Server, SimulatedTarget
+from tests.browser import in_browser, needs_browser
 
 from convload.capacity import page
 from convload.capacity.result import conclude
 from convload.capacity.search import search
 from convload.capacity.trials import SearchSettings
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--enable-logging=stderr", "--dump-dom"]
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +27,9 @@ def test_the_page_needs_nothing_else_and_escapes_what_is_foreign(rendered: str) 
     assert "<link" not in rendered
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on PATH to open a page in a real browser")
+@needs_browser
 def test_a_browser_draws_its_charts_without_a_word(rendered: str, tmp_path: Path) -> None:
-    path = tmp_path / "capacity.html"
-    path.write_text(rendered, encoding="utf-8")
-    command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", path.as_uri()]
-    browser = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        dom, log = browser.communicate(timeout=60)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(browser.pid, signal.SIGKILL)
-        browser.wait()
+    dom, complaints = in_browser(rendered, tmp_path)
 
-    assert [line for line in log.splitlines() if "CONSOLE" in line] == []
+    assert complaints == []
     assert 'data-charts-drawn="5"' in dom

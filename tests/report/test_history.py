@@ -4,10 +4,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from rich.console import Console
+from tests.browser import in_browser, needs_browser
 from tests.report.conftest import HOSTILE
-from tests.report.test_browser import CHROMIUM, in_browser
 
 from convload.report.history import print_history, render_html, render_json
 from convload.results.comparison.changepoints import Change
@@ -75,7 +74,7 @@ def test_the_json_says_its_format() -> None:
     assert document["series"][0]["changes"][0]["at"] == 6
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on PATH to open a page in a real browser")
+@needs_browser
 def test_a_browser_draws_a_chart_a_statistic_without_a_word(tmp_path: Path) -> None:
     dom, complaints = in_browser(render_html(history()), tmp_path)
 
