@@ -104,6 +104,7 @@ class OpenPacing:
         self._next_s: float | None = None
         self._armed_s = -1.0
         self._expected_s = 0.0  # when the timer should call
+        self._look_again_s = 0.0
         self._growing = 0
         self._ends_s = ends_s
         self._started_s = float("inf")
@@ -212,17 +213,21 @@ class OpenPacing:
             return
         if now_s - self._expected_s > BEHIND_S:
             # Looked at anew soon: if it is the target that does not answer, no user may become free for long.
-            self._expected_s = self._armed_s = now_s + BEHIND_S
+            self._expected_s = self._armed_s = self._look_again_s = now_s + BEHIND_S
             self._timer.arm(self._armed_s)
             return
         self._growing += wanted
         self._grow(wanted)
 
     def _arm(self) -> None:
-        if self._next_s is not None and self._next_s != self._armed_s:
-            self._armed_s = self._next_s
-            self._expected_s = max(self._next_s, time.monotonic())
-            self._timer.arm(self._next_s)
+        if self._next_s is None or self._next_s == self._armed_s:
+            return
+        now_s = time.monotonic()
+        if self._next_s <= now_s < self._look_again_s:
+            return  # to ask again with each arrival of a backlog is what a generator that is behind cannot afford
+        self._armed_s = self._next_s
+        self._expected_s = max(self._next_s, now_s)
+        self._timer.arm(self._next_s)
 
     def _advance(self) -> None:
         self.variant = self._variants[self._at]
