@@ -90,6 +90,13 @@ def test_every_flag_of_the_doctor_is_documented() -> None:
     assert [flag for flag in options_of(resolve(["doctor"])) - {"--help", "-h"} if f"`{flag}`" not in text] == []
 
 
+def test_every_flag_of_a_capacity_search_is_documented_and_every_documented_one_exists() -> None:
+    text = (ROOT / "docs" / "capacity.md").read_text()
+    table = " ".join(line.split("|")[1] for line in text.splitlines() if line.startswith("| `--"))
+
+    assert set(re.findall(r"`(--[\w-]+)`", table)) == options_of(resolve(["capacity"])) - {"--help", "-h"}
+
+
 def test_every_setting_of_the_mock_is_documented() -> None:
     text = (ROOT / "docs" / "mock.md").read_text()
 
