@@ -94,7 +94,7 @@ def test_every_flag_of_a_capacity_search_is_documented_and_every_documented_one_
     text = (ROOT / "docs" / "capacity.md").read_text()
     table = " ".join(line.split("|")[1] for line in text.splitlines() if line.startswith("| `--"))
 
-    assert set(re.findall(r"`(--[\w-]+)`", table)) == options_of(resolve(["capacity"])) - {"--help", "-h"}
+    assert set(re.findall(r"`(--[\w-]+)`", table)) == options_of(resolve(["capacity"])) - {"--help", "-h", "plan"}
 
 
 def test_every_setting_of_the_mock_is_documented() -> None:

@@ -105,7 +105,7 @@ class LiveMeasurer:
             offered_per_s=rate,
             count=figures.count,
             ok=figures.ok,
-            in_time=answered_within(heard),
+            in_time=round(goodput(parts_of(heard.log, heard.mark)) * duration_s),
             duration_s=duration_s,
             statuses={NAME_OF_STATUS.get(kind, kind): count for kind, count in figures.errors.items()},
             accepted_p50_ms=_percentile(figures, 50),
@@ -151,7 +151,7 @@ def judged(heard: Heard, name: str, plan: Plan, gates: Sequence[Gate], rate: flo
         strain=max([grown.strain, *(strain for result in results if (strain := strain_of(result)) is not None)]),
         growing=grown.growing,
         achieved_per_s=found.totals.flows[""].achieved_rate,
-        goodput_per_s=answered_within(heard) / heard.mark.duration_s,
+        goodput_per_s=goodput(parts),
         response_p50_ms=_percentile(figures, 50),
         response_p99_ms=_percentile(figures, 99),
         response_mean_ms=None if mean_us is None else milliseconds(mean_us),
@@ -191,8 +191,12 @@ def generator_limits(figures: Figures, parts: Sequence[Interval], plan: Plan) ->
 
 
 def _mean_share(parts: Sequence[Interval]) -> float:
-    length_s = sum(part.to_s - part.from_s for part in parts)
+    length_s = _length_s(parts)
     return sum(part.cpu_share * (part.to_s - part.from_s) for part in parts) / length_s if length_s else 0.0
+
+
+def _length_s(parts: Sequence[Interval]) -> float:
+    return sum(part.to_s - part.from_s for part in parts)
 
 
 def figures_of(heard: Heard, name: str) -> Figures:
@@ -206,8 +210,9 @@ def parts_of(log: RunLog, mark: StageMark) -> list[Interval]:
     return [part for parts in by_worker(log).values() for part in parts if within.overlaps(part)]
 
 
-EDGE_S = 0.02
-"""An interval that reaches into a stage by less belongs to its neighbour."""
+EDGE_S = 0.06
+"""An interval that reaches into a stage by less belongs to its neighbour: a worker lets edges that are nearer to each
+other share one."""
 
 
 def pending_of(parts: Sequence[Interval]) -> list[int]:
@@ -218,10 +223,16 @@ def pending_of(parts: Sequence[Interval]) -> list[int]:
     return [sum(counts) for counts in zip_longest(*(one[:shortest] for one in series), fillvalue=0)]
 
 
-def answered_within(heard: Heard) -> int:
-    """Returns how many create requests succeeded while a stage lasted; what is answered later is no goodput."""
-    cells = (cell for part in parts_of(heard.log, heard.mark) for cell in part.cells)
-    return sum(cell.count for cell in cells if cell.step == CREATE and cell.outcome == OK)
+def goodput(parts: Sequence[Interval]) -> float:
+    """Returns the create requests that succeeded while a stage lasted, per second: what is answered later is none."""
+    return sum(_goodput([part for part in parts if part.worker == worker]) for worker in {part.worker for part in parts})
+
+
+def _goodput(parts: Sequence[Interval]) -> float:
+    cells = (cell for part in parts for cell in part.cells)
+    ok = sum(cell.count for cell in cells if cell.step == CREATE and cell.outcome == OK)
+    length_s = _length_s(parts)
+    return ok / length_s if length_s else 0.0
 
 
 def left_over(heard: Heard) -> int:

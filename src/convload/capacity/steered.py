@@ -46,7 +46,6 @@ class SteeredLoads:
         self._records: list[Record] = []
         self._tail: Tail | None = None
         self._now: list[Stage] = []
-        self._over = False
 
     # -- in the thread of the search --
 
@@ -56,10 +55,10 @@ class SteeredLoads:
         Raises:
             EndedError: the run has ended.
         """
-        if not self._over:
-            self._asked.put(stages)
+        self._asked.put(stages)
         heard = self._heard.get()
         if heard is None:
+            self._heard.put(None)  # for whoever asks again
             raise EndedError
         return heard
 
@@ -83,10 +82,7 @@ class SteeredLoads:
 
     def end(self) -> None:
         """Tells the search that the run has ended, now and whenever it asks again."""
-        self._over = True
-        # One for a load that is waited for, one for each that is asked for behind it.
-        for _ in range(2):
-            self._heard.put(None)
+        self._heard.put(None)
 
     def _begin(self, controls: Controls) -> None:
         try:

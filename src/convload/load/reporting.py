@@ -18,6 +18,9 @@ INTERVAL_S = 1.0
 SHORTEST_S = 0.05
 """Two edges of the load that are closer share an interval."""
 
+LOOK_S = 0.1
+"""How often new edges are looked for: a stage that is added begins some 0.3 s later."""
+
 BREATH_S = 0.0005
 """Between two cells of an interval. Not zero: gevent runs greenlets that sleep for nothing one after the other for
 up to 5 ms before it looks at sockets and timers again."""
@@ -29,7 +32,7 @@ BREATHING_S = 0.2
 class Reporter:
     """One worker's intervals, from its start on.
 
-    An interval ends with each second of the run and where a stage or the planned end does: counts of requests rise
+    An interval ends with each second of the run and where a stage begins or ends, or the run should: counts of requests rise
     evenly within an interval or so it is taken, and what is sent at two rates would be spread over both.
 
     Args:
@@ -55,21 +58,27 @@ class Reporter:
 
     def report_until(self, ended: Event) -> None:
         """Sends intervals until the end; the last one is not among them."""
-        grid_s = due_s = self._recorder.started_s
+        edge_s = self._recorder.started_s
+        grid_s = edge_s + INTERVAL_S
         while True:
+            due_s = self._edge_s(edge_s, grid_s)
+            if ended.wait(min(max(due_s - time.monotonic(), 0.0), LOOK_S)):
+                return
+            if time.monotonic() < due_s:
+                continue
+            self.report()
+            edge_s = due_s
             if due_s >= grid_s:
                 grid_s += INTERVAL_S
-            due_s = self._edge_s(due_s, grid_s)
-            # The end may be moved while this waits; an edge that is gone is an interval more, no harm.
-            if ended.wait(max(due_s - time.monotonic(), 0.0)):
-                return
-            self.report()
 
     def _edge_s(self, after_s: float, grid_s: float) -> float:
         """Returns where the interval ends: at an edge of the load before the full second, if there is one."""
         started_s = self._recorder.started_s
-        stages = (started_s + mark.starts_s + mark.duration_s for mark in self._recorder.stages)
-        inside = [edge for edge in (*stages, self._pacing.stop_s) if after_s + SHORTEST_S < edge < grid_s - SHORTEST_S]
+        stages = self._recorder.stages
+        starts = (started_s + mark.starts_s for mark in stages)
+        ends = (started_s + mark.starts_s + mark.duration_s for mark in stages)
+        edges = (*starts, *ends, self._pacing.stop_s)
+        inside = [edge for edge in edges if after_s + SHORTEST_S < edge < grid_s - SHORTEST_S]
         return min(inside, default=grid_s)
 
     def report(self, *, last: bool = False, unsent: int = 0) -> None:
