@@ -1,6 +1,8 @@
 """The few exceptions of convload and the one table of exit codes."""
 
+from collections.abc import Callable
 from enum import IntEnum
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -56,3 +58,20 @@ class SetupFailedError(ConvloadError):
     def __init__(self, exit_code: ExitCode, *problems: str) -> None:
         super().__init__(*problems)
         self.exit_code = exit_code
+
+
+def gathered(*parts: Callable[[], Any]) -> list[Any]:
+    """Returns what the parts return.
+
+    Raises:
+        UsageError: what all of those that failed say is wrong.
+    """
+    found, problems = [], list[str]()
+    for part in parts:
+        try:
+            found.append(part())
+        except UsageError as error:
+            problems += error.problems
+    if problems:
+        raise UsageError(*problems)
+    return found

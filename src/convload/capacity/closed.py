@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from convload.capacity.trials import EndedError, Outcome, Trial
+from convload.errors import ConvloadError
 from convload.plan import Plan
 from convload.results import runlog
 from convload.results.gates.evidence import evidence
@@ -16,7 +17,7 @@ from convload.results.gates.results import FAIL
 from convload.results.measured import CREATE, was_interrupted
 from convload.results.percentiles import milliseconds
 from convload.results.verdict import conclude
-from convload.run import execute
+from convload.run import Interrupted, execute
 
 SETTLING_SHARE = 0.2
 """Of a trial's time, left out of its figures."""
@@ -25,7 +26,15 @@ SETTLING_SHARE = 0.2
 class ClosedMeasurer:
     """Makes trials with so many users; each run lies in a folder of its own below `folder`."""
 
-    def __init__(self, plan: Plan, folder: Path, gates: Sequence[Gate], tell: Callable[[Trial], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        gates: Sequence[Gate],
+        tell: Callable[[Trial], None],
+        stopping: Interrupted,
+    ) -> None:
+        self._stopping = stopping
         self._plan = plan
         self._folder = folder
         self._gates = gates
@@ -40,6 +49,8 @@ class ClosedMeasurer:
 
     def trial(self, rate: float, duration_s: float) -> Trial:
         """Runs `rate` users; the first fifth is left out of the figures."""
+        if self._stopping.count:
+            raise EndedError
         self._made += 1
         users = round(rate)
         settling_s = SETTLING_SHARE * duration_s
@@ -52,10 +63,18 @@ class ClosedMeasurer:
             gates=[gate.text for gate in self._gates],
         )
         began_s = self.took_s
-        folder = execute(plan, self._folder / f"{self._made:02d}-{users}-users", lambda _: None)
+        folder = self._run(plan, f"{self._made:02d}-{users}-users")
         trial = self._judged(runlog.read(folder), users, duration_s, began_s)
         self._tell(trial)
         return trial
+
+    def _run(self, plan: Plan, name: str) -> Path:
+        try:
+            return execute(plan, self._folder / name, lambda _: None)
+        except ConvloadError:
+            if self._made == 1:
+                raise
+            raise EndedError from None  # the target was there before: what was found until then is told
 
     def cool_down(self, at_most_s: float) -> bool:  # noqa: ARG002 -- the seam's; users that have gone leave no backlog
         """Returns that the target is at rest: between two runs nobody asks anything."""
@@ -63,6 +82,7 @@ class ClosedMeasurer:
 
     def _judged(self, log: runlog.RunLog, users: int, duration_s: float, at_s: float) -> Trial:
         if was_interrupted(log):
+            self._stopping.count += 1
             raise EndedError
         found = evidence(log)
         results = judge(found, self._gates)

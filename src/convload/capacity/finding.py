@@ -11,14 +11,18 @@ from convload.capacity.closed import ClosedMeasurer
 from convload.capacity.concurrency import search_concurrency
 from convload.capacity.live import LiveMeasurer, probe_rate
 from convload.capacity.overload import FACTORS, Overload, OverloadTrial, judge_overload
-from convload.capacity.result import CapacityResult, conclude, conclude_saturation
+from convload.capacity.result import CapacityResult, conclude, conclude_saturation, interrupted
 from convload.capacity.search import Search, search
 from convload.capacity.steered import SteeredLoads
 from convload.capacity.trials import EndedError, SearchSettings, Trial
+from convload.errors import ConvloadError
 from convload.plan import Plan
+from convload.results import runlog
 from convload.results.gates.gate import Gate
-from convload.run import execute
-from convload.run_folder import new_folder
+from convload.results.measured import was_interrupted
+from convload.results.runlog import FILE_NAME
+from convload.run import Interrupted, execute
+from convload.run_folder import new_folder, remove_unless_started
 
 FIRST_S = 1.0
 """The run begins with so much of next to no load; what is measured comes behind it."""
@@ -71,7 +75,8 @@ def find(
     finally:
         loads.end()
         thread.join()
-    return folder, finding.result()
+    found = finding.result()
+    return folder, interrupted(found) if was_interrupted(runlog.read(folder)) else found
 
 
 def find_closed(
@@ -80,12 +85,23 @@ def find_closed(
     """Searches the number of users at which throughput stops growing; each trial is a run in the folder.
 
     Raises:
-        ConvloadError: the set-up failed.
+        ConvloadError: the set-up failed; nothing is left behind.
+        EndedError: interrupted within the first trial.
     """
     folder = new_folder(plan, out)
-    measurer = ClosedMeasurer(plan, folder, sought.gates, tell)
-    saturation = search_concurrency(measurer, sought.settings, time.monotonic)
-    return folder, conclude_saturation(saturation, sought.objective, sought.settings, measurer.took_s)
+    stopping = Interrupted()  # hears of Ctrl-C between two runs; each run hears of its own
+    measurer = ClosedMeasurer(plan, folder, sought.gates, tell, stopping)
+    try:
+        with stopping.listening():
+            saturation = search_concurrency(measurer, sought.settings, time.monotonic)
+    except ConvloadError:
+        remove_unless_started(folder)
+        raise
+    (folder / FILE_NAME).unlink()  # each trial has a log of its own
+    if not saturation.trials:
+        raise EndedError
+    found = conclude_saturation(saturation, sought.objective, sought.settings, measurer.took_s)
+    return folder, interrupted(found) if stopping.count else found
 
 
 class _Finding:

@@ -225,7 +225,9 @@ def pending_of(parts: Sequence[Interval]) -> list[int]:
 
 def goodput(parts: Sequence[Interval]) -> float:
     """Returns the create requests that succeeded while a stage lasted, per second: what is answered later is none."""
-    return sum(_goodput([part for part in parts if part.worker == worker]) for worker in {part.worker for part in parts})
+    return sum(
+        _goodput([part for part in parts if part.worker == worker]) for worker in {part.worker for part in parts}
+    )
 
 
 def _goodput(parts: Sequence[Interval]) -> float:

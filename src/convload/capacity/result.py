@@ -56,6 +56,7 @@ class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
     budget_s: float
     took_s: float
     trials: list[Trial]
+    interrupted: bool = False
     little: list[LittleCheck] = []
     usl: Usl | None = None
     saturation: Saturation | None = None
@@ -130,6 +131,14 @@ def conclude_saturation(
         little=check_little(saturation.trials),
         usl=saturation.usl,
         saturation=saturation,
+    )
+
+
+def interrupted(result: CapacityResult) -> CapacityResult:
+    """Returns the result of a search that a person has stopped."""
+    note = "The search was interrupted; this is what it had found until then."
+    return msgspec.structs.replace(
+        result, interrupted=True, exit_code=ExitCode.INTERRUPTED, notes=[note, *result.notes]
     )
 
 

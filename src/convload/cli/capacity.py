@@ -17,13 +17,12 @@ from convload.capacity.text import print_capacity
 from convload.capacity.trials import EndedError, SearchSettings, Trial, check
 from convload.cli.compare import parse_percent
 from convload.cli.worker import parse_time
-from convload.errors import ExitCode, UsageError
+from convload.errors import ExitCode, UsageError, gathered
 from convload.plan import MOCK, Plan, assemble, find
-from convload.plan_gates import parsed
-from convload.results import runlog
-from convload.results.gates.gate import ALL_PERCENT, Gate
+from convload.plan_gates import variants_of
+from convload.results.gates.gate import ALL_PERCENT, Asked, Gate, Vocabulary
+from convload.results.gates.grammar import parse_all
 from convload.results.gates.names import RESPONSE, SHARE, UNITS
-from convload.results.measured import was_interrupted
 
 EPILOG = """\b
 Examples:
@@ -84,9 +83,9 @@ def capacity(plan: str, out: Path | None, **flags: Any) -> int:
     """
     is_closed = flags["model"] == "closed"
     settled = _plan(plan, flags)
-    gates = _objective(settled)
-    settings = _settings(settled, flags, is_closed=is_closed)
-    asked = _needs(flags)
+    gates, settings, asked = gathered(
+        lambda: _objective(settled), lambda: _settings(settled, flags, is_closed=is_closed), lambda: _needs(flags)
+    )
     sought = finding.Sought(gates, settings, overload=flags["overload"] and not is_closed)
     click.echo(_announce(settled, settings, sought.objective, is_closed=is_closed), err=True)
     try:
@@ -100,7 +99,7 @@ def capacity(plan: str, out: Path | None, **flags: Any) -> int:
     _write(folder / "capacity.md", render_markdown(result))
     _write(folder / "report.html", page.render(result, _limit_ms(gates)))
     print_capacity(result, Console())
-    return int(ExitCode.INTERRUPTED if _was_interrupted(folder) else result.exit_code)
+    return int(result.exit_code)
 
 
 def _plan(name: str, flags: dict[str, Any]) -> Plan:
@@ -108,7 +107,6 @@ def _plan(name: str, flags: dict[str, Any]) -> Plan:
     wanted = ("target", "account", "arrivals", "max_in_flight", "workers", "mix", "seed", "consumers", "retry")
     given = {key: flags[key] for key in wanted}
     given["allow_hosts"] = list(flags["allow_host"]) or None
-    given["gates"] = list(flags["objective"]) or None
     plan = assemble(find(name), os.environ, given)
     return msgspec.structs.replace(
         plan,
@@ -118,7 +116,7 @@ def _plan(name: str, flags: dict[str, Any]) -> Plan:
         replay=None,
         conversations=None,
         users=plan.max_in_flight if flags["model"] == "open" else plan.users,
-        gates=plan.gates or [DEFAULT_OBJECTIVE],
+        gates=list(flags["objective"]) or plan.gates or [DEFAULT_OBJECTIVE],
         baseline_gates=[],
         baseline=None,
         abort_when=[],
@@ -128,7 +126,10 @@ def _plan(name: str, flags: dict[str, Any]) -> Plan:
 
 
 def _objective(plan: Plan) -> list[Gate]:
-    gates, problems = parsed(plan.gates), []
+    variants = variants_of(plan.payloads, plan.mix, replayed=False)
+    asked = [Asked("--objective", text) for text in plan.gates]
+    gates, mistakes = parse_all(asked, Vocabulary(plan.model, variants=variants))
+    problems = list[str]()
     for gate in gates:
         if gate.needs_baseline:
             problems.append(f"{gate.text}: an objective is a limit of its own, it compares with no baseline")
@@ -138,23 +139,29 @@ def _objective(plan: Plan) -> list[Gate]:
             problems.append(f"{gate.text}: an objective is asked of a whole trial, not of windows in it")
         if gate.quantity is SHARE and gate.operator in {"<", "<="} and gate.limit.constant >= ALL_PERCENT:
             problems.append(f"{gate.text}: no load breaks it, so there is nothing to search")
-    if problems:
-        raise UsageError(*(f"--objective: {problem}" for problem in problems))
+    if mistakes or problems:
+        raise UsageError(*mistakes, *(f"--objective: {problem}" for problem in problems))
     return gates
 
 
 def _settings(plan: Plan, flags: dict[str, Any], *, is_closed: bool) -> SearchSettings:
-    start = _rate("--start", flags["start"]) or (START_USERS if is_closed else plan.rate or DEFAULT_START_PER_S)
-    least = _rate("--least", flags["least"]) or (1.0 if is_closed else start * LOWEST_SHARE)
-    most = _rate("--most", flags["most"]) or max(MOST_USERS if is_closed else DEFAULT_MOST_PER_S, start)
-    own = CLOSED_SETTINGS if is_closed else {"width": parse_percent(flags["width"], "--width")}
+    rates = (lambda name=name: _rate(f"--{name}", flags[name]) for name in ("start", "least", "most"))
+    start, least, most, budget_s, width = gathered(
+        *rates,
+        lambda: parse_time(flags["budget"], "--budget"),
+        lambda: parse_percent(flags["width"], "--width"),
+    )
+    start = start or (START_USERS if is_closed else plan.rate or DEFAULT_START_PER_S)
+    least = least or (1.0 if is_closed else start * LOWEST_SHARE)
+    most = most or max(MOST_USERS if is_closed else DEFAULT_MOST_PER_S, start)
+    own = CLOSED_SETTINGS if is_closed else {"width": width}
     try:
         settings = msgspec.convert(
             {
                 "start_rate": start,
                 "min_rate": least,
                 "max_rate": most,
-                "budget_s": parse_time(flags["budget"], "--budget"),
+                "budget_s": budget_s,
                 **own,
             },
             SearchSettings,
@@ -244,11 +251,6 @@ def _limit_ms(gates: list[Gate]) -> float | None:
     """Returns the limit of the p99 response, for the chart."""
     times = (gate for gate in gates if gate.subject.statistic == "p99" and gate.subject.clock == RESPONSE)
     return next((gate.limit.constant * UNITS[gate.limit.unit].scale for gate in times), None)
-
-
-def _was_interrupted(folder: Path) -> bool:
-    log = folder / runlog.FILE_NAME
-    return bool(log.exists() and log.stat().st_size) and was_interrupted(runlog.read(folder))
 
 
 def _write(path: Path, text: str) -> None:

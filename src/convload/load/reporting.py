@@ -32,8 +32,8 @@ BREATHING_S = 0.2
 class Reporter:
     """One worker's intervals, from its start on.
 
-    An interval ends with each second of the run and where a stage begins or ends, or the run should: counts of requests rise
-    evenly within an interval or so it is taken, and what is sent at two rates would be spread over both.
+    An interval ends with each second of the run and where a stage begins or ends, or the run should: counts of requests
+    rise evenly within an interval or so it is taken, and what is sent at two rates would be spread over both.
 
     Args:
         worker: its number.

@@ -65,7 +65,8 @@ class Worker:
         self._environment = Environment(events=locust.events)
         self._runner = self._environment.create_worker_runner(host, port)
         self._runner.register_message(messages.SETUP, self._on_setup, concurrent=True)
-        self._runner.register_message(messages.START, self._on_start, concurrent=True)
+        # Not concurrent: stages that are added or taken over count from the start, whose message may come just before.
+        self._runner.register_message(messages.START, self._on_start)
         self._runner.register_message(messages.STOP, self._on_stop)
         self._runner.register_message(messages.PING, self._on_ping)
         self._runner.register_message(messages.TAKE_OVER, self._on_take_over, concurrent=True)
@@ -179,7 +180,13 @@ class Worker:
             self._session.turns = self._session.other.turns = Turns(recorder.stages, recorder.started_s)
         pacing.start(recorder.started_s)
         recorder.measure_until_s = pacing.stop_s
-        reporter = Reporter(self._number, recorder, self._sessions, lambda one: self._send(messages.INTERVAL, one))
+        gevent.spawn(self._see_through)
+
+    def _see_through(self) -> None:
+        """Reports until the end of the run, and then the rest."""
+        reporter = Reporter(
+            self._number, self._recorder, self._sessions, lambda one: self._send(messages.INTERVAL, one)
+        )
         reporting = gevent.spawn(reporter.report_until, self._ended)
         self._conduct()
         self._ended.set()
