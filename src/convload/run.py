@@ -118,11 +118,12 @@ def execute(
     joining: Joining | None = None,
     steering: Steering | None = None,
     baseline: dict[str, Any] | None = None,
+    interrupted: Interrupted | None = None,
 ) -> Path:
     """Runs the plan to its end and returns the run folder; `on_progress` is called again and again meanwhile.
 
     With `joining` that many of the plan's workers come from elsewhere; `steering` decides how the run goes on.
-    `baseline` is kept in the manifest.
+    `baseline` is kept in the manifest. Where the run is one of many, `interrupted` counts Ctrl-C for all of them.
 
     Raises:
         ConvloadError: the set-up failed; nothing is left behind, neither process nor folder.
@@ -132,7 +133,7 @@ def execute(
     ca_pem = _read_text("ca_file", plan.ca_file)
     replay = _read_text("replay", plan.replay)
     folder = new_folder(plan, out)
-    interrupted = Interrupted()
+    interrupted = interrupted or Interrupted()
     try:
         with interrupted.listening(), ExitStack() as children:
             environment = _environment(plan)

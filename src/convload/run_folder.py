@@ -42,7 +42,7 @@ def _point_latest_to(folder: Path) -> None:
 
 def remove_unless_started(folder: Path) -> None:
     """Takes back a folder that a failed set-up leaves with nothing measured in it."""
-    if has_started(folder):
+    if has_started(folder) or any(path.name != FILE_NAME for path in folder.iterdir()):
         return
     (folder / FILE_NAME).unlink(missing_ok=True)
     latest = folder.parent / LATEST

@@ -70,7 +70,7 @@ class ClosedMeasurer:
 
     def _run(self, plan: Plan, name: str) -> Path:
         try:
-            return execute(plan, self._folder / name, lambda _: None)
+            return execute(plan, self._folder / name, lambda _: None, interrupted=self._stopping)
         except ConvloadError:
             if self._made == 1:
                 raise
@@ -82,7 +82,6 @@ class ClosedMeasurer:
 
     def _judged(self, log: runlog.RunLog, users: int, duration_s: float, at_s: float) -> Trial:
         if was_interrupted(log):
-            self._stopping.count += 1
             raise EndedError
         found = evidence(log)
         results = judge(found, self._gates)

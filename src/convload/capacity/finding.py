@@ -89,7 +89,7 @@ def find_closed(
         EndedError: interrupted within the first trial.
     """
     folder = new_folder(plan, out)
-    stopping = Interrupted()  # hears of Ctrl-C between two runs; each run hears of its own
+    stopping = Interrupted()  # hears of Ctrl-C within the runs and between two of them
     measurer = ClosedMeasurer(plan, folder, sought.gates, tell, stopping)
     try:
         with stopping.listening():
