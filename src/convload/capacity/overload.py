@@ -4,16 +4,13 @@ from collections.abc import Sequence
 
 import msgspec
 
+from convload.results.recovery import first_normal
+
 FACTORS = (1.0, 1.2, 1.5, 2.0)
 """Of the capacity: what to offer."""
 
 KEPT = 0.9
 """Goodput beyond capacity, relative to that at capacity, below which it counts as collapsing."""
-
-NORMAL = 1.2
-"""At rest again: the response is at most this multiple of what it was before."""
-
-NORMAL_SECONDS = 3
 
 
 class OverloadTrial(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +71,7 @@ def judge_overload(
     ordered = sorted(trials, key=lambda trial: trial.factor)
     reference = _goodput_per_s(ordered[0]) if ordered else 0.0
     points = [_point(trial, reference) for trial in ordered]
-    recovered = _recovered(after_ms, NORMAL * normal_ms)
+    recovered = first_normal(after_ms, normal_ms)
     recovery_s = None if recovered is None else recovered * step_s
     collapses = any(point.kept < KEPT for point in points)
     watched_s = len(after_ms) * step_s
@@ -106,12 +103,6 @@ def _point(trial: OverloadTrial, reference_per_s: float) -> OverloadPoint:
 
 def _goodput_per_s(trial: OverloadTrial) -> float:
     return (trial.ok if trial.in_time is None else trial.in_time) / trial.duration_s
-
-
-def _recovered(after_ms: Sequence[float | None], limit_ms: float) -> int | None:
-    normal = [value is not None and value <= limit_ms for value in after_ms]
-    starts = range(len(normal) - NORMAL_SECONDS + 1)
-    return next((at for at in starts if all(normal[at : at + NORMAL_SECONDS])), None)
 
 
 def _text(points: list[OverloadPoint], *, collapses: bool, recovery_s: float | None, watched_s: float) -> str:

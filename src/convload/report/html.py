@@ -11,7 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from convload.contract.outcomes import MEANINGS
-from convload.report import charts, differences, figures
+from convload.report import charts, differences, figures, steadiness
 from convload.report.foreign import brief, visible
 from convload.results.measured import CREATE, OPEN
 from convload.results.verdict import Conclusion
@@ -46,6 +46,7 @@ def render(conclusion: Conclusion) -> str:
         versions=_plain(conclusion.manifest.versions),
         machine=_plain(conclusion.manifest.machine),
         figures=figures,
+        steadiness=steadiness,
         differences=differences,
         style=style,
         scripts=scripts,

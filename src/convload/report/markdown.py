@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from convload.report import differences, figures, mermaid
+from convload.report import differences, figures, mermaid, steadiness
 from convload.report.foreign import brief, visible
 from convload.results.measured import OPEN
 from convload.results.summary import Requests, Summary
@@ -26,6 +26,8 @@ def render(conclusion: Conclusion) -> str:
         _requests("Steps", "step", conclusion.summary, conclusion.summary.steps),
         _turns(conclusion),
         _stages(conclusion.summary),
+        _recoveries(conclusion),
+        _drift(conclusion),
         _retries(conclusion.summary),
         _requests("Variants of conversation.create", "variant", conclusion.summary, conclusion.summary.variants),
         _errors(conclusion),
@@ -118,6 +120,20 @@ def _stages(summary: Summary) -> str:
         f"Create requests by the stage they were due in. {figures.blanks(summary.stages.values(), _columns(summary))}"
     )
     return f"## Stages\n\n{note.strip()}\n\n{table}"
+
+
+def _recoveries(conclusion: Conclusion) -> str:
+    rows = [[plain(word) for word in row] for row in steadiness.recovery_rows(conclusion)]
+    return f"## Recovery\n\n{steadiness.RECOVERY_NOTE}\n\n{_table(steadiness.RECOVERY_HEADS, rows)}" if rows else ""
+
+
+def _drift(conclusion: Conclusion) -> str:
+    rows = [[plain(word) for word in row] for row in steadiness.drift_rows(conclusion)]
+    text = plain(steadiness.drift_text(conclusion))
+    if not (rows or text):
+        return ""
+    table = f"{steadiness.DRIFT_NOTE}\n\n{_table(steadiness.DRIFT_HEADS, rows)}" if rows else ""
+    return "\n\n".join(part for part in ("## Drift", table, text) if part)
 
 
 def _retries(summary: Summary) -> str:

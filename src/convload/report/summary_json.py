@@ -21,6 +21,8 @@ def render(conclusion: Conclusion) -> str:
         "validity": conclusion.validity,
         **msgspec.structs.asdict(conclusion.summary),
         "turns": conclusion.turns and turns_as_json(conclusion.turns),
+        "drift": conclusion.drift,
+        "recoveries": conclusion.recoveries,
         "gates": conclusion.gates,
         "manifest": {
             "plan": manifest.plan,

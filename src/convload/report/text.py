@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from convload.report import differences, figures
+from convload.report import differences, figures, steadiness
 from convload.report.foreign import brief, visible
 from convload.results.measured import OPEN
 from convload.results.summary import Requests, Summary
@@ -39,6 +39,7 @@ def print_conclusion(conclusion: Conclusion, console: Console, folder: Path | No
     _print_requests(console, "Steps", summary, summary.steps)
     _print_turns(console, conclusion)
     _print_stages(console, summary)
+    _print_steadiness(console, conclusion)
     _print_retries(console, summary)
     _print_requests(console, "Variants of conversation.create", summary, summary.variants)
     _print_errors(console, conclusion)
@@ -117,6 +118,20 @@ def _print_stages(console: Console, summary: Summary) -> None:
         table.add_row(Text(brief(name)), *rates, failed, *figures.cells(stage, _STAGE_COLUMNS))
     console.print(table)
     _print_lines(console, [note for note in [figures.blanks(stages.values(), _STAGE_COLUMNS)] if note], "dim")
+
+
+def _print_steadiness(console: Console, conclusion: Conclusion) -> None:
+    parts = {
+        "Recovery": (steadiness.RECOVERY_HEADS, steadiness.recovery_rows(conclusion)),
+        "Drift": (steadiness.DRIFT_HEADS, steadiness.drift_rows(conclusion)),
+    }
+    for title, (heads, rows) in parts.items():
+        table = _table(title, heads, left=("what", "where", "after stage"))
+        for words in rows:
+            table.add_row(*(Text(brief(word)) for word in words))
+        if rows:
+            console.print(table)
+    _print_lines(console, [text for text in [steadiness.drift_text(conclusion)] if text], "dim")
 
 
 def _print_retries(console: Console, summary: Summary) -> None:

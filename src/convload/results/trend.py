@@ -1,7 +1,6 @@
 """Tests whether a series goes up or down where it should be level: the warm-up was too short, or something drifts."""
 
 import math
-from collections.abc import Iterator
 from statistics import NormalDist
 
 import msgspec
@@ -60,10 +59,13 @@ def examine_steadiness(
     log: RunLog, summary: Summary, series: list[Second], within: Window, limits: ValidityLimits
 ) -> Steadiness:
     """Tests each stretch of constant load; several share the significance among them (Bonferroni)."""
-    stretches = list(_stretches(log, summary, series, within))
-    tested = {name: values for name, values in stretches if len(values) >= limits.trend_seconds}
+    medians = {
+        name: [row.service_ms["p50"] for row in whole_seconds(series, stretch) if row.service_ms]
+        for name, stretch in stretches(log, summary, within).items()
+    }
+    tested = {name: values for name, values in medians.items() if len(values) >= limits.trend_seconds}
     if not tested:
-        longest = max((len(values) for _, values in stretches), default=0)
+        longest = max((len(values) for values in medians.values()), default=0)
         needed = f"it needs {limits.trend_seconds} s of constant load, the longest stretch has {longest} s"
         return Steadiness([], [f"whether the run was steady: {needed}"])
     significance = limits.trend_significance / len(tested)
@@ -78,7 +80,7 @@ def examine_steadiness(
     )
 
 
-def _joined(log: RunLog) -> list[StageMark]:
+def joined_stages(log: RunLog) -> list[StageMark]:
     """Returns the stages; one that was added at the rate that the load had is a part of the stage before it."""
     joined = list(log.manifest.stages)
     for mark in log.stages[len(joined) :]:
@@ -100,18 +102,17 @@ def _text(name: str, found: Trend) -> str:
     )
 
 
-def _stretches(
-    log: RunLog, summary: Summary, series: list[Second], within: Window
-) -> Iterator[tuple[str, list[float]]]:
-    """Yields each stretch of constant load by name, with its median service time of each second."""
-    if summary.model == OPEN:
-        stretches = {
-            f"stage {mark.name}": (mark.starts_s, min(mark.starts_s + mark.duration_s, within.to_s))
-            for mark in _joined(log)
-            if not mark.warmup and mark.from_rate == mark.to_rate
-        }
-    else:
-        stretches = {"the measured time": (within.from_s, within.to_s)}
-    for name, (from_s, to_s) in stretches.items():
-        rows = [row for row in series if row.t_s >= from_s - _EDGE_S and row.t_s + 1 <= to_s + _EDGE_S]
-        yield name, [row.service_ms["p50"] for row in rows if row.service_ms]
+def stretches(log: RunLog, summary: Summary, within: Window) -> dict[str, Window]:
+    """Returns each stretch of constant load by name; what was never reached of it is left out."""
+    if summary.model != OPEN:
+        return {"the measured time": within}
+    return {
+        f"stage {mark.name}": Window(mark.starts_s, min(mark.starts_s + mark.duration_s, within.to_s))
+        for mark in joined_stages(log)
+        if not mark.warmup and mark.from_rate == mark.to_rate and mark.starts_s < within.to_s
+    }
+
+
+def whole_seconds(series: list[Second], within: Window) -> list[Second]:
+    """Returns the seconds that lie in a stretch as a whole."""
+    return [row for row in series if row.t_s >= within.from_s - _EDGE_S and row.t_s + 1 <= within.to_s + _EDGE_S]

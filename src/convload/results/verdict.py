@@ -5,6 +5,7 @@ import msgspec
 from convload.errors import ExitCode
 from convload.results.comparison.outcomes import REGRESSED, UNKNOWN
 from convload.results.comparison.turns import Turns, compare_turns, stages_of
+from convload.results.drift import Drift, drift_notes, examine_drift
 from convload.results.gates.baseline import thaw
 from convload.results.gates.evidence import evidence
 from convload.results.gates.judging import judge_plan
@@ -12,6 +13,7 @@ from convload.results.gates.results import FAIL, INCONCLUSIVE, PASS, GateResult
 from convload.results.gates.turns import judge_turns
 from convload.results.measured import CREATE, OPEN, Measured, intervals, measure, plan_facts, was_interrupted
 from convload.results.percentiles import milliseconds
+from convload.results.recovery import Recovery, find_recoveries
 from convload.results.runlog import Aborted, ErrorSample, Manifest, RunLog, StageMark
 from convload.results.series import Second, per_second
 from convload.results.summary import Summary, summarise
@@ -56,6 +58,8 @@ class Conclusion(msgspec.Struct, frozen=True):
     samples: list[ErrorSample]
     unlike_baseline: list[str] = []
     turns: Turns | None = None
+    drift: list[Drift] = []
+    recoveries: list[Recovery] = []
 
 
 def conclude(log: RunLog) -> Conclusion:
@@ -77,6 +81,8 @@ def conclude(log: RunLog) -> Conclusion:
         else judge_plan(found, plan_facts(log), known)
     )
     validity = examine(log, summary, measured, series)
+    drift = examine_drift(log, summary, series, measured.window, plan_facts(log).validity)
+    summary = msgspec.structs.replace(summary, notes=[*summary.notes, *drift_notes(drift)])
     return Conclusion(
         manifest=log.manifest,
         stages=log.stages,
@@ -90,6 +96,8 @@ def conclude(log: RunLog) -> Conclusion:
         samples=_samples(log),
         unlike_baseline=[] if baseline is None else baseline.differences,
         turns=turns,
+        drift=drift,
+        recoveries=find_recoveries(log, summary, series, measured.window),
     )
 
 

@@ -1,0 +1,73 @@
+"""Writes what drifted in a long run, and how a target recovered from a spike, for the reports of people."""
+
+from convload.report import figures
+from convload.results.drift import DRIFTS, MEMORY, STEADY, TOO_SHORT, Drift
+from convload.results.percentiles import short
+from convload.results.recovery import NORMAL, NORMAL_SECONDS, Recovery
+from convload.results.verdict import Conclusion
+
+DRIFT_HEADS = ["what", "where", "first third", "last third", "change", "per hour", "p"]
+DRIFT_NOTE = (
+    "Trends under constant load (Mann-Kendall). First and last are of the outer thirds; per hour is the same change "
+    "carried on, not a forecast."
+)
+RECOVERY_HEADS = ["after stage", "rate /s", "normal p50", "normal again after", "watched"]
+RECOVERY_NOTE = (
+    f"Normal again: the median response of {NORMAL_SECONDS} seconds in a row is at most {NORMAL:g} times that of the "
+    "stage before the spike. Watched until the rate is above half of the spike's again, or the load ends."
+)
+
+
+def drift_rows(conclusion: Conclusion) -> list[list[str]]:
+    """Returns the cells of what drifts; none where nothing does."""
+    return [_drift_cells(one) for one in conclusion.drift if one.verdict == DRIFTS]
+
+
+def drift_text(conclusion: Conclusion) -> str:
+    """Says in what no drift was found, and what was too short to tell; empty where nothing was tested."""
+    steady, unknown = (_named(conclusion.drift, verdict) for verdict in (STEADY, TOO_SHORT))
+    said = [f"No drift found in {steady}."] if steady else []
+    return " ".join(said + ([f"Too short to tell: {unknown}."] if unknown and conclusion.drift else []))
+
+
+def recovery_rows(conclusion: Conclusion) -> list[list[str]]:
+    """Returns the cells of each spike's end; none where the load had none."""
+    return [_recovery_cells(one) for one in conclusion.recoveries]
+
+
+def _named(found: list[Drift], verdict: str) -> str:
+    """Names quantities by stretch; the memory of several workers is named once."""
+    stretches: dict[str, dict[str, int]] = {}
+    for one in (one for one in found if one.verdict == verdict):
+        names = stretches.setdefault(one.stretch, {})
+        names[one.quantity] = names.get(one.quantity, 0) + 1
+    return "; ".join(f"{', '.join(map(_name, names, names.values()))} ({name})" for name, names in stretches.items())
+
+
+def _name(quantity: str, count: int) -> str:
+    return f"{quantity} of {count} worker{'s' if count > 1 else ''}" if quantity == MEMORY else quantity
+
+
+def _drift_cells(one: Drift) -> list[str]:
+    p = figures.NONE if one.p is None else "<0.0001" if one.p < 0.0001 else f"{one.p:.2g}"  # noqa: PLR2004 -- the last digit shown
+    values = [_figure(one.first, one.unit), _figure(one.last, one.unit)]
+    return [one.name, one.stretch, *values, _signed(one.change, one.unit), _signed(one.change_per_hour, one.unit), p]
+
+
+def _recovery_cells(one: Recovery) -> list[str]:
+    after = f"not within {one.watched_s:g} s" if one.recovered_s is None else f"{one.recovered_s:g} s"
+    rates = f"{one.from_rate:,g} → {one.to_rate:,g}"
+    return [one.stage, rates, figures.with_unit(one.normal_ms, "ms"), after, f"{one.watched_s:g} s"]
+
+
+def _figure(value: float | None, unit: str) -> str:
+    return figures.NONE if value is None else f"{short(value)} {unit}"
+
+
+def _signed(value: float | None, unit: str) -> str:
+    return figures.NONE if value is None else f"{'+' if value > 0 else ''}{short(value)} {_unit(unit)}"
+
+
+def _unit(unit: str) -> str:
+    """A difference of percents is told in points."""
+    return "points" if unit == "%" else unit

@@ -1,0 +1,173 @@
+"""Looks for what grows or shrinks in a long run: times, errors, lateness, and the generator's own memory."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from convload.results.limits import ValidityLimits
+from convload.results.measured import OPEN, Window, by_worker
+from convload.results.percentiles import short
+from convload.results.runlog import RunLog
+from convload.results.series import Second
+from convload.results.summary import Summary
+from convload.results.trend import POINTS, Trend, stretches, trend, whole_seconds
+
+Judged = Literal["drifts", "steady", "too short"]
+
+DRIFTS: Judged = "drifts"
+STEADY: Judged = "steady"
+TOO_SHORT: Judged = "too short"
+
+MEDIAN, TAIL, ERRORS, LATENESS, MEMORY = "service p50", "service p90", "error share", "lateness p90", "memory"
+"""What is looked at. A second has few samples, so its p99 is a maximum; p90 is the tail that a line can be drawn of."""
+
+LEAST_ERRORS_PERCENT = 0.1
+"""Percentage points. A share that starts at 0 has no relative change, and a smaller one decides no error budget."""
+
+LEAST_LATENESS_MS = 1.0
+"""A tenth of what makes a run late; below it lateness is the timer's, and its relative change says nothing."""
+
+MEMORY_GROWTH, MEMORY_GROWTH_MB = 0.2, 50.0
+"""Beyond both the generator itself is named: a worker's caches fill in the first minutes, and with far less."""
+
+_UNITS = {MEDIAN: "ms", TAIL: "ms", ERRORS: "%", LATENESS: "ms", MEMORY: "MB"}
+_BYTES_PER_MB = 1e6
+
+
+class Drift(msgspec.Struct, frozen=True, kw_only=True):
+    """One quantity over one stretch of constant load; `worker` is told of memory, which is each worker's own.
+
+    `first` and `last` are of the outer thirds of the stretch, in `unit`; `change` lies between them, `change_per_hour`
+    is the same over the time between the middles of the two. Where it is too short for a test these are None.
+    """
+
+    stretch: str
+    quantity: str
+    unit: str
+    worker: int | None
+    seconds: int
+    verdict: Judged
+    first: float | None = None
+    last: float | None = None
+    change: float | None = None
+    change_per_hour: float | None = None
+    p: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The quantity, of whom."""
+        return self.quantity if self.worker is None else f"{self.quantity} of worker {self.worker}"
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """What is tested: a value for each of `seconds` seconds, or for each batch of them."""
+
+    stretch: str
+    quantity: str
+    worker: int | None
+    seconds: int
+    values: list[float]
+
+
+def examine_drift(
+    log: RunLog, summary: Summary, series: list[Second], within: Window, limits: ValidityLimits
+) -> list[Drift]:
+    """Tests each quantity of each stretch of constant load that is long enough; empty where none is.
+
+    All tests together share the significance (Bonferroni). The median service time is asked as the validity rule
+    `not_steady` asks it, its stretches sharing the significance among them, so that the two never disagree.
+    """
+    lines = [
+        line
+        for name, stretch in stretches(log, summary, within).items()
+        if len(whole_seconds(series, stretch)) >= limits.trend_seconds
+        for line in _lines(log, name, stretch, whole_seconds(series, stretch), is_open=summary.model == OPEN)
+    ]
+    long_enough = [line for line in lines if line.seconds >= limits.trend_seconds]
+    medians = sum(line.quantity == MEDIAN for line in long_enough)
+    tests = {MEDIAN: max(medians, 1)}
+    return [_examined(line, tests.get(line.quantity, len(long_enough)), limits) for line in lines]
+
+
+def drift_notes(found: Sequence[Drift]) -> list[str]:
+    """Returns a note for each drift that is no reason of validity: of errors, and of the generator's memory."""
+    return [_note(one) for one in found if one.verdict == DRIFTS and one.quantity in {ERRORS, MEMORY}]
+
+
+def change_text(one: Drift) -> str:
+    """Says a change in a few words; empty where nothing was tested."""
+    if one.first is None or one.last is None or one.change is None:
+        return ""
+    way = "rose" if one.change > 0 else "fell"
+    return f"{way} from {short(one.first)} to {short(one.last)} {one.unit}"
+
+
+def _lines(log: RunLog, name: str, within: Window, rows: list[Second], *, is_open: bool) -> Iterator[_Line]:
+    times = [row.service_ms for row in rows if row.service_ms]
+    for quantity, percentile in ((MEDIAN, "p50"), (TAIL, "p90")):
+        yield _Line(name, quantity, None, len(times), [point[percentile] for point in times])
+    asked = [row for row in rows if row.requests_per_s]
+    yield _Line(name, ERRORS, None, len(asked), _error_percents(asked))
+    if is_open:
+        late = [row.lateness_ms["p90"] for row in rows if row.lateness_ms]
+        yield _Line(name, LATENESS, None, len(late), late)
+    for worker, parts in by_worker(log).items():
+        inside = [part for part in parts if within.from_s <= (part.from_s + part.to_s) / 2 < within.to_s]
+        yield _Line(name, MEMORY, worker, len(inside), [part.memory_bytes / _BYTES_PER_MB for part in inside])
+
+
+def _error_percents(rows: list[Second]) -> list[float]:
+    """Returns the share of failed requests of each batch: of single seconds with rare errors the median is always 0."""
+    counts = np.array([(row.requests_per_s - row.ok_per_s, row.requests_per_s) for row in rows]).reshape(-1, 2)
+    batches = np.array_split(counts, min(POINTS, len(counts))) if len(counts) else []
+    return [round(100 * max(0.0, float(failed / asked)), 6) for failed, asked in (batch.sum(0) for batch in batches)]
+
+
+def _examined(line: _Line, tests: int, limits: ValidityLimits) -> Drift:
+    untold = Drift(
+        stretch=line.stretch,
+        quantity=line.quantity,
+        unit=_UNITS[line.quantity],
+        worker=line.worker,
+        seconds=line.seconds,
+        verdict=TOO_SHORT,
+    )
+    if line.seconds < limits.trend_seconds:
+        return untold
+    found = trend(line.values)
+    first, last = _thirds(line.values) if line.quantity == ERRORS else (found.first, found.last)
+    drifts = found.p < limits.trend_significance / tests and _matters(line.quantity, found, last - first, limits)
+    return msgspec.structs.replace(
+        untold,
+        verdict=DRIFTS if drifts else STEADY,
+        first=round(first, 4),
+        last=round(last, 4),
+        change=round(last - first, 4),
+        # From the middle of the first third to that of the last.
+        change_per_hour=round((last - first) / (line.seconds * 2 / 3) * 3600, 4),
+        p=float(f"{found.p:.3g}"),
+    )
+
+
+def _thirds(values: list[float]) -> tuple[float, float]:
+    """Returns the means of the outer thirds: half of all batches may have no error, and the others many."""
+    third = max(1, len(values) // 3)
+    return float(np.mean(values[:third])), float(np.mean(values[-third:]))
+
+
+def _matters(quantity: str, found: Trend, change: float, limits: ValidityLimits) -> bool:
+    """Says whether a change is one that matters, apart from whether it is chance."""
+    if quantity == ERRORS:
+        return abs(change) >= LEAST_ERRORS_PERCENT
+    least = LEAST_LATENESS_MS if quantity == LATENESS else 0.0
+    return abs(found.change) > limits.trend_change and abs(change) >= least
+
+
+def _note(one: Drift) -> str:
+    first, change, per_hour = one.first or 0.0, one.change or 0.0, one.change_per_hour or 0.0
+    text = f"drift: in {one.stretch} the {one.name} {change_text(one)} ({per_hour:+,.3g} {one.unit} an hour)"
+    if one.quantity == MEMORY and change > MEMORY_GROWTH_MB and change > MEMORY_GROWTH * first:
+        return f"{text}; it is the load generator that grows here, not the target: a longer run may run out of memory"
+    return text
