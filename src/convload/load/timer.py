@@ -45,7 +45,8 @@ class Timer:
         if self._watcher is not None:
             self._watcher.close()
         self._watcher = get_hub().loop.timer(max(due_s - time.monotonic(), 0.0))
-        self._watcher.start(self._on_due)
+        # libev counts from the instant at which its loop last woke, which may be milliseconds ago.
+        self._watcher.start(self._on_due, update=True)
 
     def _on_readable(self) -> None:
         if time.monotonic() < self._due_s:
