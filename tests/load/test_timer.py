@@ -1,10 +1,12 @@
+import socket
 import time
 
 import gevent
 import pytest
 from gevent.event import Event
+from gevent.socket import wait_read
 
-from convload.load.timer import Timer
+from convload.load.timer import NEAR_S, Timer
 
 
 def wake_after(delay_s: float, *, kernel: bool) -> float:
@@ -57,3 +59,32 @@ def test_it_says_whether_it_is_precise() -> None:
     coarse.close()
 
     assert (coarse.precise, precise.precise) == (False, True)
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+def test_near_instants_one_after_the_other_are_never_early_and_keep_no_socket_waiting(kernel: bool) -> None:
+    early_s: list[float] = []
+    due_s, ends_s = 0.0, time.monotonic() + 5
+
+    def on_due() -> None:
+        early_s.append(due_s - time.monotonic())
+        arm()
+
+    def arm() -> None:
+        nonlocal due_s
+        due_s = time.monotonic() + NEAR_S / 2
+        if due_s < ends_s:
+            timer.arm(due_s)
+
+    here, there = socket.socketpair()
+    timer = Timer(on_due, kernel=kernel)
+    arm()
+    gevent.sleep(0.01)
+    there.send(b"x")
+    wait_read(here.fileno(), timeout=2)
+    timer.close()
+    here.close()
+    there.close()
+
+    assert len(early_s) > 2
+    assert max(early_s) <= 0
