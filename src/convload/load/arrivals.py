@@ -39,6 +39,11 @@ BEHIND_S = 0.002
 """When the event loop comes to a due arrival later than this, it is the generator that is slow. More users would make
 it slower still: each request on another connection is dearer, the backlog grows, and more users are called for."""
 
+MOST_AT_ONCE = 10
+NEW_USER_S = 0.0005
+"""A user that is added, with its connection, costs as much as some requests. When a target stands still for a moment,
+an arrival each would add hundreds that are not needed when it goes on; so no more come than take half of a core."""
+
 
 class Block(NamedTuple):
     """Some arrivals, at least one: when they are due in seconds from the start, rising, and the variant of each."""
@@ -208,16 +213,19 @@ class OpenPacing:
             self._is_held(time.monotonic())
 
     def _call_for_more(self, now_s: float) -> None:
-        wanted = min(self.backlog - self._growing, self._max_users - self.in_progress - self._growing)
+        """Grows, unless it is the generator that is behind, and looks again when those that come should be there."""
+        room = self._max_users - self.in_progress - self._growing
+        wanted = min(self.backlog - self._growing, room, MOST_AT_ONCE)
         if wanted <= 0:
             return
-        if now_s - self._expected_s > BEHIND_S:
-            # Looked at anew soon: if it is the target that does not answer, no user may become free for long.
-            self._expected_s = self._armed_s = self._look_again_s = now_s + BEHIND_S
-            self._timer.arm(self._armed_s)
-            return
-        self._growing += wanted
-        self._grow(wanted)
+        pause_s = BEHIND_S
+        if now_s - self._expected_s <= BEHIND_S:
+            self._growing += wanted
+            self._grow(wanted)
+            pause_s = wanted * NEW_USER_S
+        # If it is the target that does not answer, no user may become free for long.
+        self._expected_s = self._armed_s = self._look_again_s = now_s + pause_s
+        self._timer.arm(self._armed_s)
 
     def _arm(self) -> None:
         if self._next_s is None or self._next_s == self._armed_s:
