@@ -14,12 +14,17 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from convload.machine import SINGLE_THREADED
 from convload.results import runlog
 from convload.results.runlog import Interval
 
 # A machine that is busy makes an example slow, not wrong; what hangs is ended by pytest's own time-out.
 settings.register_profile("convload", deadline=None)
 settings.load_profile("convload")
+
+# All that tests start inherits it: some hundred runs of four processes start no threads that none of them uses.
+for name, value in SINGLE_THREADED.items():
+    os.environ.setdefault(name, value)
 
 COMMAND_TIMEOUT_S = 90
 COMMAND = [sys.executable, "-m", "convload.cli"]

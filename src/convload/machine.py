@@ -11,6 +11,13 @@ from convload import __version__
 
 LIBRARIES = ("locust", "gevent", "httptools", "msgspec", "orjson", "numpy", "uvloop")
 
+SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1"}
+"""Environment of a process that uses one core.
+
+Without it, importing NumPy starts a thread for each core of the machine, which costs as much processor time as the
+import itself; nothing here multiplies matrices large enough to need them.
+"""
+
 
 def versions() -> dict[str, str]:
     """Returns the versions of what takes part in a measurement."""

@@ -177,7 +177,8 @@ def _read_text(key: str, path: str | None) -> str:
 
 def _environment(plan: Plan) -> dict[str, str]:
     """Returns the children's environment; for the embedded mock credentials are made up where there are none."""
-    environment = dict(os.environ)
+    # What the user has set himself counts.
+    environment = machine.SINGLE_THREADED | dict(os.environ)
     if plan.target == MOCK and not plan.credentials_file:
         for name in ("CONVLOAD_CLIENT_ID", "CONVLOAD_CLIENT_SECRET"):
             # Empty is what a pipeline gives for a secret that it does not have.

@@ -1,11 +1,21 @@
 """The arithmetic of the planner."""
 
 import math
+import subprocess
+import sys
 
 import pytest
+from scipy import stats
 
 from convload.capacity.overload import OverloadTrial, judge_overload
-from convload.capacity.planner import generator_need, instances, peak_of_day, poisson_peak, read_profile
+from convload.capacity.planner import (
+    generator_need,
+    instances,
+    peak_of_day,
+    poisson_peak,
+    poisson_quantile,
+    read_profile,
+)
 from convload.errors import UsageError
 
 
@@ -51,6 +61,15 @@ def test_the_busiest_hour_and_its_peak_are_found() -> None:
     assert within(peak, 10) ** 3600 >= 0.99 > within(peak - 1, 10) ** 3600
     assert poisson_peak(10) == peak
     assert peak_of_day(hours, window_s=60).required_per_s < 13
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e-6, 0.3, 1.0, 10.0, 250.0, 123_456.7])
+def test_the_quantiles_of_poisson_are_scipys(mean: float) -> None:
+    shares = [1e-9, 0.01, 0.5, 0.99, 0.99 ** (1 / 3600), 1 - 1e-9, float(stats.poisson.cdf(3, mean))]
+
+    assert [poisson_quantile(share, mean) for share in shares] == [
+        max(float(stats.poisson.ppf(share, mean)), 0) for share in shares
+    ]
 
 
 def test_wrong_lines_of_a_profile_are_told_all_at_once() -> None:
@@ -99,3 +118,9 @@ def test_a_target_that_collapses_and_does_not_recover_is_told() -> None:
     assert seen.collapses
     assert seen.recovery_s is None
     assert "not normal again within 30 s" in seen.text
+
+
+def test_a_search_is_not_kept_waiting_for_all_of_scipys_statistics() -> None:
+    code = "import sys, convload.cli.capacity; sys.exit('scipy.stats' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.special import stdtrit
 
 from convload.capacity.little import check_little
 from convload.capacity.scalability import Bounded, Point, fit, usl
@@ -40,6 +42,10 @@ def test_the_intervals_cover_the_parameters_as_often_as_they_say() -> None:
 
     assert all(count >= 0.9 * 300 for name, count in covered.items() if name != "peak"), covered
     assert covered["peak"] >= 0.85 * 300, covered
+
+
+def test_quantiles_of_student_are_scipys() -> None:
+    assert [stdtrit(freedom, 0.975) for freedom in range(1, 60)] == pytest.approx(stats.t.ppf(0.975, range(1, 60)))
 
 
 def within(bounded: Bounded | None, value: float) -> bool:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import msgspec
-from scipy.stats import poisson
+from scipy.special import pdtr, pdtrik
 
 from convload.errors import UsageError
 
@@ -131,7 +131,18 @@ def peak_of_day(hours: Sequence[tuple[str, float]], peak_to_mean: float | None =
 def poisson_peak(mean_per_s: float, window_s: float = 1.0) -> float:
     """Returns the rate that the busiest window of an hour stays within, with 99 % chance, for Poisson arrivals."""
     windows = HOUR_S / window_s
-    return float(poisson.ppf(PEAK_CONFIDENCE ** (1 / windows), mean_per_s * window_s)) / window_s
+    return poisson_quantile(PEAK_CONFIDENCE ** (1 / windows), mean_per_s * window_s) / window_s
+
+
+def poisson_quantile(share: float, mean: float) -> float:
+    """Returns the smallest count that a Poisson variable stays within with a chance of at least `share`."""
+    if share >= 1:
+        return math.inf
+    if mean == 0:
+        return 0.0
+    count = math.ceil(pdtrik(share, mean))
+    # The inverse of a step is reckoned, so at a step itself it may be one too high.
+    return float(count - 1 if count > 0 and pdtr(count - 1, mean) >= share else count)
 
 
 def read_profile(text: str) -> list[tuple[str, float]]:

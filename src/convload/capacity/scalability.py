@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Floats = npt.NDArray[np.float64]
 
@@ -82,7 +82,7 @@ def fit(points: Sequence[Point]) -> Usl:
         )
     a, b, c = estimate.tolist()
     sigma, kappa = b / a, c / a
-    error = float(student.ppf((1 + CONFIDENCE) / 2, len(kept) - 3))
+    error = float(stdtrit(len(kept) - 3, (1 + CONFIDENCE) / 2))
     slopes = {"lambda": [-1 / a**2, 0, 0], "sigma": [-b / a**2, 1 / a, 0], "kappa": [-c / a**2, 0, 1 / a]}
     half = {name: error * math.sqrt(np.array(row) @ covariance @ np.array(row)) for name, row in slopes.items()}
     fitted = [usl(point.concurrency, 1 / a, sigma, kappa) for point in kept]

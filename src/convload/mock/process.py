@@ -17,6 +17,7 @@ import msgspec
 
 from convload.behaviour import Behaviour
 from convload.errors import UsageError
+from convload.machine import SINGLE_THREADED
 from convload.mock.serving import Announcement, Serving
 
 START_TIMEOUT_S = 30.0
@@ -101,7 +102,7 @@ def start_mock(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=None if env is None else dict(env),
+            env=SINGLE_THREADED | dict(os.environ if env is None else env),
             start_new_session=True,
         ) as process,
     ):
