@@ -10,6 +10,7 @@ from convload.plan import Plan
 from convload.plan_gates import parsed
 from convload.results.gates.aborting import check
 from convload.results.gates.baseline import thaw
+from convload.results.gates.bounds import be_ready
 from convload.results.gates.evidence import evidence
 from convload.results.gates.judging import extension_rate, gates_of, judge_plan, look_times_s
 from convload.results.gates.results import FAIL, INCONCLUSIVE, GateResult
@@ -52,6 +53,8 @@ class Judging:
         self._ends_s = look_times_s(self._plan)
         self._extended = 0
         self._may_extend = bool(plan.extend_s)
+        if self._may_extend:
+            be_ready()  # else the first judging takes longer than there is between the look ahead and the end
         self._clock = clock
         self._next_s = 0.0
         self._tail: Tail | None = None

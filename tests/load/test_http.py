@@ -64,7 +64,7 @@ def test_it_does_not_matter_where_an_answer_is_split(cuts: set[int], name: str) 
     parts = [answer[a:b] for a, b in pairwise(edges)]
     script = Script(answers(*parts))
     try:
-        got = exchange_once(script)
+        got = exchange_once(script, Limits())
     finally:
         script.close()
 
@@ -137,7 +137,7 @@ def test_a_body_over_the_limit_is_malformed(serve: Serve) -> None:
     script = serve(answers(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000))
 
     assert exchange_once(script, Limits(timeout_s=0.3, max_body_bytes=4999)).failure == "malformed_http"
-    assert exchange_once(script, Limits(timeout_s=0.3, max_body_bytes=5000)).failure == ""
+    assert exchange_once(script, Limits(max_body_bytes=5000)).failure == ""
 
 
 def test_bytes_behind_an_answer_make_the_connection_unusable_but_not_the_answer(serve: Serve) -> None:
@@ -344,7 +344,7 @@ def test_time_runs_from_the_call_to_the_whole_answer(serve: Serve) -> None:
     after = time.monotonic()
 
     assert before <= got.sent_s <= got.done_s <= after
-    assert 0.2 <= got.done_s - got.sent_s < 0.5
+    assert 0.2 <= got.done_s - got.sent_s < 2
 
 
 def test_each_request_on_a_connection_has_the_whole_timeout(serve: Serve) -> None:

@@ -133,12 +133,12 @@ def test_the_whole_and_its_attempts_are_told_apart(serve: Callable[..., Script],
     )
     assert whole.due_s == whole.sent_s == first.due_s == first.sent_s
     assert whole.done_s == others[-1].done_s
-    assert whole.done_s - whole.sent_s >= 0.1 > first.done_s - first.sent_s
+    assert (whole.done_s - whole.sent_s) - (first.done_s - first.sent_s) >= 0.1
     assert others[0].sent_s - first.done_s >= 0.05
     assert {other.due_s for other in others} == {first.due_s}
     assert {request.index for request in made.kept.requests} == {0}
     assert made.kept.fates == [("http_503", RETRIED, ""), ("rate_limited", RETRIED, "")]
-    assert all(0.05 <= failure.waited_s < 0.5 for failure in made.kept.failures)
+    assert all(0.05 <= failure.waited_s < 2 for failure in made.kept.failures)
 
 
 def test_a_conversation_that_was_due_before_counts_from_then(

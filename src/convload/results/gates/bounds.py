@@ -64,6 +64,11 @@ def _first(count: int, holds: Any) -> int | None:
     return low if low <= count else None
 
 
+def be_ready() -> None:
+    """Loads what judging needs, so that the first judging in the middle of a run takes no longer than the others."""
+    _special()
+
+
 def _special() -> Any:
     # Loading SciPy takes long, and a command that judges nothing should not wait for it.
     return import_module("scipy.special")
