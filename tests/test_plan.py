@@ -110,6 +110,7 @@ def test_all_mistakes_of_all_sources_are_told_at_once_with_their_place(tmp_path:
         ("target_b = 'http://127.0.0.1:9'\ngates = ['errors < 1%']", "gates: judges one target"),
         ("target_b = 'http://127.0.0.1:9'\nbaseline = 'before'", "baseline: judges one target"),
         ("target_b = 'http://127.0.0.1:9'\nextend = '5s'", "extend: judges one target"),
+        ("target_b = 'http://127.0.0.1:9'\nbaseline_gates = ['rate >= baseline']", "baseline_gates: judges one target"),
     ],
 )
 def test_each_impossible_plan_has_its_message(tmp_path: Path, text: str, problem: str) -> None:

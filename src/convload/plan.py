@@ -262,7 +262,7 @@ def _turns_mistakes(plan: Plan) -> Iterator[str]:
         yield f"duration: {plan.duration_s:g} s hold no four windows of {SHORTEST_WINDOW_S:g} s (A B B A)"
     if plan.window_s and plan.window_s < SHORTEST_WINDOW_S:
         yield f"window: must be at least {SHORTEST_WINDOW_S:g} s, so that few requests reach into the next one"
-    for key in ("gates", "baseline", "extend"):
+    for key in ("gates", "baseline_gates", "baseline", "extend"):
         if getattr(plan, DURATIONS.get(key, key)):
             yield f"{key}: judges one target; with target_b B is compared with A, and errors <= 1% is asked of each"
 
