@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 from tests.conftest import COMMAND_TIMEOUT_S, Cli, Done
+from tests.report.test_github import outputs_in
 
 from convload.behaviour import Behaviour
 from convload.cli import convload
@@ -62,7 +63,10 @@ class Searches:
         self.started: dict[str, subprocess.Popen[str]] = {}
         for name, flags in SEARCHES.items():
             plan = "bad.toml" if name == "bad" else "four.toml" if "closed" in name else "ten.toml"
-            self.started[name] = self.cli.start("capacity", plan, "--no-overload", "--out", name, *flags)
+            github = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "output"} if name == "floor" else {}
+            self.started[name] = self.cli.start(
+                "capacity", plan, "--no-overload", "--out", name, *flags, environment=github
+            )
 
     def ended(self, name: str) -> Done:
         process = self.started[name]
@@ -148,9 +152,13 @@ def test_no_more_is_answered_in_a_trial_than_was_asked(searches: Searches) -> No
         assert trial["goodput_per_s"] <= 1.1 * min(trial["rate"], CAPACITY_PER_S)
 
 
-def test_an_objective_that_no_rate_meets_fails_with_a_statement(searches: Searches) -> None:
+def test_an_objective_that_no_rate_meets_fails_with_a_statement_and_github_hears_of_it(searches: Searches) -> None:
     done = searches.ended("floor")
     assert done.code == 1, done
+    assert done.out.startswith("::error title=convload%3A capacity::No rate from 20/s up meets the objective: ")
+    outputs = outputs_in((searches.folder / "output").read_text())
+    assert (outputs["outcome"], outputs["exit_code"], outputs["limited_by"]) == ("fail", "1", "target")
+    assert (outputs["capacity_low"], outputs["capacity_high"], outputs["report"]) == ("", "20", "floor/report.html")
     assert "No rate from 20/s up meets the objective: create.p50 < 1ms broke first" in done.out
 
 

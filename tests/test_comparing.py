@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from bench.comparison import Service, write_run
 from tests.conftest import Cli
+from tests.report.test_github import outputs_in
 
 
 def write(cli: Cli, name: str, seed: int, longer: float = 1.0, plan: dict[str, int] | None = None) -> Path:
@@ -25,6 +26,22 @@ def test_a_regression_is_told_written_and_exits_with_1(cli: Cli) -> None:
     assert "seeds differ (1 and 2)" in " ".join(done.out.split())
     assert json.loads((cli.folder / "c.json").read_text())["outcome"] == "regressed"
     assert (cli.folder / "c.md").read_text().startswith("# REGRESSED")
+
+
+def test_github_hears_of_a_regression(cli: Cli) -> None:
+    write(cli, "before", 1)
+    write(cli, "after", 2, longer=1.25)
+    told = {name: cli.folder / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+    github = {"GITHUB_ACTIONS": "true"} | {name: str(path) for name, path in told.items()}
+
+    done = cli("compare", "before", "after", "--markdown", "c.md", environment=github)
+
+    assert done.code == 1, done
+    assert done.out.startswith("::error title=convload%3A compare::Regressed: conversation.create p50 +2")
+    outputs = outputs_in(told["GITHUB_OUTPUT"].read_text())
+    assert (outputs["outcome"], outputs["exit_code"]) == ("regressed", "1")
+    assert outputs["text"] == done.out.splitlines()[-1]
+    assert told["GITHUB_STEP_SUMMARY"].read_text() == (cli.folder / "c.md").read_text()
 
 
 def test_like_runs_exit_with_0_and_unlike_ones_with_2_unless_forced(cli: Cli) -> None:

@@ -1,22 +1,25 @@
 """What a result says, to programs and to people."""
 
 import json
+import re
 from io import StringIO
+from pathlib import Path
 
 import msgspec
 import pytest
 from bench.simulated import Objective, Server, SimulatedTarget
 from rich.console import Console
+from tests.report.test_github import obeyed
 
-from convload.capacity import markdown
+from convload.capacity import github, markdown
 from convload.capacity.concurrency import search_concurrency
 from convload.capacity.planner import instances
-from convload.capacity.result import CapacityResult, conclude, decode, encode
+from convload.capacity.result import Bounds, CapacityResult, conclude, decode, encode
 from convload.capacity.scalability import usl
 from convload.capacity.search import search
 from convload.capacity.text import print_capacity
 from convload.capacity.trials import SearchSettings, Trial
-from convload.errors import RunLogError
+from convload.errors import ExitCode, RunLogError
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,57 @@ def test_capacity_json_holds_what_it_promises_and_reads_back(result: CapacityRes
     assert told["limited_by"] == "target"
     assert {"rate", "outcome"} <= told["trials"][0].keys()
     assert decode(encode(result)) == result
+
+
+def test_the_charts_have_each_load_once_and_leave_out_what_the_generator_could_not_make(result: CapacityResult) -> None:
+    trials = [*result.trials, msgspec.structs.replace(result.trials[0], rate=9e6, outcome="generator")]
+    text = markdown.render(msgspec.structs.replace(result, trials=trials))
+
+    charts = re.findall(r"```mermaid\nxychart-beta\n.*?\n```", text, re.DOTALL)
+    assert len(charts) == 2
+    for chart in charts:
+        (axis,) = re.findall(r'x-axis "load of a trial" \[(.*)\]', chart)
+        loads = [float(load.strip('"').replace(",", "")) for load in axis.split('", ')]
+        assert loads == sorted(set(loads))
+        assert max(loads) < 9e6
+        assert {len(points.split(", ")) for points in re.findall(r'line "\w+" \[(.*)\]', chart)} == {len(loads)}
+
+
+def test_a_search_of_one_load_has_no_chart(result: CapacityResult) -> None:
+    assert "mermaid" not in markdown.render(msgspec.structs.replace(result, trials=result.trials[:1]))
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "kind"),
+    [
+        (ExitCode.PASS, "pass", "notice"),
+        (ExitCode.GATE_FAILED, "fail", "error"),
+        (ExitCode.INCONCLUSIVE, "inconclusive", "warning"),
+        (ExitCode.INTERRUPTED, "interrupted", "warning"),
+    ],
+)
+def test_github_is_told_the_answer_and_its_outcome(
+    result: CapacityResult, code: ExitCode, outcome: str, kind: str
+) -> None:
+    told = github.told(msgspec.structs.replace(result, exit_code=code, statement="so\n::error::no"), Path("a/b"))
+
+    assert [obeyed(line) for line in told.annotations] == [(kind, {"title": "convload: capacity"}, "so\\n::error::no")]
+    assert (told.outputs["outcome"], told.outputs["exit_code"]) == (outcome, str(int(code)))
+    assert told.outputs["text"] == "so\\n::error::no"
+
+
+def test_github_gets_the_interval_and_the_page_as_it_stands_and_nothing_for_a_side_that_is_open(
+    result: CapacityResult,
+) -> None:
+    told = github.told(result, Path("a/b"))
+    open_above = msgspec.structs.replace(result, capacity_per_s=Bounds(12.5, None), limited_by="bound")
+
+    assert told.summary == markdown.render(result)
+    assert float(told.outputs["capacity_low"]) == pytest.approx(result.capacity_per_s.low, rel=1e-5)
+    assert float(told.outputs["capacity_high"]) == pytest.approx(result.capacity_per_s.high, rel=1e-5)
+    assert (told.outputs["limited_by"], told.outputs["report"]) == ("target", "a/b/report.html")
+    outputs = github.told(open_above, Path("a/b")).outputs
+    assert (outputs["capacity_low"], outputs["capacity_high"], outputs["limited_by"]) == ("12.5", "", "bound")
 
 
 def test_another_format_is_refused(result: CapacityResult) -> None:

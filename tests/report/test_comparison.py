@@ -1,14 +1,18 @@
 import io
 from collections.abc import Callable
 
+import msgspec
+import pytest
 from rich.console import Console
 from tests.report.conftest import HOSTILE
+from tests.report.test_github import obeyed
 
 from convload.errors import ExitCode
-from convload.report.comparison import print_comparison, render_json, render_markdown
+from convload.report import github
+from convload.report.comparison import print_comparison, render_json, render_markdown, told_github
 from convload.results.comparison.compare import FORMAT, Comparison, RunFacts
 from convload.results.comparison.likeness import Unlikeness
-from convload.results.comparison.outcomes import Difference, Minimum, Shift, told, untold
+from convload.results.comparison.outcomes import UNKNOWN, Difference, Minimum, Shift, told, untold
 
 CREATE = "conversation.create"
 
@@ -56,6 +60,33 @@ def test_the_markdown_is_as_it_was(golden: Callable[[str, str], None]) -> None:
 
     golden("comparison.md", text)
     assert "<script>" not in text.split("\n## ")[0]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind"),
+    [("regressed", "error"), (UNKNOWN, "warning"), ("improved", "notice"), ("same", "notice")],
+)
+def test_github_is_told_the_sentence_by_its_outcome_and_what_was_forced(outcome: str, kind: str) -> None:
+    found = msgspec.structs.replace(comparison(), outcome=outcome)
+    told = told_github(found)
+    said = [obeyed(line) for line in told.annotations]
+
+    assert said[0] == (kind, {"title": "convload: compare"}, found.text)
+    assert [one and one[0] for one in said[1:]] == ["warning", "warning"]
+    assert all(one and one[2].startswith("Compared by force") for one in said[1:])
+    assert told.summary == render_markdown(found)
+    assert told.outputs["outcome"] == outcome
+    assert told.outputs["exit_code"] == "1"
+    assert told.outputs["regressed"] == "conversation.create p50"
+    assert told.outputs["improved"] == "conversation.create p95"
+
+
+def test_github_shows_all_annotations_however_much_was_forced() -> None:
+    many = [Unlikeness("plan", f"`{number}`", "1", "2") for number in range(40)]
+    told = told_github(msgspec.structs.replace(comparison(), outcome=UNKNOWN, unlike=many))
+
+    assert len(told.annotations) == github.MOST_OF_A_KIND
+    assert "more of this kind" in told.annotations[-1]
 
 
 def test_the_json_is_as_it_was(golden: Callable[[str, str], None]) -> None:

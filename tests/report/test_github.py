@@ -95,7 +95,7 @@ def test_no_title_or_message_can_end_its_annotation_or_start_another(title: str,
     assert "\n" not in line
     assert obeyed(line) == ("error", {"title": "convload"}, message.replace("\r", "\\r").replace("\n", "\\n"))
 
-    [line] = github._commands("warning", [(title, message)])
+    [line] = github.commands("warning", [(title, message)])
     said = obeyed(line)
     assert said is not None
     assert said[0] == "warning"
@@ -120,7 +120,7 @@ def test_the_summary_is_appended_and_the_outputs_can_be_read_by_later_steps(
     environment = HERE | {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(output)}
     out = io.StringIO()
 
-    assert github.tell(conclusion, Path("reports/x"), environment, out) == []
+    assert github.tell(github.of_run(conclusion, Path("reports/x")), environment, out) == []
 
     assert summary.read_text() == "before\n" + markdown.render(conclusion)
     found = outputs_in(output.read_text())
@@ -140,8 +140,7 @@ def test_no_value_of_an_output_can_add_another(conclusion: Conclusion, tmp_path:
     gates = [gate("a\nexit_code<<z\n0\nz", "fail")]
 
     github.tell(
-        msgspec.structs.replace(conclusion, verdict=hostile, gates=gates),
-        Path("a\nverdict=pass\nb"),
+        github.of_run(msgspec.structs.replace(conclusion, verdict=hostile, gates=gates), Path("a\nverdict=pass\nb")),
         HERE | {"GITHUB_OUTPUT": str(output)},
         io.StringIO(),
     )
@@ -165,7 +164,7 @@ def test_a_summary_that_is_too_long_is_cut_between_two_parts(
     long = msgspec.structs.replace(conclusion, verdict=verdict) if not taken else conclusion
     environment = HERE | {"GITHUB_STEP_SUMMARY": str(summary)}
 
-    github.tell(long, tmp_path, environment, io.StringIO())
+    github.tell(github.of_run(long, tmp_path), environment, io.StringIO())
 
     text = summary.read_text()[taken:]
     assert summary.stat().st_size <= github.SUMMARY_BYTES
@@ -183,13 +182,13 @@ def test_a_summary_that_is_too_long_is_cut_between_two_parts(
 def test_a_file_that_cannot_be_written_is_told_and_loses_no_run(conclusion: Conclusion, tmp_path: Path) -> None:
     environment = HERE | {"GITHUB_STEP_SUMMARY": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path / "a" / "b")}
 
-    problems = github.tell(conclusion, tmp_path, environment, io.StringIO())
+    problems = github.tell(github.of_run(conclusion, tmp_path), environment, io.StringIO())
 
     assert [problem.partition(":")[0] for problem in problems] == ["GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"]
 
 
 def test_without_the_files_there_are_annotations_alone(conclusion: Conclusion, tmp_path: Path) -> None:
-    assert github.tell(conclusion, tmp_path, HERE, io.StringIO()) == []
+    assert github.tell(github.of_run(conclusion, tmp_path), HERE, io.StringIO()) == []
     assert not list(tmp_path.iterdir())
 
 

@@ -9,15 +9,14 @@ import jinja2
 from markupsafe import Markup
 
 from convload.capacity.figures import objective_line, overload_rows, trial_rows, usl_lines
+from convload.capacity.github import OUTCOMES
 from convload.capacity.result import CapacityResult
 from convload.capacity.scalability import Usl
-from convload.errors import ExitCode
 from convload.report import html
 from convload.report.foreign import visible
 
 _HERE = Path(__file__).parent
 _CURVE_POINTS = 60
-_OUTCOMES = {ExitCode.PASS: "pass", ExitCode.GATE_FAILED: "fail"}
 
 
 def render(result: CapacityResult, limit_ms: float | None = None) -> str:
@@ -27,7 +26,7 @@ def render(result: CapacityResult, limit_ms: float | None = None) -> str:
     hashes = " ".join(html.content_hash(script) for script in own)
     return _template().render(
         result=result,
-        outcome=_OUTCOMES.get(result.exit_code, "inconclusive"),
+        outcome=OUTCOMES[result.exit_code],
         line=objective_line(result),
         trials=trial_rows(result),
         overload=overload_rows(result) if result.overload else [],

@@ -7,19 +7,20 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
 
-from convload.capacity import finding, page
+from convload.capacity import finding, github, page
 from convload.capacity.markdown import render as render_markdown
 from convload.capacity.planner import Peak, generator_need, instances, peak_of_day, read_profile
 from convload.capacity.result import CapacityResult, encode
 from convload.capacity.text import print_capacity
 from convload.capacity.trials import EndedError, SearchSettings, Trial, check
 from convload.cli.compare import parse_percent
+from convload.cli.ending import show, tell_ci
 from convload.cli.worker import parse_time
 from convload.errors import ExitCode, UsageError, gathered
 from convload.plan import MOCK, Plan, assemble, find
 from convload.plan_gates import variants_of
+from convload.report.folder import write_text
 from convload.results.gates.gate import ALL_PERCENT, Asked, Gate, Vocabulary
 from convload.results.gates.grammar import parse_all
 from convload.results.gates.names import RESPONSE, SHARE, UNITS
@@ -95,10 +96,11 @@ def capacity(plan: str, out: Path | None, **flags: Any) -> int:
         click.echo("convload: interrupted before the search had tried a load", err=True)
         return int(ExitCode.INTERRUPTED)
     result = _with_needs(found, asked)
-    _write(folder / "capacity.json", encode(result).decode())
-    _write(folder / "capacity.md", render_markdown(result))
-    _write(folder / "report.html", page.render(result, _limit_ms(gates)))
-    print_capacity(result, Console())
+    write_text(folder / "capacity.json", encode(result).decode())
+    write_text(folder / "capacity.md", render_markdown(result))
+    write_text(folder / "report.html", page.render(result, _limit_ms(gates)))
+    tell_ci(lambda: github.told(result, folder))
+    show(lambda console: print_capacity(result, console))
     return int(result.exit_code)
 
 
@@ -251,10 +253,3 @@ def _limit_ms(gates: list[Gate]) -> float | None:
     """Returns the limit of the p99 response, for the chart."""
     times = (gate for gate in gates if gate.subject.statistic == "p99" and gate.subject.clock == RESPONSE)
     return next((gate.limit.constant * UNITS[gate.limit.unit].scale for gate in times), None)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error

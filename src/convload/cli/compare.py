@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+from convload.cli.ending import show, tell_ci
 from convload.errors import UsageError
-from convload.report.comparison import print_comparison, render_json, render_markdown
+from convload.report.comparison import print_comparison, render_json, render_markdown, told_github
 from convload.report.folder import write_text
 from convload.results.comparison import compare as comparing
 from convload.results.comparison.batches import Clock
@@ -104,7 +104,8 @@ def compare(
     for path, text in ((json_file, render_json), (markdown_file, render_markdown)):
         if path is not None:
             write_text(path, text(found))
-    print_comparison(found, Console())
+    tell_ci(lambda: told_github(found))
+    show(lambda console: print_comparison(found, console))
     return int(found.exit_code)
 
 

@@ -1,4 +1,4 @@
-"""Ends a verb that shows a run: prints the conclusion, tells the CI system, returns the exit code."""
+"""Ends a verb that found something: tells the CI system, prints it, returns the exit code."""
 
 import os
 import sys
@@ -28,10 +28,17 @@ Print = Callable[[Console], None]
 
 def end(conclusion: Conclusion, folder: Path, *, exit_zero: bool, print_it: Print | None = None) -> int:
     """Tells a person and the CI system of a run; returns the exit code. `print_it` prints it in another way."""
-    if github.is_here(os.environ):
-        _guarded(lambda: _tell_github(conclusion, folder))
-    show(conclusion, folder, print_it)
+    tell_ci(lambda: github.of_run(conclusion, folder))
+    if print_it is None:
+        show_run(conclusion, folder)
+    else:
+        show(print_it)
     return exit_code(conclusion, exit_zero=exit_zero)
+
+
+def show_run(conclusion: Conclusion, folder: Path) -> None:
+    """Prints the whole conclusion of a run."""
+    show(lambda console: print_conclusion(conclusion, console, folder))
 
 
 def exit_code(conclusion: Conclusion, *, exit_zero: bool) -> int:
@@ -43,11 +50,17 @@ def exit_code(conclusion: Conclusion, *, exit_zero: bool) -> int:
     return int(ExitCode.PASS if exit_zero and code in _REPORTED_ONLY else code)
 
 
-def show(conclusion: Conclusion, folder: Path, print_it: Print | None = None) -> None:
-    """Prints the conclusion; a reader that leaves or a full disk loses what is printed and nothing else."""
+def tell_ci(told: Callable[[], github.Told]) -> None:
+    """Tells the CI system, where there is one, what was found."""
+    if github.is_here(os.environ):
+        _guarded(lambda: _tell_github(told()))
+
+
+def show(print_it: Print) -> None:
+    """Prints what was found; a reader that leaves or a full disk loses what is printed and nothing else."""
     out = cast("TextIO", github.Defused(sys.stdout)) if github.is_here(os.environ) else sys.stdout
     console = _Console(file=out)
-    _guarded(lambda: print_it(console) if print_it else print_conclusion(conclusion, console, folder))
+    _guarded(lambda: print_it(console))
 
 
 class _Console(Console):
@@ -56,8 +69,8 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-def _tell_github(conclusion: Conclusion, folder: Path) -> None:
-    for problem in github.tell(conclusion, folder, os.environ, sys.stdout):
+def _tell_github(told: github.Told) -> None:
+    for problem in github.tell(told, os.environ, sys.stdout):
         click.echo(f"convload: {github.defused(problem)}", err=True)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from convload.cli.ending import show
+from convload.cli.ending import show_run
 from convload.report.folder import write_all
 
 EPILOG = """\b
@@ -18,4 +18,4 @@ Example:
 def report(run: tuple[Path, ...]) -> None:
     """Render the reports of run folders again, from their run logs alone."""
     for folder in run:
-        show(write_all(folder), folder)
+        show_run(write_all(folder), folder)

@@ -6,14 +6,15 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from convload.report import differences
+from convload.report import differences, github
 from convload.report.foreign import brief, visible
 from convload.report.markdown import code, plain, rows_as_table
 from convload.report.text import figures_table
 from convload.results.comparison.compare import BETWEEN, Comparison, RunFacts
-from convload.results.comparison.outcomes import UNKNOWN, Difference
+from convload.results.comparison.outcomes import IMPROVED, REGRESSED, UNKNOWN, Difference
 
 _STYLES = differences.STYLES | {"same": "bold"}
+_ANNOTATIONS = {REGRESSED: "error", UNKNOWN: "warning"}
 
 
 def render_json(comparison: Comparison) -> str:
@@ -53,6 +54,26 @@ def render_markdown(comparison: Comparison) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def told_github(comparison: Comparison) -> github.Told:
+    """Returns what GitHub is told: the sentence as an error, a warning or a notice, and what was compared by force."""
+    forced = [("compare", line) for line in warnings(comparison)]
+    return github.Told(
+        annotations=[
+            *github.commands(_ANNOTATIONS.get(comparison.outcome, "notice"), [("compare", comparison.text)]),
+            # One less than GitHub shows, as the sentence may be a warning too.
+            *github.commands("warning", forced, most=github.MOST_OF_A_KIND - 1),
+        ],
+        summary=render_markdown(comparison),
+        outputs={
+            "outcome": comparison.outcome,
+            "exit_code": str(int(comparison.exit_code)),
+            "text": visible(comparison.text),
+            **{outcome: _named(comparison, outcome) for outcome in (REGRESSED, IMPROVED)},
+        },
+        whole="the file of --markdown",
+    )
+
+
 def rule(comparison: Comparison) -> str:
     """Says what counts as a difference."""
     least = comparison.minimum
@@ -70,6 +91,11 @@ def warnings(comparison: Comparison) -> list[str]:
         *(f"Compared by force, unlike the base: {one}" for one in comparison.unlike),
         *(f"Compared by force: {run.folder}: {reason}" for run in runs for reason in run.unsound),
     ]
+
+
+def _named(comparison: Comparison, outcome: str) -> str:
+    found = [one for one in comparison.differences if one.outcome == outcome]
+    return ", ".join(f"{visible(one.step)} {one.statistic}" for one in found)
 
 
 def _print_sentence(comparison: Comparison, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""Tells GitHub Actions of a run: annotations, the summary of the step, outputs for later steps.
+"""Tells GitHub Actions what was found: annotations, the summary of the step, outputs for later steps.
 
 Workflow commands are lines of a step's output, so text of a target that looks like one would be obeyed;
 `defused` takes that from it. The runner knows two forms (actions/runner, ActionCommand.cs): `::name …::` at the
@@ -10,6 +10,8 @@ import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
+
+import msgspec
 
 from convload.report import figures, markdown
 from convload.report.foreign import visible
@@ -25,7 +27,18 @@ MOST_OF_A_KIND = 10
 """GitHub shows so many errors, warnings and notices of a step."""
 
 _COMMAND = re.compile(r"^(\s*):(?=:)|##(?=\[)", re.MULTILINE)
-_CUT = "\n\n*The rest is left out, as GitHub takes 1 MiB a step; it is in summary.md of the run folder.*\n"
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What GitHub is told: annotations as workflow commands, Markdown for the summary, outputs by their name.
+
+    `whole` says where the rest of a summary is that is cut.
+    """
+
+    annotations: list[str]
+    summary: str
+    outputs: dict[str, str]
+    whole: str
 
 
 def is_here(environment: Mapping[str, str]) -> bool:
@@ -33,12 +46,22 @@ def is_here(environment: Mapping[str, str]) -> bool:
     return environment.get("GITHUB_ACTIONS") == "true"
 
 
-def tell(conclusion: Conclusion, folder: Path, environment: Mapping[str, str], out: TextIO) -> list[str]:
+def of_run(conclusion: Conclusion, folder: Path) -> Told:
+    """Returns what GitHub is told of a run."""
+    return Told(
+        annotations(conclusion),
+        markdown.render(conclusion),
+        outputs(conclusion, folder),
+        "summary.md of the run folder",
+    )
+
+
+def tell(told: Told, environment: Mapping[str, str], out: TextIO) -> list[str]:
     """Prints the annotations on `out`, appends to the files that GitHub names, returns what could not be done.
 
-    A finished run is worth more than a summary of it, so a file that cannot be written is no error.
+    What was found is worth more than a summary of it, so a file that cannot be written is no error.
     """
-    out.writelines(f"{line}\n" for line in annotations(conclusion))
+    out.writelines(f"{line}\n" for line in told.annotations)
     out.flush()
     problems = []
     parts = {"GITHUB_STEP_SUMMARY": _summary, "GITHUB_OUTPUT": _outputs}
@@ -48,7 +71,7 @@ def tell(conclusion: Conclusion, folder: Path, environment: Mapping[str, str], o
         path = Path(environment[variable])
         try:
             with path.open("a", encoding="utf-8", newline="") as file:
-                file.write(text(conclusion, folder, file.tell()))
+                file.write(text(told, file.tell()))
         except OSError as error:
             problems.append(f"{variable}: {path}: cannot be written: {error.strerror}")
     return problems
@@ -57,9 +80,9 @@ def tell(conclusion: Conclusion, folder: Path, environment: Mapping[str, str], o
 def annotations(conclusion: Conclusion) -> list[str]:
     """Returns the workflow commands: an error for what failed, a warning for what leaves the verdict open."""
     return [
-        *_commands("error", list(_failures(conclusion))),
-        *_commands("warning", list(_doubts(conclusion))),
-        *_commands("notice", [("waived", reason.text) for reason in conclusion.validity.waived]),
+        *commands("error", list(_failures(conclusion))),
+        *commands("warning", list(_doubts(conclusion))),
+        *commands("notice", [("waived", reason.text) for reason in conclusion.validity.waived]),
     ]
 
 
@@ -72,12 +95,25 @@ def outputs(conclusion: Conclusion, folder: Path) -> dict[str, str]:
         "exit_code": str(int(conclusion.verdict.exit_code)),
         "text": visible(conclusion.verdict.text),
         "failed_gates": ", ".join(visible(gate.gate) for gate in conclusion.gates if gate.outcome == FAIL),
-        **{f"{name}_ms": _stated(times.get(name)) for name in ("p50", "p95", "p99")},
-        "rate": _stated(summary.achieved_rate),
-        "errors_percent": _stated(100 * (create.count - create.ok) / create.count) if create and create.count else "",
+        **{f"{name}_ms": stated(times.get(name)) for name in ("p50", "p95", "p99")},
+        "rate": stated(summary.achieved_rate),
+        "errors_percent": stated(100 * (create.count - create.ok) / create.count) if create and create.count else "",
         "folder": str(folder),
         "report": str(folder / "report.html"),
     }
+
+
+def commands(kind: str, said: list[tuple[str, str]], most: int = MOST_OF_A_KIND) -> list[str]:
+    """Returns the annotations of a kind (error, warning, notice), each of a title and a text, at most so many."""
+    if len(said) > most:
+        left = len(said) - most + 1
+        said = [*said[: most - 1], ("convload", f"{left} more of this kind are in the summary of the step")]
+    return [_command(kind, title if title == "convload" else f"convload: {title}", text) for title, text in said]
+
+
+def stated(value: float | None) -> str:
+    """Returns a figure as an output has it; empty where there is none."""
+    return "" if value is None else f"{value:.6g}"
 
 
 def problem(text: str) -> str:
@@ -132,13 +168,6 @@ def _of_turns(conclusion: Conclusion, outcome: str) -> Iterator[tuple[str, str]]
         yield from (("A against B", reason) for reason in turns.reasons)
 
 
-def _commands(kind: str, said: list[tuple[str, str]]) -> list[str]:
-    if len(said) > MOST_OF_A_KIND:
-        left = len(said) - MOST_OF_A_KIND + 1
-        said = [*said[: MOST_OF_A_KIND - 1], ("convload", f"{left} more of this kind are in the summary of the step")]
-    return [_command(kind, title if title == "convload" else f"convload: {title}", text) for title, text in said]
-
-
 def _command(kind: str, title: str, text: str) -> str:
     return f"::{kind} title={_property(visible(title))}::{_data(visible(text))}"
 
@@ -151,22 +180,19 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def _summary(conclusion: Conclusion, _folder: Path, taken_bytes: int) -> str:
-    """Returns summary.md, cut between two parts where it would not fit with what the step has said already."""
-    text = markdown.render(conclusion)
+def _summary(told: Told, taken_bytes: int) -> str:
+    """Returns the summary, cut between two parts where it would not fit with what the step has said already."""
+    text = told.summary
     room = SUMMARY_BYTES - taken_bytes
     if len(text.encode()) <= room:
         return text
-    kept = text.encode()[: max(room - len(_CUT.encode()), 0)].decode(errors="ignore")
+    cut = f"\n\n*The rest is left out, as GitHub takes 1 MiB a step; it is in {told.whole}.*\n"
+    kept = text.encode()[: max(room - len(cut.encode()), 0)].decode(errors="ignore")
     whole = kept.rpartition("\n\n")[0]
-    return whole + _CUT if whole else ""
+    return whole + cut if whole else ""
 
 
-def _outputs(conclusion: Conclusion, folder: Path, _taken_bytes: int) -> str:
+def _outputs(told: Told, _taken_bytes: int) -> str:
     """Writes each output between two lines that nobody can guess, so that no value ends early or adds another."""
     fence = f"convload_{secrets.token_hex(16)}"
-    return "".join(f"{name}<<{fence}\n{text}\n{fence}\n" for name, text in outputs(conclusion, folder).items())
-
-
-def _stated(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+    return "".join(f"{name}<<{fence}\n{text}\n{fence}\n" for name, text in told.outputs.items())

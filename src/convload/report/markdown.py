@@ -53,6 +53,13 @@ def code(text: str) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
+def rows_as_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Returns a table of cells that are escaped already."""
+    lines = [header, ["---"] * len(header), *rows]
+    # A bar ends a cell even inside a code span, unless it is escaped.
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
 def _head(conclusion: Conclusion) -> str:
     summary, verdict = conclusion.summary, conclusion.verdict
     lines = [
@@ -71,7 +78,7 @@ def _requests(title: str, kind: str, summary: Summary, rows: dict[str, Requests]
     if not rows:
         return ""
     columns = _columns(summary)
-    table = _table(
+    table = rows_as_table(
         [kind, "count", "failed", *_heads(summary)],
         [
             [
@@ -92,7 +99,7 @@ def _turns(conclusion: Conclusion) -> str:
     if turns is None:
         return ""
     rows = [[one.outcome, code(one.step), *differences.cells(one), plain(one.why)] for one in turns.differences]
-    table = _table(["outcome", "step", "", *figures.TURNS_HEADS, "why"], rows)
+    table = rows_as_table(["outcome", "step", "", *figures.TURNS_HEADS, "why"], rows)
     facts = "\n".join(f"- {plain(line)}" for line in figures.turns_facts(turns))
     own = [_requests(f"Target {target}", "step", conclusion.summary, steps) for target, steps in turns.figures.items()]
     return "\n\n".join(["## A against B", f"{plain(turns.text)}.", facts, table, *own])
@@ -101,7 +108,7 @@ def _turns(conclusion: Conclusion) -> str:
 def _stages(summary: Summary) -> str:
     if not summary.stages:
         return ""
-    table = _table(
+    table = rows_as_table(
         ["stage", "planned /s", "offered /s", "sent /s", "count", "failed", *_heads(summary)],
         [
             [
@@ -124,7 +131,9 @@ def _stages(summary: Summary) -> str:
 
 def _recoveries(conclusion: Conclusion) -> str:
     rows = [[plain(word) for word in row] for row in steadiness.recovery_rows(conclusion)]
-    return f"## Recovery\n\n{steadiness.RECOVERY_NOTE}\n\n{_table(steadiness.RECOVERY_HEADS, rows)}" if rows else ""
+    return (
+        f"## Recovery\n\n{steadiness.RECOVERY_NOTE}\n\n{rows_as_table(steadiness.RECOVERY_HEADS, rows)}" if rows else ""
+    )
 
 
 def _drift(conclusion: Conclusion) -> str:
@@ -132,13 +141,13 @@ def _drift(conclusion: Conclusion) -> str:
     text = plain(steadiness.drift_text(conclusion))
     if not (rows or text):
         return ""
-    table = f"{steadiness.DRIFT_NOTE}\n\n{_table(steadiness.DRIFT_HEADS, rows)}" if rows else ""
+    table = f"{steadiness.DRIFT_NOTE}\n\n{rows_as_table(steadiness.DRIFT_HEADS, rows)}" if rows else ""
     return "\n\n".join(part for part in ("## Drift", table, text) if part)
 
 
 def _retries(summary: Summary) -> str:
     rows = [[name, plain(value)] for name, value in figures.retry_facts(summary).items()]
-    return f"## Retries\n\n{figures.RETRY_NOTE}\n\n{_table(['', 'measured'], rows)}" if rows else ""
+    return f"## Retries\n\n{figures.RETRY_NOTE}\n\n{rows_as_table(['', 'measured'], rows)}" if rows else ""
 
 
 def _columns(summary: Summary) -> tuple[figures.TimeColumn, ...]:
@@ -157,7 +166,7 @@ def _errors(conclusion: Conclusion) -> str:
         for step, row in conclusion.summary.steps.items()
         for kind, count in row.errors.items()
     ]
-    return f"## Errors\n\n{_table(['step', 'kind', 'count'], kinds)}" if kinds else ""
+    return f"## Errors\n\n{rows_as_table(['step', 'kind', 'count'], kinds)}" if kinds else ""
 
 
 def _gates(conclusion: Conclusion) -> str:
@@ -171,7 +180,7 @@ def _gates(conclusion: Conclusion) -> str:
         ]
         for gate in conclusion.gates
     ]
-    table = _table(["gate", "outcome", "value", figures.bounds_head(conclusion.gates), "limit"], rows)
+    table = rows_as_table(["gate", "outcome", "value", figures.bounds_head(conclusion.gates), "limit"], rows)
     validity = "The run supports a verdict." if conclusion.validity.valid else "The run supports no verdict."
     asides = "\n".join(f"- {plain(text)}" for text in figures.asides(conclusion))
     stopped = plain(figures.aborted(conclusion))
@@ -182,8 +191,7 @@ def _charts(conclusion: Conclusion) -> str:
     charts = mermaid.charts(conclusion.series)
     if not charts:
         return ""
-    blocks = [f"{chart.caption}\n\n```mermaid\n{chart.source}\n```" for chart in charts]
-    return "\n\n".join(["## Second by second", *blocks])
+    return "\n\n".join(["## Second by second", *mermaid.blocks(charts)])
 
 
 def _counts(conclusion: Conclusion) -> str:
@@ -201,14 +209,4 @@ def _samples(conclusion: Conclusion) -> str:
         for sample in shown
     ]
     title = f"## Samples of failed requests ({len(shown)} of {len(conclusion.samples)} in errors.jsonl)"
-    return f"{title}\n\n{_table(['at s', 'kind', 'variant', 'detail'], rows)}"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    # A bar ends a cell even inside a code span, unless it is escaped.
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-rows_as_table = _table
-"""The same table, of cells that are escaped already, for what else is written."""
+    return f"{title}\n\n{rows_as_table(['at s', 'kind', 'variant', 'detail'], rows)}"

@@ -1,4 +1,4 @@
-"""Draws the seconds of a run as Mermaid charts, which GitHub and GitLab render inside Markdown."""
+"""Draws figures as Mermaid charts, which GitHub and GitLab render inside Markdown."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -28,23 +28,45 @@ def charts(series: Sequence[Second]) -> list[Chart]:
         return []
     bins = _bins(series)
     width_s = max(len(part) for part in bins)
-    ends_s = (series[0].t_s, series[-1].t_s + 1)
-    times = _chart(
+    seconds = f'"seconds since the start" {series[0].t_s} --> {series[-1].t_s + 1}'
+    times = draw(
         f"Response times in ms of successful creates: the upper line is p99, the lower p50"
         f"{_stands_for(width_s, 'highest')}; 0 where none succeeded{_warmup(series)}.",
-        ("Response time, p50 and p99", "ms", ends_s),
+        ("Response time, p50 and p99", "ms", seconds),
         {name: [_highest(part, name) for part in bins] for name in ("p50", "p99")},
     )
-    rates = _chart(
+    rates = draw(
         f"Create requests per second: the upper line is all that ended, the lower those that failed"
         f"{_stands_for(width_s, 'mean')}.",
-        ("Requests and errors per second", "per s", ends_s),
+        ("Requests and errors per second", "per s", seconds),
         {
             "ended": [_mean(part, lambda second: second.requests_per_s) for part in bins],
             "failed": [_mean(part, lambda second: sum(second.errors_per_s.values())) for part in bins],
         },
     )
     return [times, rates]
+
+
+def draw(caption: str, labels: tuple[str, str, str], lines: dict[str, list[float]]) -> Chart:
+    """Returns a chart of lines by their name; `labels` are its title, the unit, and the x-axis as Mermaid reads it.
+
+    Mermaid spreads the points of a line evenly, so an axis of numbers is for points that are evenly apart alone.
+    """
+    title, unit, x_axis = labels
+    top = max(max(values) for values in lines.values()) or 1.0
+    source = [
+        "xychart-beta",
+        f'    title "{title}"',
+        f"    x-axis {x_axis}",
+        f'    y-axis "{unit}" 0 --> {_number(top)}',
+        *(f'    line "{name}" [{", ".join(map(_number, values))}]' for name, values in lines.items()),
+    ]
+    return Chart(caption, "\n".join(source))
+
+
+def blocks(found: Sequence[Chart]) -> list[str]:
+    """Returns the Markdown of each chart, its caption before it."""
+    return [f"{chart.caption}\n\n```mermaid\n{chart.source}\n```" for chart in found]
 
 
 _Bin = list[Second | None]
@@ -73,19 +95,6 @@ def _stands_for(width_s: int, statistic: str) -> str:
 def _warmup(series: Sequence[Second]) -> str:
     ends_s = max((second.t_s + 1 for second in series if second.phase == WARMUP), default=0)
     return f"; the first {ends_s} s are warm-up" if ends_s else ""
-
-
-def _chart(caption: str, labels: tuple[str, str, tuple[int, int]], lines: dict[str, list[float]]) -> Chart:
-    title, unit, (from_s, to_s) = labels
-    top = max(max(values) for values in lines.values()) or 1.0
-    source = [
-        "xychart-beta",
-        f'    title "{title}"',
-        f'    x-axis "seconds since the start" {from_s} --> {to_s}',
-        f'    y-axis "{unit}" 0 --> {_number(top)}',
-        *(f'    line "{name}" [{", ".join(map(_number, values))}]' for name, values in lines.items()),
-    ]
-    return Chart(caption, "\n".join(source))
 
 
 def _number(value: float) -> str:
