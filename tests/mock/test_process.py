@@ -59,13 +59,15 @@ def read_to_end(sock: socket.socket) -> None:
 
 
 PARENT = """
-import time
+import select
+import sys
 from convload.behaviour import Behaviour
 from convload.mock.process import start_mock
 with start_mock(Behaviour()) as mock:
     print(mock.pid, flush=True)
-    time.sleep(60)
+    select.select([sys.stdin], [], [], 60)
 """
+"""Waits until its standard input ends, which that of a parent that is killed in time does not."""
 
 
 @pytest.fixture
@@ -190,7 +192,7 @@ def test_nothing_is_left_when_the_context_fails() -> None:
 
 
 def test_it_stops_when_its_parent_is_killed() -> None:
-    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE)
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
