@@ -4,12 +4,14 @@ import io
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tests.report.test_metrics_txt import read
 from tests.turns_sample import Vary, alike, failing, log_of, slower_by
 
-from convload.report import charts, github, html, junit, markdown, summary_json
+from convload.report import charts, github, html, junit, markdown, metrics_txt, summary_json
 from convload.report.text import print_conclusion
 from convload.results.verdict import Conclusion, conclude
 
@@ -86,3 +88,49 @@ def test_github_is_told_of_each_regression(regressed: Conclusion) -> None:
 
     assert len(told) == 3
     assert "B regressed from A" in told[0]
+
+
+def test_metrics_tell_the_comparison_and_the_figures_of_each_target(regressed: Conclusion) -> None:
+    samples = read(metrics_txt.render(regressed))
+
+    assert regressed.turns is not None
+    outcomes = {key: value for key, value in samples.items() if key.startswith("convload_comparison_outcome")}
+    assert [key for key, value in outcomes.items() if value] == ['convload_comparison_outcome{outcome="regressed"}']
+    assert len(outcomes) == 4
+    assert samples["convload_comparison_pairs"] == 10
+    first = regressed.turns.differences[0]
+    labels = f'step="{first.step}",statistic="{first.statistic}"'
+    bounds = [
+        samples[f'convload_comparison_difference{{{labels},bound="{bound}"}}'] for bound in ("low", "point", "high")
+    ]
+    assert bounds == [first.low, first.difference, first.high]
+    for target, steps in regressed.turns.figures.items():
+        create = steps["conversation.create"]
+        named = f'target="{target}"'
+        for clock in ("response", "service", "lateness"):
+            family = f"convload_target_create_{clock}_milliseconds"
+            assert samples[f'{family}{{{named},quantile="0.5"}}'] == getattr(create, f"{clock}_ms")["p50"]
+            assert samples[f"{family}_count{{{named}}}"] == create.ok
+        requests = f'convload_target_requests_total{{{named},step="conversation.create",outcome="ok"}}'
+        assert samples[requests] == create.ok == 1000
+        assert samples[f"convload_target_create_failed_ratio{{{named}}}"] == 0
+
+
+def test_metrics_of_one_target_have_no_comparison(conclusion: Conclusion) -> None:
+    assert not [name for name in read(metrics_txt.render(conclusion)) if "comparison" in name or "target" in name]
+
+
+def test_later_steps_on_github_get_the_comparison_and_the_figures_of_each_target(
+    regressed: Conclusion, conclusion: Conclusion
+) -> None:
+    found = github.outputs(regressed, Path("out"))
+
+    assert regressed.turns is not None
+    assert found["comparison"] == "regressed"
+    assert found["comparison_text"] == regressed.turns.text
+    for target, steps in regressed.turns.figures.items():
+        times = steps["conversation.create"].response_ms
+        assert float(found[f"{target.lower()}_p50_ms"]) == pytest.approx(times["p50"], rel=1e-5)
+        assert found[f"{target.lower()}_errors_percent"] == "0"
+    assert float(found["b_p50_ms"]) > 1.1 * float(found["a_p50_ms"])
+    assert "comparison" not in github.outputs(conclusion, Path("out"))

@@ -16,8 +16,10 @@ import msgspec
 from convload.report import figures, markdown
 from convload.report.foreign import visible
 from convload.results.comparison.outcomes import REGRESSED, UNKNOWN
+from convload.results.comparison.turns import Turns
 from convload.results.gates.results import FAIL, INCONCLUSIVE
 from convload.results.measured import CREATE
+from convload.results.summary import Requests
 from convload.results.verdict import Conclusion
 
 SUMMARY_BYTES = 1_048_576
@@ -88,18 +90,35 @@ def annotations(conclusion: Conclusion) -> list[str]:
 
 def outputs(conclusion: Conclusion, folder: Path) -> dict[str, str]:
     """Returns what later steps may want; empty where nothing was measured."""
-    summary, create = conclusion.summary, conclusion.summary.steps.get(CREATE)
-    times = create.response_ms if create else {}
+    summary, turns = conclusion.summary, conclusion.turns
     return {
         "verdict": conclusion.verdict.outcome,
         "exit_code": str(int(conclusion.verdict.exit_code)),
         "text": visible(conclusion.verdict.text),
         "failed_gates": ", ".join(visible(gate.gate) for gate in conclusion.gates if gate.outcome == FAIL),
-        **{f"{name}_ms": stated(times.get(name)) for name in ("p50", "p95", "p99")},
+        **_figures(summary.steps.get(CREATE)),
         "rate": stated(summary.achieved_rate),
-        "errors_percent": stated(100 * (create.count - create.ok) / create.count) if create and create.count else "",
+        **(_of_targets(turns) if turns else {}),
         "folder": str(folder),
         "report": str(folder / "report.html"),
+    }
+
+
+def _of_targets(turns: Turns) -> dict[str, str]:
+    """Returns the comparison of two targets, and the figures of each under names that begin with a_ or b_."""
+    figures_of = {
+        f"{target.lower()}_{name}": value
+        for target, steps in turns.figures.items()
+        for name, value in _figures(steps.get(CREATE)).items()
+    }
+    return {"comparison": turns.outcome, "comparison_text": visible(turns.text)} | figures_of
+
+
+def _figures(create: Requests | None) -> dict[str, str]:
+    times = create.response_ms if create else {}
+    failed = 100 * (create.count - create.ok) / create.count if create and create.count else None
+    return {f"{name}_ms": stated(times.get(name)) for name in ("p50", "p95", "p99")} | {
+        "errors_percent": stated(failed)
     }
 
 

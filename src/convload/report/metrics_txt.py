@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 
 from convload.report.foreign import visible
+from convload.results.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN
+from convload.results.comparison.turns import Turns
 from convload.results.gates.results import PASS
 from convload.results.measured import CREATE, OPEN
-from convload.results.percentiles import PERCENTILES, Statistics
+from convload.results.percentiles import PERCENTILES
+from convload.results.summary import Requests
 from convload.results.verdict import Conclusion
 
 _Sample = tuple[str, dict[str, str], float]
@@ -15,6 +18,8 @@ _Family = tuple[str, str, str, list[_Sample]]
 """Name, type, help and samples; a unit is the end of the name."""
 
 _UNITS = ("milliseconds", "ratio")
+_CLOCKS = {"response": "Due to answered", "service": "Sent to answered", "lateness": "Due to sent"}
+_QUANTILES = {name: f"{percent / 100:g}" for name, percent in PERCENTILES.items()} | {"max": "1"}
 
 
 def render(conclusion: Conclusion) -> str:
@@ -28,23 +33,16 @@ def render(conclusion: Conclusion) -> str:
 
 def _families(conclusion: Conclusion) -> Iterator[_Family]:
     summary = conclusion.summary
-    create = summary.steps.get(CREATE)
     yield from _singles(conclusion)
-    if create is not None:
-        yield _times("response", "Due to answered, of successful creates.", create.response_ms, create.ok)
-        if summary.model == OPEN:
-            yield _times("service", "Sent to answered, of successful creates.", create.service_ms, create.ok)
-            yield _times("lateness", "Due to sent, of successful creates.", create.lateness_ms, create.ok)
-    counts = [
-        ("_total", {"step": step, "outcome": outcome}, float(count))
-        for step, row in summary.steps.items()
-        for outcome, count in {"ok": row.ok, **row.errors}.items()
-    ]
+    yield from _times("convload_create", [({}, summary.steps)], summary.model)
+    counts = _counts({}, summary.steps)
     yield "convload_requests", "counter", "Measured requests by step and outcome.", counts
     values = [("", {"gate": gate.gate}, gate.value) for gate in conclusion.gates if gate.value is not None]
     yield "convload_gate_value", "gauge", "The value of each gate, in the unit of its limit.", values
     passed = [("", {"gate": gate.gate}, float(gate.outcome == PASS)) for gate in conclusion.gates]
     yield "convload_gate_passed", "gauge", "1 where a gate holds, 0 where it fails or is undecided.", passed
+    if conclusion.turns is not None:
+        yield from _turns(conclusion.turns, summary.model)
 
 
 def _singles(conclusion: Conclusion) -> Iterator[_Family]:
@@ -61,10 +59,59 @@ def _singles(conclusion: Conclusion) -> Iterator[_Family]:
         yield f"convload_{name}", "gauge", told, [] if value is None else [("", {}, value)]
 
 
-def _times(clock: str, told: str, times: Statistics, count: int) -> _Family:
-    quantiles = {name: f"{percent / 100:g}" for name, percent in PERCENTILES.items()} | {"max": "1"}
-    samples: list[_Sample] = [("", {"quantile": q}, times[name]) for name, q in quantiles.items() if name in times]
-    return f"convload_create_{clock}_milliseconds", "summary", told, [*samples, ("_count", {}, float(count))]
+def _turns(turns: Turns, model: str) -> Iterator[_Family]:
+    """Yields the comparison of two targets, and the figures of each; those above are of both together."""
+    outcomes: list[_Sample] = [
+        ("", {"outcome": outcome}, float(outcome == turns.outcome)) for outcome in (IMPROVED, SAME, REGRESSED, UNKNOWN)
+    ]
+    yield "convload_comparison_outcome", "gauge", "1 at what the comparison of B with A came to.", outcomes
+    yield "convload_comparison_pairs", "gauge", "Pairs of windows that were compared.", [("", {}, float(turns.pairs))]
+    differences: list[_Sample] = [
+        ("", {"step": one.step, "statistic": one.statistic, "bound": bound}, value)
+        for one in turns.differences
+        for bound, value in (("low", one.low), ("point", one.difference), ("high", one.high))
+        if value is not None
+    ]
+    told = "B less A with its interval: times in ms, errors in percentage points, rates per second."
+    yield "convload_comparison_difference", "gauge", told, differences
+    sides = [({"target": target}, steps) for target, steps in turns.figures.items()]
+    yield from _times("convload_target_create", sides, model)
+    counts = [sample for labels, steps in sides for sample in _counts(labels, steps)]
+    yield "convload_target_requests", "counter", "Measured requests by target, step and outcome.", counts
+    failed: list[_Sample] = [
+        ("", labels, (create.count - create.ok) / create.count)
+        for labels, steps in sides
+        if (create := steps.get(CREATE)) and create.count
+    ]
+    yield "convload_target_create_failed_ratio", "gauge", "Share of a target's create requests that failed.", failed
+
+
+def _counts(labels: dict[str, str], steps: dict[str, Requests]) -> list[_Sample]:
+    return [
+        ("_total", labels | {"step": step, "outcome": outcome}, float(count))
+        for step, row in steps.items()
+        for outcome, count in {"ok": row.ok, **row.errors}.items()
+    ]
+
+
+def _times(prefix: str, sides: list[tuple[dict[str, str], dict[str, Requests]]], model: str) -> Iterator[_Family]:
+    """Yields a family of each clock that the model has, with the creates of each side."""
+    for clock, told in _CLOCKS.items() if model == OPEN else list(_CLOCKS.items())[:1]:
+        samples = [
+            sample
+            for labels, steps in sides
+            if (create := steps.get(CREATE)) is not None
+            for sample in _quantiles(labels, create, clock)
+        ]
+        yield f"{prefix}_{clock}_milliseconds", "summary", f"{told}, of successful creates.", samples
+
+
+def _quantiles(labels: dict[str, str], create: Requests, clock: str) -> list[_Sample]:
+    times = {"response": create.response_ms, "service": create.service_ms, "lateness": create.lateness_ms}[clock]
+    samples: list[_Sample] = [
+        ("", labels | {"quantile": q}, times[name]) for name, q in _QUANTILES.items() if name in times
+    ]
+    return [*samples, ("_count", labels, float(create.ok))]
 
 
 def _written(family: _Family) -> Iterator[str]:
