@@ -26,6 +26,10 @@ settings.load_profile("convload")
 for name, value in SINGLE_THREADED.items():
     os.environ.setdefault(name, value)
 
+# Some hundred processes would each compile convload anew where the environment forbids Python to keep what it compiled.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 COMMAND_TIMEOUT_S = 90
 COMMAND = [sys.executable, "-m", "convload.cli"]
 
