@@ -59,12 +59,9 @@ def add(*stages: Stage, after_s: float = 0.0) -> Callable[[Controls, list[Any]],
     return step
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_stage_that_is_added_follows_without_a_gap_and_every_arrival_of_it_is_sent(
-    tmp_path: Path, workers: int
-) -> None:
+def test_a_stage_that_is_added_follows_without_a_gap_and_every_arrival_of_it_is_sent(tmp_path: Path) -> None:
     more = Stage(60, 60, 1.5, "more")
-    log = run(tmp_path, Steps(add(more)), rate=40, duration="2s", workers=workers)
+    log = run(tmp_path, Steps(add(more)), rate=40, duration="2s", workers=2)
     summary = summarise(log)
     assert [mark.starts_s for mark in log.stages] == [0.0, 2.0]
     assert {name: stage.count for name, stage in summary.stages.items()} == {"1 40/s": 80, "more": 90}

@@ -15,11 +15,13 @@ TURNS = ("--warmup", "0s", "--duration", "4s", "--window", "500ms", "--out", "ou
 
 
 @pytest.mark.parametrize(
-    "load",
-    [("--rate", "100", "--arrivals", "even"), ("--users", "4", "--think", "constant 10ms")],
-    ids=["open", "closed"],
+    ("load", "consumers"),
+    [
+        (("--rate", "100", "--arrivals", "even"), "close"),
+        (("--users", "4", "--think", "constant 10ms"), "none"),
+    ],
+    ids=["open-close", "closed-none"],
 )
-@pytest.mark.parametrize("consumers", ["close", "none"])
 def test_each_target_gets_its_windows_and_each_request_is_filed_under_the_target_it_went_to(
     cli: Cli, load: tuple[str, ...], consumers: str
 ) -> None:
