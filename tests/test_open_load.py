@@ -23,18 +23,21 @@ def variants_of(folder: Path) -> dict[str, int]:
     return {name: row["count"] for name, row in summary_of(folder)["variants"].items()}
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_even_arrivals_are_sent_to_the_last_one(cli: Cli, workers: str) -> None:
+@pytest.mark.parametrize(("workers", "consumers"), [("1", "fresh"), ("2", "close")])
+def test_even_arrivals_are_sent_to_the_last_one_and_minting_consumers_costs_none_of_them(
+    cli: Cli, workers: str, consumers: str
+) -> None:
     done = cli(
         *("run", "--rate", "200", "--arrivals", "even", "--duration", "3s", "--warmup", "1s"),
-        *("--workers", workers, "--out", "out"),
+        *("--workers", workers, "--consumers", consumers, "--out", "out"),
     )
 
     summary = summary_of(cli.folder / "out")
     assert summary["model"] == "open", done
     assert summary["steps"]["conversation.create"]["count"] == 600
     assert summary["ledger"]["accepted"] == summary["counts"]["recorded"] == 800
-    assert summary["unsent"] == 0
+    assert summary["counts"]["sent"] == summary["counts"]["offered"] == 800
+    assert summary["unsent"] == summary["left_open"] == 0
     assert "timerfd" not in done.out
     assert summary["offered_rate"] == pytest.approx(200)
     assert [stage["count"] for stage in summary["stages"].values()][-1] == 600
@@ -109,17 +112,6 @@ def test_stages_have_figures_of_their_own(cli: Cli) -> None:
 
     stages = summary_of(cli.folder / "out")["stages"]
     assert {name: stage["count"] for name, stage in stages.items() if name != "warm-up"} == {"calm": 100, "rush": 300}
-
-
-@pytest.mark.parametrize("consumers", ["close", "fresh"])
-def test_minting_a_consumer_is_never_charged_to_an_arrival(cli: Cli, consumers: str) -> None:
-    done = cli(
-        *("run", "--rate", "100", "--duration", "2s", "--warmup", "1s", "--consumers", consumers, "--out", "out"),
-    )
-
-    summary = summary_of(cli.folder / "out")
-    assert summary["counts"]["sent"] == summary["ledger"]["accepted"] == summary["counts"]["offered"], done
-    assert summary["left_open"] == 0
 
 
 def test_an_end_between_two_seconds_leaves_the_achieved_rate_exact_however_slow_the_answers(cli: Cli) -> None:

@@ -55,21 +55,35 @@ def offered_in(found: list[Interval], worker: int, from_s: float, to_s: float) -
     return (own[-1].offered - own[0].offered) / (own[-1].to_s - own[0].to_s)
 
 
+def ends_when_it_comes_back(stopped: psutil.Process) -> None:
+    """Lets a worker that has been given up go on: it must end at once."""
+    stopped.resume()
+    gone, _ = psutil.wait_procs([stopped], timeout=2)
+    assert gone, "it went on"
+
+
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
-def test_the_share_of_a_lost_worker_is_noticed_stated_and_taken_over_within_5_s(cli: Cli, blow: signal.Signals) -> None:
+def test_the_share_of_a_lost_worker_is_taken_over_within_5_s_and_if_it_comes_back_it_ends_without_a_shot(
+    cli: Cli, blow: signal.Signals
+) -> None:
     process = cli.start("run", "--workers", "3", "--duration", "9s", *OPEN)
     folder = cli.folder / "out"
     wait_for(lambda: reporting(folder) == {0, 1, 2}, "an interval of each worker")
     everybody = everybody_of(process)
 
-    processes_of(process.pid, WORKER)[1].send_signal(blow)
+    struck = processes_of(process.pid, WORKER)[1]
+    struck.send_signal(blow)
     struck_s = time.monotonic()
     wait_for(lambda: lost_of(folder), "the loss in the log")
     noticed_after_s = time.monotonic() - struck_s
+    if blow == signal.SIGSTOP:
+        ends_when_it_comes_back(struck)
     _, err = process.communicate(timeout=60)
 
     assert process.returncode == 3, err
     assert noticed_after_s < 5
+    if blow == signal.SIGSTOP:
+        assert "gave its share to others" in err
     [lost] = lost_of(folder)
     found = intervals_of(folder)
     # 200/s over three workers; what was due from the last interval on until the others took over is unaccounted for.
@@ -85,41 +99,23 @@ def test_the_share_of_a_lost_worker_is_noticed_stated_and_taken_over_within_5_s(
     assert f"{lost.arrivals:,} arrivals" in reasons
     assert f"{lost.silent_from_s:.1f} s" in reasons
     assert psutil.wait_procs(everybody, timeout=5)[1] == []
-
-
-def test_a_worker_that_comes_back_finds_its_share_given_away_and_ends_without_a_shot(cli: Cli) -> None:
-    process = cli.start("run", "--workers", "2", "--duration", "7s", *OPEN)
-    folder = cli.folder / "out"
-    wait_for(lambda: reporting(folder) == {0, 1}, "an interval of each worker")
-    stopped = processes_of(process.pid, WORKER)[0]
-
-    stopped.suspend()
-    wait_for(lambda: lost_of(folder), "the loss in the log")
-    stopped.resume()
-    gone, _ = psutil.wait_procs([stopped], timeout=2)
-    _, err = process.communicate(timeout=60)
-
-    assert gone, "it went on"
-    assert process.returncode == 3, err
-    [lost] = lost_of(folder)
-    counted = summary_of(folder)
     # Whatever the mock received beyond what the log has, the lost worker fired between its last interval and its stop.
+    counted = summary_of(folder)
     assert counted["ledger"]["received"] - counted["counts"]["sent"] <= 110
-    assert "gave its share to others" in err
-    assert max(one.to_s for one in intervals_of(folder) if one.worker == lost.worker) <= lost.silent_from_s
 
 
 def test_two_losses_at_once_leave_the_whole_schedule_to_the_one_that_is_left(cli: Cli) -> None:
     process = cli.start("run", "--workers", "3", "--duration", "8s", *OPEN)
     folder = cli.folder / "out"
     wait_for(lambda: reporting(folder) == {0, 1, 2}, "an interval of each worker")
-    workers = processes_of(process.pid, WORKER)
+    everybody, workers = everybody_of(process), processes_of(process.pid, WORKER)
 
     workers[0].kill()
     workers[2].suspend()
     _, err = process.communicate(timeout=60)
 
     assert process.returncode == 3, err
+    assert psutil.wait_procs(everybody, timeout=5)[1] == []
     found, lost = intervals_of(folder), lost_of(folder)
     [left] = {0, 1, 2} - {one.worker for one in lost}
     assert offered_in(found, left, max(one.at_s for one in lost) + 0.5, 8) == pytest.approx(200, rel=0.05)
@@ -166,8 +162,11 @@ def test_in_the_closed_model_the_users_of_a_lost_worker_are_gone_and_the_run_say
     _, err = process.communicate(timeout=30)
 
     assert process.returncode == 3, err
-    assert "its users are gone" in lost_of(folder)[0].why
-    [survivor] = {0, 1} - {lost_of(folder)[0].worker}
+    [lost] = lost_of(folder)
+    assert "its users are gone" in lost.why
+    assert any("worker" in reason for reason in summary_of(folder)["validity"]["reasons"])
+    assert sum(one.last for one in intervals_of(folder)) == 1
+    [survivor] = {0, 1} - {lost.worker}
     assert [one.users for one in intervals_of(folder) if one.worker == survivor][-2] == 2
 
 
@@ -212,20 +211,28 @@ def start_bound(
     return process, listening(process)
 
 
-def test_workers_join_from_elsewhere_and_end_with_the_run(cli: Cli) -> None:
+def test_workers_join_from_elsewhere_start_together_though_a_clock_is_wrong_and_end_with_the_run(cli: Cli) -> None:
     process, address = start_bound(cli, "--duration", "3s", *OPEN)
-    joined = [join(cli, address) for _ in range(2)]
+    ahead = "import time; true = time.time; time.time = lambda: true() + 30; "
+    late = subprocess.Popen(
+        [sys.executable, "-c", f"{ahead}from convload.load.worker import main; main()", *address.split(":")],
+        env=clean_environment() | CREDENTIALS,
+    )
+    try:
+        joined = join(cli, address)
+        _, err = process.communicate(timeout=60)
+        late.wait(10)
+    finally:
+        late.kill()
+        late.wait()
+    _, said = joined.communicate(timeout=10)
 
-    _, err = process.communicate(timeout=60)
-    ends = [worker.communicate(timeout=10)[1] for worker in joined]
-
-    assert process.returncode == 0, err
-    assert [worker.returncode for worker in joined] == [0, 0], ends
+    assert process.returncode in {0, 3}, err  # on a busy machine some requests are late
+    assert (joined.returncode, late.returncode) == (0, 0), said
+    [started] = records_of(cli.folder / "out", Started)
+    assert sorted(started.clock_offsets_ms) == pytest.approx([0, 30_000], abs=50)
     assert summary_of(cli.folder / "out")["workers"] == 2
     assert summary_of(cli.folder / "out")["counts"]["recorded"] == 600
-    [started] = records_of(cli.folder / "out", Started)
-    assert len(started.clock_offsets_ms) == 2
-    assert max(map(abs, started.clock_offsets_ms)) < 50
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
@@ -240,27 +247,6 @@ def test_workers_join_over_ipv6_too(cli: Cli) -> None:
     assert process.returncode in {0, 3}, err
     assert joined.returncode == 0, said
     assert summary_of(cli.folder / "out")["counts"]["recorded"] == 200
-
-
-def test_a_worker_whose_clock_is_wrong_starts_with_the_others(cli: Cli) -> None:
-    process, address = start_bound(cli, "--duration", "3s", *OPEN)
-    ahead = "import time; true = time.time; time.time = lambda: true() + 30; "
-    late = subprocess.Popen(
-        [sys.executable, "-c", f"{ahead}from convload.load.worker import main; main()", *address.split(":")],
-        env=clean_environment() | CREDENTIALS,
-    )
-    try:
-        join(cli, address)
-        _, err = process.communicate(timeout=60)
-        late.wait(10)
-    finally:
-        late.kill()
-        late.wait()
-
-    assert process.returncode in {0, 3}, err  # on a busy machine some requests are late
-    [started] = records_of(cli.folder / "out", Started)
-    assert sorted(round(offset / 1000) for offset in started.clock_offsets_ms) == [0, 30]
-    assert summary_of(cli.folder / "out")["counts"]["recorded"] == 600
 
 
 def test_workers_of_another_version_are_refused_on_both_sides(cli: Cli) -> None:
