@@ -2,7 +2,9 @@
 
 import json
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -17,7 +19,6 @@ from tests.conftest import (
 from convload import bundled
 from convload.behaviour import Behaviour
 from convload.mock.process import start_mock
-from convload.results import runlog
 
 REPORTS = {
     "run.jsonl",
@@ -36,8 +37,12 @@ def create_of(folder: Path) -> dict[str, object]:
     return dict(summary_of(folder)["steps"]["conversation.create"])
 
 
+def requests_of(folder: Path, step: str) -> int:
+    return sum(cell.count for one in intervals_of(folder) for cell in one.cells if cell.step == step)
+
+
 def test_a_run_against_the_mock_ends_in_every_report_and_adds_up(cli: Cli) -> None:
-    done = cli("run", "--users", "5", "--conversations", "300", "--out", "out")
+    done = cli("run", "--users", "5", "--conversations", "300", "--consumers", "close", "--out", "out")
 
     assert done.code == 0, done
     folder = cli.folder / "out"
@@ -49,6 +54,7 @@ def test_a_run_against_the_mock_ends_in_every_report_and_adds_up(cli: Cli) -> No
     assert (summary["ledger"]["received"], summary["ledger"]["accepted"]) == (300, 300)
     assert summary["left_open"] == 0
     assert summary["steps"]["conversation.create"]["ok"] == 300
+    assert (requests_of(folder, "token.consumer"), requests_of(folder, "conversation.close")) == (5, 300)
     assert "report.html" in done.out
     assert "Pass" in done.out.splitlines()[-1]
 
@@ -62,19 +68,16 @@ def test_without_out_the_folder_is_under_reports_and_latest_points_to_it(cli: Cl
     assert summary_of(latest)["counts"]["recorded"] == 5
 
 
-@pytest.mark.parametrize("consumers", ["close", "fresh", "pool", "none"])
-def test_every_way_to_get_consumers_creates_every_conversation(cli: Cli, consumers: str) -> None:
+@pytest.mark.parametrize(("consumers", "minted"), [("fresh", 200), ("pool", 200), ("none", 0)])
+def test_every_way_to_get_consumers_creates_every_conversation(cli: Cli, consumers: str, minted: int) -> None:
     done = cli("run", "--users", "8", "--conversations", "200", "--consumers", consumers, "--out", "out")
 
     assert done.code == 0, done
     summary = summary_of(cli.folder / "out")
-    minted = {"close": 8, "fresh": 200, "pool": 200, "none": 0}[consumers]
     assert summary["ledger"]["accepted"] == summary["counts"]["recorded"] == 200
     assert summary["left_open"] == 0
-    cells = [cell for one in intervals_of(cli.folder / "out") for cell in one.cells]
-    by_step = {step: sum(cell.count for cell in cells if cell.step == step) for step in {c.step for c in cells}}
-    assert by_step.get("token.consumer", 0) == minted
-    assert by_step.get("conversation.close", 0) == (0 if consumers == "none" else 200)
+    assert requests_of(cli.folder / "out", "token.consumer") == minted
+    assert requests_of(cli.folder / "out", "conversation.close") == (0 if consumers == "none" else 200)
 
 
 def test_workers_share_the_conversations_and_never_a_payload(cli: Cli) -> None:
@@ -87,12 +90,35 @@ def test_workers_share_the_conversations_and_never_a_payload(cli: Cli) -> None:
     assert summary_of(cli.folder / "out")["ledger"]["accepted"] == 401
 
 
-def test_a_timed_run_leaves_the_warm_up_out_of_the_figures_but_not_out_of_the_log(cli: Cli) -> None:
-    done = cli("run", "--users", "4", "--duration", "2s", "--warmup", "1s", "--out", "out")
+class Timed(NamedTuple):
+    """A run of two seconds after one of warm-up, in an environment with credentials."""
 
-    assert done.code == 0, done
-    summary = summary_of(cli.folder / "out")
-    cells = [cell for one in intervals_of(cli.folder / "out") for cell in one.cells]
+    folder: Path
+    code: int
+    titles: list[str]
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Timed]:
+    cli = Cli(tmp_path_factory.mktemp("timed"))
+    secrets = {"CONVLOAD_CLIENT_ID": "visible-id-4711", "CONVLOAD_CLIENT_SECRET": "hush-hush-4711"}
+    flags = ("--users", "4", "--duration", "2s", "--warmup", "1s", "--out", "out")
+    process = cli.start("run", *flags, environment=secrets)
+    try:
+        wait_for(lambda: processes_of(process.pid, "convload.load.worker"), "a worker")
+        titles = [" ".join(child.cmdline()) for child in psutil.Process(process.pid).children(recursive=True)]
+        out, err = process.communicate(timeout=60)
+        yield Timed(cli.folder / "out", process.returncode, titles, out, err)
+    finally:
+        cli.end()
+
+
+def test_a_timed_run_leaves_the_warm_up_out_of_the_figures_but_not_out_of_the_log(timed: Timed) -> None:
+    assert timed.code == 0, timed
+    summary = summary_of(timed.folder)
+    cells = [cell for one in intervals_of(timed.folder) for cell in one.cells]
     creates = {
         p: sum(c.count for c in cells if c.phase == p and c.step == "conversation.create")
         for p in ("warmup", "measure")
@@ -101,6 +127,14 @@ def test_a_timed_run_leaves_the_warm_up_out_of_the_figures_but_not_out_of_the_lo
     assert summary["steps"]["conversation.create"]["count"] == creates["measure"]
     assert summary["counts"]["recorded"] == sum(creates.values())
     assert summary["achieved_rate"] == pytest.approx(creates["measure"] / 2, rel=0.02)
+
+
+def test_no_secret_and_no_token_is_in_any_file_output_or_process_title(timed: Timed) -> None:
+    assert timed.code == 0, timed
+    files = [path.read_text() for path in timed.folder.iterdir()]
+    for text in (timed.out, timed.err, *timed.titles, *files):
+        assert "4711" not in text
+        assert "eyJ" not in text
 
 
 def test_expected_refusals_count_as_ok(cli: Cli) -> None:
@@ -112,7 +146,9 @@ def test_expected_refusals_count_as_ok(cli: Cli) -> None:
     assert (summary["ledger"]["received"], summary["ledger"]["accepted"]) == (100, 0)
 
 
-def test_faults_of_the_target_are_told_by_kind_and_fail_the_built_in_gate(cli: Cli) -> None:
+def test_faults_of_the_target_are_told_by_kind_fail_the_built_in_gate_and_their_payloads_can_be_shown_again(
+    cli: Cli,
+) -> None:
     plan = cli.folder / "faults.toml"
     plan.write_text(
         "users = 10\nconversations = 600\nseed = 3\n[mock]\nseed = 5\nhttp_5xx_share = 0.1\nhttp_429_share = 0.05\n"
@@ -133,14 +169,7 @@ def test_faults_of_the_target_are_told_by_kind_and_fail_the_built_in_gate(cli: C
     samples = [json.loads(line) for line in (cli.folder / "out" / "errors.jsonl").read_text().splitlines()]
     assert {sample["outcome"] for sample in samples} >= set(errors)
 
-
-def test_the_payload_of_a_failed_request_can_be_shown_again(cli: Cli) -> None:
-    plan = cli.folder / "faults.toml"
-    plan.write_text("users = 2\nconversations = 40\nseed = 11\n[mock]\nhttp_5xx_share = 0.5\n")
-    cli("run", str(plan), "--out", "out")
-    sample = json.loads((cli.folder / "out" / "errors.jsonl").read_text().splitlines()[0])
-
-    shown = cli("payloads", "show", "--seed", "11", "--index", str(sample["index"]), "--raw")
+    shown = cli("payloads", "show", "--seed", "3", "--index", str(samples[0]["index"]), "--raw")
 
     assert shown.code == 0, shown
     assert json.loads(shown.out)[1]["body"]["brandId"] == "12345678"
@@ -179,21 +208,6 @@ def test_a_mock_that_dies_ends_the_run_with_a_report_that_says_so(cli: Cli) -> N
     assert any("mock ended" in reason and "signal 9" in reason for reason in summary["validity"]["reasons"])
     assert create_of(folder)["errors"]
     assert "mock ended" in out
-
-
-def test_a_worker_that_is_killed_makes_the_run_inconclusive_and_keeps_the_others_results(cli: Cli) -> None:
-    process = cli.start("run", "--users", "6", "--workers", "2", "--duration", "8s", "--warmup", "0s", "--out", "out")
-    folder = cli.folder / "out"
-    wait_for(lambda: {one.worker for one in intervals_of(folder)} == {0, 1}, "an interval of each worker")
-
-    processes_of(process.pid, "convload.load.worker")[0].kill()
-    _, err = process.communicate(timeout=60)
-
-    assert process.returncode == 3, err
-    log = runlog.read(folder)
-    assert [type(record).__name__ for record in log.records].count("WorkerLost") == 1
-    assert any("worker" in reason for reason in summary_of(folder)["validity"]["reasons"])
-    assert sum(one.last for one in intervals_of(folder)) == 1
 
 
 def test_when_the_run_itself_is_killed_its_children_end_and_the_log_stays_readable(cli: Cli) -> None:
@@ -262,22 +276,6 @@ def test_a_locustfile_of_ones_own_with_messages_is_reconciled_too(cli: Cli) -> N
     steps = summary_of(cli.folder / "out")["steps"]
     assert steps["conversation.send"]["ok"] >= 60
     assert steps["conversation.create"]["ok"] == 60
-
-
-def test_no_secret_and_no_token_is_in_any_file_output_or_process_title(cli: Cli) -> None:
-    secrets = {"CONVLOAD_CLIENT_ID": "visible-id-4711", "CONVLOAD_CLIENT_SECRET": "hush-hush-4711"}
-    process = cli.start(
-        "run", "--users", "3", "--duration", "3s", "--warmup", "0s", "--out", "out", environment=secrets
-    )
-    wait_for(lambda: processes_of(process.pid, "convload.load.worker"), "a worker")
-    titles = [" ".join(child.cmdline()) for child in psutil.Process(process.pid).children(recursive=True)]
-    out, err = process.communicate(timeout=60)
-
-    assert process.returncode == 0, err
-    files = [path.read_text() for path in (cli.folder / "out").iterdir()]
-    for text in (out, err, *titles, *files):
-        assert "4711" not in text
-        assert "eyJ" not in text
 
 
 def test_a_target_over_tls_is_verified_against_ones_own_authority(cli: Cli) -> None:
