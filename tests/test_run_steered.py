@@ -69,7 +69,8 @@ def test_a_stage_that_is_added_follows_without_a_gap_and_every_arrival_of_it_is_
     assert summary.counts.sent == summary.counts.recorded == summary.counts.offered == 170
     assert summary.ledger is not None
     assert summary.ledger.received == 170
-    assert conclude(log).validity.valid, conclude(log).validity.reasons
+    # A busy machine may be late; that is all that may be said against the run.
+    assert {reason.name for reason in conclude(log).validity.named} <= {"late"}
 
 
 def test_a_run_that_is_held_open_waits_for_its_next_stage_and_ends_when_it_is_told(tmp_path: Path) -> None:
