@@ -8,7 +8,7 @@ from bench.figures import Figure
 from bench.simulated import Objective, Server, SimulatedTarget, true_loss_rate, true_p99_rate
 
 from convload.capacity.search import relative_width, search
-from convload.capacity.trials import SearchSettings
+from convload.capacity.trials import SearchSettings, Tail
 
 REPEATS = int(os.environ.get("BENCH_CAPACITY_REPEATS", "40"))
 BUDGET_S = 180
@@ -62,7 +62,11 @@ def interval(case: Case, seed: int) -> tuple[float, float]:
     target = SimulatedTarget(server, objective, seed, arrivals=arrivals)
     capacity = server.capacity_per_s
     settings = SearchSettings(
-        start_rate=capacity / 8, max_rate=20 * capacity, min_rate=capacity / 200, budget_s=BUDGET_S
+        start_rate=capacity / 8,
+        max_rate=20 * capacity,
+        min_rate=capacity / 200,
+        budget_s=BUDGET_S,
+        tail=Tail(objective.decay_per_s, 1.0 if arrivals == "poisson" else 0.0),
     )
     found = search(target, settings, target.clock).found
     return found.interval(settings.confidence) if found else (0.0, 0.0)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy.stats import binom
 
 from convload.capacity.growth import growth
+from convload.capacity.sustained import overloaded
 from convload.capacity.trials import Outcome, Trial
 from convload.results.gates.bounds import share_bounds
 
@@ -24,6 +25,7 @@ SETTLE_SHARE = 0.2
 OVERHEAD_S = 0.5
 """What starting and ending a trial takes."""
 
+_P99 = 0.99
 _GATE_CONFIDENCE = 0.95
 _NORMAL = 1.5
 """At rest again: the response is within this factor of the service time."""
@@ -46,6 +48,11 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
 
     p99_ms: float | None = None
     errors: float | None = 0.01
+
+    @property
+    def decay_per_s(self) -> float:
+        """How fast the tail of the response must fall."""
+        return -math.log(1 - _P99) * 1000 / self.p99_ms if self.p99_ms else 0.0
 
 
 class SimulatedTarget:
@@ -138,6 +145,7 @@ class SimulatedTarget:
         verdicts = [outcome for _, outcome, _ in outcomes]
         verdict: Outcome = "fail" if "fail" in verdicts else "undecided" if "undecided" in verdicts else "pass"
         answered = (done > from_s) & (done <= to_s)
+        by_second = np.histogram(done[answered], np.arange(from_s, to_s + 1e-9))[0]
         return Trial(
             rate=rate,
             duration_s=duration_s,
@@ -145,6 +153,7 @@ class SimulatedTarget:
             broke=[name for name, outcome, _ in outcomes if outcome == "fail"],
             strain=max((strain for _, _, strain in outcomes), default=None),
             growing=growing,
+            arrived_per_s=len(shed) / (to_s - from_s),
             achieved_per_s=len(taken) / (to_s - from_s),
             goodput_per_s=float(answered.sum()) / (to_s - from_s),
             response_p50_ms=float(np.percentile(taken, 50)) if len(taken) else None,
@@ -152,6 +161,13 @@ class SimulatedTarget:
             response_mean_ms=float(taken.mean()) if len(taken) else None,
             in_flight_mean=float(taken.sum()) / 1000 / (to_s - from_s),
             error_share=float(shed.mean()) if len(shed) else None,
+            overloaded=overloaded(
+                [float(count) for count in by_second],
+                rate,
+                self.objective.errors or 0.0,
+                float(shed.mean()),
+                float(np.median(taken)) / 1000,
+            ),
             at_s=began_s,
         )
 
@@ -163,7 +179,7 @@ class SimulatedTarget:
         return [float(count) for count in counts]
 
 
-def _percentile(values: Floats, limit_ms: float, share: float = 0.99) -> tuple[Outcome, float]:
+def _percentile(values: Floats, limit_ms: float, share: float = _P99) -> tuple[Outcome, float]:
     count = len(values)
     if count <= 1:
         return "undecided", 1.0

@@ -9,13 +9,15 @@ from tests.browser import in_browser, needs_browser
 from convload.capacity import page
 from convload.capacity.result import conclude
 from convload.capacity.search import search
-from convload.capacity.trials import SearchSettings
+from convload.capacity.trials import SearchSettings, Tail
 
 
 @pytest.fixture(scope="module")
 def rendered() -> str:
-    target = SimulatedTarget(Server(capacity_per_s=500, servers=8), Objective(p99_ms=160), 3)
-    settings = SearchSettings(start_rate=50, max_rate=5_000, min_rate=5, budget_s=120)
+    objective = Objective(p99_ms=160)
+    target = SimulatedTarget(Server(capacity_per_s=500, servers=8), objective, 3)
+    tail = Tail(objective.decay_per_s)
+    settings = SearchSettings(start_rate=50, max_rate=5_000, min_rate=5, budget_s=120, tail=tail)
     return page.render(conclude(search(target, settings, target.clock), ["create.p99 < <160ms>"]), 160)
 
 

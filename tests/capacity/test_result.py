@@ -4,6 +4,7 @@ import json
 import re
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -134,7 +135,7 @@ class Closed:
         return Trial(rate=rate, duration_s=duration_s, outcome="pass", goodput_per_s=done)
 
 
-def closed(**changes: float) -> SearchSettings:
+def closed(**changes: Any) -> SearchSettings:
     return SearchSettings(
         **({"start_rate": 1, "min_rate": 1, "max_rate": 1000, "budget_s": 180, "width": 0.05} | changes)
     )

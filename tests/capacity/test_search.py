@@ -1,6 +1,7 @@
 """The search against targets whose limit is known."""
 
 import math
+from typing import Any
 
 import pytest
 from bench.simulated import Objective, Server, SimulatedTarget, true_loss_rate, true_p99_rate
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from convload.capacity.result import CapacityResult, conclude
 from convload.capacity.search import Search, relative_width, search
-from convload.capacity.trials import GROWING, SearchSettings, Trial
+from convload.capacity.trials import GROWING, SearchSettings, Tail, Trial
 from convload.errors import ExitCode, UsageError
 
 
@@ -44,11 +45,11 @@ class StepTarget:
         )
 
 
-def settings_for(**changes: float) -> SearchSettings:
+def settings_for(**changes: Any) -> SearchSettings:
     return SearchSettings(**({"start_rate": 10, "max_rate": 10_000, "min_rate": 1, "budget_s": 180} | changes))
 
 
-def searched(target: StepTarget | SimulatedTarget, **changes: float) -> tuple[Search, CapacityResult]:
+def searched(target: StepTarget | SimulatedTarget, **changes: Any) -> tuple[Search, CapacityResult]:
     found = search(target, settings_for(**changes), target.clock)
     return found, conclude(found, ["create.p99 < 250ms"])
 
@@ -211,8 +212,9 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_the_interval_covers_the_truth_of_a_queue_and_repeats_agree(name: str) -> None:
     server, objective, truth = CASES[name]
-    results = [searched(SimulatedTarget(server, objective, seed))[1] for seed in range(8)]
+    tail = Tail(objective.decay_per_s)
+    results = [searched(SimulatedTarget(server, objective, seed), tail=tail)[1] for seed in range(8)]
 
     intervals = [(r.capacity_per_s.low or 0.0, r.capacity_per_s.high or math.inf) for r in results]
     assert sum(low <= truth <= high for low, high in intervals) >= 6
-    assert all(relative_width(low, high) < 0.4 for low, high in intervals)
+    assert all(relative_width(low, high) < 0.2 for low, high in intervals)

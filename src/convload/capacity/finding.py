@@ -10,11 +10,12 @@ import msgspec
 from convload.capacity.closed import ClosedMeasurer
 from convload.capacity.concurrency import search_concurrency
 from convload.capacity.live import LiveMeasurer, probe_rate
+from convload.capacity.objective import decay_per_s
 from convload.capacity.overload import FACTORS, Overload, OverloadTrial, judge_overload
 from convload.capacity.result import CapacityResult, conclude, conclude_saturation, interrupted
 from convload.capacity.search import Search, search
 from convload.capacity.steered import SteeredLoads
-from convload.capacity.trials import EndedError, SearchSettings, Trial
+from convload.capacity.trials import EndedError, SearchSettings, Tail, Trial
 from convload.errors import ConvloadError
 from convload.plan import Plan
 from convload.results import runlog
@@ -108,6 +109,7 @@ class _Finding:
     """The thread of the search."""
 
     def __init__(self, plan: Plan, sought: Sought, tell: Callable[[Trial], None], loads: SteeredLoads) -> None:
+        self._plan = plan
         self._sought = sought
         self._tell = tell
         self._loads = loads
@@ -145,7 +147,8 @@ class _Finding:
         return msgspec.structs.replace(found, overload=self._overload)
 
     def _settings(self) -> SearchSettings:
-        settings = self._sought.settings
+        tail = Tail(decay_per_s(self._sought.gates), float(self._plan.arrivals == "poisson"))
+        settings = msgspec.structs.replace(self._sought.settings, tail=tail)
         if not self._goes_beyond():
             return settings
         return msgspec.structs.replace(settings, budget_s=settings.budget_s - OVERLOAD_S)

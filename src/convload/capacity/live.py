@@ -6,8 +6,10 @@ from itertools import zip_longest
 import msgspec
 
 from convload.capacity.growth import growth
+from convload.capacity.objective import allowed_share
 from convload.capacity.overload import OverloadTrial
 from convload.capacity.steered import Heard, SteeredLoads
+from convload.capacity.sustained import overloaded
 from convload.capacity.trials import Outcome, Trial
 from convload.contract.outcomes import OK
 from convload.errors import TargetError
@@ -143,6 +145,9 @@ def judged(heard: Heard, name: str, plan: Plan, gates: Sequence[Gate], rate: flo
     pending = pending_of(parts)
     grown = growth(pending, figures.count)
     mean_us = figures.response.mean_us if figures.response.count else None
+    failed_share = figures.failed / figures.count if figures.count else 0.0
+    p50_ms = _percentile(figures, 50)
+    arrived_per_s = found.totals.flows[""].offered_rate
     return Trial(
         rate=rate,
         duration_s=duration_s,
@@ -150,13 +155,17 @@ def judged(heard: Heard, name: str, plan: Plan, gates: Sequence[Gate], rate: flo
         broke=[result.gate for result in results if result.outcome == FAIL],
         strain=max([grown.strain, *(strain for result in results if (strain := strain_of(result)) is not None)]),
         growing=grown.growing,
+        arrived_per_s=arrived_per_s,
         achieved_per_s=found.totals.flows[""].achieved_rate,
         goodput_per_s=goodput(parts),
-        response_p50_ms=_percentile(figures, 50),
+        response_p50_ms=p50_ms,
         response_p99_ms=_percentile(figures, 99),
         response_mean_ms=None if mean_us is None else milliseconds(mean_us),
         in_flight_mean=sum(pending) / len(pending) if pending else None,
-        error_share=figures.failed / figures.count if figures.count else None,
+        error_share=failed_share if figures.count else None,
+        overloaded=overloaded(
+            ok_by_second(parts), arrived_per_s or rate, allowed_share(gates), failed_share, (p50_ms or 0.0) / 1000
+        ),
         at_s=heard.mark.starts_s,
     )
 
@@ -215,12 +224,23 @@ EDGE_S = 0.06
 other share one."""
 
 
+_WHOLE_S = 0.9
+"""An interval that is shorter is the rest of a stage."""
+
+
 def pending_of(parts: Sequence[Interval]) -> list[int]:
     """Returns what was in flight or waited, about every tenth of a second, all workers together."""
     workers = {part.worker for part in parts}
     series = [[count for part in parts if part.worker == worker for count in part.pending] for worker in workers]
     shortest = min(map(len, series), default=0)
     return [sum(counts) for counts in zip_longest(*(one[:shortest] for one in series), fillvalue=0)]
+
+
+def ok_by_second(parts: Sequence[Interval]) -> list[float]:
+    """Returns the create requests that succeeded in each whole second of a stage, all workers together."""
+    whole = [part for part in parts if part.to_s - part.from_s > _WHOLE_S]
+    by_worker = ([part for part in whole if part.worker == worker] for worker in {part.worker for part in whole})
+    return [sum(_goodput([part]) for part in at_once) for at_once in zip(*by_worker, strict=False)]
 
 
 def goodput(parts: Sequence[Interval]) -> float:

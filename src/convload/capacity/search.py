@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from convload.capacity.posterior import Posterior, posterior
+from convload.capacity.sustained import sustained
 from convload.capacity.trials import Clock, EndedError, Measurer, SearchSettings, Trial, check
 
 End = Literal["narrow", "budget", "ended", "ceiling", "generator", "floor", "broken"]
@@ -26,6 +27,12 @@ SLACK = 2.0
 _RATES_A_WIDTH = 4
 _AT_BOUND = 3
 _UNDECIDED_REPEATS = 2
+_OVERLOAD = 1.2
+"""How far above what it sustains a target is asked for, so that it is busy all the time."""
+_MOST_PROBING_OVERLOADS = 2
+_WORTH_OVERLOADING = 0.5
+"""Overloading teaches more than a trial at the limit while the rate sustained alone leaves so much of the width."""
+_STANDARD_DEVIATIONS_OF_WIDTH = 4
 _CLOSE = 0.7
 """From this width on trials have their final length."""
 # Where in the distribution the next trial goes: mostly the middle, which divides it best, and both sides, which tell
@@ -75,6 +82,7 @@ class _Search:
         self.ceiling = settings.max_rate
         self.generator_limit: float | None = None
         self.overhead_s = 0.0
+        self.probing_overloads = 0
 
     def run(self) -> Search:
         end: End
@@ -151,12 +159,21 @@ class _Search:
             return self.ceiling
         if failed and not passed:
             return self.settings.min_rate
-        rate = found.quantile(place)
-        hint = self._goodput_hint(passed, failed)
-        if hint:
-            rate = hint
+        rate = self._overloading(found) or self._goodput_hint(passed, failed) or found.quantile(place)
         rate = self._on_grid(rate)
         return min(max(rate, self.settings.min_rate), self.ceiling)
+
+    def _overloading(self, found: Posterior) -> float | None:
+        """Returns a load that shows what the target sustains, as long as that is the best way to learn more."""
+        told = sustained(self._telling())
+        if told is None:
+            if not self._lowest_fail() or self.probing_overloads == _MOST_PROBING_OVERLOADS:
+                return None
+            self.probing_overloads += 1
+            return _OVERLOAD * found.quantile(0.5)
+        width = relative_width(*found.interval(self.settings.confidence))
+        its_own = _STANDARD_DEVIATIONS_OF_WIDTH * told.spread
+        return _OVERLOAD * told.per_s if width <= _CLOSE and its_own >= _WORTH_OVERLOADING * width else None
 
     def _goodput_hint(self, passed: float, failed: float) -> float | None:
         """What an overloaded target still gets done tells where its limit is, as long as the bracket is wide."""
@@ -208,7 +225,12 @@ class _Search:
         return [trial for trial in self.trials if trial.verdict != "generator"]
 
     def _posterior(self) -> Posterior:
-        return posterior(self._telling(), self.settings.min_rate / SLACK, self.ceiling * SLACK)
+        return posterior(
+            self._telling(),
+            self.settings.min_rate / SLACK,
+            self.ceiling * SLACK,
+            self.settings.tail,
+        )
 
     def _only(self, side: str, rate: float) -> bool:
         """Returns whether enough trials at a bound of the search went this way, and none the other way anywhere."""

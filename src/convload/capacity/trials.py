@@ -15,10 +15,36 @@ GROWING = "the backlog kept growing"
 Positive = Annotated[float, Meta(gt=0)]
 
 
+class Overloaded(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a target gets done a second that is offered more than it can do.
+
+    `per_s` is what it answers well, raised by the share of failures that the objective allows where it sheds load;
+    `dispersion` is variance over mean of the answers of each of the `seconds`. `decay_per_s` is how fast the tail of
+    the response has to fall for the share that is shed at the queue's end to be allowed; 0 where nothing is shed.
+    """
+
+    per_s: float
+    dispersion: float
+    seconds: int
+    decay_per_s: float = 0.0
+
+
+class Tail(msgspec.Struct, frozen=True):
+    """What an objective asks of the responses: how fast the share of those that take longer must fall with time.
+
+    `decay_per_s` is ln(1 / share) / limit of the strictest percentile, 0 without one; `arrivals_dispersion` is 1 for
+    Poisson arrivals and 0 for even ones.
+    """
+
+    decay_per_s: float = 0.0
+    arrivals_dispersion: float = 1.0
+
+
 class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One load held for a while, judged with confidence bounds by whoever measured it.
 
-    `rate` is what was offered: arrivals a second, or users in a closed search. `outcome` is pass when the bounds of
+    `rate` is what was offered: arrivals a second, or users in a closed search; `arrived_per_s` is what came of it by
+    chance in the counted part. `outcome` is pass when the bounds of
     every gate lie within its limit, fail when the bounds of one lie beyond, undecided otherwise, and generator when the
     load was not what was asked for, so that nothing follows about the target. `strain` is the largest value / limit
     over the gates: 1 stands at the limit; it tells which way an undecided trial leans. `growing` says that in-flight
@@ -32,6 +58,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     broke: list[str] = []
     strain: float | None = None
     growing: bool = False
+    arrived_per_s: float | None = None
     achieved_per_s: float | None = None
     goodput_per_s: float | None = None
     response_p50_ms: float | None = None
@@ -39,7 +66,13 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     response_mean_ms: float | None = None
     in_flight_mean: float | None = None
     error_share: float | None = None
+    overloaded: Overloaded | None = None
     at_s: float = 0.0
+
+    @property
+    def load(self) -> float:
+        """The load that the outcome belongs to: arrivals at random are more or fewer than their rate says."""
+        return self.arrived_per_s or self.rate
 
     @property
     def verdict(self) -> Outcome:
@@ -101,6 +134,7 @@ class SearchSettings(msgspec.Struct, frozen=True, kw_only=True):
     first_trial_s: Positive | None = None
     final_trial_s: Positive | None = None
     cool_down_s: Positive = 30.0
+    tail: Tail = Tail()
 
     @property
     def first_s(self) -> float:
@@ -109,8 +143,8 @@ class SearchSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def final_s(self) -> float:
-        """A twelfth of the budget: long enough to settle, short enough to be repeated."""
-        return self.final_trial_s or max(self.first_s, min(60.0, self.budget_s / 12))
+        """An eighth of the budget: long enough to settle, short enough to be repeated."""
+        return self.final_trial_s or max(self.first_s, min(60.0, self.budget_s / 8))
 
 
 def check(settings: SearchSettings) -> None:
