@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import accuracy, capacity, comparison, freeze, generators, scale
+from bench import accuracy, capacity, capacity_live, comparison, freeze, generators, scale
 from bench.figures import Figure, as_text
 from bench.tools import ROOT, ROUNDS, SECONDS, SLACK_S, run
 
@@ -46,6 +46,7 @@ SECTIONS: dict[str, Callable[[Path], list[Figure]]] = {
     "coordinator": scale.coordinator,
     "mock": mock_speed,
     "capacity_simulated": capacity.simulated,
+    "capacity_live": capacity_live.live,
     "comparison": comparison.comparison,
 }
 

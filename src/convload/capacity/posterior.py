@@ -46,8 +46,8 @@ look better, and what a backlog must grow by to be told from chance, both shrink
 help; only a longer one does. Found by simulation: bench/capacity.py."""
 
 LEAN = 1.0
-"""How far a percentile is off to the same side, as such a multiple: it is made by the rare long queues, and a trial that
-has seen none passes at a load that a longer one would not."""
+"""How far a percentile is off to one side, as such a multiple: it is made by rare long queues, and a trial that has
+seen none passes at a load at which a longer one does not."""
 
 SETTLED_SHARE = 0.8
 """Of a trial is counted."""
