@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import msgspec
 import pytest
 from bench.simulated import Objective, Server, SimulatedTarget, true_loss_rate, true_p99_rate
 from hypothesis import given, settings
@@ -136,6 +137,48 @@ def test_a_target_below_the_limit_of_the_generator_is_found_all_the_same() -> No
     assert high is not None
     assert low <= 904
     assert high >= 896
+
+
+def test_a_target_just_below_the_highest_rate_allowed_is_narrowed_without_going_beyond_it() -> None:
+    target = SimulatedTarget(Server(capacity_per_s=500, servers=8, service_cv=0), Objective(), 1)
+
+    found, result = searched(target, max_rate=540)
+
+    bounds = result.capacity_per_s
+    assert target.highest <= 540
+    assert len({round(trial.rate) for trial in found.trials[-6:]}) > 1
+    assert bounds.low is not None
+    assert bounds.high is not None
+    assert bounds.low <= 500 <= bounds.high
+    assert relative_width(bounds.low, bounds.high) < 0.2
+
+
+def test_a_sharp_knee_is_found_within_five_percent_in_three_minutes() -> None:
+    for capacity, servers in ((50, 4), (500, 8)):
+        target = SimulatedTarget(
+            Server(capacity_per_s=capacity, servers=servers, service_cv=0), Objective(), 1, arrivals="even"
+        )
+
+        _, result = searched(target, start_rate=7, tail=Tail(arrivals_dispersion=0.0))
+
+        low, high = result.capacity_per_s.low or 0.0, result.capacity_per_s.high or math.inf
+        assert low <= capacity <= high
+        assert relative_width(low, high) <= 0.05
+
+
+def test_a_target_that_does_less_the_more_it_is_overloaded_is_not_taken_for_a_small_one() -> None:
+    class Collapsing(SimulatedTarget):
+        def trial(self, rate: float, duration_s: float) -> Trial:
+            trial = super().trial(rate, duration_s)
+            if trial.overloaded is None:
+                return trial
+            less = msgspec.structs.replace(trial.overloaded, per_s=0.5 * trial.overloaded.per_s)
+            return msgspec.structs.replace(trial, overloaded=less)
+
+    _, result = searched(Collapsing(Server(capacity_per_s=500, servers=8, service_cv=0), Objective(), 1))
+
+    assert (result.capacity_per_s.low or 0.0) <= 500 <= (result.capacity_per_s.high or math.inf)
+    assert (result.width or 1) < 0.4
 
 
 def test_a_target_that_stays_broken_is_left_alone() -> None:

@@ -173,7 +173,8 @@ class _Search:
             return _OVERLOAD * found.quantile(0.5)
         width = relative_width(*found.interval(self.settings.confidence))
         its_own = _STANDARD_DEVIATIONS_OF_WIDTH * told.spread
-        return _OVERLOAD * told.per_s if width <= _CLOSE and its_own >= _WORTH_OVERLOADING * width else None
+        is_worth_it = width <= _CLOSE and its_own >= _WORTH_OVERLOADING * width
+        return _OVERLOAD * told.per_s if is_worth_it and _OVERLOAD * told.per_s <= self.ceiling else None
 
     def _goodput_hint(self, passed: float, failed: float) -> float | None:
         """What an overloaded target still gets done tells where its limit is, as long as the bracket is wide."""
