@@ -164,6 +164,7 @@ def test_a_sharp_knee_is_found_within_five_percent_in_three_minutes() -> None:
         low, high = result.capacity_per_s.low or 0.0, result.capacity_per_s.high or math.inf
         assert low <= capacity <= high
         assert relative_width(low, high) <= 0.05
+        assert result.sustained_per_s == pytest.approx(capacity, rel=0.02)
 
 
 def test_a_target_that_does_less_the_more_it_is_overloaded_is_not_taken_for_a_small_one() -> None:

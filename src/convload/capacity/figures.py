@@ -52,9 +52,10 @@ def overload_rows(result: CapacityResult) -> list[list[str]]:
 def objective_line(result: CapacityResult) -> str:
     """Says how the answer came about."""
     goodput = f"; goodput there {about(result.goodput_per_s)}/s" if result.goodput_per_s is not None else ""
+    busy = f", overloaded {about(result.sustained_per_s)}/s" if goodput and result.sustained_per_s is not None else ""
     return (
         f"{len(result.trials)} trials in {result.took_s:.0f} s of a budget of {result.budget_s:.0f} s, "
-        f"limited by: {result.limited_by}{goodput}."
+        f"limited by: {result.limited_by}{goodput}{busy}."
     )
 
 

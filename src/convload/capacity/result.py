@@ -11,6 +11,7 @@ from convload.capacity.overload import Overload
 from convload.capacity.planner import GeneratorNeed, Instances, Peak
 from convload.capacity.scalability import Point, Usl, fit
 from convload.capacity.search import Search, relative_width
+from convload.capacity.sustained import sustained
 from convload.capacity.trials import SearchSettings, Trial
 from convload.errors import ExitCode, RunLogError
 
@@ -37,7 +38,8 @@ class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
     """All that a search says.
 
     `width` is relative to the middle of the interval; `goodput_per_s` is that of the highest load that passed within or
-    below it. `limited_by` is bound where the objective held up to the highest rate asked for.
+    below it, `sustained_per_s` what the target got done when it was offered more than it can do. `limited_by` is bound
+    where the objective held up to the highest rate asked for.
     """
 
     format: str = FORMAT
@@ -56,6 +58,7 @@ class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
     budget_s: float
     took_s: float
     trials: list[Trial]
+    sustained_per_s: float | None = None
     interrupted: bool = False
     little: list[LittleCheck] = []
     usl: Usl | None = None
@@ -82,6 +85,7 @@ def conclude(search: Search, objective: list[str], beyond: Sequence[Trial] = ())
     first = first_broken(search.trials)
     monotonic = not contradicts([*search.trials, *beyond])
     recovered = search.end != "broken"
+    told = sustained(search.telling)
     return CapacityResult(
         capacity_per_s=bounds,
         confidence=search.settings.confidence,
@@ -98,6 +102,7 @@ def conclude(search: Search, objective: list[str], beyond: Sequence[Trial] = ())
         budget_s=search.settings.budget_s,
         took_s=search.took_s,
         trials=search.trials,
+        sustained_per_s=told.per_s if told else None,
         little=check_little(search.trials),
         usl=fit(usl_points(search.trials)),
     )
