@@ -89,3 +89,21 @@ def test_littles_law_is_checked_where_all_three_are_known_and_nothing_grows() ->
 
     assert [check.holds for check in checks] == [True, False]
     assert checks[1].off == pytest.approx(0.5)
+
+
+def test_what_a_target_sheds_at_once_is_not_in_flight() -> None:
+    """A fifth of 600/s is refused; the others take 0.6 s each."""
+    shedding = Trial(
+        rate=600,
+        duration_s=10,
+        outcome="fail",
+        achieved_per_s=600,
+        response_mean_ms=600,
+        in_flight_mean=288,
+        error_share=0.2,
+    )
+
+    [check] = check_little([shedding])
+
+    assert check.holds
+    assert check.expected == pytest.approx(288)
