@@ -33,10 +33,10 @@ RECOVERY_S = 20.0
 NORMAL_SHARE = 0.5
 """Of the capacity: a load under which a target is at ease."""
 
-OVERLOAD_S = 70.0
-"""What the loads beyond capacity take, with the pauses between them."""
+OVERLOAD_S = 80.0
+"""What the loads beyond capacity take, with the pauses between them, the start of the run and its reports."""
 
-ENOUGH_FOR_OVERLOAD = 2.2
+ENOUGH_FOR_OVERLOAD = 2.0
 """Times that: with a smaller budget all of it goes into the search."""
 
 
