@@ -10,7 +10,7 @@ run: $(READY)
 	$(BIN)/convload run plans/smoke.toml
 
 test: $(READY)
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal  # three on two cores: a test of a whole run waits as much as it computes
 
 check: $(READY)
 	$(BIN)/ruff format --check .
