@@ -31,7 +31,7 @@ from bench.tools import (
 
 from convload.contract import paths
 from convload.mock.process import MockProcess
-from convload.schedule import RateProfile, Stage, blocks
+from convload.plan.schedule import RateProfile, Stage, blocks
 
 Times = npt.NDArray[np.float64]
 

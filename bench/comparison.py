@@ -22,16 +22,16 @@ from bench.figures import Figure
 from bench.tools import MEASURED, ROOT, SLACK_S, run
 from scipy import stats
 
+from convload.comparison.batches import batches_of
+from convload.comparison.compare import CONFIDENCE, WITHIN, Comparison, compare
+from convload.comparison.outcomes import IMPROVED, REGRESSED
+from convload.comparison.planning import seconds_needed
+from convload.comparison.resampling import Sample
+from convload.comparison.sides import Run, read_run
+from convload.comparison.single import Rule
+from convload.contract.steps import CREATE
 from convload.results import runlog
-from convload.results.comparison.batches import batches_of
-from convload.results.comparison.compare import CONFIDENCE, WITHIN, Comparison, compare
-from convload.results.comparison.outcomes import IMPROVED, REGRESSED
-from convload.results.comparison.planning import seconds_needed
-from convload.results.comparison.resampling import Sample
-from convload.results.comparison.sides import Run, read_run
-from convload.results.comparison.single import Rule
 from convload.results.histogram import Histogram
-from convload.results.measured import CREATE
 from convload.results.runlog import Cell, Ended, Interval, Manifest, Record, RunLogWriter, Started
 
 PAIRS = int(os.environ.get("BENCH_PAIRS", "250"))

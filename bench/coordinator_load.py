@@ -19,9 +19,9 @@ from zmq.constants import SocketOption, SocketType
 from zmq.sugar.context import Context
 
 from convload import __version__, bundled
-from convload.load import messages
-from convload.load.coordinator import Coordinator
-from convload.load.messages import Hello, Job, Setup
+from convload.load.processes import messages
+from convload.load.processes.coordinator import Coordinator
+from convload.load.processes.messages import Hello, Job, Setup
 from convload.results import runlog
 from convload.results.runlog import Interval
 

@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 import psutil
 
 from convload import bundled
-from convload.behaviour import Behaviour
 from convload.contract import paths
 from convload.mock.process import MockProcess, start_mock
 from convload.payloads.builder import Builder
 from convload.payloads.catalogue import Catalogue
+from convload.plan.mock_behaviour import Behaviour
 
 ACCOUNT = "12345678"
 CONNECTIONS = 32

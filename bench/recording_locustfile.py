@@ -9,9 +9,9 @@ from pathlib import Path
 
 from locust import task
 
+from convload.contract.steps import CREATE
 from convload.load.recorder import Failure, Records, Request
 from convload.load.users import ConversationUser
-from convload.results.measured import CREATE
 
 
 class Recording:

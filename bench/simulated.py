@@ -17,7 +17,7 @@ from scipy.stats import binom
 from convload.capacity.growth import growth
 from convload.capacity.sustained import overloaded
 from convload.capacity.trials import Outcome, Trial
-from convload.results.gates.bounds import share_bounds
+from convload.judging.bounds import share_bounds
 
 Floats = npt.NDArray[np.float64]
 

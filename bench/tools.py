@@ -16,12 +16,13 @@ from functools import cached_property
 from pathlib import Path
 
 from convload import bundled
-from convload.behaviour import Behaviour
 from convload.contract import paths
+from convload.contract.steps import CREATE
 from convload.errors import ExitCode
 from convload.mock.process import MockProcess, start_mock
 from convload.payloads.builder import Builder
 from convload.payloads.catalogue import Catalogue
+from convload.plan.mock_behaviour import Behaviour
 from convload.results import measured, runlog
 from convload.results.measured import Figures as Create
 from convload.results.runlog import Interval, RunLog, Started
@@ -76,7 +77,7 @@ class Run:
     def requests(self) -> int:
         """Create requests in the measured intervals."""
         cells = (cell for one in self.intervals for cell in one.cells)
-        return sum(cell.count for cell in cells if cell.step == measured.CREATE)
+        return sum(cell.count for cell in cells if cell.step == CREATE)
 
     @property
     def cpu_s(self) -> float:

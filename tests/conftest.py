@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from hypothesis import settings
+from tests.run_logs import Make
 
 from convload.machine import SINGLE_THREADED
 from convload.results import runlog
@@ -123,3 +124,8 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
     command = Cli(tmp_path)
     yield command
     command.end()
+
+
+@pytest.fixture
+def make() -> Make:
+    return Make()

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 import pytest
 
-from convload.behaviour import Behaviour
 from convload.cli import VERBS, convload
-from convload.plan import Plan
-from convload.retrying import POLICIES, RetryPolicy
-from convload.sources import DURATIONS
+from convload.plan.mock_behaviour import Behaviour
+from convload.plan.plan import Plan
+from convload.plan.retry import POLICIES, RetryPolicy
+from convload.plan.sources import DURATIONS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(

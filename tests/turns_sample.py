@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.results.conftest import Make
+from tests.run_logs import Make
 
-from convload.results.runlog import RunLog, StageMark
+from convload.plan.schedule import StageMark
+from convload.results.runlog import RunLog
 
 WARMUP_S = 2
 Vary = Callable[[str, int], dict[str, Any]]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from tests.conftest import wait_for
 
-from convload.behaviour import Behaviour
 from convload.capacity.finding import Sought, find_closed
 from convload.capacity.trials import SearchSettings, Trial
 from convload.errors import ExitCode
-from convload.plan import Plan
+from convload.plan.mock_behaviour import Behaviour
+from convload.plan.plan import Plan
 from convload.results.runlog import FILE_NAME
-from convload.run_folder import remove_unless_started
+from convload.run.folder import remove_unless_started
 
 PLAN = Plan(name="closed", model="closed", consumers="none", mock=Behaviour(auth=False))
 SETTINGS = SearchSettings(start_rate=1, min_rate=1, max_rate=64, budget_s=60, first_trial_s=1, final_trial_s=1)

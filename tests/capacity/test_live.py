@@ -5,8 +5,9 @@ import pytest
 
 from convload.capacity.live import goodput, ok_by_second, parts_of, pending_of, probe_rate
 from convload.contract.outcomes import OK
-from convload.results.measured import CREATE
-from convload.results.runlog import FORMAT, Cell, Interval, Manifest, RunLog, StageMark
+from convload.contract.steps import CREATE
+from convload.plan.schedule import StageMark
+from convload.results.runlog import FORMAT, Cell, Interval, Manifest, RunLog
 
 MANIFEST = Manifest(FORMAT, "2026-01-01T00:00:00.000+00:00", {}, {}, {}, "mock")
 

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from convload.capacity.objective import allowed_share, decay_per_s
-from convload.results.gates.gate import Gate
-from convload.results.gates.grammar import parse
+from convload.plan.gate import Gate
+from convload.plan.gate_grammar import parse
 
 
 def gates(*texts: str) -> list[Gate]:

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner
-from tests.results.conftest import Make
+from tests.run_logs import Make
 
 from convload.cli import convload
 from convload.errors import ConvloadError, UsageError
+from convload.judging.baseline import FORMAT, freeze, load
+from convload.plan.gate_grammar import parse
 from convload.report.folder import write_all
 from convload.results import runlog
-from convload.results.gates.baseline import FORMAT, freeze, load
-from convload.results.gates.grammar import parse
 from convload.results.runlog import Aborted, Note, RunLog, RunLogWriter
 
 COMPARED = "create.p95 <= baseline * 1.1"

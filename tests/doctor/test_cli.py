@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 from tests.conftest import Cli, summary_of, wait_for
 
-from convload.ceiling import FILE
 from convload.cli.doctor import Report, print_report
 from convload.doctor.facts import Check
 from convload.doctor.search import Found, Trial
+from convload.run.ceiling import FILE
 
 
 def test_machine_ceiling_and_target_are_told_and_the_next_run_tells_its_share_of_the_ceiling(cli: Cli) -> None:

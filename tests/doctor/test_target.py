@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 from tests.conftest import clean_environment
 
-from convload.behaviour import Behaviour
 from convload.doctor.facts import Check
 from convload.doctor.target import certificate, examine
 from convload.errors import UsageError
 from convload.mock.process import MockProcess, start_mock
-from convload.plan import Plan
+from convload.plan.mock_behaviour import Behaviour
+from convload.plan.plan import Plan
 
 SECRET = {"CONVLOAD_CLIENT_ID": "app", "CONVLOAD_CLIENT_SECRET": "hush"}
 DAY_S = 86_400

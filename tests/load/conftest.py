@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from convload.load import calls
-from convload.load.origin import Origin
+from convload.load.client import calls
+from convload.load.client.origin import Origin
 
 Behave = Callable[["Peer"], None]
 

@@ -11,15 +11,15 @@ import pytest
 from tests.load.conftest import Peer, Script
 
 from convload.contract.answers import Answer
+from convload.contract.steps import ATTEMPTS
 from convload.load import retries
-from convload.load.http import Client
-from convload.load.origin import Origin, tls_context
+from convload.load.client.http import Client
+from convload.load.client.origin import Origin, tls_context
 from convload.load.recorder import Failure, Recorder, Request
 from convload.load.session import Session
 from convload.payloads.catalogue import Catalogue, default_folder
-from convload.plan import assemble
-from convload.results.measured import ATTEMPTS
-from convload.retrying import CUT_OFF, GAVE_UP, HONOURED, IGNORED, NOT_RETRIED, RETRIED
+from convload.plan.plan import assemble
+from convload.plan.retry import CUT_OFF, GAVE_UP, HONOURED, IGNORED, NOT_RETRIED, RETRIED
 
 CREATE = "conversation.create"
 CATALOGUE = Catalogue.read(default_folder())

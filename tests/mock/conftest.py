@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from convload.behaviour import Behaviour
 from convload.mock.access import Credentials
 from convload.mock.api import Api
 from convload.mock.messages import Reply, Request, Traffic
 from convload.mock.process import MockProcess, start_mock
+from convload.plan.mock_behaviour import Behaviour
 
 ACCOUNT = "12345678"
 BASE = f"/api/account/{ACCOUNT}"

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from convload.behaviour import Behaviour
 from convload.cli.mock import mock
 from convload.errors import UsageError
+from convload.plan.mock_behaviour import Behaviour
 
 DEADLINE_S = 10.0
 CREATE = "/api/account/77/messaging/consumer/conversation?v=3"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convload.behaviour import FAULT_SHARES, Behaviour
 from convload.mock.faults import FAULTS, NO_FAULT, Faults
+from convload.plan.mock_behaviour import FAULT_SHARES, Behaviour
 
 DRAWS = 20_000
 

@@ -18,10 +18,10 @@ import psutil
 import pytest
 import trustme
 
-from convload.behaviour import Behaviour
 from convload.errors import UsageError
 from convload.mock import process
 from convload.mock.process import MockProcess, start_mock
+from convload.plan.mock_behaviour import Behaviour
 
 ACCOUNT = "12345678"
 BASE = f"/api/account/{ACCOUNT}"
@@ -61,7 +61,7 @@ def read_to_end(sock: socket.socket) -> None:
 PARENT = """
 import select
 import sys
-from convload.behaviour import Behaviour
+from convload.plan.mock_behaviour import Behaviour
 from convload.mock.process import start_mock
 with start_mock(Behaviour()) as mock:
     print(mock.pid, flush=True)

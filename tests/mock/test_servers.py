@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from tests.conftest import wait_for
 
-from convload.behaviour import Behaviour
 from convload.mock.access import Credentials
 from convload.mock.api import Api
 from convload.mock.messages import Reply, Request, Traffic
 from convload.mock.process import start_mock
 from convload.mock.timekeeper import Timekeeper
 from convload.mock.waiting_line import Counts, Station, Visit, WaitingLine, station_of
+from convload.plan.mock_behaviour import Behaviour
 
 ACCOUNT = "12345678"
 CREATE = f"/api/account/{ACCOUNT}/messaging/consumer/conversation?v=3"

@@ -4,9 +4,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convload.behaviour import Behaviour
 from convload.mock.truth import AtRate, Truth, told, truth_of
 from convload.mock.waiting_line import WaitingLine, station_of
+from convload.plan.mock_behaviour import Behaviour
 
 ARRIVALS = 40_000
 

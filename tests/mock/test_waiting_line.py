@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convload.mock.queueing import MMc
 from convload.mock.waiting_line import Station, Visit, WaitingLine
-from convload.queueing import MMc
-from convload.service_times import Exponential
+from convload.plan.service_times import Exponential
 
 END_S = 1e7
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from tests.report.open_sample import OpenSample
 
+from convload.comparison.conclusion import Conclusion, conclude
 from convload.results import runlog
 from convload.results.histogram import Histogram
 from convload.results.runlog import (
@@ -31,7 +32,6 @@ from convload.results.runlog import (
     RunLogWriter,
     Started,
 )
-from convload.results.verdict import Conclusion, conclude
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from convload.plan.schedule import StageMark
 from convload.results import runlog
 from convload.results.histogram import Histogram
-from convload.results.runlog import Cell, Ended, Interval, Ledger, Manifest, Record, StageMark, Started
+from convload.results.runlog import Cell, Ended, Interval, Ledger, Manifest, Record, Started
 
 STAGES = [
     StageMark("warm-up", 0.0, 4.0, 80.0, 80.0, warmup=True),

@@ -6,10 +6,10 @@ import pytest
 from rich.console import Console
 from tests.report.conftest import HOSTILE
 
+from convload.comparison.conclusion import Conclusion
 from convload.report import html, junit, markdown, summary_json
 from convload.report.text import print_conclusion, print_judgement
 from convload.results.runlog import Aborted, Record
-from convload.results.verdict import Conclusion
 
 TEXT = "errors > 5% over 3s holds: 40 of 180, 22.2 % (14.3 to 31.9 % at 99.9 % confidence)"
 

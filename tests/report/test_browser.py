@@ -5,9 +5,9 @@ from pathlib import Path
 from tests.browser import in_browser, needs_browser
 from tests.turns_sample import log_of
 
+from convload.comparison.conclusion import Conclusion, conclude
 from convload.report.html import render
 from convload.results.runlog import Record
-from convload.results.verdict import Conclusion, conclude
 
 pytestmark = needs_browser
 

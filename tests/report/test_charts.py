@@ -3,9 +3,9 @@ from typing import Any
 
 import msgspec
 
+from convload.comparison.conclusion import Conclusion
 from convload.report.charts import data
 from convload.results.runlog import Cell, Interval, Record
-from convload.results.verdict import Conclusion
 
 
 def columns(conclusion: Conclusion) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from rich.console import Console
 from tests.report.conftest import HOSTILE
 from tests.report.test_github import obeyed
 
+from convload.comparison.compare import FORMAT, Comparison, RunFacts
+from convload.comparison.outcomes import UNKNOWN, Difference, Minimum, Shift, told, untold
 from convload.errors import ExitCode
+from convload.judging.alike import Unlikeness
 from convload.report import github
 from convload.report.comparison import print_comparison, render_json, render_markdown, told_github
-from convload.results.comparison.compare import FORMAT, Comparison, RunFacts
-from convload.results.comparison.likeness import Unlikeness
-from convload.results.comparison.outcomes import UNKNOWN, Difference, Minimum, Shift, told, untold
 
 CREATE = "conversation.create"
 

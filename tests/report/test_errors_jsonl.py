@@ -1,7 +1,7 @@
 import json
 
+from convload.comparison.conclusion import Conclusion
 from convload.report.errors_jsonl import render
-from convload.results.verdict import Conclusion
 
 
 def test_every_line_is_a_sample_with_all_that_shows_its_payload_again(conclusion: Conclusion) -> None:

@@ -1,8 +1,8 @@
 import pytest
 
+from convload.comparison.conclusion import Conclusion
+from convload.judging.gate_result import GateResult
 from convload.report import figures
-from convload.results.gates.results import GateResult
-from convload.results.verdict import Conclusion
 
 
 @pytest.mark.parametrize(

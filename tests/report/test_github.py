@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from convload.comparison.conclusion import Conclusion
+from convload.judging.gate_result import GateResult
 from convload.report import github, markdown
 from convload.report.text import print_conclusion
-from convload.results.gates.results import GateResult
 from convload.results.runlog import Aborted, Note, Record
-from convload.results.verdict import Conclusion
 
 HERE = {"GITHUB_ACTIONS": "true"}
 COMMANDS = {"error", "warning", "notice", "debug", "group", "add-mask", "stop-commands", "set-output", "add-path"}

@@ -4,11 +4,11 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
+from convload.comparison.conclusion import Conclusion
 from convload.report import html
 from convload.report.folder import REPORTS
 from convload.report.text import print_conclusion
 from convload.results.runlog import Record
-from convload.results.verdict import Conclusion
 
 ASSETS = ("uplot/uPlot.min.css", "report.css", "uplot/uPlot.iife.min.js", "report.js")
 

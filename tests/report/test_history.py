@@ -8,10 +8,10 @@ from rich.console import Console
 from tests.browser import in_browser, needs_browser
 from tests.report.conftest import HOSTILE
 
+from convload.comparison.changepoints import Change
+from convload.comparison.history import FORMAT, History, LeftOut, Point, Series
+from convload.comparison.outcomes import Minimum
 from convload.report.history import print_history, render_html, render_json
-from convload.results.comparison.changepoints import Change
-from convload.results.comparison.history import FORMAT, History, LeftOut, Point, Series
-from convload.results.comparison.outcomes import Minimum
 
 
 def history() -> History:

@@ -9,11 +9,11 @@ from itertools import pairwise
 import msgspec
 import pytest
 
+from convload.comparison.conclusion import Conclusion
 from convload.report import charts
-from convload.report.foreign import brief
 from convload.report.html import render
+from convload.report.untrusted import brief
 from convload.results.runlog import Cell, Note, Record
-from convload.results.verdict import Conclusion
 
 Element = tuple[str, dict[str, str | None], list[str]]
 

@@ -2,9 +2,9 @@ import csv
 import io
 from collections.abc import Callable
 
+from convload.comparison.conclusion import Conclusion
 from convload.report.intervals_csv import render
 from convload.results.runlog import Record
-from convload.results.verdict import Conclusion
 
 
 def test_rows_add_up_to_the_summary(conclusion: Conclusion) -> None:

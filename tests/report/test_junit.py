@@ -4,10 +4,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from convload.comparison.conclusion import Conclusion
+from convload.judging.gate_result import GateResult
 from convload.report.junit import render
-from convload.results.gates.results import GateResult
 from convload.results.runlog import Note, Record
-from convload.results.verdict import Conclusion
 
 
 def parse(conclusion: Conclusion) -> ET.Element:

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from convload.report.foreign import brief, visible
+from convload.comparison.conclusion import Conclusion
 from convload.report.markdown import code, plain, render
+from convload.report.untrusted import brief, visible
 from convload.results.runlog import Note, Record
-from convload.results.verdict import Conclusion
 
 # An independent reader with all that GitHub switches on and more: HTML passes, bare links are links.
 MARKDOWN = MarkdownIt("gfm-like", {"html": True, "linkify": False, "typographer": False}).enable("table")

@@ -4,11 +4,11 @@ from itertools import pairwise
 
 import pytest
 
+from convload.comparison.conclusion import Conclusion
 from convload.report.markdown import render
 from convload.report.mermaid import MOST_POINTS, charts
 from convload.results.runlog import Record
 from convload.results.series import Second
-from convload.results.verdict import Conclusion
 
 NUMBER = r"\d+(?:\.\d+)?"
 # The part of Mermaid's grammar for xychart-beta that is used here (xychart.jison): quoted titles, plain numbers.

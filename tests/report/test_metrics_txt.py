@@ -4,9 +4,9 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from convload.comparison.conclusion import Conclusion
 from convload.report.metrics_txt import render
 from convload.results.runlog import Record
-from convload.results.verdict import Conclusion
 
 # The lines of OpenMetrics 1.0 that are used here, from the grammar in its specification.
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[n"\\])*"'

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 from rich.console import Console
-from tests.results.conftest import Make
 from tests.results.test_retries import log
+from tests.run_logs import Make
 
+from convload.comparison.conclusion import Conclusion, conclude
 from convload.report import figures, html, markdown, summary_json
 from convload.report.text import print_conclusion
-from convload.results.verdict import Conclusion, conclude
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from convload.comparison.conclusion import Conclusion
 from convload.report import html, markdown, steadiness
 from convload.report.text import print_conclusion
 from convload.results.drift import Drift
 from convload.results.recovery import Recovery
 from convload.results.runlog import Record
-from convload.results.verdict import Conclusion
 
 HOLD = "stage <hold> | `x`"
 

@@ -1,9 +1,9 @@
 import json
 from collections.abc import Callable
 
+from convload.comparison.conclusion import Conclusion
 from convload.report.summary_json import render
 from convload.results.runlog import Record
-from convload.results.verdict import Conclusion
 
 LEFT_OUT = "whether the run was steady: it needs 20 s of constant load, the longest stretch has 9 s"
 

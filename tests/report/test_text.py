@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from convload.comparison.conclusion import Conclusion
 from convload.report.text import print_conclusion
 from convload.results.runlog import Manifest, Note, Record
-from convload.results.verdict import Conclusion
 
 COLUMNS = ("p50", "p95", "p99", "max")
 

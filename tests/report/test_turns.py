@@ -11,9 +11,9 @@ from rich.console import Console
 from tests.report.test_metrics_txt import read
 from tests.turns_sample import Vary, alike, failing, log_of, slower_by
 
+from convload.comparison.conclusion import Conclusion, conclude
 from convload.report import charts, github, html, junit, markdown, metrics_txt, summary_json
 from convload.report.text import print_conclusion
-from convload.results.verdict import Conclusion, conclude
 
 
 def terminal(conclusion: Conclusion) -> str:

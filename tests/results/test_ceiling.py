@@ -4,15 +4,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.results.conftest import Make
+from tests.run_logs import Make
 
+from convload.comparison.conclusion import conclude
+from convload.contract.steps import FIRST, RETRY
 from convload.report import figures
 from convload.results import runlog
 from convload.results.ceiling import KnownCeiling
-from convload.results.measured import FIRST, RETRY
 from convload.results.runlog import Cell, Manifest, RunLog
 from convload.results.summary import summarise
-from convload.results.verdict import conclude
 
 KNOWN = KnownCeiling(1_600.0, 1, 4.0, "2026-11-23T10:00:00+00:00")
 

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from convload.comparison.conclusion import Conclusion, conclude
+from convload.plan.schedule import StageMark
 from convload.results.drift import Drift
-from convload.results.runlog import RunLog, StageMark
-from convload.results.verdict import Conclusion, conclude
+from convload.results.runlog import RunLog
 
 if TYPE_CHECKING:
-    from tests.results.conftest import Make
+    from tests.run_logs import Make
 
 MB = 1_000_000
 SECONDS = 62

@@ -6,7 +6,7 @@ from convload.errors import RunLogError
 from convload.results.measured import measure, plan_facts, window
 
 if TYPE_CHECKING:
-    from tests.results.conftest import Make
+    from tests.run_logs import Make
 
 
 def test_only_phase_measure_counts(make: "Make") -> None:

@@ -2,12 +2,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from convload.comparison.conclusion import conclude
+from convload.plan.schedule import StageMark
 from convload.results.recovery import Recovery, first_normal
-from convload.results.runlog import RunLog, StageMark
-from convload.results.verdict import conclude
+from convload.results.runlog import RunLog
 
 if TYPE_CHECKING:
-    from tests.results.conftest import Make
+    from tests.run_logs import Make
 
 WARMUP = StageMark("warm-up", 0, 2, 100, 100, warmup=True)
 BEFORE = StageMark("before", 2, 6, 100, 100)

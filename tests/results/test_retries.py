@@ -5,13 +5,14 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from tests.results.conftest import Make
+from tests.run_logs import Make
 
-from convload.results import record_rules
-from convload.results.gates.evidence import evidence
-from convload.results.gates.judging import judge_plan
+from convload.contract.steps import ATTEMPTS, CREATE
+from convload.judging import record_rules
+from convload.judging.evidence import evidence
+from convload.judging.gates import judge_plan
 from convload.results.histogram import Histogram
-from convload.results.measured import ATTEMPTS, CREATE, plan_facts
+from convload.results.measured import plan_facts
 from convload.results.runlog import Backoff, Interval, Ledger, RunLog
 from convload.results.summary import Summary, summarise
 

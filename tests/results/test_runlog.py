@@ -20,7 +20,7 @@ from convload.results.runlog import (
 )
 
 if TYPE_CHECKING:
-    from tests.results.conftest import Make
+    from tests.run_logs import Make
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING
 from convload.results.series import per_second
 
 if TYPE_CHECKING:
-    from tests.results.conftest import Make
+    from tests.run_logs import Make
 
 
 def test_workers_are_merged_second_by_second(make: "Make") -> None:

@@ -2,11 +2,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from convload.results.runlog import Ended, Ledger, Note, RunLog, StageMark
+from convload.plan.schedule import StageMark
+from convload.results.runlog import Ended, Ledger, Note, RunLog
 from convload.results.summary import Counts, Received, summarise
 
 if TYPE_CHECKING:
-    from tests.results.conftest import Make
+    from tests.run_logs import Make
 
 
 def test_statistics_are_nearest_rank_in_milliseconds(make: "Make") -> None:

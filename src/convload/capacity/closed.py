@@ -7,17 +7,18 @@ from pathlib import Path
 import msgspec
 
 from convload.capacity.trials import EndedError, Outcome, Trial
+from convload.comparison.conclusion import conclude
+from convload.contract.steps import CREATE
 from convload.errors import ConvloadError
-from convload.plan import Plan
+from convload.judging.evidence import evidence
+from convload.judging.gate_result import FAIL
+from convload.judging.gates import judge
+from convload.plan.gate import Gate
+from convload.plan.plan import Plan
 from convload.results import runlog
-from convload.results.gates.evidence import evidence
-from convload.results.gates.gate import Gate
-from convload.results.gates.judging import judge
-from convload.results.gates.results import FAIL
-from convload.results.measured import CREATE, was_interrupted
+from convload.results.measured import was_interrupted
 from convload.results.percentiles import milliseconds
-from convload.results.verdict import conclude
-from convload.run import Interrupted, execute
+from convload.run.execution import Interrupted, execute
 
 SETTLING_SHARE = 0.2
 """Of a trial's time, left out of its figures."""

@@ -17,13 +17,13 @@ from convload.capacity.search import Search, search
 from convload.capacity.steered import SteeredLoads
 from convload.capacity.trials import EndedError, SearchSettings, Tail, Trial
 from convload.errors import ConvloadError
-from convload.plan import Plan
+from convload.plan.gate import Gate
+from convload.plan.plan import Plan
 from convload.results import runlog
-from convload.results.gates.gate import Gate
 from convload.results.measured import was_interrupted
 from convload.results.runlog import FILE_NAME
-from convload.run import Interrupted, execute
-from convload.run_folder import new_folder, remove_unless_started
+from convload.run.execution import Interrupted, execute
+from convload.run.folder import new_folder, remove_unless_started
 
 FIRST_S = 1.0
 """The run begins with so much of next to no load; what is measured comes behind it."""

@@ -5,8 +5,8 @@ from pathlib import Path
 from convload.capacity.markdown import render
 from convload.capacity.result import CapacityResult
 from convload.errors import ExitCode
-from convload.report.foreign import visible
 from convload.report.github import Told, commands, stated
+from convload.report.untrusted import visible
 
 OUTCOMES = {
     ExitCode.PASS: "pass",

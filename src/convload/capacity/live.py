@@ -12,16 +12,17 @@ from convload.capacity.steered import Heard, SteeredLoads
 from convload.capacity.sustained import overloaded
 from convload.capacity.trials import Outcome, Trial
 from convload.contract.outcomes import OK
+from convload.contract.steps import CREATE
 from convload.errors import TargetError
-from convload.plan import Plan
-from convload.results.gates.evidence import evidence
-from convload.results.gates.gate import Gate
-from convload.results.gates.judging import judge
-from convload.results.gates.results import FAIL, PASS, GateResult
-from convload.results.measured import CREATE, Figures, Window, by_worker
+from convload.judging.evidence import evidence
+from convload.judging.gate_result import FAIL, PASS, GateResult
+from convload.judging.gates import judge
+from convload.plan.gate import Gate
+from convload.plan.plan import Plan
+from convload.plan.schedule import Stage, StageMark
+from convload.results.measured import Figures, Window, by_worker
 from convload.results.percentiles import milliseconds
-from convload.results.runlog import Interval, RunLog, StageMark
-from convload.schedule import Stage
+from convload.results.runlog import Interval, RunLog
 
 SETTLING_SHARE = 0.2
 """Of a trial's time, left out of its figures: the target's queues are still those of another load."""

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from convload.results.gates.gate import ALL_PERCENT, Gate
-from convload.results.gates.names import RESPONSE, SHARE, TIME, UNITS
-from convload.results.measured import CREATE
+from convload.contract.steps import CREATE
+from convload.plan.gate import ALL_PERCENT, Gate
+from convload.plan.gate_names import RESPONSE, SHARE, TIME, UNITS
 
 _MS_A_SECOND = 1000.0
 _AT_MOST = ("<", "<=")

@@ -13,7 +13,7 @@ from convload.capacity.github import OUTCOMES
 from convload.capacity.result import CapacityResult
 from convload.capacity.scalability import Usl
 from convload.report import html
-from convload.report.foreign import visible
+from convload.report.untrusted import visible
 
 _HERE = Path(__file__).parent
 _CURVE_POINTS = 60

@@ -9,20 +9,9 @@ from queue import Empty, SimpleQueue
 import msgspec
 
 from convload.capacity.trials import EndedError
-from convload.results.runlog import (
-    FILE_NAME,
-    Interval,
-    Manifest,
-    Record,
-    RunLog,
-    StageAdded,
-    StageMark,
-    Started,
-    Tail,
-    WorkerLost,
-)
-from convload.run import Controls
-from convload.schedule import Stage
+from convload.plan.schedule import Stage, StageMark
+from convload.results.runlog import FILE_NAME, Interval, Manifest, Record, RunLog, StageAdded, Started, Tail, WorkerLost
+from convload.run.execution import Controls
 
 GRACE_S = 1.5
 """For what a load has in flight to be answered; what is not by then counts as left over."""

@@ -8,7 +8,7 @@ from rich.text import Text
 from convload.capacity.figures import objective_line, overload_rows, trial_rows, usl_lines
 from convload.capacity.result import CapacityResult
 from convload.errors import ExitCode
-from convload.report.foreign import visible
+from convload.report.untrusted import visible
 
 _STYLES = {ExitCode.PASS: "bold green", ExitCode.GATE_FAILED: "bold red"}
 

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from convload.contract.steps import STEPS
 from convload.errors import UsageError
+from convload.judging.baseline import COMPARED, FILE_NAME, Baseline, load, of_file
 from convload.report import figures
-from convload.report.foreign import brief
-from convload.results.gates.baseline import COMPARED, FILE_NAME, Baseline, load, of_file
-from convload.results.measured import STEPS
+from convload.report.untrusted import brief
 from convload.results.percentiles import statistics
 from convload.results.runlog import FILE_NAME as RUN_LOG
 

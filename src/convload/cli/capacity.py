@@ -18,12 +18,12 @@ from convload.cli.compare import parse_percent
 from convload.cli.ending import show, tell_ci
 from convload.cli.worker import parse_time
 from convload.errors import ExitCode, UsageError, gathered
-from convload.plan import MOCK, Plan, assemble, find
-from convload.plan_gates import variants_of
+from convload.plan.gate import ALL_PERCENT, Asked, Gate, Vocabulary
+from convload.plan.gate_grammar import parse_all
+from convload.plan.gate_keys import variants_of
+from convload.plan.gate_names import RESPONSE, SHARE, UNITS
+from convload.plan.plan import MOCK, Plan, assemble, find
 from convload.report.folder import write_text
-from convload.results.gates.gate import ALL_PERCENT, Asked, Gate, Vocabulary
-from convload.results.gates.grammar import parse_all
-from convload.results.gates.names import RESPONSE, SHARE, UNITS
 
 EPILOG = """\b
 Examples:

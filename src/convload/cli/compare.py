@@ -6,13 +6,13 @@ from pathlib import Path
 import click
 
 from convload.cli.ending import show, tell_ci
+from convload.comparison import compare as comparing
+from convload.comparison.batches import Clock
+from convload.comparison.outcomes import Minimum
+from convload.comparison.sides import read_side
 from convload.errors import UsageError
 from convload.report.comparison import print_comparison, render_json, render_markdown, told_github
 from convload.report.folder import write_text
-from convload.results.comparison import compare as comparing
-from convload.results.comparison.batches import Clock
-from convload.results.comparison.outcomes import Minimum
-from convload.results.comparison.sides import read_side
 
 EPILOG = """\b
 Examples:

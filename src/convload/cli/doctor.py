@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from convload import ceiling
 from convload.cli.worker import parse_time
 from convload.doctor import machine_checks, target
 from convload.doctor.facts import Check
@@ -21,9 +20,10 @@ from convload.doctor.search import Found, Trial
 from convload.doctor.trials import Interrupted, find_ceiling
 from convload.doctor.verdict import describe, known_ceiling
 from convload.errors import ConvloadError, ExitCode, UsageError
-from convload.plan import MOCK, assemble
+from convload.plan.plan import MOCK, assemble
 from convload.report import figures
-from convload.report.foreign import brief, visible
+from convload.report.untrusted import brief, visible
+from convload.run import ceiling
 
 FORMAT = "convload/doctor/1"
 SHORTEST_S, LONGEST_S = 0.5, 60.0

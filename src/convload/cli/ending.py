@@ -9,10 +9,10 @@ from typing import NoReturn, TextIO, cast
 import click
 from rich.console import Console
 
+from convload.comparison.conclusion import Conclusion
 from convload.errors import ExitCode
 from convload.report import github
 from convload.report.text import print_conclusion
-from convload.results.verdict import Conclusion
 
 _REPORTED_ONLY = (ExitCode.GATE_FAILED, ExitCode.INCONCLUSIVE)
 

@@ -9,17 +9,17 @@ import msgspec
 
 from convload.cli.ending import end, exit_code, exit_zero_option
 from convload.cli.judged import asked_of_flags, frozen_baseline
+from convload.comparison.conclusion import Conclusion, conclude
 from convload.errors import UsageError
-from convload.plan_gates import parsed
+from convload.judging.baseline import identity_of
+from convload.plan.gate import Asked, Vocabulary
+from convload.plan.gate_grammar import parse_all
+from convload.plan.gate_keys import parsed
 from convload.report.summary_json import turns_as_json
 from convload.report.text import print_judgement
 from convload.results import runlog
-from convload.results.gates.baseline import identity_of
-from convload.results.gates.gate import Asked, Vocabulary
-from convload.results.gates.grammar import parse_all
 from convload.results.measured import measure, plan_facts
 from convload.results.runlog import RunLog
-from convload.results.verdict import Conclusion, conclude
 
 EPILOG = """\b
 Examples:

@@ -6,10 +6,10 @@ import click
 from rich.console import Console
 
 from convload.cli.compare import parse_ms, parse_percent
+from convload.comparison.history import follow
+from convload.comparison.outcomes import Minimum
 from convload.report.folder import write_text
 from convload.report.history import print_history, render_html, render_json
-from convload.results.comparison.history import follow
-from convload.results.comparison.outcomes import Minimum
 
 EPILOG = """\b
 Example:

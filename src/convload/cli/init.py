@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from convload.workspace import Written, lay_out
+from convload.cli.workspace import Written, lay_out
 
 EPILOG = """\b
 Example:

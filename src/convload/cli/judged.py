@@ -8,16 +8,16 @@ import click
 import msgspec
 
 from convload import machine
+from convload.comparison.two_targets import too_few
 from convload.errors import UsageError
+from convload.judging.baseline import Baseline, Identity, differences, freeze, identify, load
+from convload.judging.forecast import plan_warnings
 from convload.payloads.catalogue import Catalogue, default_folder
-from convload.plan import Plan, marks
-from convload.plan_gates import parsed, read_gates_file
-from convload.results.comparison.turns import too_few
-from convload.results.gates.baseline import Baseline, Identity, differences, freeze, identify, load
-from convload.results.gates.gate import Asked, Gate
-from convload.results.gates.planning import plan_warnings
-from convload.results.measured import PlanFacts
-from convload.results.runlog import StageMark
+from convload.plan.facts import PlanFacts
+from convload.plan.gate import Asked, Gate
+from convload.plan.gate_keys import parsed, read_gates_file
+from convload.plan.plan import Plan, marks
+from convload.plan.schedule import StageMark
 
 
 def asked_of_flags(gates: Sequence[str], gates_file: Path | None) -> list[Asked]:

@@ -9,9 +9,9 @@ from typing import Any
 import click
 import msgspec
 
-from convload.behaviour import Behaviour
 from convload.errors import UsageError
 from convload.mistakes import Mistake, find_mistakes
+from convload.plan.mock_behaviour import Behaviour
 
 EPILOG = """\b
 Examples:

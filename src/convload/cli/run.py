@@ -14,12 +14,12 @@ from convload.cli.ending import end, exit_zero_option
 from convload.cli.judged import baseline_of, warnings_of
 from convload.cli.worker import parse_time
 from convload.errors import UsageError
-from convload.live import Live
-from convload.plan import MOCK, Plan, assemble, find
+from convload.plan.plan import MOCK, Plan, assemble, find
+from convload.plan.retry import POLICIES
 from convload.report.folder import write_all
-from convload.retrying import POLICIES
-from convload.run import Joining, execute
-from convload.steering import Judging
+from convload.run.execution import Joining, execute
+from convload.run.live import Live
+from convload.run.steering import Judging
 
 DEFAULT_JOIN_WITHIN = "120s"
 

@@ -17,8 +17,8 @@ from convload.contract import answers, paths
 from convload.contract.answers import AppToken
 from convload.doctor.facts import NOT_KNOWN, Check, State
 from convload.errors import UsageError
-from convload.load import credentials
-from convload.plan import Plan, host_allowed, refusal_of_host
+from convload.load.client import credentials
+from convload.plan.plan import Plan, host_allowed, refusal_of_host
 from convload.results.percentiles import short
 
 SOON_DAYS = 14

@@ -7,16 +7,16 @@ from pathlib import Path
 import msgspec
 
 from convload import machine
+from convload.comparison.conclusion import Conclusion, conclude
+from convload.contract.steps import CREATE
 from convload.doctor.search import Found, Trial, search
 from convload.doctor.watch import TrialWatch
 from convload.errors import ConvloadError, ExitCode
-from convload.plan import Plan, assemble
+from convload.judging.gate_result import FAIL
+from convload.plan.limits import ValidityLimits
+from convload.plan.plan import Plan, assemble
 from convload.results import runlog
-from convload.results.gates.results import FAIL
-from convload.results.limits import ValidityLimits
-from convload.results.measured import CREATE
-from convload.results.verdict import Conclusion, conclude
-from convload.run import execute
+from convload.run.execution import execute
 
 WARMUP_S = 1.0
 IN_FLIGHT_A_WORKER = 300

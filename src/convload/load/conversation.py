@@ -7,12 +7,12 @@ from gevent import GreenletExit
 
 from convload.contract import sends
 from convload.contract.answers import Answer, check_create, check_send
-from convload.load import calls
-from convload.load.http import Client, Exchange
-from convload.load.pacing import NOW
-from convload.load.recorder import CLOSE, SEND, Request
+from convload.contract.steps import CLOSE, CREATE, SEND
+from convload.load.client import calls
+from convload.load.client.http import Client, Exchange
+from convload.load.pacing.closed import NOW
+from convload.load.recorder import Request
 from convload.load.session import OpenConversation, Session
-from convload.results.measured import CREATE
 
 UNSURE = {"read_timeout", "reset", "malformed_http", "invalid_json", "contract", "partial", "http_400"}
 """After these outcomes of a create its consumer may have an open conversation whose id nobody knows. The next

@@ -11,21 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from convload.contract.outcomes import OK
+from convload.contract.steps import CREATE, RETRY
+from convload.plan.retry import RETRIED
+from convload.plan.schedule import StageMark, Times
 from convload.results.histogram import Histogram
-from convload.results.measured import CREATE, RETRY
-from convload.results.runlog import Backoff, Cell, ErrorSample, StageMark
-from convload.retrying import RETRIED
-from convload.schedule import Times
+from convload.results.runlog import Backoff, Cell, ErrorSample
 
 Mask = npt.NDArray[np.bool_]
 
 _Key = tuple[str, str, str, str]
 """Step, variant, outcome, and one of two targets or ""."""
 
-SEND = "conversation.send"
-CLOSE = "conversation.close"
-APP_TOKEN = "token.app"  # noqa: S105 -- the name of a step
-CONSUMER_TOKEN = "token.consumer"  # noqa: S105 -- the name of a step
 
 MAX_SAMPLES_A_KIND = 20
 """Error samples that a worker keeps of each (step, outcome): enough to see the cause, never a flood."""

@@ -11,14 +11,15 @@ from gevent import GreenletExit
 
 from convload.contract.answers import Answer, check_create
 from convload.contract.outcomes import OK
-from convload.load import calls, conversation
-from convload.load.http import Client, Exchange
-from convload.load.pacing import NOW
+from convload.contract.steps import CREATE, FIRST, RETRY
+from convload.load import conversation
+from convload.load.client import calls
+from convload.load.client.http import Client, Exchange
+from convload.load.pacing.closed import NOW
 from convload.load.recorder import Failure, Request
 from convload.load.session import Session
 from convload.payloads.payload import Payload
-from convload.results.measured import CREATE, FIRST, RETRY
-from convload.retrying import CUT_OFF, RETRIED, Decision, decide
+from convload.plan.retry import CUT_OFF, RETRIED, Decision, decide
 
 MAY_SAY_WHEN = frozenset({429, 503})
 """Statuses whose answer may carry a Retry-After that concerns a create."""

@@ -13,17 +13,17 @@ from gevent.pool import Pool
 
 from convload.contract import paths
 from convload.errors import TargetError
-from convload.load import calls
-from convload.load.access import AppTokens, ConsumerTokens, locate
-from convload.load.credentials import FIXED_AUTHORIZATION, FIXED_ON_BEHALF, Credentials
-from convload.load.http import Client, Limits
-from convload.load.origin import Origin
-from convload.load.pacing import ClosedPacing, Pacing, share_of
+from convload.load.client import calls
+from convload.load.client.credentials import FIXED_AUTHORIZATION, FIXED_ON_BEHALF, Credentials
+from convload.load.client.http import Client, Limits
+from convload.load.client.origin import Origin
+from convload.load.client.tokens import AppTokens, ConsumerTokens, locate
+from convload.load.pacing.alternation import Turns
+from convload.load.pacing.closed import ClosedPacing, Pacing, share_of
 from convload.load.recorder import Records
-from convload.load.turns import Turns
 from convload.payloads.builder import Builder, Payload
 from convload.payloads.catalogue import Catalogue
-from convload.plan import Plan
+from convload.plan.plan import Plan
 
 MINTING_AT_ONCE = 32
 """Connections that mint the pool of consumers: enough to be quick, few enough to be polite."""

@@ -11,12 +11,12 @@ from locust.exception import StopTest
 
 from convload.contract.outcomes import OK
 from convload.errors import ConvloadError, UsageError
-from convload.load import credentials
-from convload.load.origin import tls_context
+from convload.load.client import credentials
+from convload.load.client.origin import tls_context
 from convload.load.recorder import Failure, Request
 from convload.load.session import Session
 from convload.payloads.catalogue import Catalogue, default_folder
-from convload.plan import MOCK, Plan, assemble, host_allowed
+from convload.plan.plan import MOCK, Plan, assemble, host_allowed
 
 ATTRIBUTE = "convload_session"
 """Where an Environment of Locust carries the session of its process."""

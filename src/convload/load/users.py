@@ -13,12 +13,12 @@ from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, TaskSe
 from convload.contract.answers import Answer
 from convload.contract.outcomes import OK
 from convload.load import conversation, retries
+from convload.load.client.http import Client
 from convload.load.conversation import UNSURE
-from convload.load.http import Client
-from convload.load.pacing import NOW
+from convload.load.pacing.closed import NOW
 from convload.load.session import OpenConversation, Session, on_behalf_line
 from convload.load.stock import session_of
-from convload.retrying import NONE
+from convload.plan.retry import NONE
 
 NO_CONNECTION = {"connect_refused", "connect_timeout", "dns", "tls"}
 PAUSE_WITHOUT_CONNECTION_S = 0.1

@@ -8,11 +8,9 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from convload.behaviour import Behaviour
 from convload.contract import paths
 from convload.contract.refusals import MISSING_BRAND, Refusal, bad_request, of_status
 from convload.contract.requests import check_request
-from convload.durations import parse_whole_seconds
 from convload.mock import bodies, faults
 from convload.mock.access import Access, Credentials, Target, look_up
 from convload.mock.faults import Faults
@@ -23,6 +21,8 @@ from convload.mock.sending import Sending
 from convload.mock.state import Conversations
 from convload.mock.tokens import Tokens
 from convload.mock.waiting_line import Counts, Visit
+from convload.plan.durations import parse_whole_seconds
+from convload.plan.mock_behaviour import Behaviour
 
 KNOWN_TARGETS = 1024
 """Request targets whose route is kept; when there are more, all are found anew."""

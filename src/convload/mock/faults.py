@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import msgspec
 
-from convload.behaviour import FAULT_SHARES, Behaviour
+from convload.plan.mock_behaviour import FAULT_SHARES, Behaviour
 
 NO_FAULT = ""
 HTTP_4XX, HTTP_429, HTTP_5XX, RESET, BAD_JSON, MISSING_ID, SWAPPED_IDS = FAULTS = tuple(

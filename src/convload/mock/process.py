@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from convload.behaviour import Behaviour
 from convload.errors import UsageError
 from convload.machine import SINGLE_THREADED
 from convload.mock.serving import Announcement, Serving
+from convload.plan.mock_behaviour import Behaviour
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0

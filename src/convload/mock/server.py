@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 import uvloop
 
-from convload.behaviour import Behaviour
 from convload.errors import UsageError
 from convload.mock.access import Credentials
 from convload.mock.api import Api
@@ -25,6 +24,7 @@ from convload.mock.site import Limits, Site
 from convload.mock.timekeeper import Timekeeper
 from convload.mock.tls import ServerTls, server_tls
 from convload.mock.waiting_line import WaitingLine, station_of
+from convload.plan.mock_behaviour import Behaviour
 
 CLIENT_ID_VARIABLE = "CONVLOAD_CLIENT_ID"
 CLIENT_SECRET_VARIABLE = "CONVLOAD_CLIENT_SECRET"  # noqa: S105 -- the name of a variable

@@ -11,11 +11,11 @@ from typing import Literal
 
 import msgspec
 
-from convload import queueing, queueing_grid
-from convload.behaviour import Behaviour
+from convload.mock import queueing, queueing_grid
+from convload.mock.queueing import MMc, Tail
 from convload.mock.waiting_line import Station, station_of
-from convload.queueing import MMc, Tail
-from convload.service_times import Constant, Exponential, Gamma, ServiceTime
+from convload.plan.mock_behaviour import Behaviour
+from convload.plan.service_times import Constant, Exponential, Gamma, ServiceTime
 
 FORMAT = "convload/truth/1"
 SHOWN_SHARES = (0.5, 0.7, 0.8, 0.9)

@@ -23,8 +23,8 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from convload.behaviour import UNLIMITED, Behaviour
-from convload.durations import parse_duration_s
+from convload.plan.durations import parse_duration_s
+from convload.plan.mock_behaviour import UNLIMITED, Behaviour
 
 
 class Station(msgspec.Struct, frozen=True, kw_only=True):

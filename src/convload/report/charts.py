@@ -3,11 +3,11 @@
 from collections import Counter
 from typing import Any
 
-from convload.report.foreign import brief
-from convload.results.measured import OPEN
+from convload.comparison.conclusion import Conclusion
+from convload.plan.facts import OPEN
+from convload.plan.schedule import TARGETS
+from convload.report.untrusted import brief
 from convload.results.series import CLEANUP, WARMUP, Second
-from convload.results.verdict import Conclusion
-from convload.schedule import TARGETS
 
 _KINDS = 6
 """Error kinds told apart by colour; the rest are drawn as one."""

@@ -6,12 +6,12 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from convload.comparison.compare import BETWEEN, Comparison, RunFacts
+from convload.comparison.outcomes import IMPROVED, REGRESSED, UNKNOWN, Difference
 from convload.report import differences, github
-from convload.report.foreign import brief, visible
 from convload.report.markdown import code, plain, rows_as_table
 from convload.report.text import figures_table
-from convload.results.comparison.compare import BETWEEN, Comparison, RunFacts
-from convload.results.comparison.outcomes import IMPROVED, REGRESSED, UNKNOWN, Difference
+from convload.report.untrusted import brief, visible
 
 _STYLES = differences.STYLES | {"same": "bold"}
 _ANNOTATIONS = {REGRESSED: "error", UNKNOWN: "warning"}

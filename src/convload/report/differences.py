@@ -1,7 +1,7 @@
 """Writes the figures of a difference between two sides, for tables."""
 
+from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN, Difference
 from convload.report import figures
-from convload.results.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN, Difference
 
 STYLES = {IMPROVED: "green", REGRESSED: "bold red", SAME: "", UNKNOWN: "yellow"}
 _NAMES = {"errors": "error share"}

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 
-from convload.results.verdict import Conclusion
+from convload.comparison.conclusion import Conclusion
 
 
 def render(conclusion: Conclusion) -> str:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from convload.results.comparison.turns import Turns
-from convload.results.gates.results import GateResult
-from convload.results.measured import CREATE, FIRST, OPEN
+from convload.comparison.conclusion import Conclusion
+from convload.comparison.two_targets import Turns
+from convload.contract.steps import CREATE, FIRST
+from convload.judging.gate_result import GateResult
+from convload.judging.verdict import Verdict
+from convload.plan.facts import OPEN
 from convload.results.percentiles import PERCENTILES, Statistics, samples_needed, short
 from convload.results.summary import Requests, StageRequests, Summary
-from convload.results.verdict import Conclusion, Verdict
 
 NONE = "—"
 """Stands where nothing was measured."""

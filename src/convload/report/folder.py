@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+from convload.comparison.conclusion import Conclusion, conclude
 from convload.errors import UsageError
 from convload.report import errors_jsonl, html, intervals_csv, junit, markdown, metrics_txt, summary_json
 from convload.results import runlog
-from convload.results.verdict import Conclusion, conclude
 
 REPORTS: dict[str, Callable[[Conclusion], str]] = {
     "summary.json": summary_json.render,

@@ -13,14 +13,14 @@ from typing import TextIO
 
 import msgspec
 
+from convload.comparison.conclusion import Conclusion
+from convload.comparison.outcomes import REGRESSED, UNKNOWN
+from convload.comparison.two_targets import Turns
+from convload.contract.steps import CREATE
+from convload.judging.gate_result import FAIL, INCONCLUSIVE
 from convload.report import figures, markdown
-from convload.report.foreign import visible
-from convload.results.comparison.outcomes import REGRESSED, UNKNOWN
-from convload.results.comparison.turns import Turns
-from convload.results.gates.results import FAIL, INCONCLUSIVE
-from convload.results.measured import CREATE
+from convload.report.untrusted import visible
 from convload.results.summary import Requests
-from convload.results.verdict import Conclusion
 
 SUMMARY_BYTES = 1_048_576
 """GitHub drops the summary of a step that is larger."""

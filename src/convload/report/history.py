@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from convload.comparison.changepoints import Change
+from convload.comparison.history import History, Point, Series
 from convload.report import figures
-from convload.report.foreign import brief, visible
 from convload.report.html import asset, embedded, policy, template
 from convload.report.text import figures_table
-from convload.results.comparison.changepoints import Change
-from convload.results.comparison.history import History, Point, Series
+from convload.report.untrusted import brief, visible
 
 WORSE, BETTER, CHANGED = "worse", "better", "changed"
 

@@ -10,11 +10,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from convload.comparison.conclusion import Conclusion
 from convload.contract.outcomes import MEANINGS
+from convload.contract.steps import CREATE
+from convload.plan.facts import OPEN
 from convload.report import charts, differences, figures, steadiness
-from convload.report.foreign import brief, visible
-from convload.results.measured import CREATE, OPEN
-from convload.results.verdict import Conclusion
+from convload.report.untrusted import brief, visible
 
 _HERE = Path(__file__).parent
 _SAMPLES_A_KIND = 5

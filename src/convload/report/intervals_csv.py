@@ -3,8 +3,8 @@
 import csv
 import io
 
+from convload.comparison.conclusion import Conclusion
 from convload.results.series import Second
-from convload.results.verdict import Conclusion
 
 _TIMES = ("p50", "p90", "p99", "max")
 

@@ -2,12 +2,14 @@
 
 import xml.etree.ElementTree as ET
 
+from convload.comparison.conclusion import Conclusion
+from convload.comparison.outcomes import REGRESSED, UNKNOWN
+from convload.contract.steps import CREATE
+from convload.judging.gate_result import FAIL, INCONCLUSIVE, GateResult
+from convload.judging.verdict import INTERRUPTED
+from convload.plan.facts import OPEN
 from convload.report import figures
-from convload.report.foreign import visible
-from convload.results.comparison.outcomes import REGRESSED, UNKNOWN
-from convload.results.gates.results import FAIL, INCONCLUSIVE, GateResult
-from convload.results.measured import CREATE, OPEN
-from convload.results.verdict import INTERRUPTED, Conclusion
+from convload.report.untrusted import visible
 
 _ELEMENTS = {FAIL: "failure", INCONCLUSIVE: "error"}
 

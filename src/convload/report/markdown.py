@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from convload.comparison.conclusion import Conclusion
+from convload.plan.facts import OPEN
 from convload.report import differences, figures, mermaid, steadiness
-from convload.report.foreign import brief, visible
-from convload.results.measured import OPEN
+from convload.report.untrusted import brief, visible
 from convload.results.summary import Requests, Summary
-from convload.results.verdict import Conclusion
 
 _SAMPLES = 10
 _CLOSED_COLUMNS = tuple(("response", name) for name in ("p50", "p95", "p99", "max"))

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 
-from convload.report.foreign import visible
-from convload.results.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN
-from convload.results.comparison.turns import Turns
-from convload.results.gates.results import PASS
-from convload.results.measured import CREATE, OPEN
+from convload.comparison.conclusion import Conclusion
+from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN
+from convload.comparison.two_targets import Turns
+from convload.contract.steps import CREATE
+from convload.judging.gate_result import PASS
+from convload.plan.facts import OPEN
+from convload.report.untrusted import visible
 from convload.results.percentiles import PERCENTILES
 from convload.results.summary import Requests
-from convload.results.verdict import Conclusion
 
 _Sample = tuple[str, dict[str, str], float]
 """What follows the family's name, the labels, and the value."""

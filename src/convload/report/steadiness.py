@@ -1,10 +1,10 @@
 """Writes what drifted in a long run, and how a target recovered from a spike, for the reports of people."""
 
+from convload.comparison.conclusion import Conclusion
 from convload.report import figures
 from convload.results.drift import DRIFTS, MEMORY, STEADY, TOO_SHORT, Drift
 from convload.results.percentiles import short
 from convload.results.recovery import NORMAL, NORMAL_SECONDS, Recovery
-from convload.results.verdict import Conclusion
 
 DRIFT_HEADS = ["what", "where", "first third", "last third", "change", "per hour", "p"]
 DRIFT_NOTE = (

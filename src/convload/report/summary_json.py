@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from convload.results.comparison.outcomes import Difference
-from convload.results.comparison.turns import Turns
+from convload.comparison.conclusion import Conclusion
+from convload.comparison.outcomes import Difference
+from convload.comparison.two_targets import Turns
 from convload.results.summary import FORMAT
-from convload.results.verdict import Conclusion
 
 
 def render(conclusion: Conclusion) -> str:

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from convload.comparison.conclusion import Conclusion
+from convload.plan.facts import OPEN
 from convload.report import differences, figures, steadiness
-from convload.report.foreign import brief, visible
-from convload.results.measured import OPEN
+from convload.report.untrusted import brief, visible
 from convload.results.summary import Requests, Summary
-from convload.results.verdict import Conclusion
 
 _STYLES = {
     "pass": "bold green",

@@ -6,8 +6,9 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from convload.results.limits import ValidityLimits
-from convload.results.measured import OPEN, Window, by_worker
+from convload.plan.facts import OPEN
+from convload.plan.limits import ValidityLimits
+from convload.results.measured import Window, by_worker
 from convload.results.percentiles import short
 from convload.results.runlog import RunLog
 from convload.results.series import Second

@@ -3,71 +3,20 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from convload.contract.outcomes import OK
+from convload.contract.steps import ATTEMPTS, CREATE, STEPS
 from convload.errors import RunLogError
 from convload.mistakes import find_mistakes
+from convload.plan.facts import OPEN, PlanFacts
+from convload.plan.retry import NONE, RetryPolicy
 from convload.results.histogram import Accumulator, Histogram
-from convload.results.limits import ValidityLimits
 from convload.results.runlog import Cell, Extended, Interval, Note, RunLog
-from convload.retrying import NONE, RetryPolicy
-
-CREATE = "conversation.create"
-FIRST, RETRY = ATTEMPTS = ("conversation.create.first", "conversation.create.retry")
-"""The first attempts alone and the later ones, where there is a retry policy; CREATE is then the whole, from when it
-was due to the last answer. A retry belongs to the phase in which its conversation was due; its times are its own."""
-
-STEPS = (CREATE, *ATTEMPTS, "conversation.send", "conversation.close", "token.app", "token.consumer")
-"""The order in which steps are told; others follow by name."""
 
 MEASURE = "measure"
-
-OPEN, CLOSED = "open", "closed"
-REPLAY = "replay"
-
-
-class PlanFacts(msgspec.Struct, frozen=True):
-    """What the results need of the frozen plan in the manifest; other keys are left alone."""
-
-    name: str
-    target: str
-    account: str
-    model: str
-    workers: int
-    warmup_s: float
-    seed: int
-    consumers: str
-    mix: Any = None
-    users: int | None = None
-    duration_s: float | None = None
-    conversations: int | None = None
-    arrivals: str | None = None
-    replay: str | None = None
-    max_in_flight: int | None = None
-    target_b: str | None = None
-    retry: RetryPolicy = RetryPolicy()
-    validity: ValidityLimits = ValidityLimits()
-    gates: list[str] = []
-    baseline_gates: list[str] = []
-    confidence: float = 0.99
-    extend_s: float = 0.0
-    abort_when: list[str] = []
-
-    @property
-    def schedule(self) -> str | None:
-        """How arrivals of the open model are spread: even, poisson or replay; None in the closed model."""
-        if self.model != OPEN:
-            return None
-        return REPLAY if self.replay else self.arrivals
-
-    @property
-    def most_users(self) -> int | None:
-        """How many users there are, or may be: in the open model the most requests in flight."""
-        return self.max_in_flight or self.users if self.model == OPEN else self.users
 
 
 class Figures(msgspec.Struct, frozen=True):

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from convload.results.measured import OPEN, Window
-from convload.results.runlog import RunLog, StageMark
+from convload.plan.facts import OPEN
+from convload.plan.schedule import StageMark
+from convload.results.measured import Window
+from convload.results.runlog import RunLog
 from convload.results.series import Second
 from convload.results.summary import Summary
 from convload.results.trend import joined_stages, whole_seconds

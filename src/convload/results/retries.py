@@ -6,11 +6,12 @@ from collections.abc import Iterable
 import msgspec
 
 from convload.contract.outcomes import RATE_LIMITED
+from convload.contract.steps import FIRST, RETRY
+from convload.plan.retry import CUT_OFF, GAVE_UP, HONOURED, NONE, NOT_RETRIED, RETRIED, RetryPolicy
 from convload.results.histogram import Histogram
-from convload.results.measured import FIRST, MEASURE, RETRY, Figures, Measured, intervals
+from convload.results.measured import MEASURE, Figures, Measured, intervals
 from convload.results.percentiles import Statistics, statistics
 from convload.results.runlog import Backoff, RunLog
-from convload.retrying import CUT_OFF, GAVE_UP, HONOURED, NONE, NOT_RETRIED, RETRIED, RetryPolicy
 
 SHED = (RATE_LIMITED, "http_503")
 

@@ -9,25 +9,11 @@ from typing import Any
 import msgspec
 
 from convload.errors import RunLogError
+from convload.plan.schedule import StageMark
 from convload.results.ceiling import KnownCeiling
 
 FORMAT = "convload/run/1"
 FILE_NAME = "run.jsonl"
-
-
-class StageMark(msgspec.Struct, frozen=True):
-    """A stage as it was run: the rate goes linearly from `from_rate` to `to_rate` per second.
-
-    Where two targets are compared in turns each window is a stage, in the closed model too, and `target` is A or B.
-    """
-
-    name: str
-    starts_s: float
-    duration_s: float
-    from_rate: float
-    to_rate: float
-    warmup: bool = False
-    target: str = ""
 
 
 class Manifest(msgspec.Struct, frozen=True, tag="manifest", tag_field="record"):

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import msgspec
 
 from convload.contract.outcomes import OK
+from convload.contract.steps import CREATE
 from convload.results.histogram import Histogram
-from convload.results.measured import CREATE, MEASURE, Window, by_worker, window
+from convload.results.measured import MEASURE, Window, by_worker, window
 from convload.results.percentiles import milliseconds
 from convload.results.runlog import Cell, Interval, RunLog
 

@@ -6,15 +6,13 @@ from typing import Any
 
 import msgspec
 
+from convload.contract.steps import CREATE, FIRST
+from convload.plan.facts import CLOSED, OPEN, PlanFacts
+from convload.plan.schedule import StageMark
 from convload.results.ceiling import near_ceiling
 from convload.results.measured import (
-    CLOSED,
-    CREATE,
-    FIRST,
-    OPEN,
     Figures,
     Measured,
-    PlanFacts,
     Window,
     begun_within,
     by_worker,
@@ -25,7 +23,7 @@ from convload.results.measured import (
 )
 from convload.results.percentiles import Statistics, statistics, unsupported
 from convload.results.retries import Retries, summarise_retries
-from convload.results.runlog import Ended, Interval, Ledger, Note, RunLog, StageMark
+from convload.results.runlog import Ended, Interval, Ledger, Note, RunLog
 
 FORMAT = "convload/summary/1"
 

@@ -1,0 +1,208 @@
+"""Compares a base with something new: one run a side, or repeated runs."""
+
+import math
+
+import msgspec
+
+from convload.comparison.batches import FEWEST_BATCHES, Batch, Clock, batches_of
+from convload.comparison.outcomes import IMPROVED, REGRESSED, UNKNOWN, Difference, Minimum
+from convload.comparison.planning import FOUND, seconds_needed
+from convload.comparison.repeated import compare_repeats, smallest_p
+from convload.comparison.resampling import TIMES, Sample
+from convload.comparison.sides import Run, unsound
+from convload.comparison.single import Rule, compare_batches, tail_samples
+from convload.contract.steps import CREATE
+from convload.errors import ExitCode, UsageError
+from convload.judging.alike import Unlikeness, asides, unlike
+
+FORMAT = "convload/comparison/1"
+
+WITHIN, BETWEEN = "within runs", "between runs"
+
+CONFIDENCE = {WITHIN: 0.99, BETWEEN: 0.95}
+"""Of all statistics together. Between runs it is what four runs a side can reach."""
+
+_NOTES = {
+    WITHIN: "One run a side: the comparison knows how seconds vary within a run, and nothing of how runs vary among "
+    "themselves. What a restart changes by itself can look like a difference; repeat both sides (--base, --new) "
+    "to rule that out.",
+    BETWEEN: "Repeated runs: a difference is told by the order of whole runs (Mann-Whitney U), so what a restart "
+    "changes by itself is part of the noise. It takes for granted that the runs of both sides were made in turns.",
+}
+
+
+class RunFacts(msgspec.Struct, frozen=True):
+    """A run that was compared. `unsound` says why it is no evidence, where it was compared by force."""
+
+    folder: str
+    started: str
+    plan: str
+    seed: int
+    duration_s: float
+    requests: int
+    unsound: list[str]
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """What is different between two sides, and whether that is a regression; comparison.json holds it as it is.
+
+    `text` says it in a sentence. `unlike` is not empty only where unlike runs were compared by force.
+    """
+
+    format: str
+    outcome: str
+    exit_code: ExitCode
+    text: str
+    method: str
+    clock: Clock
+    confidence: float
+    minimum: Minimum
+    base: list[RunFacts]
+    new: list[RunFacts]
+    unlike: list[Unlikeness]
+    notes: list[str]
+    differences: list[Difference]
+
+
+class UnsoundError(UsageError):
+    """A run supports no statement; it may be repeated, or compared by force."""
+
+    exit_code = ExitCode.INCONCLUSIVE
+
+
+def compare(
+    base: list[Run],
+    new: list[Run],
+    *,
+    confidence: float | None = None,
+    minimum: Minimum | None = None,
+    clock: Clock = "response",
+    force: bool = False,
+) -> Comparison:
+    """Compares two sides of one or several runs each; `force` compares unlike and unsound runs too, and says so.
+
+    Raises:
+        UsageError: the runs are unlike.
+        UnsoundError: a run was interrupted, aborted, cut off, or is not valid.
+    """
+    differing = _unlike([*base, *new])
+    if not force:
+        _refuse([*base, *new], differing)
+    method = WITHIN if len(base) == len(new) == 1 else BETWEEN
+    rule = Rule(confidence or CONFIDENCE[method], minimum or Minimum())
+    sides = [[batches_of(run.log, clock) for run in side] for side in (base, new)]
+    if method == WITHIN:
+        differences = compare_batches(sides[0][0], sides[1][0], rule)
+        plan = _length(sides[0][0], rule)
+    else:
+        differences, plan = compare_repeats(sides[0], sides[1], rule), []
+    outcome, exit_code, text = conclude_differences(differences)
+    return Comparison(
+        format=FORMAT,
+        outcome=outcome,
+        exit_code=exit_code,
+        text=text,
+        method=method,
+        clock=clock,
+        confidence=rule.confidence,
+        minimum=rule.minimum,
+        base=[_facts(run) for run in base],
+        new=[_facts(run) for run in new],
+        unlike=[one for ones in differing.values() for one in ones],
+        notes=[*_notes(base, new, method), *plan],
+        differences=differences,
+    )
+
+
+def conclude_differences(differences: list[Difference]) -> tuple[str, ExitCode, str]:
+    """Returns what follows from all differences together, the exit code and the sentence."""
+    by_outcome = {
+        outcome: [one for one in differences if one.outcome == outcome] for outcome in (REGRESSED, IMPROVED, UNKNOWN)
+    }
+    open_ones = len(by_outcome[UNKNOWN])
+    left = f"; of {open_ones} of {len(differences)} statistics the runs cannot tell" if open_ones else ""
+    if by_outcome[REGRESSED]:
+        return REGRESSED, ExitCode.GATE_FAILED, f"Regressed: {_named(by_outcome[REGRESSED])}{left}."
+    if open_ones == len(differences):
+        why = f"of {differences[0].statistic}, {differences[0].why}" if differences else "nothing was measured"
+        return UNKNOWN, ExitCode.INCONCLUSIVE, f"Cannot tell anything: {why}."
+    if by_outcome[IMPROVED]:
+        return IMPROVED, ExitCode.PASS, f"Improved: {_named(by_outcome[IMPROVED])}; nothing regressed{left}."
+    return "same", ExitCode.PASS, f"No difference beyond noise{left}."
+
+
+def _named(differences: list[Difference]) -> str:
+    """Names the differences, the first of them with its size."""
+    names = [f"{one.step} {one.statistic}" for one in differences]
+    first = differences[0]
+    names[0] += f" {first.relative:+.1%}" if first.relative is not None else f" {first.difference:+.3g} {first.unit}"
+    return ", ".join(names)
+
+
+def _unlike(runs: list[Run]) -> dict[str, list[Unlikeness]]:
+    """Returns what differs from the first run of the base, by the folder that differs."""
+    first, *others = runs
+    found = {run.folder: unlike(first.log, run.log) for run in others}
+    return {folder: ones for folder, ones in found.items() if ones}
+
+
+def _refuse(runs: list[Run], differing: dict[str, list[Unlikeness]]) -> None:
+    unlikes = [f"{folder}: is unlike the base: {one}" for folder, ones in differing.items() for one in ones]
+    unsounds = [f"{run.folder}: {reason}" for run in runs for reason in unsound(run)]
+    if unlikes:
+        raise UsageError(*unlikes, *unsounds, _ONLY_LIKE)
+    if unsounds:
+        raise UnsoundError(*unsounds, _ONLY_SOUND)
+
+
+_ONLY_LIKE = (
+    "only runs of the same plan, mix, model, target and class of machine are compared; "
+    "--force compares them all the same and shows what differs"
+)
+_ONLY_SOUND = "such a run is no evidence; repeat it, or compare it all the same with --force"
+
+
+def _facts(run: Run) -> RunFacts:
+    summary = run.conclusion.summary
+    return RunFacts(
+        folder=run.folder,
+        started=summary.started,
+        plan=summary.plan,
+        seed=summary.seed,
+        duration_s=summary.duration_s,
+        requests=sum(step.count for step in summary.steps.values()),
+        unsound=unsound(run),
+    )
+
+
+def _notes(base: list[Run], new: list[Run], method: str) -> list[str]:
+    notes = [_NOTES[method]]
+    if method == BETWEEN:
+        reach = smallest_p(len(base), len(new))
+        notes.append(f"{len(base)} and {len(new)} runs: the smallest p that they can reach is {reach:.2g}.")
+    found = dict.fromkeys(
+        aside for other in [*base, *new] for aside in asides(base[0].log.manifest, other.log.manifest)
+    )
+    return [*notes, *(f"{text[0].upper()}{text[1:]}." for text in found), *_same(base, new)]
+
+
+def _length(base: dict[str, list[Batch]], rule: Rule) -> list[str]:
+    """Says how long runs like the base must be, where it is long enough to know."""
+    sample = Sample(base.get(CREATE, []))
+    if len(sample.batches) < FEWEST_BATCHES or sample.times.count < tail_samples(TIMES["p99"], rule.each(1)):
+        return []
+    needed_s = seconds_needed(sample, "p99", rule, steps=len(base))
+    wanted = f"find a difference of {100 * FOUND:g} % in the p99 of {CREATE} nine times in ten"
+    if needed_s == math.inf:
+        return [f"No run is long enough to {wanted}: the minimum that counts is as large."]
+    return [f"By the base, runs of about {needed_s:,.0f} s each {wanted}; it measured {sample.length_s:,.0f} s."]
+
+
+def _same(base: list[Run], new: list[Run]) -> list[str]:
+    begun = {run.log.manifest.started for run in base}
+    twice = [run.folder for run in new if run.log.manifest.started in begun and _is_same(run, base)]
+    return [f"{folder} is on both sides: it is compared with itself." for folder in twice]
+
+
+def _is_same(run: Run, others: list[Run]) -> bool:
+    return any(run.log == other.log for other in others)

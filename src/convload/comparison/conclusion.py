@@ -1,0 +1,123 @@
+"""Draws the conclusion of a run: all that reports are made of."""
+
+import msgspec
+
+from convload.comparison.outcomes import REGRESSED, UNKNOWN
+from convload.comparison.two_targets import Turns, compare_turns, stages_of
+from convload.judging.baseline import thaw
+from convload.judging.evidence import evidence
+from convload.judging.gate_result import GateResult
+from convload.judging.gates import judge_plan
+from convload.judging.two_targets import judge_turns
+from convload.judging.validity import Validity, examine
+from convload.judging.verdict import Compared, Verdict, decide
+from convload.plan.facts import OPEN
+from convload.plan.schedule import StageMark
+from convload.results.drift import Drift, drift_notes, examine_drift
+from convload.results.measured import Measured, intervals, measure, plan_facts, was_interrupted
+from convload.results.percentiles import milliseconds
+from convload.results.recovery import Recovery, find_recoveries
+from convload.results.runlog import Aborted, ErrorSample, Manifest, RunLog
+from convload.results.series import Second, per_second
+from convload.results.summary import Summary, summarise
+
+SAMPLES_A_KIND = 100
+"""Kept of each error kind of a step: enough to see a pattern; counts are exact in the summary."""
+
+
+class Distribution(msgspec.Struct, frozen=True):
+    """Points of a percentile distribution of successful requests: percents rising, and their times."""
+
+    step: str
+    clock: str
+    percents: list[float]
+    ms: list[float]
+
+
+class Conclusion(msgspec.Struct, frozen=True):
+    """All that follows from a run log; every report is made from this alone. `turns` is of runs at two targets."""
+
+    manifest: Manifest
+    stages: list[StageMark]
+    aborted: Aborted | None
+    summary: Summary
+    series: list[Second]
+    distributions: list[Distribution]
+    gates: list[GateResult]
+    validity: Validity
+    verdict: Verdict
+    samples: list[ErrorSample]
+    unlike_baseline: list[str] = []
+    turns: Turns | None = None
+    drift: list[Drift] = []
+    recoveries: list[Recovery] = []
+
+
+def conclude(log: RunLog) -> Conclusion:
+    """Draws the conclusion of a run log.
+
+    Raises:
+        RunLogError: the manifest's plan or a histogram cannot be read.
+    """
+    measured = measure(log)
+    summary = summarise(log, measured)
+    series = per_second(log)
+    baseline = thaw(log.manifest.baseline)
+    known = None if baseline is None else baseline.totals()
+    turns = compare_turns(log, measured)
+    found = evidence(log, measured=measured)
+    gates = (
+        judge_turns(found.totals, {target: stages_of(log, target) for target in turns.targets})
+        if turns
+        else judge_plan(found, plan_facts(log), known)
+    )
+    validity = examine(log, summary, measured, series)
+    drift = examine_drift(log, summary, series, measured.window, plan_facts(log).validity)
+    summary = msgspec.structs.replace(summary, notes=[*summary.notes, *drift_notes(drift)])
+    return Conclusion(
+        manifest=log.manifest,
+        stages=log.stages,
+        aborted=log.aborted,
+        summary=summary,
+        series=series,
+        distributions=_distributions(measured, is_open=summary.model == OPEN),
+        gates=gates,
+        validity=validity,
+        verdict=decide(
+            summary, gates, validity, interrupted=was_interrupted(log), aborted=log.aborted, compared=_compared(turns)
+        ),
+        samples=_samples(log),
+        unlike_baseline=[] if baseline is None else baseline.differences,
+        turns=turns,
+        drift=drift,
+        recoveries=find_recoveries(log, summary, series, measured.window),
+    )
+
+
+def _distributions(measured: Measured, *, is_open: bool) -> list[Distribution]:
+    found = []
+    for step, figures in measured.steps.items():
+        clocks = {"response": figures.response} | ({"service": figures.service} if is_open else {})
+        for clock, histogram in clocks.items():
+            points = histogram.spectrum()
+            found.append(Distribution(step, clock, [q for q, _ in points], [milliseconds(us) for _, us in points]))
+    return found
+
+
+def _samples(log: RunLog) -> list[ErrorSample]:
+    kept: dict[tuple[str, str], list[ErrorSample]] = {}
+    for sample in (sample for interval in intervals(log) for sample in interval.errors):
+        of_kind = kept.setdefault((sample.step, sample.outcome), [])
+        if len(of_kind) < SAMPLES_A_KIND:
+            of_kind.append(sample)
+    return sorted((sample for of_kind in kept.values() for sample in of_kind), key=lambda sample: sample.t_s)
+
+
+def _compared(turns: Turns | None) -> Compared | None:
+    if turns is None:
+        return None
+    return Compared(
+        turns.reasons if turns.outcome == REGRESSED else [],
+        turns.reasons if turns.outcome == UNKNOWN else [],
+        turns.text,
+    )

@@ -1,0 +1,94 @@
+"""Reads the runs of one side of a comparison, and says which of them are no evidence."""
+
+from pathlib import Path
+
+import msgspec
+
+from convload.comparison.conclusion import Conclusion, conclude
+from convload.errors import RunLogError, UsageError
+from convload.results import runlog
+from convload.results.measured import was_interrupted
+from convload.results.runlog import RunLog
+
+
+class Run(msgspec.Struct, frozen=True):
+    """A run that could be read: `folder` as it was given, and what follows from its log."""
+
+    folder: str
+    log: RunLog
+    conclusion: Conclusion
+
+    @property
+    def seed(self) -> int:
+        """The seed of its payloads."""
+        return self.conclusion.summary.seed
+
+
+def folders_of(path: Path) -> list[Path]:
+    """Returns the run folders that a path stands for: itself, or those directly in it, by name.
+
+    A link to a run folder beside the folder itself (`latest`) is the same run, and is left out.
+
+    Raises:
+        UsageError: there is no run in it.
+    """
+    if path.is_file() or (path / runlog.FILE_NAME).is_file():
+        return [path]
+    if not path.is_dir():
+        raise UsageError(f"{path}: there is no such folder; name a run folder, or a folder of run folders")
+    found: dict[Path, Path] = {}
+    for inner in sorted(path.iterdir(), key=lambda inner: (inner.is_symlink(), inner.name)):
+        if (inner / runlog.FILE_NAME).is_file():
+            found.setdefault(inner.resolve(), inner)
+    if not found:
+        raise UsageError(f"{path}: has no {runlog.FILE_NAME}, nor has a folder in it; name a run folder")
+    return list(found.values())
+
+
+def read_side(paths: list[Path]) -> list[Run]:
+    """Reads all runs of a side.
+
+    Raises:
+        UsageError: with every run that cannot be read, or stands there twice.
+    """
+    folders = [folder for path in paths for folder in folders_of(path)]
+    problems, runs, seen = [], [], set()
+    for folder in folders:
+        if folder.resolve() in seen:
+            problems.append(f"{folder}: is named twice on one side; a repeated run is a run of its own")
+            continue
+        seen.add(folder.resolve())
+        try:
+            runs.append(read_run(folder))
+        except RunLogError as error:
+            problems += error.problems
+    if problems:
+        raise UsageError(*problems)
+    return runs
+
+
+def read_run(folder: Path) -> Run:
+    """Reads one run.
+
+    Raises:
+        RunLogError: its log cannot be read: missing, damaged, of another format version.
+    """
+    log = runlog.read(folder)
+    try:
+        return Run(str(folder), log, conclude(log))
+    except RunLogError as error:
+        raise RunLogError(*(f"{folder}: {problem}" for problem in error.problems)) from error
+
+
+def unsound(run: Run) -> list[str]:
+    """Says why a run is no evidence: cut off, interrupted, aborted, of two targets, not valid; empty if it is."""
+    reasons = list(run.log.damage)
+    if was_interrupted(run.log):
+        reasons.append("the run was interrupted")
+    if run.log.aborted is not None:
+        reasons.append(f"the run was aborted: {run.log.aborted.text}")
+    if any(mark.target for mark in run.log.stages):
+        reasons.append("the run compares two targets in turns by itself: its figures are of both")
+    known = {*reasons, *run.log.damage}
+    reasons += [f"the run is not valid: {text}" for text in run.conclusion.validity.reasons if text not in known]
+    return reasons

@@ -1,0 +1,1 @@
+"""What follows from a run: bounds, gates, validity, likeness to a baseline, the verdict."""

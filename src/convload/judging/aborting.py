@@ -1,0 +1,87 @@
+"""Finds out while a run goes on whether a condition of its `abort_when` surely holds, so that it need not go on."""
+
+import math
+from collections.abc import Sequence
+
+from convload.judging.evidence import totals_within
+from convload.judging.gate_result import PASS
+from convload.judging.gates import judge_totals
+from convload.plan.facts import OPEN, PlanFacts
+from convload.plan.gate import Gate
+from convload.plan.schedule import StageMark
+from convload.results.measured import Window, of_workers
+from convload.results.runlog import Aborted, Interval
+
+SILENT_S = 3.0
+"""A worker that said nothing for longer has ended or is lost; the others are not kept waiting for it."""
+
+OPEN_END_LOOKS = 3600
+"""Looks at a run without a planned end: an hour of them."""
+
+
+def check(
+    conditions: Sequence[Gate], intervals: Sequence[Interval], plan: PlanFacts, stages: Sequence[StageMark] = ()
+) -> Aborted | None:
+    """Returns which condition holds over its most recent window, None if none surely does.
+
+    A condition holds when the bound of its figure lies beyond its limit, so a handful of failures is not enough. The
+    run is looked at about every second, and each look is a chance of a wrong alarm. So each is made at 1 - (1 - c)/k,
+    k the planned seconds of the run, which keeps the chance of a wrong alarm in all of it at 1 - c. Only requests of
+    the measured time count, and a window must lie in it whole; of a condition on a stage, in that stage.
+
+    Args:
+        conditions: parsed with `conditions=True`.
+        intervals: those of all workers so far, or at least of the longest window and some seconds before it.
+        plan: of the run log's manifest.
+        stages: of an open load, planned ones and added ones.
+    """
+    ends = [parts[-1].to_s for parts in of_workers(intervals).values()]
+    if not ends:
+        return None
+    until_s = min(end for end in ends if end >= max(ends) - SILENT_S)
+    confidence = 1 - (1 - plan.confidence) / looks(plan)
+    for condition in conditions:
+        found = _holds(condition, until_s, intervals, plan, stages, confidence)
+        if found:
+            return Aborted(round(until_s, 3), condition.text, found)
+    return None
+
+
+def looks(plan: PlanFacts) -> int:
+    """Returns how often a run is looked at, one look a second."""
+    if plan.duration_s is None:
+        return OPEN_END_LOOKS
+    return max(1, math.ceil(plan.duration_s + plan.extend_s))
+
+
+def _holds(
+    condition: Gate,
+    until_s: float,
+    intervals: Sequence[Interval],
+    plan: PlanFacts,
+    stages: Sequence[StageMark],
+    confidence: float,
+) -> str | None:
+    """Returns the figures of a condition that holds."""
+    assert condition.windows is not None  # noqa: S101 -- the grammar asks for it
+    within = Window(until_s - condition.windows.length_s, until_s)
+    begins_s = plan.warmup_s if not condition.subject.stage else _stage_begins_s(condition, within, stages)
+    if begins_s is None or within.from_s < begins_s - 0.5:
+        return None
+    own = [part for part in intervals if within.from_s <= (part.from_s + part.to_s) / 2 < within.to_s]
+    totals = totals_within(own, within, is_open=plan.model == OPEN, before=intervals)
+    result = judge_totals(condition, totals, confidence)
+    return result.message if result.outcome == PASS else None
+
+
+def _stage_begins_s(condition: Gate, within: Window, stages: Sequence[StageMark]) -> float | None:
+    """Returns when the stage that a condition names began, if the window ends in it; requests may come in behind it."""
+    return next(
+        (
+            mark.starts_s
+            for mark in stages
+            if mark.name == condition.subject.stage
+            and mark.starts_s < within.to_s <= mark.starts_s + mark.duration_s + 1
+        ),
+        None,
+    )

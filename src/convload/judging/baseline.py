@@ -1,0 +1,246 @@
+"""A baseline: the figures of a run that later runs are held against, and what the run was, to tell unlike ones.
+
+Format convload/baseline/1. A plan's gates need few of the figures; those are frozen into the manifest of the new run,
+so that it can be judged again without the baseline.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from convload.errors import RunLogError, UsageError
+from convload.judging.evidence import Flow, Totals, evidence
+from convload.judging.validity import examine
+from convload.mistakes import find_mistakes
+from convload.plan.facts import OPEN, PlanFacts
+from convload.plan.gate import Gate
+from convload.plan.schedule import StageMark
+from convload.results import runlog
+from convload.results.histogram import Histogram
+from convload.results.measured import Figures, Key, measure, plan_facts, was_interrupted
+from convload.results.runlog import RunLog
+from convload.results.series import per_second
+from convload.results.summary import summarise
+
+FORMAT = "convload/baseline/1"
+FILE_NAME = "baseline.json"
+
+_TIMES = ("response", "service", "lateness", "failed_response", "failed_lateness")
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What was run on what, without account, host or credentials.
+
+    `target` is "mock", "http" or "https"; `load` the rates of an open load's stages, from and to; `think` and `users`
+    are of a closed load.
+    """
+
+    plan: str
+    model: str
+    mix: str
+    consumers: str
+    target: str
+    arrivals: str | None
+    load: list[tuple[float, float]]
+    users: int | None
+    think: str
+    retry: str
+    processor: str
+    cores: int | None
+    version: str
+    started: str = ""
+
+
+COMPARED = {
+    "model": "the load model",
+    "mix": "the mix of variants",
+    "consumers": "where consumers come from",
+    "target": "the kind of target",
+    "arrivals": "how arrivals are spread",
+    "load": "the rates",
+    "users": "the number of users",
+    "think": "the think time",
+    "retry": "what becomes of a create that failed",
+    "processor": "the processor",
+    "cores": "the number of cores",
+}
+"""What must be alike for two runs to be held against each other; names, versions and instants are told alone."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """The figures of one step, variant and stage; times are `Histogram.encode()` strings in microseconds."""
+
+    step: str
+    variant: str
+    stage: str
+    ok: int
+    errors: dict[str, int]
+    response: str
+    service: str
+    lateness: str
+    failed_response: str
+    failed_lateness: str
+
+
+class Baseline(msgspec.Struct, frozen=True):
+    """A run as others are held against it; `differences` and `source` are added when it is frozen into one of those."""
+
+    format: str
+    identity: Identity
+    flows: dict[str, Flow]
+    parts: list[Part]
+    differences: list[str] = []
+    source: str = ""
+
+    def totals(self) -> Totals:
+        """Returns the figures to judge by; raises RunLogError where a histogram is damaged."""
+        return Totals({(part.step, part.variant, part.stage): _figures(part) for part in self.parts}, self.flows)
+
+
+def load(path: Path) -> Baseline:
+    """Reads a run folder, a run log or what `convload baseline save` wrote.
+
+    Raises:
+        UsageError: there is none, it is damaged or of another format, or its run supports no statement.
+    """
+    file = path / runlog.FILE_NAME if path.is_dir() else path
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"baseline {file}: cannot be read: {error.strerror}") from error
+    if text.startswith(b'{"record":') or file.name == runlog.FILE_NAME:
+        return of_file(file)
+    try:
+        data = msgspec.json.decode(text)
+    except ValueError as error:
+        raise UsageError(f"baseline {file}: is no JSON: {error}") from error
+    return _checked(data, f"baseline {file}", UsageError)
+
+
+def of_file(path: Path) -> Baseline:
+    """Makes a baseline of a run log; raises UsageError where it supports no statement, with all reasons."""
+    try:
+        log = runlog.read(path)
+        problems = unusable(log)
+    except RunLogError as error:
+        raise UsageError(*(f"baseline {problem}" for problem in error.problems)) from error
+    if problems:
+        raise UsageError(*(f"baseline {path}: is no baseline: {problem}" for problem in problems))
+    return of_run(log)
+
+
+def unusable(log: RunLog) -> list[str]:
+    """Returns why a run is no measure for others: interrupted, stopped early, or not valid."""
+    reasons = ["the run was interrupted"] if was_interrupted(log) else []
+    if plan_facts(log).target_b:
+        reasons.append("the run compares two targets in turns by itself: its figures are of both")
+    if log.aborted is not None:
+        reasons.append(f"the run was stopped early: {log.aborted.text}")
+    measured = measure(log)
+    summary = summarise(log, measured)
+    return reasons + examine(log, summary, measured, per_second(log)).reasons
+
+
+def of_run(log: RunLog) -> Baseline:
+    """Returns all that a run measured, as a baseline."""
+    totals = evidence(log).totals
+    parts = [_part(key, figures) for key, figures in sorted(totals.parts.items())]
+    return Baseline(FORMAT, identity_of(log), totals.flows, parts)
+
+
+def identity_of(log: RunLog) -> Identity:
+    """Returns what a run was."""
+    manifest = log.manifest
+    identity = identify(
+        plan_facts(log),
+        manifest.stages,
+        manifest.machine,
+        think=str(manifest.plan.get("think", "none")),
+        version=manifest.versions.get("convload", ""),
+    )
+    return msgspec.structs.replace(identity, started=manifest.started)
+
+
+def identify(
+    plan: PlanFacts, stages: Sequence[StageMark], machine: Mapping[str, Any], *, think: str, version: str
+) -> Identity:
+    """Returns what a plan is, before it runs or after."""
+    cores = machine.get("cores")
+    return Identity(
+        plan=plan.name,
+        model=plan.model,
+        mix=str(plan.mix),
+        consumers=plan.consumers,
+        target=urlsplit(plan.target).scheme or plan.target,
+        arrivals=plan.schedule,
+        load=[(mark.from_rate, mark.to_rate) for mark in stages if not mark.warmup],
+        users=None if plan.model == OPEN else plan.users,
+        think=think,
+        retry=f"{plan.retry.policy}, {plan.retry.attempts} attempts",
+        processor=str(machine.get("processor", "")),
+        cores=cores if isinstance(cores, int) else None,
+        version=version,
+    )
+
+
+def differences(base: Identity, new: Identity) -> list[str]:
+    """Returns what makes two runs unlike, each with both values."""
+    return [
+        f"{what} differs ({key}): {_said(getattr(base, key))} in the baseline, {_said(getattr(new, key))} here"
+        for key, what in COMPARED.items()
+        if getattr(base, key) != getattr(new, key)
+    ]
+
+
+def freeze(baseline: Baseline, gates: Iterable[Gate], unlike: list[str], source: str) -> dict[str, Any]:
+    """Returns, as plain data for a manifest, what these gates need of a baseline: merged over what none tells apart."""
+    subjects = [gate.subject for gate in gates if gate.needs_baseline]
+    by_variant, by_stage = any(subject.variant for subject in subjects), any(subject.stage for subject in subjects)
+    grouped: dict[Key, list[Figures]] = {}
+    for (step, variant, stage), figures in baseline.totals().parts.items():
+        if step in {subject.step for subject in subjects}:
+            key = (step, variant if by_variant else "", stage if by_stage else "")
+            grouped.setdefault(key, []).append(figures)
+    parts = [_part(key, Figures.merged(of_key)) for key, of_key in grouped.items()]
+    frozen = msgspec.structs.replace(baseline, parts=parts, differences=unlike, source=source)
+    plain: dict[str, Any] = msgspec.to_builtins(frozen)
+    return plain
+
+
+def thaw(data: dict[str, Any] | None) -> Baseline | None:
+    """Reads what `freeze` put into a manifest; raises RunLogError where it is none."""
+    return None if data is None else _checked(data, "the manifest's baseline", RunLogError)
+
+
+def _checked(data: object, where: str, raised: type[UsageError | RunLogError]) -> Baseline:
+    stated = data.get("format") if isinstance(data, dict) else None
+    if stated != FORMAT:
+        raise raised(f"{where}: has format {stated!r}; this version reads {FORMAT!r} and run folders")
+    mistakes = find_mistakes(data, Baseline)
+    if mistakes:
+        raise raised(*(f"{where}: {mistake}" for mistake in mistakes))
+    baseline = msgspec.convert(data, Baseline)
+    try:
+        baseline.totals()
+    except RunLogError as error:
+        raise raised(f"{where}: {error}") from error
+    return baseline
+
+
+def _part(key: Key, figures: Figures) -> Part:
+    times = (getattr(figures, name).encode() for name in _TIMES)
+    return Part(*key, figures.ok, figures.errors, *times)
+
+
+def _figures(part: Part) -> Figures:
+    times = (Histogram.decode(getattr(part, name)) for name in _TIMES)
+    return Figures(part.ok, part.errors, *times)
+
+
+def _said(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(f"{low:g}/s" if low == high else f"{low:g} to {high:g}/s" for low, high in value) or "none"
+    return "none" if value is None or value == "" else str(value)

@@ -1,0 +1,146 @@
+"""Estimates what a gate looks at: its point value, and bounds as sure as they are asked to be."""
+
+import math
+from statistics import NormalDist
+
+import msgspec
+
+from convload.contract.steps import CREATE
+from convload.judging.bounds import least_samples, percentile_ranks, share_bounds
+from convload.judging.evidence import Totals
+from convload.plan.gate import Subject
+from convload.plan.gate_names import COUNT, Quantity
+from convload.results.histogram import Histogram
+
+US_PER_MS = 1000
+
+
+class Sureness(msgspec.Struct, frozen=True):
+    """The confidence of the lower and of the upper bound, each on its own."""
+
+    low: float
+    high: float
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A figure in ms, %, /s or as a count; None where nothing was measured or the samples do not reach for a bound.
+
+    `samples`: None where there are none to speak of. `exact`: it says what happened, with no error of sampling.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    samples: int | None = None
+    hits: int = 0
+    exact: bool = False
+
+
+class Needed(msgspec.Struct, frozen=True):
+    """How many samples it takes: at least, or about."""
+
+    samples: int
+    at_least: bool = False
+
+
+def estimate(subject: Subject, quantity: Quantity, totals: Totals, sure: Sureness) -> Estimate:
+    """Returns what `totals` say of a subject."""
+    if subject.measure == "time":
+        return _time(subject, totals, sure)
+    if subject.measure == "errors":
+        return _errors(subject, quantity, totals, sure)
+    return _flow(subject, totals)
+
+
+def _time(subject: Subject, totals: Totals, sure: Sureness) -> Estimate:
+    figures = totals.figures(subject.step, subject.variant, subject.stage)
+    # A failed request could be late too; a time to an answer is of those that were answered well.
+    times = figures.all_lateness if subject.clock == "lateness" else getattr(figures, subject.clock)
+    if not times.count:
+        return Estimate(samples=0)
+    percent = subject.percent
+    if percent is None:
+        return _exact(times.max_us / US_PER_MS, times.count)
+    low, high = percentile_bounds_us(times, percent, sure)
+    return Estimate(_ms(times.percentile(percent)), _ms(low), _ms(high), times.count)
+
+
+def percentile_bounds_us(times: Histogram, percent: float, sure: Sureness) -> tuple[int | None, int | None]:
+    """Returns the bounds of a percentile: the far edges of the buckets that the bounding samples lie in."""
+    low_rank, _ = percentile_ranks(times.count, percent, sure.low)
+    _, high_rank = percentile_ranks(times.count, percent, sure.high)
+    low = None if low_rank is None else times.edges(low_rank)[0]
+    return low, None if high_rank is None else times.edges(high_rank)[1]
+
+
+def _errors(subject: Subject, quantity: Quantity, totals: Totals, sure: Sureness) -> Estimate:
+    """Counts failed requests, or one kind of them; arrivals that were never sent are errors of create as a whole."""
+    figures = totals.figures(subject.step, subject.variant, subject.stage)
+    flow = totals.flows.get(subject.stage)
+    unsent = (flow.unsent or 0) if flow and subject.step == CREATE and not subject.variant else 0
+    count = figures.count + unsent
+    hits = figures.errors.get(subject.kind, 0) if subject.kind else figures.failed + unsent
+    if not count:
+        return Estimate(samples=0)
+    if quantity is COUNT:
+        return _exact(hits, count)
+    low, high = share_bounds(hits, count, sure.low)[0], share_bounds(hits, count, sure.high)[1]
+    return Estimate(100 * hits / count, 100 * low, 100 * high, count, hits)
+
+
+def _flow(subject: Subject, totals: Totals) -> Estimate:
+    flow = totals.flows.get(subject.stage)
+    if flow is None or not (flow.sent or flow.offered):
+        return Estimate()
+    rates = {"rate": flow.achieved_rate, "offered": flow.offered_rate, "unsent": flow.unsent}
+    return _exact(rates[subject.measure], None)
+
+
+def _exact(value: float | None, samples: int | None) -> Estimate:
+    return Estimate(value, value, value, samples, exact=True)
+
+
+def _ms(us: int | None) -> float | None:
+    return None if us is None else us / US_PER_MS
+
+
+def samples_needed(subject: Subject, operator: str, found: Estimate, limit: float, sure: Sureness) -> "Needed | None":
+    """Returns how many samples the gate needs at least where there are fewer, else about how many would decide it.
+
+    About: bounds draw near a percentile like 1/√n, so the present distance of the bound from the value is scaled until
+    it fits between value and limit; for a share the same by the normal approximation. None where the value lies on the
+    limit, or a figure is exact.
+    """
+    least = least_needed(subject, operator, limit, sure)
+    if least is None:
+        return None
+    if (found.samples or 0) < least or found.value is None:
+        return Needed(least, at_least=True)
+    gap = limit - found.value
+    if not gap:
+        return None
+    if subject.measure == "errors":
+        about = share_samples(found.value / 100, limit / 100, max(sure.low, sure.high))
+        return Needed(max((found.samples or 0) + 1, about))
+    bound = found.high if gap > 0 else found.low
+    if bound is None or found.samples is None:
+        return None
+    return Needed(max(found.samples + 1, math.ceil(found.samples * ((bound - found.value) / gap) ** 2)))
+
+
+def least_needed(subject: Subject, operator: str, limit: float, sure: Sureness) -> int | None:
+    """Returns the fewest samples with which the gate can pass at all; None where it takes no number of them."""
+    below = operator in {"<", "<=", "=="}
+    confidence = sure.high if below else sure.low
+    if subject.measure == "time" and subject.percent is not None:
+        share = subject.percent / 100
+        return least_samples(share if below else 1 - share, confidence)
+    if subject.measure == "errors" and 0 < limit < 100:  # noqa: PLR2004 -- percent
+        return least_samples(1 - limit / 100 if below else limit / 100, confidence)
+    return None
+
+
+def share_samples(share: float, limit: float, confidence: float) -> int:
+    """Returns about how many samples tell a share from a limit: z² p (1 - p) / distance², p the wider of the two."""
+    z = NormalDist().inv_cdf(confidence)
+    return math.ceil(z * z * max(share * (1 - share), limit * (1 - limit)) / (share - limit) ** 2)

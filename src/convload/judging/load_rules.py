@@ -1,0 +1,145 @@
+"""Finds where the load was not the one that the plan meant, or the generator was what was measured."""
+
+from collections.abc import Callable, Iterator
+
+from convload.judging.finding import Finding
+from convload.plan.facts import OPEN, REPLAY
+from convload.plan.limits import ValidityLimits
+from convload.results.measured import Measured, by_worker, was_cut_short
+from convload.results.percentiles import milliseconds, short
+from convload.results.runlog import Interval, RunLog
+from convload.results.series import SHORTEST_S
+from convload.results.summary import Summary
+
+EPHEMERAL_PORTS = 28_000
+"""Linux hands out 32768 to 60999 unless told otherwise: 28,232. Taken where the manifest does not say."""
+
+POISSON_SPREADS = 5
+"""A Poisson count lies further than 5 standard deviations from its mean less than once in a million runs."""
+
+
+def findings(log: RunLog, summary: Summary, measured: Measured, limits: ValidityLimits) -> Iterator[Finding]:
+    """Yields all that the load itself was short of."""
+    seconds = [
+        part
+        for parts in by_worker(log).values()
+        for part in parts
+        # A remnant of some milliseconds says nothing of CPU time.
+        if measured.window.overlaps(part) and part.to_s - part.from_s >= SHORTEST_S
+    ]
+    if measured.create.count < limits.samples:
+        yield Finding("too_few_samples", _few(measured.create.count, limits))
+    yield from _saturated(seconds, summary, limits)
+    if summary.model == OPEN:
+        yield from _late(summary, measured, limits)
+        yield from _rate_missed(summary, limits)
+        yield from _schedule_cut(log, summary, measured, limits)
+        yield from _unsent(summary)
+    yield from _hub_delay(seconds, limits)
+    yield from _exhausted(log, summary, limits)
+
+
+def _few(count: int, limits: ValidityLimits) -> str:
+    if not count:
+        return "no create request was measured"
+    return f"{count:,} create requests were measured, at least {limits.samples:,} are asked for"
+
+
+def _saturated(seconds: list[Interval], summary: Summary, limits: ValidityLimits) -> Iterator[Finding]:
+    for worker in sorted({part.worker for part in seconds}):
+        all_s, hot_s, hot = _shares(seconds, worker, lambda part: part.cpu_share >= limits.cpu_share)
+        if len(hot) < limits.cpu_seconds or hot_s <= limits.cpu_seconds_share * all_s:
+            continue
+        mean = sum(part.cpu_share for part in hot) / len(hot)
+        late = summary.generator.lateness_p99_ms
+        end = "the generator was the limit, not the target" if late is None else f"lateness p99 {short(late)} ms"
+        text = f"worker {worker} was at {100 * mean:.0f} % CPU for {hot_s:.0f} of {all_s:.0f} s; {end}"
+        yield Finding("generator_saturated", text)
+
+
+def _shares(
+    seconds: list[Interval], worker: int, chosen: Callable[[Interval], bool]
+) -> tuple[float, float, list[Interval]]:
+    """Returns a worker's time, how much of it was chosen, and the chosen intervals."""
+    own = [part for part in seconds if part.worker == worker]
+    hot = [part for part in own if chosen(part)]
+    all_s, hot_s = (sum(part.to_s - part.from_s for part in parts) for parts in (own, hot))
+    return all_s, hot_s, hot
+
+
+def _late(summary: Summary, measured: Measured, limits: ValidityLimits) -> Iterator[Finding]:
+    lateness = measured.create.all_lateness
+    p99_ms = milliseconds(lateness.percentile(99)) if lateness.count else 0.0
+    if p99_ms > limits.lateness_p99_ms:
+        text = f"requests started late: lateness p99 {short(p99_ms)} ms, the limit is {limits.lateness_p99_ms:g} ms"
+        yield Finding("late", text + _waiting(summary))
+
+
+def _waiting(summary: Summary) -> str:
+    if not summary.backlog_highest:
+        return ""
+    return f"; arrivals that waited for a free user at once: up to {summary.backlog_highest:,}"
+
+
+def _rate_missed(summary: Summary, limits: ValidityLimits) -> Iterator[Finding]:
+    if not summary.offered_rate or summary.achieved_rate is None:
+        return
+    off = (summary.achieved_rate - summary.offered_rate) / summary.offered_rate
+    # An arrival at an edge of the window may be counted on either side of it, once for each worker and edge.
+    edges = 2 * summary.workers / (summary.offered_rate * summary.duration_s)
+    if abs(off) > limits.rate_deviation + edges:
+        text = (
+            f"{summary.achieved_rate:,.1f} create requests/s were sent where {summary.offered_rate:,.1f}/s were "
+            f"offered: {short(100 * abs(off))} % {'less' if off < 0 else 'more'}, "
+            f"{100 * limits.rate_deviation:g} % is allowed"
+        )
+        yield Finding("rate_missed", text + _waiting(summary))
+
+
+def _schedule_cut(log: RunLog, summary: Summary, measured: Measured, limits: ValidityLimits) -> Iterator[Finding]:
+    """Yields a schedule that did not run as the plan's stages say: arrivals that never came due are not unsent."""
+    stages = [mark for mark in log.stages if not mark.warmup]
+    if was_cut_short(log) or not stages or summary.arrivals == REPLAY:
+        return
+    meant = sum((mark.from_rate + mark.to_rate) / 2 * mark.duration_s for mark in stages)
+    came = measured.create.count + summary.unsent
+    allowed = limits.rate_deviation * meant + 2 * summary.workers
+    if summary.arrivals == "poisson":
+        allowed += POISSON_SPREADS * meant**0.5
+    if abs(came - meant) > allowed:
+        text = f"the plan's stages mean {meant:,.0f} arrivals, {came:,} were measured or left unsent"
+        yield Finding("rate_missed", text)
+
+
+def _unsent(summary: Summary) -> Iterator[Finding]:
+    if summary.unsent:
+        text = f"{summary.unsent:,} of {summary.counts.offered:,} arrivals were due and never sent"
+        yield Finding("unsent", text + _waiting(summary))
+
+
+def _hub_delay(seconds: list[Interval], limits: ValidityLimits) -> Iterator[Finding]:
+    for worker in sorted({part.worker for part in seconds}):
+        _, _, stalled = _shares(seconds, worker, lambda part: part.hub_delay_ms > limits.hub_delay_ms)
+        if len(stalled) > limits.hub_delay_intervals:
+            longest = max(part.hub_delay_ms for part in stalled)
+            text = (
+                f"worker {worker}: the event loop was late by more than {limits.hub_delay_ms:g} ms "
+                f"in {len(stalled)} seconds, at worst by {longest:,.0f} ms"
+            )
+            yield Finding("hub_delay", text)
+
+
+def _exhausted(log: RunLog, summary: Summary, limits: ValidityLimits) -> Iterator[Finding]:
+    generator = summary.generator
+    if generator.files_free_lowest is not None and generator.files_free_lowest < limits.files_free:
+        left = generator.files_free_lowest
+        text = f"a worker had {left} file descriptors left, at least {limits.files_free} are asked for"
+        yield Finding("files_exhausted", text)
+    stated = log.manifest.machine.get("ephemeral_ports")
+    ports = stated if isinstance(stated, int) and stated > 0 else EPHEMERAL_PORTS
+    if generator.sockets_waiting_highest > limits.ports_share * ports:
+        text = (
+            f"{generator.sockets_waiting_highest:,} of {ports:,} local ports were waiting to be free again "
+            f"(TIME_WAIT), more than {100 * limits.ports_share:g} %"
+        )
+        yield Finding("ports_exhausted", text)

@@ -1,0 +1,345 @@
+"""A keep-alive HTTP/1.1 client for one user: gevent's event loop and llhttp's parser, nothing else.
+
+A connection's read watcher stays active for its whole life and its callback reads. So an idle one
+that the server closes is noticed before the next request is written to it; a request costs one `send`, one
+`recv` and one switch there and back.
+"""
+
+import contextlib
+import socket
+import time
+from typing import Any
+
+import httptools
+import msgspec
+from gevent import get_hub, getcurrent
+
+from convload.load.client.connect import READ_BYTES, READABLE, WRITABLE, RequestFailed, open_connection, wait_for
+from convload.load.client.origin import Origin
+from convload.load.client.tls import TlsFailed
+
+FIRST_FINAL_STATUS = 200
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How long to wait and how much to take.
+
+    `connect_timeout_s` bounds name, TCP and TLS together; `timeout_s` runs from the first byte written to the
+    last one read.
+    """
+
+    connect_timeout_s: float = 5.0
+    timeout_s: float = 30.0
+    max_head_bytes: int = 65536
+    max_body_bytes: int = 16 * 1024 * 1024
+
+
+class Exchange(msgspec.Struct, gc=False):
+    """What became of one request: `failure` is empty and `status` set, or the other way round.
+
+    `sent_s` and `done_s` are readings of `time.monotonic`.
+    """
+
+    sent_s: float
+    done_s: float
+    status: int = 0
+    body: bytes = b""
+    failure: str = ""
+    detail: str = ""
+
+
+class _Stale(Exception):  # noqa: N818 -- as above
+    """The connection had ended before a byte of the request was written."""
+
+
+class Client:
+    """One user's connection to one origin: opened when it is needed, reopened when it has ended."""
+
+    __slots__ = ("_connection", "_limits", "_origin", "opened")
+
+    def __init__(self, origin: Origin, limits: Limits) -> None:
+        self._origin = origin
+        self._limits = limits
+        self._connection: _Connection | None = None
+        self.opened = 0
+
+    def exchange(self, request: bytes) -> Exchange:
+        """Writes one whole request and waits for its answer; never writes it twice."""
+        sent_s = time.monotonic()
+        try:
+            status, body = self._attempt(request)
+        except RequestFailed as failed:
+            done_s = time.monotonic()
+            self.close()
+            return Exchange(sent_s, done_s, 0, b"", failed.kind, failed.detail)
+        except BaseException:
+            self.close()
+            raise
+        return Exchange(sent_s, time.monotonic(), status, body)
+
+    def _attempt(self, request: bytes) -> tuple[int, bytes]:
+        if self._connection is not None and self._connection.usable:
+            try:
+                return self._connection.exchange(request)
+            except _Stale:
+                pass  # nothing was written, so writing it now is the first time
+        self.connect()
+        try:
+            return self._connection.exchange(request)  # type: ignore[union-attr]  # connect has just set it
+        except _Stale as stale:
+            raise RequestFailed("reset", str(stale)) from stale
+
+    def answer_header(self, name: bytes) -> str:
+        """Returns a header of the last answer by its name in lower case, "" without one.
+
+        Looked for when asked, in the bytes that are kept anyway, so that no other answer pays for it.
+        """
+        return "" if self._connection is None else self._connection.answer_header(name)
+
+    def make_ready(self) -> None:
+        """Opens the connection if there is none; a failure is left to the next exchange, which records it."""
+        if self._connection is None or not self._connection.usable:
+            with contextlib.suppress(RequestFailed):
+                self.connect()
+
+    def connect(self) -> None:
+        """Opens a new connection in place of the one there is."""
+        self.close()
+        self.opened += 1
+        self._connection = _Connection(self._origin, self._limits)
+
+    def close(self) -> None:
+        """Closes the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def probe(origin: Origin, limits: Limits) -> Exchange:
+    """Opens a connection and closes it again: is there somebody, and does TLS work?"""
+    client = Client(origin, limits)
+    sent_s = time.monotonic()
+    try:
+        client.connect()
+    except RequestFailed as failed:
+        return Exchange(sent_s, time.monotonic(), 0, b"", failed.kind, failed.detail)
+    client.close()
+    return Exchange(sent_s, time.monotonic())
+
+
+class _Connection:
+    """One open connection and the answer that is being read from it; its `on_*` are called by the parser."""
+
+    __slots__ = (
+        "_body",
+        "_body_bytes",
+        "_complete",
+        "_failure",
+        "_head",
+        "_in_head",
+        "_limits",
+        "_parser",
+        "_reader",
+        "_sock",
+        "_status",
+        "_timer",
+        "_tls",
+        "_waiter",
+        "usable",
+    )
+
+    def __init__(self, origin: Origin, limits: Limits) -> None:
+        self._limits = limits
+        self._sock, self._tls = open_connection(origin, limits.connect_timeout_s)
+        self._parser = httptools.HttpResponseParser(self)
+        self._waiter: Any = None
+        self.usable = True
+        self._expect_answer()
+        self._complete = True
+        loop = get_hub().loop
+        # Repeating, because `again` sets the full time anew where `start` would go on with what was left.
+        self._timer = loop.timer(limits.timeout_s, limits.timeout_s)
+        self._reader = loop.io(self._sock.fileno(), READABLE)
+        self._reader.start(self._on_readable)
+
+    def close(self) -> None:
+        """Ends the connection; whoever waits for an answer is not woken."""
+        self.usable = False
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+            self._timer.close()
+            self._sock.close()
+
+    def exchange(self, request: bytes) -> tuple[int, bytes]:
+        """Writes a request and waits for its answer: (status, body)."""
+        self._expect_answer()
+        self._timer.again(self._on_timeout)
+        try:
+            self._write(request if self._tls is None else self._tls.encrypt(request))
+            while not self._complete and self._failure is None:
+                self._wait()
+        finally:
+            self._timer.stop()
+        if self._failure is not None:
+            raise self._failure
+        return self._status, self._body[0] if len(self._body) == 1 else b"".join(self._body)
+
+    def answer_header(self, name: bytes) -> str:
+        """Returns a header of the answer that was read last."""
+        lines = self._head.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+        fields = (line.partition(b":") for line in lines)
+        return next((value.strip().decode("latin-1") for key, _, value in fields if key.lower() == name), "")
+
+    def _expect_answer(self) -> None:
+        self._complete = False
+        self._failure: RequestFailed | None = None
+        self._status = 0
+        self._head = b""
+        self._in_head = True
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+
+    def _wait(self) -> None:
+        self._waiter = getcurrent()
+        try:
+            get_hub().switch()
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            self._waiter.switch()
+
+    def _write(self, data: bytes) -> None:
+        written = 0
+        try:
+            written = self._sock.send(data)
+            if written < len(data):
+                self._write_rest(memoryview(data)[written:])
+        except BlockingIOError:
+            self._write_rest(memoryview(data))
+        except OSError as error:
+            if not written:
+                raise _Stale(str(error)) from error
+
+    def _write_rest(self, data: memoryview) -> None:
+        """Writes on while the server reads.
+
+        A server that refuses a large request answers before it has read it all and closes. Then writing fails,
+        but what decides is the answer, or the reset, that the reader finds.
+        """
+        while data:
+            wait_for(self._sock, WRITABLE)
+            if self._failure is not None:
+                raise self._failure
+            try:
+                data = data[self._sock.send(data) :]
+            except OSError:
+                return
+
+    # -- called by the event loop, in the hub's greenlet --
+
+    def _on_timeout(self) -> None:
+        self._fail("read_timeout", f"no whole answer within {self._limits.timeout_s:g} s")
+        self._wake()
+
+    def _on_readable(self) -> None:
+        try:
+            data = self._sock.recv(READ_BYTES)
+            if self._tls is not None and data:
+                data = self._decrypt(data)
+                if not data:
+                    return
+        except BlockingIOError:
+            return
+        except (OSError, TlsFailed) as error:
+            self._fail("reset", str(error))
+        else:
+            self._take(data)
+        if self._complete or self._failure is not None:
+            self._wake()
+
+    def _decrypt(self, data: bytes) -> bytes:
+        assert self._tls is not None  # noqa: S101 -- the caller has looked
+        self._tls.received(data)
+        plain = self._tls.decrypt()
+        _send_some(self._sock, self._tls.to_send())
+        if not plain and self._tls.ended:
+            self._at_end()
+            if self._complete or self._failure is not None:
+                self._wake()
+        return plain
+
+    def _take(self, data: bytes) -> None:
+        if self._complete:
+            self.close()  # the idle connection was closed by the peer, or says what nobody asked for
+        elif data:
+            self._parse(data)
+        else:
+            self._at_end()
+
+    def _parse(self, data: bytes) -> None:
+        if self._in_head:
+            self._head += data
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if not self._complete:
+                self._fail("malformed_http", str(error) or "the answer changes the protocol")
+            self.usable = False
+        if self._in_head and len(self._head) > self._limits.max_head_bytes:
+            self._fail("malformed_http", f"a head of more than {self._limits.max_head_bytes} bytes")
+
+    def _at_end(self) -> None:
+        """Takes the end of the stream, which is also the end of an answer that has no length."""
+        self.usable = False
+        if self._status and self._ends_with_the_stream:
+            self._complete = True
+        else:
+            self._fail("reset", "closed in the middle of an answer" if self._head else "closed without an answer")
+
+    @property
+    def _ends_with_the_stream(self) -> bool:
+        head = self._head.partition(b"\r\n\r\n")[0].lower()
+        return b"\ncontent-length:" not in head and b"\ntransfer-encoding:" not in head
+
+    def _fail(self, kind: str, detail: str) -> None:
+        self._failure = RequestFailed(kind, detail)
+        self.usable = False
+
+    # -- called by the parser --
+
+    def on_message_begin(self) -> None:
+        """Starts an answer; after a complete one it is one too many."""
+        if self._complete:
+            self.usable = False
+
+    def on_headers_complete(self) -> None:
+        """Takes the status."""
+        if not self._complete:
+            self._in_head = False
+            self._status = self._parser.get_status_code()
+
+    def on_body(self, data: bytes) -> None:
+        """Takes a part of the body."""
+        self._body.append(data)
+        self._body_bytes += len(data)
+        if self._body_bytes > self._limits.max_body_bytes:
+            self._fail("malformed_http", f"a body of more than {self._limits.max_body_bytes} bytes")
+
+    def on_message_complete(self) -> None:
+        """Ends the answer, unless it is an interim one (1xx)."""
+        if self._complete:
+            return
+        if self._status < FIRST_FINAL_STATUS:
+            self._expect_answer()
+        else:
+            self._complete = True
+            self.usable = self._parser.should_keep_alive()
+
+
+def _send_some(sock: socket.socket, data: bytes) -> None:
+    """Sends what TLS itself has to say after a read: a few bytes that fit the empty send buffer."""
+    if data:
+        sock.send(data)

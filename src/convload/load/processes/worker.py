@@ -1,0 +1,347 @@
+"""A worker process: runs users, and sends what they measured to the coordinator once a second."""
+
+import argparse
+import gc
+import logging
+import math
+import os
+import random
+import resource
+import sys
+import time
+from collections import Counter
+from itertools import chain
+from typing import Any
+
+import gevent
+import locust
+import msgspec
+from gevent.event import Event
+from gevent.os import make_nonblocking, nb_read
+from gevent.pool import Group
+from locust.env import Environment
+
+from convload import __version__
+from convload.contract.outcomes import OK
+from convload.errors import ConvloadError, ExitCode, UsageError
+from convload.load import conversation, stock
+from convload.load.client.http import Client
+from convload.load.client.origin import tls_context
+from convload.load.pacing.alternation import Turns
+from convload.load.pacing.closed import ClosedPacing, Pacing
+from convload.load.pacing.open import OpenPacing
+from convload.load.pacing.schedules import Carried, users_of_one
+from convload.load.processes import messages
+from convload.load.processes.locustfile import load_users
+from convload.load.processes.messages import Hello, More, Ping, Pong, Ready, Setup, Start, TakeOver
+from convload.load.processes.reporting import Reporter
+from convload.load.processes.silence import Hearing
+from convload.load.recorder import Recorder
+from convload.load.session import Session
+from convload.payloads.catalogue import Catalogue
+from convload.plan.plan import MOCK, Plan, marks
+from convload.results.measured import attempt_steps
+from convload.results.runlog import Note
+
+POLL_S = 0.02
+LAST_RESULTS_S = 1.0
+"""For users that the end cuts off to say what became of their requests."""
+
+WATCH_S = 0.25
+COORDINATOR_SILENT_S = 6.0
+"""The coordinator answers every heartbeat, one a second. After this long without, nobody takes the results."""
+
+COORDINATOR = "coordinator"
+LAST_WORDS_S = 0.5
+"""For the last messages of a worker that leaves to be on their way."""
+
+CLOSING_AT_ONCE = 20
+"""Connections that close what is left open at the end."""
+
+
+class Worker:
+    """Listens to one coordinator and does one run."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._environment = Environment(events=locust.events)
+        self._runner = self._environment.create_worker_runner(host, port)
+        self._runner.register_message(messages.SETUP, self._on_setup, concurrent=True)
+        # Not concurrent: stages that are added or taken over count from the start, whose message may come just before.
+        self._runner.register_message(messages.START, self._on_start)
+        self._runner.register_message(messages.STOP, self._on_stop)
+        self._runner.register_message(messages.PING, self._on_ping)
+        self._runner.register_message(messages.TAKE_OVER, self._on_take_over, concurrent=True)
+        self._runner.register_message(messages.MORE, self._on_more)
+        self._runner.register_message(messages.FINISH, self._on_finish)
+        self._runner.register_message(messages.REFUSED, self._on_refused)
+        self._runner.register_message(messages.GIVEN_UP, self._on_given_up)
+        self._hearing = Hearing()
+        self._hearing.heard(COORDINATOR)
+        self._environment.events.heartbeat_received.add_listener(self._on_heartbeat)
+        self._ended = Event()
+        self._started = self._leaving = False
+        self._unsent = 0
+        self._failure = Ready()
+        self._send(messages.HELLO, Hello(__version__))
+
+    def join(self) -> Ready:
+        """Works until the coordinator says quit; returns why this worker could not take part, if it could not."""
+        gevent.spawn(self._watch_coordinator)
+        self._runner.greenlet.join()
+        return self._failure
+
+    def leave(self) -> None:
+        """Ends this worker before the run's end: at once, or when what is in flight has been told."""
+        if self._leaving or not self._started:
+            _leave("interrupted", ExitCode.INTERRUPTED)
+        self._leaving = True
+        self._send(messages.LEAVING, Ready())
+        self._on_stop()
+
+    def _send(self, kind: str, message: msgspec.Struct) -> None:
+        self._runner.send_message(kind, msgspec.json.encode(message))
+
+    # -- the coordinator's messages --
+
+    def _on_setup(self, msg: Any, **_: Any) -> None:
+        try:
+            self._set_up(msgspec.json.decode(msg.data, type=Setup))
+        except ConvloadError as error:
+            self._failure = Ready(int(error.exit_code), list(error.problems))
+        except Exception as error:
+            logging.getLogger(__name__).exception("the set-up of a worker failed")
+            self._failure = Ready(int(ExitCode.USAGE), [f"worker: {type(error).__name__}: {error}"])
+        self._send(messages.READY, self._failure)
+
+    def _on_refused(self, msg: Any, **_: Any) -> None:
+        self._failure = msgspec.json.decode(msg.data, type=Ready)
+        gevent.spawn(self._runner.greenlet.kill)
+
+    def _on_given_up(self, **_: Any) -> None:
+        _leave("the coordinator did not hear of this worker for too long and gave its share to others")
+
+    def _on_heartbeat(self, **_: Any) -> None:
+        self._hearing.heard(COORDINATOR)
+
+    def _on_ping(self, msg: Any, **_: Any) -> None:
+        ping = msgspec.json.decode(msg.data, type=Ping)
+        self._send(messages.PONG, Pong(ping.sent_unix_s, time.time()))
+
+    def _set_up(self, setup: Setup) -> None:
+        plan = msgspec.convert(setup.plan, Plan)
+        _raise_file_limit(plan, setup.workers)
+        self._setup = setup
+        self._recorder = Recorder(setup.worker, attempt_steps(plan.retry))
+        self._number = setup.worker
+        pacing = self._make_pacing(plan, setup)
+        self._session = self._make_session(plan, setup, pacing, setup.target, "A" if setup.target_b else "")
+        self._sessions = [self._session]
+        if setup.target_b:
+            # Only the embedded mock is found by a look-up that the plan did not ask for.
+            as_planned = msgspec.structs.replace(plan, lookup=plan.lookup and plan.target != MOCK)
+            self._session.other = self._make_session(as_planned, setup, pacing, setup.target_b, "B")
+            self._session.other.no_retries = self._session.no_retries
+            self._sessions.append(self._session.other)
+        self._environment.user_classes = load_users(setup.locustfile)
+        for session in self._sessions:
+            session.open(stock.needed_credentials(session.plan), os.environ)
+        setattr(self._environment, stock.ATTRIBUTE, self._session)
+        # What set-up made stays for the whole run: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+
+    def _make_session(self, plan: Plan, setup: Setup, pacing: Pacing, target: str, name: str) -> Session:
+        return Session(
+            plan,
+            Catalogue.from_files(setup.payload_files),
+            target,
+            tls_context(setup.ca_pem, verify=plan.verify_tls),
+            setup.worker,
+            setup.workers,
+            setup.run_id,
+            self._recorder.of_target(name) if name else self._recorder,
+            pacing,
+        )
+
+    def _make_pacing(self, plan: Plan, setup: Setup) -> Pacing:
+        if plan.model == "closed":
+            return ClosedPacing(plan, setup.worker, setup.workers)
+        self._carried = Carried(plan, setup)
+        ends_s = math.inf if setup.held_open else self._carried.ends_s
+        return OpenPacing(self._carried.arrivals(), ends_s, users_of_one(plan, setup.workers), self._grow)
+
+    def _on_start(self, msg: Any, **_: Any) -> None:
+        start = msgspec.json.decode(msg.data, type=Start)
+        self._started = True
+        plan, pacing, recorder = self._session.plan, self._session.pacing, self._recorder
+        recorder.started_s = time.monotonic() + (start.at_unix_s - time.time())
+        recorder.measure_from_s = recorder.started_s + (plan.warmup_s or 0.0)
+        recorder.stages = marks(plan.resolved_stages())
+        if self._session.other is not None:
+            self._session.turns = self._session.other.turns = Turns(recorder.stages, recorder.started_s)
+        pacing.start(recorder.started_s)
+        recorder.measure_until_s = pacing.stop_s
+        gevent.spawn(self._see_through)
+
+    def _see_through(self) -> None:
+        """Reports until the end of the run, and then the rest."""
+        reporter = Reporter(
+            self._number, self._recorder, self._sessions, lambda one: self._send(messages.INTERVAL, one)
+        )
+        reporting = gevent.spawn(reporter.report_until, self._ended)
+        self._conduct()
+        self._ended.set()
+        reporting.join()
+        self._send_notes()
+        reporter.report(last=True, unsent=self._unsent)
+        if self._leaving:
+            gevent.sleep(LAST_WORDS_S)
+            _leave("interrupted; what was in flight has been told", ExitCode.INTERRUPTED)
+
+    def _on_stop(self, **_: Any) -> None:
+        self._session.no_retries.set()
+        self._session.pacing.stop()
+
+    def _on_take_over(self, msg: Any, **_: Any) -> None:
+        taken = msgspec.json.decode(msg.data, type=TakeOver)
+        plan, pacing = self._session.plan, self._session.pacing
+        assert isinstance(pacing, OpenPacing)  # noqa: S101 -- the closed model has no arrivals to take over
+        _raise_file_limit(plan, taken.workers, strict=False)
+        arrivals = self._carried.take_over(taken.shares)
+        # The first of them is looked for here, where a long schedule may be passed over with pauses.
+        if (first := next(arrivals, None)) is not None:
+            pacing.take_over(chain([first], arrivals), users_of_one(plan, taken.workers))
+
+    def _on_more(self, msg: Any, **_: Any) -> None:
+        more = msgspec.json.decode(msg.data, type=More)
+        pacing = self._session.pacing
+        if isinstance(pacing, OpenPacing):
+            self._recorder.stages = self._recorder.stages + marks(more.stages, more.starts_s)
+            arrivals = self._carried.go_on(more)
+            pacing.go_on(arrivals, math.inf if self._setup.held_open else more.ends_s)
+        else:
+            pacing.end_at(more.ends_s)
+        self._recorder.measure_until_s = pacing.stop_s
+
+    def _on_finish(self, **_: Any) -> None:
+        self._session.pacing.end_at(self._carried.ends_s)
+        self._recorder.measure_until_s = self._session.pacing.stop_s
+
+    # -- the run --
+
+    def _conduct(self) -> None:
+        """Waits for the end of the run and leaves nothing behind: no request unrecorded, no conversation open."""
+        pacing = self._session.pacing
+        while not pacing.stopped.is_set() and (left_s := pacing.stop_s - time.monotonic()) > 0:
+            pacing.stopped.wait(min(left_s, WATCH_S))  # the end may be moved meanwhile
+        if pacing.stopped.is_set():  # before its planned end; a wait that times out may wake a little early
+            self._recorder.measure_until_s = min(self._recorder.measure_until_s, time.monotonic())
+        deadline_s = time.monotonic() + self._session.plan.drain_s
+        if self._session.plan.model == "closed":
+            pacing.stop()
+        while (pacing.busy or pacing.backlog) and time.monotonic() < deadline_s and not self._is_hopeless(pacing):
+            gevent.sleep(POLL_S)
+        self._session.no_retries.set()
+        self._unsent = pacing.settle()
+        self._runner.user_greenlets.kill(block=True, timeout=LAST_RESULTS_S)
+        self._close_left_open(deadline_s)
+
+    def _is_hopeless(self, pacing: Pacing) -> bool:
+        """Whether arrivals wait and will wait for ever: the run was stopped, so nobody takes them."""
+        return pacing.stopped.is_set() and not pacing.busy
+
+    def _grow(self, count: int) -> None:
+        """Starts more users, of the classes in the shares that their weights say."""
+        classes = self._environment.user_classes
+        names = random.choices([one.__name__ for one in classes], [one.weight or 1 for one in classes], k=count)
+        self._runner.spawn_users(dict(Counter(names)))
+
+    def _close_left_open(self, deadline_s: float) -> None:
+        closing = Group()
+        for session in self._sessions * CLOSING_AT_ONCE:
+            closing.spawn(_close_some, session, deadline_s)
+        closing.join()
+        for session in self._sessions:
+            session.forget_the_rest()
+
+    def _send_notes(self) -> None:
+        at_s = round(time.monotonic() - self._recorder.started_s, 3)
+        raised = sum((session.task_errors for session in self._sessions), Counter())
+        notes = [f"a task raised {error} ({count} times)" for error, count in raised.items()]
+        if self._session.pacing.dry:
+            notes.append(f"worker {self._number} stopped early: {self._session.pacing.dry}")
+        for text in notes:
+            self._send(messages.NOTE, Note(at_s, text, invalidates=True))
+        if isinstance(self._session.pacing, OpenPacing) and not self._session.pacing.precise:
+            text = f"worker {self._number} has no timerfd: users were woken by a timer of 1 ms grain"
+            self._send(messages.NOTE, Note(at_s, text))
+
+    def _watch_coordinator(self) -> None:
+        while self._hearing.silent_s(COORDINATOR) < COORDINATOR_SILENT_S:
+            gevent.sleep(WATCH_S)
+            self._hearing.look()
+        _leave("the coordinator is gone")
+
+
+def _close_some(session: Session, deadline_s: float) -> None:
+    client = Client(session.services.messaging, session.limits)
+    while time.monotonic() < deadline_s and (opened := session.next_to_close()):
+        if conversation.close(session, client, opened).outcome != OK:
+            session.left_open += 1
+    client.close()
+
+
+def _raise_file_limit(plan: Plan, workers: int, *, strict: bool = True) -> None:
+    """Makes room for a connection to each of two services for every user of this worker.
+
+    In the middle of a run it is not `strict`: there it makes as much room as it may.
+    """
+    needed = files_needed(plan, workers)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        if not strict:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            return
+        raise UsageError(
+            f"users: {plan.users} users on {workers} workers need {needed} file descriptors a worker; the hard "
+            f"limit is {hard}. Raise it (ulimit -Hn {needed}, or LimitNOFILE= in systemd) or take more workers"
+        )
+    if soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def files_needed(plan: Plan, workers: int) -> int:
+    """Returns the file descriptors that a worker may need: two connections a user, and what the process has."""
+    return 2 * -(-plan.users // workers) + 256
+
+
+def _leave(why: str, exit_code: ExitCode = ExitCode.INCONCLUSIVE) -> None:
+    sys.stderr.write(f"convload worker: {why}\n")
+    sys.stderr.flush()
+    os._exit(int(exit_code))
+
+
+def _leave_with_parent() -> None:
+    """Ends the process some seconds after the pipe to its parent closes: time enough for a last interval."""
+    make_nonblocking(0)
+    while nb_read(0, 1024):
+        pass
+    gevent.sleep(COORDINATOR_SILENT_S)
+    _leave("the process that started it is gone")
+
+
+def main() -> None:
+    """Runs `python -m convload.load.processes.worker HOST PORT`."""
+    parser = argparse.ArgumentParser(prog="convload.load.processes.worker")
+    parser.add_argument("host")
+    parser.add_argument("port", type=int)
+    parser.add_argument("--until-stdin-closes", action="store_true")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="convload worker: %(message)s")
+    if options.until_stdin_closes:
+        gevent.spawn(_leave_with_parent)
+    Worker(options.host, options.port).join()
+
+
+if __name__ == "__main__":
+    main()

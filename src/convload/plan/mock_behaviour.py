@@ -1,0 +1,217 @@
+"""What the embedded mock does, as one table of settings: the `[mock]` part of a plan, the flags of `convload mock`."""
+
+import typing
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from convload.contract.requests import MAX_MESSAGE_ELEMENT_CHARS, Reading
+from convload.mistakes import checks_of
+from convload.plan.durations import parse_duration_s, parse_whole_seconds
+from convload.plan.service_times import ServiceTime, parse_service_time
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Milliseconds = Annotated[float, Meta(ge=0, le=3_600_000)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+FAULT_SHARES = (
+    "http_4xx_share",
+    "http_429_share",
+    "http_5xx_share",
+    "reset_share",
+    "bad_json_share",
+    "missing_id_share",
+    "swapped_ids_share",
+)
+"""The shares that exclude each other: one create request has at most one of these faults."""
+
+
+DELAYS = ("delay_ms", "lognormal_median_ms")
+"""The service times of a mock without servers."""
+
+UNLIMITED = -1
+"""The `queue` that takes any number."""
+
+
+def _check_service_time(text: str) -> None:
+    if text:
+        parse_service_time(text)
+
+
+ServiceTimeText = Annotated[str, Meta(extra={"check": _check_service_time})]
+Duration = Annotated[str, Meta(extra={"check": parse_duration_s})]
+
+
+class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Every setting of the mock. Delays, servers and faults meet the create call only; the others stay fast and true.
+
+    The event loop counts delays in whole milliseconds, so one comes out up to about a millisecond short or long;
+    service times of `servers` are kept by a finer timer.
+
+    The description of a field is its documentation, also on the command line.
+    """
+
+    auth: Annotated[bool, Meta(description="Ask for the two tokens and check them.")] = True
+    account: Annotated[str, Meta(description="Serve this account only; empty, any.")] = ""
+    app_token_lifetime_s: Annotated[int, Meta(ge=1, description="Lifetime of an AppJWT, in seconds.")] = 3600
+    one_open_conversation: Annotated[
+        bool, Meta(description="Refuse a second open conversation of a consumer; needs auth.")
+    ] = True
+    refused_event: Annotated[
+        Literal["omit", "bad_request"],
+        Meta(description="What a message element gets when its conversation is refused (assumed)."),
+    ] = "omit"
+    any_order: Annotated[bool, Meta(description="Accept the elements of a create in any order.")] = False
+    strict: Annotated[
+        bool, Meta(description="Also hold TTR names, skill digits and kind, which known clients disregard.")
+    ] = False
+    max_message_chars: Annotated[
+        int, Meta(ge=1, description="Longest message element or send request, in characters.")
+    ] = MAX_MESSAGE_ELEMENT_CHARS
+
+    delay_ms: Annotated[Milliseconds, Meta(description="Fixed service time of a create, in milliseconds.")] = 0.0
+    lognormal_median_ms: Annotated[
+        Milliseconds, Meta(description="Median of a log-normal service time that is added, in milliseconds.")
+    ] = 0.0
+    lognormal_sigma: Annotated[
+        float, Meta(ge=0, le=10, description="Sigma of the logarithm of that time; 0 makes it constant.")
+    ] = 0.5
+    delay_cap_ms: Annotated[Milliseconds, Meta(description="No service time is longer, in milliseconds.")] = 60_000.0
+
+    servers: Annotated[
+        int, Meta(ge=0, le=100_000, description="Virtual servers that creates queue for; 0: no queue, see delay_ms.")
+    ] = 0
+    service_time: Annotated[
+        ServiceTimeText,
+        Meta(
+            description="Service time of a server: constant(20ms), exponential(20ms), lognormal(20ms, 0.4), "
+            "gamma(20ms, 2) or empirical(FILE)."
+        ),
+    ] = ""
+    queue: Annotated[
+        int, Meta(ge=UNLIMITED, le=10_000, description="Most creates that wait for a server; -1: any number.")
+    ] = UNLIMITED
+    shed: Annotated[
+        Literal[429, 503], Meta(description="The status of a create that finds the queue full (assumed).")
+    ] = 429
+    retry_after: Annotated[
+        str,
+        Meta(
+            description="Its Retry-After, in whole seconds; 0s: none (assumed).", extra={"check": parse_whole_seconds}
+        ),
+    ] = "1s"
+    usl_sigma: Annotated[
+        float, Meta(ge=0, le=10, description="Contention of the Universal Scalability Law among requests in service.")
+    ] = 0.0
+    usl_kappa: Annotated[float, Meta(ge=0, le=10, description="Coherency of that law.")] = 0.0
+    degrade: Annotated[
+        float, Meta(ge=0, le=1000, description="Services take 1 + degrade x waiting / servers times as long.")
+    ] = 0.0
+    degrade_cap: Annotated[float, Meta(ge=1, le=1000, description="The most that this makes of it, times.")] = 10.0
+    stall_every: Annotated[Duration, Meta(description="Period of stalls, in which no server moves on; 0s: none.")] = (
+        "0s"
+    )
+    stall_for: Annotated[Duration, Meta(description="Length of a stall, at the end of its period.")] = "0s"
+    slow_start_factor: Annotated[
+        float, Meta(ge=1, le=1000, description="How many times as long the first service after idleness takes.")
+    ] = 1.0
+    slow_start_for: Annotated[Duration, Meta(description="Time in which that factor falls to 1.")] = "10s"
+    slow_start_idle: Annotated[
+        Duration, Meta(description="Time without any create that makes the servers cold again.")
+    ] = "10s"
+
+    http_4xx_share: Annotated[Share, Meta(description="Share of creates answered with the 4xx status.")] = 0.0
+    http_4xx_status: Annotated[int, Meta(ge=400, le=499, description="The status of these answers.")] = 400
+    http_429_share: Annotated[Share, Meta(description="Share of creates answered with 429.")] = 0.0
+    http_5xx_share: Annotated[Share, Meta(description="Share of creates answered with the 5xx status.")] = 0.0
+    http_5xx_status: Annotated[int, Meta(ge=500, le=599, description="The status of these answers.")] = 502
+    reset_share: Annotated[
+        Share, Meta(description="Share of creates whose connection is reset (RST) in place of an answer.")
+    ] = 0.0
+    bad_json_share: Annotated[
+        Share, Meta(description="Share of creates that succeed but are answered with broken JSON.")
+    ] = 0.0
+    missing_id_share: Annotated[
+        Share, Meta(description="Share of creates that succeed but are answered without conversationId.")
+    ] = 0.0
+    swapped_ids_share: Annotated[
+        Share, Meta(description="Share of creates that succeed but are answered with reqIds swapped.")
+    ] = 0.0
+    seed: Annotated[int, Meta(ge=0, description="Seed of delays and faults; request k is always the same.")] = 0
+
+    read_timeout_s: Annotated[Seconds, Meta(description="Time for a request to come in whole, in seconds.")] = 30.0
+    idle_timeout_s: Annotated[Seconds, Meta(description="Time that a quiet connection is kept, in seconds.")] = 300.0
+    max_body_bytes: Annotated[int, Meta(ge=1, description="Longest request body, in bytes.")] = 1_048_576
+
+    def __post_init__(self) -> None:
+        problems = list(self._text_problems()) or list(self._rules_between())
+        if problems:
+            raise ValueError("\n".join(problems))
+
+    def _text_problems(self) -> Iterator[str]:
+        for name, checks in _CHECKED.items():
+            for check in checks:
+                try:
+                    check(getattr(self, name))
+                except ValueError as error:
+                    yield f".{name}: {error}"
+
+    def _rules_between(self) -> Iterator[str]:
+        total = sum(getattr(self, name) for name in FAULT_SHARES)
+        if total > 1 + 1e-9:
+            yield f"the shares of faults add up to {total:g}; at most 1 is allowed"
+        yield from self._rules_of_servers() if self.servers else self._rules_without_servers()
+
+    def _rules_without_servers(self) -> Iterator[str]:
+        for name in QUEUE_SETTINGS:
+            if getattr(self, name) != _DEFAULTS[name]:
+                yield f".{name}: is for a mock with servers; set servers to 1 or more"
+
+    def _rules_of_servers(self) -> Iterator[str]:
+        if not self.service_time:
+            yield ".service_time: is needed with servers, such as exponential(20ms)"
+        for name in DELAYS:
+            if getattr(self, name):
+                yield f".{name}: is for a mock without servers; with servers set service_time"
+        if self.queue == UNLIMITED:
+            for name in ("shed", "retry_after"):
+                if getattr(self, name) != _DEFAULTS[name]:
+                    yield f".{name}: needs a queue with a limit; set queue to 0 or more"
+        every_s, for_s = parse_duration_s(self.stall_every), parse_duration_s(self.stall_for)
+        if bool(every_s) != bool(for_s):
+            yield ".stall_every: needs stall_for, and the other way round; neither may be 0s alone"
+        elif for_s and for_s >= every_s:
+            yield f".stall_for: {self.stall_for} is not shorter than stall_every, {self.stall_every}"
+        if self.slow_start_factor > 1 and not parse_duration_s(self.slow_start_for):
+            yield ".slow_start_for: must be more than 0s for a slow start"
+
+    @property
+    def service(self) -> ServiceTime:
+        """The service time of `servers`; reads its file where it has one.
+
+        Raises:
+            ValueError: there is none.
+        """
+        return parse_service_time(self.service_time)
+
+    @property
+    def reading(self) -> Reading:
+        """How request arrays are read."""
+        return Reading(any_order=self.any_order, strict=self.strict, max_message_chars=self.max_message_chars)
+
+
+QUEUE_SETTINGS = tuple(
+    name
+    for name in Behaviour.__struct_fields__
+    if name.startswith(("service_time", "queue", "shed", "retry_after", "usl_", "degrade", "stall_", "slow_start_"))
+)
+"""The settings that mean something with `servers` only."""
+
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Behaviour)}
+_CHECKED = {
+    name: checks
+    for name, hint in typing.get_type_hints(Behaviour, include_extras=True).items()
+    if (checks := checks_of(hint))
+}

@@ -1,0 +1,338 @@
+"""The plan: the frozen configuration of one run, from a TOML file, the environment and flags."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from convload import bundled
+from convload.errors import UsageError
+from convload.plan import retry
+from convload.plan.durations import parse_duration_s, parse_think
+from convload.plan.gate import Asked, Vocabulary
+from convload.plan.gate_keys import (
+    asked_conditions,
+    asked_gates,
+    baseline_gate_mistakes,
+    gate_mistakes,
+    parsed,
+    variants_of,
+)
+from convload.plan.limits import ValidityLimits
+from convload.plan.mock_behaviour import Behaviour
+from convload.plan.retry import RetryPolicy
+from convload.plan.schedule import SHORTEST_WINDOW_S, TURNS, Stage, StageMark
+from convload.plan.sources import DURATIONS, FLAGS, Source, canonical, check, from_environment, from_file
+from convload.plan.stages import StageSpec, in_turns, resolve, window_s
+
+MOCK = "mock"
+"""The target that stands for the embedded mock."""
+
+DEFAULT_DURATION_S = 30.0
+DEFAULT_WARMUP_S = 5.0
+
+Seconds = Annotated[float, Meta(ge=0, le=7 * 86400)]
+PositiveSeconds = Annotated[float, Meta(gt=0, le=7 * 86400)]
+Gate = Annotated[str, Meta(min_length=1, max_length=500)]
+Word = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is run; docs/plan.md explains every key. Keys in `_s` are written without it, with a unit."""
+
+    name: Word = "run"
+    target: Word = MOCK
+    target_b: Word | None = None
+    window_s: PositiveSeconds | None = None
+    account: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "12345678"
+    lookup: bool = False
+    allow_hosts: list[Word] = []
+    ca_file: str | None = None
+    verify_tls: bool = True
+    credentials_file: str | None = None
+
+    model: Literal["closed", "open"] | None = None
+    rate: Annotated[float, Meta(gt=0, le=1_000_000)] | None = None
+    arrivals: Literal["even", "poisson"] = "poisson"
+    stages: list[StageSpec] = []
+    replay: str | None = None
+    max_in_flight: Annotated[int, Meta(ge=1, le=100_000)] = 2000
+    users: Annotated[int, Meta(ge=1, le=100_000)] = 10
+    ramp_s: Seconds = 0.0
+    think: str = "none"
+    duration_s: PositiveSeconds | None = None
+    conversations: Annotated[int, Meta(ge=1)] | None = None
+    warmup_s: Seconds | None = None
+    drain_s: Seconds = 30.0
+
+    workers: Annotated[int, Meta(ge=1, le=500)] = 1
+    on_lost_worker: Literal["take_over", "stop"] = "take_over"
+    locustfile: str | None = None
+    payloads: str | None = None
+    mix: Word = "default"
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
+
+    consumers: Literal["close", "fresh", "pool", "none"] = "close"
+    pool_size: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
+    connect_timeout_s: PositiveSeconds = 5.0
+    timeout_s: PositiveSeconds = 30.0
+    retry: RetryPolicy = RetryPolicy()
+
+    gates: list[Gate] = []
+    baseline_gates: list[Gate] = []
+    gates_file: str | None = None
+    confidence: Annotated[float, Meta(ge=0.5, lt=1)] = 0.99
+    extend_s: Seconds = 0.0
+    abort_when: list[Gate] = []
+    baseline: str | None = None
+
+    mock: Behaviour = Behaviour()
+    validity: ValidityLimits = ValidityLimits()
+
+    @property
+    def ends_after_s(self) -> float | None:
+        """When users stop starting conversations, counted from the start; None when something else ends the run."""
+        return None if self.duration_s is None else (self.warmup_s or 0.0) + self.duration_s
+
+    def resolved_stages(self) -> list[Stage]:
+        """Returns the stages of an open load or of windows, the warm-up first; else none."""
+        if self.target_b:
+            duration_s = self.duration_s or 0.0
+            length_s = self.window_s or window_s(duration_s)
+            return in_turns(self.rate or 0.0, self.warmup_s or 0.0, duration_s, length_s)
+        if self.model != "open" or self.replay:
+            return []
+        return resolve(self.stages or [StageSpec(hold=self.rate, duration=f"{self.duration_s}s")], self.warmup_s or 0.0)
+
+
+def assemble(plan_file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Plan:
+    """Returns the plan: flags override the environment, which overrides the file, which overrides defaults.
+
+    Args:
+        plan_file: a TOML file, or None for the defaults alone.
+        environment: only names that start with CONVLOAD_ and go on with a plan key are looked at.
+        flags: plan keys as they were written; None means not given.
+
+    Raises:
+        UsageError: with every mistake of every source.
+    """
+    types = _public_types()
+    sources = [from_file(plan_file)] if plan_file else []
+    sources += [
+        from_environment(environment, types),
+        Source({k: v for k, v in flags.items() if v is not None}, FLAGS),
+    ]
+    values: dict[str, Any] = {"name": plan_file.stem} if plan_file else {}
+    problems: list[str] = []
+    for source in sources:
+        problems += [f"{source.name(key)}{rest}" for key, rest in check(source, types)]
+        written = canonical(source.values)
+        if "retry" in written:
+            written["retry"] = retry.merged(values.get("retry"), written["retry"])
+        values = _without_other_ends(values, source.values) | written
+    gates, more = asked_gates(sources, has_baseline=bool(values.get("baseline")))
+    conditions = asked_conditions(sources)
+    problems += [*more, *gate_mistakes(gates, conditions, Vocabulary()), *baseline_gate_mistakes(sources)]
+    if problems := list(dict.fromkeys(problems)):
+        raise UsageError(*problems)
+    plan = _with_defaults(msgspec.convert(values | {"gates": [gate.text for gate in gates]}, Plan, strict=False))
+    problems = list(_rules_between(plan))
+    stages = None if problems else [stage.name for stage in plan.resolved_stages() if not stage.warmup]
+    if problems := [*problems, *_judging_mistakes(plan, gates, conditions, stages)]:
+        raise UsageError(*problems)
+    return plan
+
+
+def _without_other_ends(values: dict[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
+    """Drops how the run was to end where a newer source says it otherwise.
+
+    `--conversations 100` on a plan with a time means a hundred in all, none of them lost to the plan's warm-up.
+    """
+    arrivals = ("rate", "stages", "replay")
+    ends = {
+        "conversations": ("model", "duration_s", "warmup_s", *arrivals),
+        "users": ("model", *arrivals),
+        "duration": ("conversations", "stages", "replay"),
+        "rate": ("model", "conversations", *arrivals),
+        "stages": ("model", "conversations", "duration_s", *arrivals),
+        "replay": ("model", "conversations", "duration_s", "warmup_s", *arrivals),
+        "gates": ("gates_file", "baseline_gates"),
+        "gates_file": ("gates", "baseline_gates"),
+        "baseline_gates": ("gates", "gates_file"),
+    }
+    dropped = {key for end, others in ends.items() if end in newer for key in others}
+    return {key: value for key, value in values.items() if key not in dropped}
+
+
+def find(name: str) -> Path:
+    """Returns the plan file of that path, or the bundled plan of that name ("smoke", "plans/smoke.toml").
+
+    Raises:
+        UsageError: there is neither.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    folder = bundled.folder("plans")
+    shipped = folder / Path(name).with_suffix(".toml").name
+    if shipped.is_file():
+        return shipped
+    known = ", ".join(sorted(plan.stem for plan in folder.glob("*.toml")))
+    raise UsageError(f"plan {name!r}: no such file, and no bundled plan of that name; bundled: {known}")
+
+
+def _public_types() -> dict[str, Any]:
+    """Returns the type of each key as a plan writes it, in the order of the fields."""
+    written = {stored: key for key, stored in DURATIONS.items()}
+    return {written.get(field.name, field.name): field.type for field in msgspec.structs.fields(Plan)}
+
+
+def _with_defaults(plan: Plan) -> Plan:
+    """Settles what depends on other keys: a run by count has no time limit and no warm-up by default."""
+    by_count = plan.conversations is not None
+    is_open = plan.model == "open" or bool(plan.rate or plan.stages or plan.replay)
+    if is_open and plan.stages:
+        durations = [parse_duration_s(spec.duration) * len(spec.rates) for spec in plan.stages]
+        plan = msgspec.structs.replace(plan, duration_s=math.fsum(durations))
+    elif is_open and plan.replay:
+        plan = msgspec.structs.replace(plan, warmup_s=plan.warmup_s or 0.0)
+    duration_s = plan.duration_s if plan.duration_s or by_count or plan.replay else DEFAULT_DURATION_S
+    warmup_s = plan.warmup_s if plan.warmup_s is not None else (0.0 if by_count else DEFAULT_WARMUP_S)
+    on_mock = plan.target == MOCK
+    # Without tokens the mock must not ask for them.
+    mock = msgspec.structs.replace(plan.mock, auth=False) if plan.consumers == "none" else plan.mock
+    return msgspec.structs.replace(
+        plan,
+        model="open" if is_open else "closed",
+        users=plan.max_in_flight if is_open else plan.users,
+        duration_s=duration_s,
+        warmup_s=warmup_s,
+        lookup=plan.lookup or on_mock,
+        # Empty is what a pipeline gives for a baseline that it does not have.
+        baseline=plan.baseline or None,
+        mock=mock,
+        retry=plan.retry.settled(),
+    )
+
+
+def _open_mistakes(plan: Plan) -> Iterator[str]:
+    sources = [name for name in ("rate", "stages", "replay") if getattr(plan, name)]
+    if len(sources) != 1:
+        given = " and ".join(sources) or "none"
+        yield f"model: an open load needs exactly one of rate, stages, replay; this plan has {given}"
+    if plan.conversations:
+        yield "conversations: an open load ends with its schedule; it is for the closed model"
+    if plan.think != "none" or plan.ramp_s:
+        yield "think, ramp: are for the closed model; an open load has its schedule"
+    if plan.consumers == "pool" and plan.pool_size is None:
+        yield "pool_size: is needed with consumers = 'pool' in the open model"
+
+
+def _rules_between(plan: Plan) -> Iterator[str]:
+    if plan.model == "open":
+        yield from _open_mistakes(plan)
+    try:
+        parse_think(plan.think)
+    except ValueError as error:
+        yield f"think: {error}"
+    if plan.target != MOCK:
+        yield from _target_mistakes("target", plan.target, plan.allow_hosts)
+    if plan.target_b is not None:
+        yield from _target_mistakes("target_b", plan.target_b, plan.allow_hosts)
+        yield from _turns_mistakes(plan)
+    if plan.model == "closed" and plan.consumers == "pool" and plan.pool_size is None and plan.conversations is None:
+        yield "pool_size: is needed with consumers = 'pool' unless conversations bounds the run"
+    if plan.pool_size and plan.conversations and plan.consumers == "pool" and plan.pool_size < plan.conversations:
+        yield f"pool_size: {plan.pool_size} consumers are too few for {plan.conversations} conversations"
+    if plan.users < plan.workers:
+        yield f"workers: {plan.workers} workers need at least as many users; the plan has {plan.users}"
+
+
+def _turns_mistakes(plan: Plan) -> Iterator[str]:
+    if plan.stages or plan.replay or plan.conversations:
+        yield "target_b: two targets are compared at one rate or with so many users, for a time; not with " + (
+            "conversations" if plan.conversations else "stages or a replay"
+        )
+    if plan.duration_s and plan.duration_s < SHORTEST_WINDOW_S * len(TURNS):
+        yield f"duration: {plan.duration_s:g} s hold no four windows of {SHORTEST_WINDOW_S:g} s (A B B A)"
+    if plan.window_s and plan.window_s < SHORTEST_WINDOW_S:
+        yield f"window: must be at least {SHORTEST_WINDOW_S:g} s, so that few requests reach into the next one"
+    for key in ("gates", "baseline_gates", "baseline", "extend"):
+        if getattr(plan, DURATIONS.get(key, key)):
+            yield f"{key}: judges one target; with target_b B is compared with A, and errors <= 1% is asked of each"
+
+
+def _judging_mistakes(
+    plan: Plan, gates: list[Asked], conditions: list[Asked], stages: list[str] | None
+) -> Iterator[str]:
+    """Yields what gates ask that this run cannot have; `stages` are None where they cannot be told."""
+    found = parsed(plan.gates, plan.abort_when)
+    variants = None
+    if any(gate.subject.variant for gate in found):
+        variants = variants_of(plan.payloads, plan.mix, replayed=bool(plan.replay))
+    yield from gate_mistakes(gates, conditions, Vocabulary(plan.model, stages, variants))
+    compared = [gate.text for gate in found if gate.needs_baseline]
+    if compared and plan.baseline is None:
+        yield f"gates: {compared[0]!r} compares with a baseline; name a run folder or a baseline file with --baseline"
+    if plan.extend_s:
+        yield from _extend_mistakes(plan)
+
+
+def _extend_mistakes(plan: Plan) -> Iterator[str]:
+    """Yields what an extension has no place behind: an end that is no time, or windows that are pairs."""
+    ends = {
+        "conversations": plan.conversations and f"this one ends after {plan.conversations:,} conversations",
+        "replay": plan.replay and "this one ends with the last start of its replay",
+        "target_b": plan.target_b and "this one takes its two targets in turns, by windows that are planned beforehand",
+    }
+    for key, end in ends.items():
+        if end:
+            yield f"extend: lengthens a run of a planned duration at one target; {end} ({key})"
+
+
+def _target_mistakes(key: str, target: str, allow_hosts: list[str]) -> Iterator[str]:
+    parts = urlsplit(target)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+        also = "mock, " if key == "target" else ""
+        yield f"{key}: {target!r} must be {also}http://HOST[:PORT] or https://HOST[:PORT]"
+    elif not host_allowed(parts.hostname, allow_hosts):
+        yield refusal_of_host(parts.hostname)
+
+
+def host_allowed(host: str, allow_hosts: list[str]) -> bool:
+    """Tells whether a host may be fired at: loopback always, else by name or by `*.suffix`."""
+    if host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d{1,3}){3}", host):
+        return True
+    return any(host == allowed or (allowed[:2] == "*." and host.endswith(allowed[1:])) for allowed in allow_hosts)
+
+
+def refusal_of_host(host: str) -> str:
+    """Returns the message for a host that is not allowed."""
+    return (
+        f"target: {host!r} is not this machine; to fire at it give --allow-host {host} "
+        f"or allow_hosts = [{host!r}] in the plan"
+    )
+
+
+def marks(stages: Sequence[Stage], starts_s: float = 0.0) -> list[StageMark]:
+    """Returns the stages as the run log tells them; the first begins at `starts_s`."""
+    found = []
+    for stage in stages:
+        found.append(
+            StageMark(
+                stage.name,
+                starts_s,
+                stage.duration_s,
+                stage.from_rate,
+                stage.to_rate,
+                warmup=stage.warmup,
+                target=stage.target,
+            )
+        )
+        starts_s += stage.duration_s
+    return found

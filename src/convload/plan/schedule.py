@@ -1,0 +1,149 @@
+"""The intended starts of an open load: pure, seeded, computed in vectors, shared among workers without a word.
+
+A plan's stages make a rate r(t), linear within each stage. Its integral R(t) counts the arrivals due by t, and its
+inverse turns counts into times; within a stage that is the root of a quadratic.
+
+- even: arrival k of the whole run is due at R⁻¹(k); worker w of W takes every k ≡ w (mod W).
+- poisson: worker w draws its own unit-rate Poisson process and is due at R⁻¹(W · sum): a Poisson process of rate r/W
+  by the time-change theorem (Çinlar, "Introduction to Stochastic Processes", §4.7), and W independent ones add up to
+  one of rate r (superposition).
+- replay: the recorded times, dealt out like the even ones.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+Times = npt.NDArray[np.float64]
+
+BLOCK = 8192
+"""Arrivals computed at once: enough to make NumPy cheap, few enough to be ready in a fraction of a millisecond."""
+
+_LEG_SHIFT = 32
+"""There are fewer workers than this many bits count."""
+
+TARGETS = ("A", "B")
+TURNS = "ABBA"
+"""The order in which two targets take turns: a drift that is linear over a group of four hits both alike."""
+
+SHORTEST_WINDOW_S = 0.25
+"""Of a turn, so that few requests reach into the next one."""
+
+FEWEST_WINDOWS = 20
+"""Of a run that compares two targets: ten pairs; fewer say next to nothing of how pairs vary."""
+
+Arrivals = Literal["even", "poisson"]
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """A part of the load: the rate goes linearly from `from_rate` to `to_rate` within `duration_s`.
+
+    `target` is A or B where two targets are compared in turns.
+    """
+
+    from_rate: float
+    to_rate: float
+    duration_s: float
+    name: str = ""
+    warmup: bool = False
+    target: str = ""
+
+
+class RateProfile:
+    """The rate over time that stages make one after the other, and its integral."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self.stages = tuple(stages)
+        durations = np.array([stage.duration_s for stage in stages])
+        self._from = np.array([stage.from_rate for stage in stages])
+        self._slope = np.array([(stage.to_rate - stage.from_rate) / stage.duration_s for stage in stages])
+        counts = durations * np.array([(stage.from_rate + stage.to_rate) / 2 for stage in stages])
+        self.starts_s: Times = np.concatenate([[0.0], np.cumsum(durations)])
+        self._counts: Times = np.concatenate([[0.0], np.cumsum(counts)])
+
+    @property
+    def ends_s(self) -> float:
+        """When the last stage ends."""
+        return float(self.starts_s[-1])
+
+    @property
+    def total(self) -> float:
+        """How many arrivals the whole profile means."""
+        return float(self._counts[-1])
+
+    def due_s(self, counts: Times) -> Times:
+        """Returns when the integral of the rate reaches each of `counts`, which must be below `total`.
+
+        Within a stage a·t²/2 + b·t = c. The root is taken as 2c / (b + √(b² + 2ac)), which loses no digits where
+        the slope a is small or zero.
+        """
+        stage = np.minimum(np.searchsorted(self._counts, counts, side="right") - 1, len(self.stages) - 1)
+        left = counts - self._counts[stage]
+        rate = self._from[stage]
+        root = np.sqrt(np.maximum(rate * rate + 2 * self._slope[stage] * left, 0.0))
+        divisor = rate + root
+        within = np.divide(2 * left, divisor, out=np.zeros_like(left), where=divisor > 0)
+        times: Times = self.starts_s[stage] + within
+        return times
+
+
+def blocks(
+    profile: RateProfile, arrivals: Arrivals, seed: int, worker: int = 0, workers: int = 1, leg: int = 0
+) -> Iterator[Times]:
+    """Yields the times of one worker's arrivals in seconds from the profile's start, in rising order, block by block.
+
+    Profiles that follow one another in a run are its legs; each draws its own Poisson arrivals.
+    """
+    stream = worker + (leg << _LEG_SHIFT)
+    counted = (
+        _even_counts(profile.total, worker, workers)
+        if arrivals == "even"
+        else _poisson_counts(profile.total, seed, stream, workers)
+    )
+    for counts in counted:
+        if len(counts):
+            yield profile.due_s(counts)
+
+
+def replay_blocks(times_s: Times, worker: int = 0, workers: int = 1) -> Iterator[Times]:
+    """Yields one worker's share of recorded times, which are in rising order."""
+    share = times_s[worker::workers]
+    for start in range(0, len(share), BLOCK):
+        yield share[start : start + BLOCK]
+
+
+def _even_counts(total: float, worker: int, workers: int) -> Iterator[Times]:
+    # A sum of stage counts may miss a whole number by a rounding error; 15,000 arrivals must not become 15,001.
+    last = int(np.ceil(total - 1e-6 * max(1.0, total * 1e-6)))
+    numbers = range(worker, last, workers)
+    for start in range(0, len(numbers), BLOCK):
+        yield np.array(numbers[start : start + BLOCK], dtype=np.float64)
+
+
+def _poisson_counts(total: float, seed: int, stream: int, workers: int) -> Iterator[Times]:
+    """Draws exponential gaps by inversion from a counter-based generator, whose bits are the same everywhere."""
+    source = np.random.Philox(key=np.array([seed, stream], dtype=np.uint64))
+    reached = 0.0
+    while reached < total:
+        uniform = (source.random_raw(BLOCK) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        counts = reached + np.cumsum(-np.log1p(-uniform)) * workers
+        reached = float(counts[-1])
+        yield counts[counts < total]
+
+
+class StageMark(msgspec.Struct, frozen=True):
+    """A stage as it was run: the rate goes linearly from `from_rate` to `to_rate` per second.
+
+    Where two targets are compared in turns each window is a stage, in the closed model too, and `target` is A or B.
+    """
+
+    name: str
+    starts_s: float
+    duration_s: float
+    from_rate: float
+    to_rate: float
+    warmup: bool = False
+    target: str = ""

@@ -1,0 +1,150 @@
+"""Values of a plan as they were written, in a file, the environment or flags, and what is wrong with each."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from convload.errors import UsageError
+from convload.mistakes import find_mistakes, suggest
+from convload.plan import retry
+from convload.plan.durations import parse_duration_s
+
+ENVIRONMENT_PREFIX = "CONVLOAD_"
+FLAGS = "--"
+
+DURATIONS = {
+    "duration": "duration_s",
+    "warmup": "warmup_s",
+    "ramp": "ramp_s",
+    "drain": "drain_s",
+    "connect_timeout": "connect_timeout_s",
+    "timeout": "timeout_s",
+    "extend": "extend_s",
+    "window": "window_s",
+}
+"""Keys that are written with their unit ("30s") and kept in seconds."""
+
+TABLES = frozenset({"mock", "validity", "stages"})
+"""Keys that only a file can have."""
+
+SEPARATORS = {"allow_hosts": ",", "gates": ";", "baseline_gates": ";", "abort_when": ";"}
+"""Keys that are lists, and what stands between two items in a variable; gates have commas of their own."""
+
+REPEATED_FLAGS = {"allow_hosts": "--allow-host", "gates": "--gate"}
+"""Flags that are given once an item."""
+
+Types = Mapping[str, Any]
+"""The public keys of a plan with their types; those of durations are of the seconds."""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Values of one origin as they were written. In a `file` types are strict; flags and variables are text."""
+
+    values: dict[str, Any]
+    origin: str
+    text: str = ""
+
+    @property
+    def strict(self) -> bool:
+        """Whether `"10"` is no number."""
+        return self.origin not in {FLAGS, ENVIRONMENT_PREFIX}
+
+    def name(self, key: str) -> str:
+        """Returns where a key stands: `plans/smoke.toml:3: users`, `--users`, `CONVLOAD_USERS`."""
+        if self.origin == FLAGS:
+            return REPEATED_FLAGS.get(key, f"--{key.replace('_', '-')}")
+        if self.origin == ENVIRONMENT_PREFIX:
+            return self.origin + key.upper()
+        return f"{self.origin}:{_line_of(key, self.text)}: {key}"
+
+    def place(self, key: str, item: str) -> str:
+        """Returns where an item of a list stands: by its own line in a file."""
+        if not self.strict:
+            return self.name(key)
+        start = _line_of(key, self.text)
+        lines = self.text.splitlines()[start - 1 :]
+        written = (item, item.replace("\\", "\\\\").replace('"', '\\"'))
+        line = next((n for n, line in enumerate(lines, start) if any(form in line for form in written)), start)
+        return f"{self.origin}:{line}: {key}"
+
+
+def from_file(path: Path) -> Source:
+    """Reads a TOML file; raises UsageError where there is none."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return Source(tomllib.loads(text), str(path), text)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: is no TOML: {error}") from error
+
+
+def from_environment(environment: Mapping[str, str], types: Types) -> Source:
+    """Takes every key but the tables; lists are divided."""
+    values: dict[str, Any] = {}
+    for key in types:
+        text = environment.get(ENVIRONMENT_PREFIX + key.upper())
+        if text is None or key in TABLES:
+            continue
+        separator = SEPARATORS.get(key)
+        values[key] = text
+        if separator:
+            values[key] = [part.strip() for part in text.split(separator) if part.strip() or key == "allow_hosts"]
+    return Source(values, ENVIRONMENT_PREFIX)
+
+
+def check(source: Source, types: Types) -> Iterator[tuple[str, str]]:
+    """Yields (key, `.inner: what is wrong`) for each mistake of one source."""
+    for key, value in source.values.items():
+        if key not in types:
+            yield key, f": unknown key{suggest(key, types)}"
+        elif key in DURATIONS:
+            yield from ((key, f": {what}") for what in _duration_mistakes(value, types[key]))
+        elif key == "retry":
+            yield from ((key, what) for what in retry.mistakes_in(value))
+        elif source.strict:
+            yield from ((key, f"{m.path[1:]}: {m.what}") for m in find_mistakes(value, types[key]))
+        else:
+            yield from ((key, f": {what}") for what in _text_mistakes(value, types[key]))
+
+
+def canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns values by the names of a plan's fields, durations in seconds."""
+    values = {}
+    for key, value in raw.items():
+        if key in DURATIONS:
+            try:
+                values[DURATIONS[key]] = parse_duration_s(str(value))
+            except ValueError:
+                continue  # told by check
+        else:
+            values[key] = value
+    return values
+
+
+def _text_mistakes(value: object, wanted: Any) -> Iterator[str]:
+    try:
+        msgspec.convert(value, wanted, strict=False)
+    except msgspec.ValidationError as error:
+        yield f"{value!r}: {error}"
+
+
+def _duration_mistakes(value: object, wanted: Any) -> Iterator[str]:
+    try:
+        seconds = parse_duration_s(str(value))
+    except ValueError as error:
+        yield str(error)
+        return
+    for mistake in find_mistakes(seconds, wanted):
+        yield f"{mistake.what} (in seconds)"
+
+
+def _line_of(key: str, text: str) -> int:
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(rf"\s*\[?{re.escape(key)}\b", line):
+            return number
+    return 1

@@ -1,0 +1,93 @@
+import math
+import typing
+
+import msgspec
+import pytest
+
+from convload.mistakes import find_mistakes
+from convload.plan.mock_behaviour import FAULT_SHARES, Behaviour
+
+
+def test_without_settings_the_mock_is_true_and_fast() -> None:
+    plain = Behaviour()
+
+    assert plain.auth
+    assert plain.one_open_conversation
+    assert not any(getattr(plain, name) for name in (*FAULT_SHARES, "delay_ms", "lognormal_median_ms"))
+
+
+def test_every_setting_is_described() -> None:
+    for name, hint in typing.get_type_hints(Behaviour, include_extras=True).items():
+        assert any(meta.description for meta in hint.__metadata__), name
+
+
+def test_all_mistakes_are_found_at_once() -> None:
+    settings = {"delay_ms": -1, "reset_share": 1.5, "delayms": 3, "auth": "yes", "http_5xx_status": 404}
+    found = {mistake.path for mistake in find_mistakes(settings, Behaviour, "mock")}
+
+    assert found == {"mock.delay_ms", "mock.reset_share", "mock.delayms", "mock.auth", "mock.http_5xx_status"}
+
+
+def test_shares_of_faults_cannot_exceed_all_requests() -> None:
+    assert not find_mistakes({"reset_share": 0.5, "bad_json_share": 0.5}, Behaviour)
+    (mistake,) = find_mistakes({"reset_share": 0.6, "bad_json_share": 0.5}, Behaviour)
+
+    assert "add up to 1.1; at most 1 is allowed" in mistake.what
+
+
+@pytest.mark.parametrize("name", ["delay_ms", "lognormal_sigma", "reset_share", "read_timeout_s"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_no_setting_takes_a_number_that_is_none(name: str, value: float) -> None:
+    assert find_mistakes({name: value}, Behaviour)
+
+
+def test_the_reading_of_requests_is_part_of_it() -> None:
+    behaviour = msgspec.convert({"any_order": True, "strict": True, "max_message_chars": 9}, Behaviour)
+
+    assert msgspec.structs.astuple(behaviour.reading) == (True, True, 9)
+
+
+SERVERS = {"servers": 4, "service_time": "exponential(8ms)"}
+
+
+def places(settings: dict[str, object]) -> set[str]:
+    return {mistake.path for mistake in find_mistakes(settings, Behaviour, "mock")}
+
+
+def test_settings_of_servers_are_refused_without_them() -> None:
+    settings = {"service_time": "constant(8ms)", "queue": 3, "shed": 503, "usl_sigma": 0.1, "stall_every": "1s"}
+
+    assert places(settings) == {f"mock.{name}" for name in settings}
+
+
+@pytest.mark.parametrize(
+    ("settings", "wrong"),
+    [
+        ({}, set()),
+        ({"queue": 0, "shed": 503, "retry_after": "0s"}, set()),
+        ({"shed": 503, "retry_after": "2s"}, {"mock.shed", "mock.retry_after"}),
+        ({"delay_ms": 3, "lognormal_median_ms": 4}, {"mock.delay_ms", "mock.lognormal_median_ms"}),
+        ({"stall_for": "1s"}, {"mock.stall_every"}),
+        ({"stall_every": "1s", "stall_for": "1s"}, {"mock.stall_for"}),
+        ({"slow_start_factor": 2, "slow_start_for": "0s"}, {"mock.slow_start_for"}),
+        ({"service_time": "exponential(8)", "retry_after": "soon", "degrade": -1}, None),
+        ({"service_time": ""}, {"mock.service_time"}),
+        ({"queue": 5, "retry_after": "1500ms"}, {"mock.retry_after"}),
+        ({"queue": 5, "shed": 500}, {"mock.shed"}),
+    ],
+)
+def test_settings_that_contradict_each_other_are_told_all_at_once(
+    settings: dict[str, object], wrong: set[str] | None
+) -> None:
+    expected = {f"mock.{name}" for name in settings} if wrong is None else wrong
+
+    assert places(SERVERS | settings) == expected
+
+
+def test_a_behaviour_made_in_code_is_held_to_the_same_rules() -> None:
+    with pytest.raises(ValueError, match=r"\.service_time: is needed with servers") as caught:
+        Behaviour(servers=2, delay_ms=3)
+    assert "\n.delay_ms: is for a mock without servers" in str(caught.value)
+
+    with pytest.raises(ValueError, match=r"\.service_time: 'fast' is no service time"):
+        Behaviour(servers=2, service_time="fast")

@@ -1,0 +1,103 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convload.incomplete_gamma import gamma_p, inverse_gamma_p
+from convload.plan.service_times import Constant, Exponential, Gamma, LogNormal, ServiceTime, parse_service_time
+
+PEERS: list[tuple[str, Any]] = [
+    ("exponential(20ms)", scipy.stats.expon(scale=0.02)),
+    ("lognormal(20ms, 0.4)", scipy.stats.lognorm(0.4, scale=0.02)),
+    ("lognormal(1s, 1.5)", scipy.stats.lognorm(1.5, scale=1)),
+    ("gamma(20ms, 2)", scipy.stats.gamma(2, scale=0.01)),
+    ("gamma(20ms, 0.3)", scipy.stats.gamma(0.3, scale=0.02 / 0.3)),
+    ("gamma(5ms, 400)", scipy.stats.gamma(400, scale=0.005 / 400)),
+]
+SHARES = (1e-6, 0.01, 0.25, 0.5, 0.9, 0.99, 1 - 1e-6)
+
+
+@pytest.mark.parametrize(("text", "peer"), PEERS, ids=[text for text, _ in PEERS])
+def test_moments_quantiles_and_shares_are_those_of_scipy(text: str, peer: Any) -> None:
+    service = parse_service_time(text)
+
+    assert service.mean_s == pytest.approx(peer.mean())
+    assert service.scv == pytest.approx(peer.var() / peer.mean() ** 2)
+    for share in SHARES:
+        assert service.quantile_s(share) == pytest.approx(peer.ppf(share), rel=1e-6)
+        assert service.cdf(peer.ppf(share)) == pytest.approx(share, rel=1e-6)
+
+
+@given(st.floats(0.05, 5000), st.floats(1e-9, 1 - 1e-9))
+def test_the_inverse_of_the_incomplete_gamma_function_is_its_inverse(shape: float, share: float) -> None:
+    assert gamma_p(shape, inverse_gamma_p(shape, share)) == pytest.approx(share, rel=1e-6, abs=1e-12)
+
+
+def test_the_texts_name_their_distributions() -> None:
+    assert parse_service_time("constant(20ms)") == Constant(0.02)
+    assert parse_service_time(" exponential( 1.5s ) ") == Exponential(1.5)
+    assert parse_service_time("lognormal(20ms,0.4)") == LogNormal(0.02, 0.4)
+    assert parse_service_time("lognormal(20ms, 0)") == Constant(0.02)
+    assert parse_service_time("gamma(20ms, 2)") == Gamma(0.02, 2)
+    assert Constant(0.02).scv == 0
+    assert (Constant(0.02).cdf(0.019), Constant(0.02).cdf(0.02)) == (0, 1)
+
+
+def test_recorded_times_are_drawn_as_often_as_they_were_seen(tmp_path: Path) -> None:
+    path = tmp_path / "times.txt"
+    path.write_text("# from the access log\n30ms\n10\n\n0.02s  # a long one\n20\n")
+    service = parse_service_time(f"empirical({path})")
+    drawn = [service.quantile_s((k + 0.5) / 100) for k in range(100)]
+
+    assert service.mean_s == pytest.approx(0.02)
+    assert service.scv == pytest.approx(0.5 * 0.0001 / 0.0004)
+    assert [drawn.count(time_s) for time_s in (0.01, 0.02, 0.03)] == [25, 50, 25]
+    assert service.cdf(0.02) == 0.75
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "is no service time; write constant"),
+        ("20ms", "is no service time; write constant"),
+        ("weibull(20ms, 2)", "is no service time; write constant"),
+        ("constant(20)", "'20' is no duration"),
+        ("constant(0ms)", "more than 0 and at most 3600 s"),
+        ("exponential(2h)", "more than 0 and at most 3600 s"),
+        ("lognormal(20ms)", "lognormal takes two values"),
+        ("exponential(20ms, 2)", "exponential takes one value"),
+        ("lognormal(20ms, many)", "sigma is 'many'; a number from 0 to 5"),
+        ("gamma(20ms, nan)", "shape is 'nan'"),
+        ("empirical(/nowhere.txt)", "'/nowhere.txt' of empirical() cannot be read: No such file"),
+    ],
+)
+def test_what_is_none_is_told_with_what_is_allowed(text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        parse_service_time(text)
+
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [("1ms\nsoon\n", ":2: 'soon' is no duration"), ("-1\n", ":1: "), ("# nothing\n", "holds 0 times")],
+)
+def test_a_file_of_times_is_read_strictly(tmp_path: Path, written: str, told: str) -> None:
+    path = tmp_path / "times.txt"
+    path.write_text(written)
+    with pytest.raises(ValueError, match=r".") as caught:
+        parse_service_time(f"empirical({path})")
+
+    assert told in str(caught.value)
+
+
+@given(st.sampled_from([text for text, _ in PEERS]), st.floats(1e-9, 1 - 1e-9), st.floats(1e-9, 1 - 1e-9))
+def test_a_larger_share_never_takes_less_time(text: str, one: float, other: float) -> None:
+    service: ServiceTime = parse_service_time(text)
+    low, high = sorted((one, other))
+
+    assert 0 < service.quantile_s(low) <= service.quantile_s(high) < math.inf
