@@ -16,8 +16,8 @@ from scipy.stats import binom
 
 from convload.capacity.growth import growth
 from convload.capacity.sustained import overloaded
-from convload.capacity.trials import Outcome, Trial
 from convload.judging.bounds import share_bounds
+from convload.results.capacity_result import Outcome, Trial
 
 Floats = npt.NDArray[np.float64]
 

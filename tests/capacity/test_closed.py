@@ -8,10 +8,11 @@ from pathlib import Path
 from tests.conftest import wait_for
 
 from convload.capacity.finding import Sought, find_closed
-from convload.capacity.trials import SearchSettings, Trial
+from convload.capacity.trials import SearchSettings
 from convload.errors import ExitCode
 from convload.plan.mock_behaviour import Behaviour
 from convload.plan.plan import Plan
+from convload.results.capacity_result import Trial
 from convload.results.runlog import FILE_NAME
 from convload.run.folder import remove_unless_started
 

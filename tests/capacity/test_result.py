@@ -15,12 +15,12 @@ from tests.report.test_github import obeyed
 from convload.capacity import github, markdown
 from convload.capacity.concurrency import search_concurrency
 from convload.capacity.planner import instances
-from convload.capacity.result import Bounds, CapacityResult, conclude, decode, encode
-from convload.capacity.scalability import usl
+from convload.capacity.result import conclude
 from convload.capacity.search import search
 from convload.capacity.text import print_capacity
-from convload.capacity.trials import SearchSettings, Trial
+from convload.capacity.trials import SearchSettings
 from convload.errors import ExitCode, RunLogError
+from convload.results.capacity_result import Bounds, CapacityResult, Trial, decode, encode, usl
 
 
 @pytest.fixture(scope="module")

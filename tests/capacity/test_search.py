@@ -9,10 +9,11 @@ from bench.simulated import Objective, Server, SimulatedTarget, true_loss_rate, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convload.capacity.result import CapacityResult, conclude
+from convload.capacity.result import conclude
 from convload.capacity.search import Search, relative_width, search
-from convload.capacity.trials import GROWING, SearchSettings, Tail, Trial
+from convload.capacity.trials import SearchSettings, Tail
 from convload.errors import ExitCode, UsageError
+from convload.results.capacity_result import GROWING, CapacityResult, Trial
 
 
 class StepTarget:

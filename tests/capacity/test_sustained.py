@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convload.capacity.sustained import Sustained, expected_gap, overloaded, prior, sustained
-from convload.capacity.trials import Overloaded, Tail, Trial
+from convload.capacity.trials import Tail
+from convload.results.capacity_result import Overloaded, Trial
 
 LOGS = np.linspace(math.log(10), math.log(10_000), 20_001)
 LOG_RANGE = math.log(1_000)

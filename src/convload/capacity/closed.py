@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from convload.capacity.trials import EndedError, Outcome, Trial
+from convload.capacity.trials import EndedError
 from convload.comparison.conclusion import conclude
 from convload.contract.steps import CREATE
 from convload.errors import ConvloadError
@@ -16,6 +16,7 @@ from convload.judging.gates import judge
 from convload.plan.gate import Gate
 from convload.plan.plan import Plan
 from convload.results import runlog
+from convload.results.capacity_result import Outcome, Trial
 from convload.results.measured import was_interrupted
 from convload.results.percentiles import milliseconds
 from convload.run.execution import Interrupted, execute

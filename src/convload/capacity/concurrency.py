@@ -4,28 +4,15 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-import msgspec
-
-from convload.capacity.scalability import Point, Usl, fit
-from convload.capacity.trials import Clock, EndedError, Measurer, SearchSettings, Trial, check
+from convload.capacity.scalability import fit
+from convload.capacity.trials import Clock, EndedError, Measurer, SearchSettings, check
+from convload.results.capacity_result import Point, Saturation, Trial
 
 GROWS = 0.05
 """Throughput that is within this share of the highest counts as not growing any more."""
 
 _FLAT_DOUBLINGS = 2
 _Z = 1.96
-
-
-class Saturation(msgspec.Struct, frozen=True, kw_only=True):
-    """Users between which throughput comes within 5 % of its highest; `high` is None where it still grew at the end."""
-
-    low_users: int | None
-    high_users: int | None
-    highest_per_s: float | None
-    limited_by: Literal["target", "generator", "budget", "bound"]
-    trials: list[Trial]
-    usl: Usl
-    text: str
 
 
 def search_concurrency(measurer: Measurer, settings: SearchSettings, clock: Clock) -> Saturation:

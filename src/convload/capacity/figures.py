@@ -1,8 +1,7 @@
 """Writes the figures of a capacity search for people: the same rows in every report."""
 
-from convload.capacity.result import CapacityResult
-from convload.capacity.scalability import Bounded
 from convload.report.figures import NONE, about
+from convload.results.capacity_result import Bounded, CapacityResult
 
 TRIAL_HEAD = ["at s", "rate /s", "for s", "outcome", "achieved /s", "good /s", "p99 ms", "broke"]
 OVERLOAD_HEAD = ["× capacity", "offered /s", "good /s", "kept", "shed", "by", "other failures", "p99 ms accepted"]

@@ -11,15 +11,16 @@ from convload.capacity.closed import ClosedMeasurer
 from convload.capacity.concurrency import search_concurrency
 from convload.capacity.live import LiveMeasurer, probe_rate
 from convload.capacity.objective import decay_per_s
-from convload.capacity.overload import FACTORS, Overload, OverloadTrial, judge_overload
-from convload.capacity.result import CapacityResult, conclude, conclude_saturation, interrupted
+from convload.capacity.overload import FACTORS, OverloadTrial, judge_overload
+from convload.capacity.result import conclude, conclude_saturation, interrupted
 from convload.capacity.search import Search, search
 from convload.capacity.steered import SteeredLoads
-from convload.capacity.trials import EndedError, SearchSettings, Tail, Trial
+from convload.capacity.trials import EndedError, SearchSettings, Tail
 from convload.errors import ConvloadError
 from convload.plan.gate import Gate
 from convload.plan.plan import Plan
 from convload.results import runlog
+from convload.results.capacity_result import CapacityResult, Overload, Trial
 from convload.results.measured import was_interrupted
 from convload.results.runlog import FILE_NAME
 from convload.run.execution import Interrupted, execute

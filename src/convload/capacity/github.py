@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from convload.capacity.markdown import render
-from convload.capacity.result import CapacityResult
 from convload.errors import ExitCode
 from convload.report.github import Told, commands, stated
 from convload.report.untrusted import visible
+from convload.results.capacity_result import CapacityResult
 
 OUTCOMES = {
     ExitCode.PASS: "pass",

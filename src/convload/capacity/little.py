@@ -2,27 +2,11 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
-from convload.capacity.trials import Trial
+from convload.results.capacity_result import LittleCheck, Trial
 
 TOLERANCE = 0.1
 """Relative. The law holds exactly over a long time; in a trial, what is in flight at its ends makes the
 difference."""
-
-
-class LittleCheck(msgspec.Struct, frozen=True):
-    """One trial: requests in flight as they were counted, and rate times mean response (Little, 1961)."""
-
-    rate: float
-    in_flight: float
-    expected: float
-    holds: bool
-
-    @property
-    def off(self) -> float:
-        """Relative deviation of the count from the law."""
-        return self.in_flight / self.expected - 1 if self.expected else 0.0
 
 
 def check_little(trials: Sequence[Trial], tolerance: float = TOLERANCE) -> list[LittleCheck]:

@@ -10,7 +10,6 @@ from convload.capacity.objective import allowed_share
 from convload.capacity.overload import OverloadTrial
 from convload.capacity.steered import Heard, SteeredLoads
 from convload.capacity.sustained import overloaded
-from convload.capacity.trials import Outcome, Trial
 from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE
 from convload.errors import TargetError
@@ -20,6 +19,7 @@ from convload.judging.gates import judge
 from convload.plan.gate import Gate
 from convload.plan.plan import Plan
 from convload.plan.schedule import Stage, StageMark
+from convload.results.capacity_result import Outcome, Trial
 from convload.results.measured import Figures, Window, by_worker
 from convload.results.percentiles import milliseconds
 from convload.results.runlog import Interval, RunLog

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 from convload.capacity.figures import objective_line, overload_rows, trial_rows, usl_lines
-from convload.capacity.result import CapacityResult
-from convload.capacity.trials import Trial
 from convload.report import mermaid
 from convload.report.figures import about
 from convload.report.markdown import code, plain, rows_as_table
+from convload.results.capacity_result import CapacityResult, Trial
 
 _FEWEST_LOADS = 2
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from convload.results.capacity_result import Overload, OverloadPoint
 from convload.results.recovery import first_normal
 
 FACTORS = (1.0, 1.2, 1.5, 2.0)
@@ -30,30 +31,6 @@ class OverloadTrial(msgspec.Struct, frozen=True, kw_only=True):
     statuses: dict[str, int] = {}
     accepted_p50_ms: float | None = None
     accepted_p99_ms: float | None = None
-
-
-class OverloadPoint(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one load. `kept` is its goodput relative to that of the lowest; shares are of all requests."""
-
-    factor: float
-    offered_per_s: float
-    goodput_per_s: float
-    kept: float
-    shed_share: float
-    failed_share: float
-    shed_by: dict[str, float]
-    accepted_p50_ms: float | None
-    accepted_p99_ms: float | None
-
-
-class Overload(msgspec.Struct, frozen=True, kw_only=True):
-    """The loads in rising order, the seconds to recover (None: not seen to), and a sentence."""
-
-    points: list[OverloadPoint]
-    collapses: bool
-    recovery_s: float | None
-    watched_s: float
-    text: str
 
 
 SHEDDING = ("429", "503")

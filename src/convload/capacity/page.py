@@ -10,10 +10,9 @@ from markupsafe import Markup
 
 from convload.capacity.figures import objective_line, overload_rows, trial_rows, usl_lines
 from convload.capacity.github import OUTCOMES
-from convload.capacity.result import CapacityResult
-from convload.capacity.scalability import Usl
 from convload.report import html
 from convload.report.untrusted import visible
+from convload.results.capacity_result import CapacityResult, Usl
 
 _HERE = Path(__file__).parent
 _CURVE_POINTS = 60

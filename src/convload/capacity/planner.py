@@ -9,28 +9,12 @@ import msgspec
 from scipy.special import pdtr, pdtrik
 
 from convload.errors import UsageError
+from convload.results.capacity_result import GeneratorNeed, Instances, Peak
 
 PEAK_CONFIDENCE = 0.99
 """Chance that no window of the busiest hour has more arrivals than the required peak allows."""
 
 HOUR_S = 3600.0
-
-
-class Instances(msgspec.Struct, frozen=True, kw_only=True):
-    """How many instances carry a need.
-
-    `fewest` and `most` follow from the upper and the lower bound of the capacity of one; `most` is the number to buy.
-    None: the capacity of one has no such bound. `with_one_lost` keeps the headroom when one is lost.
-    """
-
-    need_per_s: float
-    headroom: float
-    fewest: int | None
-    most: int | None
-    with_one_lost: int | None
-    load_share: float | None
-    load_share_one_lost: float | None
-    text: str
 
 
 def instances(need_per_s: float, headroom: float, low_per_s: float | None, high_per_s: float | None) -> Instances:
@@ -81,17 +65,6 @@ def _text(need: float, headroom: float, fewest: int | None, most: int | None, sh
     lost = f"; with one lost the others run at {100 * share_lost:.0f} % of their capacity" if share_lost else ""
     one = "instance" if most == 1 else "instances"
     return f"{asked} takes {most:,} {one}{interval}, {most + 1:,} to keep the headroom with one lost{lost}."
-
-
-class Peak(msgspec.Struct, frozen=True):
-    """The rate that the busiest hour requires, and how it comes about."""
-
-    hour: str
-    conversations: float
-    mean_per_s: float
-    required_per_s: float
-    factor: float
-    text: str
 
 
 def peak_of_day(hours: Sequence[tuple[str, float]], peak_to_mean: float | None = None, window_s: float = 1.0) -> Peak:
@@ -183,19 +156,6 @@ class GeneratorCosts(msgspec.Struct, frozen=True, kw_only=True):
     answer_bytes: float = 500.0
     app_token_lifetime_s: float = 3_600.0
     token_per_consumer: bool = True
-
-
-class GeneratorNeed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a test at a rate takes on the side that makes the load."""
-
-    rate_per_s: float
-    workers: int
-    in_flight: float
-    connections: int
-    open_files: int
-    megabits_per_s: float
-    tokens_per_s: float
-    text: str
 
 
 _SPARE_CONNECTIONS = 4.0

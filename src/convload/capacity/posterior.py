@@ -27,7 +27,8 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from convload.capacity.sustained import prior, sustained
-from convload.capacity.trials import Tail, Trial
+from convload.capacity.trials import Tail
+from convload.results.capacity_result import Trial
 
 Floats = npt.NDArray[np.float64]
 

@@ -1,73 +1,25 @@
 """capacity.json: the result of a capacity search, drawn from its trials."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 
-from convload.capacity.concurrency import Saturation, throughputs
-from convload.capacity.little import LittleCheck, check_little
-from convload.capacity.overload import Overload
-from convload.capacity.planner import GeneratorNeed, Instances, Peak
-from convload.capacity.scalability import Point, Usl, fit
+from convload.capacity.concurrency import throughputs
+from convload.capacity.little import check_little
+from convload.capacity.scalability import fit
 from convload.capacity.search import Search, relative_width
 from convload.capacity.sustained import sustained
-from convload.capacity.trials import SearchSettings, Trial
-from convload.errors import ExitCode, RunLogError
-
-FORMAT = "convload/capacity/1"
-
-Limit = Literal["target", "generator", "budget", "bound"]
-
-
-class Bounds(msgspec.Struct, frozen=True):
-    """Conversations a second between which the capacity lies with the confidence; None where nothing bounds it."""
-
-    low: float | None
-    high: float | None
-
-
-class Broke(msgspec.Struct, frozen=True):
-    """The lowest load at which something broke, and what."""
-
-    rate: float
-    objectives: list[str]
-
-
-class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a search says.
-
-    `width` is relative to the middle of the interval; `goodput_per_s` is that of the highest load that passed within or
-    below it, `sustained_per_s` what the target got done when it was offered more than it can do. `limited_by` is bound
-    where the objective held up to the highest rate asked for.
-    """
-
-    format: str = FORMAT
-    capacity_per_s: Bounds
-    confidence: float
-    width: float | None
-    objective: list[str]
-    limited_by: Limit
-    exit_code: ExitCode
-    statement: str
-    notes: list[str]
-    goodput_per_s: float | None
-    first_broken: Broke | None
-    monotonic: bool
-    recovered: bool
-    budget_s: float
-    took_s: float
-    trials: list[Trial]
-    sustained_per_s: float | None = None
-    interrupted: bool = False
-    little: list[LittleCheck] = []
-    usl: Usl | None = None
-    saturation: Saturation | None = None
-    overload: Overload | None = None
-    peak: Peak | None = None
-    instances: Instances | None = None
-    generator_need: GeneratorNeed | None = None
-
+from convload.capacity.trials import SearchSettings
+from convload.errors import ExitCode
+from convload.results.capacity_result import (
+    Bounds,
+    Broke,
+    CapacityResult,
+    Limit,
+    Point,
+    Saturation,
+    Trial,
+)
 
 _Z = 1.96
 
@@ -145,26 +97,6 @@ def interrupted(result: CapacityResult) -> CapacityResult:
     return msgspec.structs.replace(
         result, interrupted=True, exit_code=ExitCode.INTERRUPTED, notes=[note, *result.notes]
     )
-
-
-def encode(result: CapacityResult) -> bytes:
-    """Returns capacity.json."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"
-
-
-def decode(data: bytes) -> CapacityResult:
-    """Reads capacity.json.
-
-    Raises:
-        RunLogError: it is none, or of another format.
-    """
-    try:
-        result = msgspec.json.decode(data, type=CapacityResult)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise RunLogError(f"capacity.json cannot be read: {error}") from None
-    if result.format != FORMAT:
-        raise RunLogError(f"capacity.json has the format {result.format!r}; this version reads {FORMAT!r}")
-    return result
 
 
 def usl_points(trials: list[Trial]) -> list[Point]:

@@ -8,10 +8,11 @@ a = 1/λ, σa and κa, so the fit is weighted linear least squares with relative
 import math
 from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
+
+from convload.results.capacity_result import Bounded, Point, Usl, usl
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,47 +25,6 @@ REACH = 2.0
 
 CONFIDENCE = 0.95
 _DRAWS = 4000
-
-
-class Point(msgspec.Struct, frozen=True):
-    """Throughput at a mean number of users or of requests in flight."""
-
-    concurrency: float
-    per_s: float
-
-
-class Bounded(msgspec.Struct, frozen=True):
-    """An estimate and its 95 % interval; None for a bound that the points do not give."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-
-class Usl(msgspec.Struct, frozen=True, kw_only=True):
-    """The fit, or the reason why there is none in `refused`. `residuals` are relative, in the order of `points`."""
-
-    points: list[Point]
-    refused: str = ""
-    sigma: Bounded | None = None
-    kappa: Bounded | None = None
-    lambda_per_s: Bounded | None = None
-    residuals: list[float] = []
-    peak_concurrency: Bounded | None = None
-    peak_per_s: Bounded | None = None
-    peak_refused: str = ""
-
-    def at(self, concurrency: float) -> float | None:
-        """Returns the fitted throughput."""
-        if self.sigma is None or self.kappa is None or self.lambda_per_s is None:
-            return None
-        return usl(concurrency, self.lambda_per_s.value, self.sigma.value, self.kappa.value)
-
-
-def usl(concurrency: float, lambda_per_s: float, sigma: float, kappa: float) -> float:
-    """Returns the throughput that the law gives."""
-    n = concurrency
-    return lambda_per_s * n / (1 + sigma * (n - 1) + kappa * n * (n - 1))
 
 
 def fit(points: Sequence[Point]) -> Usl:

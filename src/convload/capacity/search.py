@@ -14,7 +14,8 @@ import msgspec
 
 from convload.capacity.posterior import Posterior, posterior
 from convload.capacity.sustained import sustained
-from convload.capacity.trials import Clock, EndedError, Measurer, SearchSettings, Trial, check
+from convload.capacity.trials import Clock, EndedError, Measurer, SearchSettings, check
+from convload.results.capacity_result import Trial
 
 End = Literal["narrow", "budget", "ended", "ceiling", "generator", "floor", "broken"]
 """Why a search ended: narrow enough; no time for another trial; no trial could be made any more; the objective holds

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from convload.capacity.trials import Overloaded, Tail, Trial
+from convload.capacity.trials import Tail
+from convload.results.capacity_result import Overloaded, Trial
 
 Floats = npt.NDArray[np.float64]
 

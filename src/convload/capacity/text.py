@@ -6,9 +6,9 @@ from rich.table import Table
 from rich.text import Text
 
 from convload.capacity.figures import objective_line, overload_rows, trial_rows, usl_lines
-from convload.capacity.result import CapacityResult
 from convload.errors import ExitCode
 from convload.report.untrusted import visible
+from convload.results.capacity_result import CapacityResult
 
 _STYLES = {ExitCode.PASS: "bold green", ExitCode.GATE_FAILED: "bold red"}
 

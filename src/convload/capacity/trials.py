@@ -1,32 +1,14 @@
-"""What a search and whoever measures for it tell each other: settings, trials, and the measuring seam."""
+"""What a search and whoever measures for it tell each other: settings, and the measuring seam."""
 
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 from msgspec import Meta
 
 from convload.errors import UsageError
-
-Outcome = Literal["pass", "fail", "undecided", "generator"]
-
-GROWING = "the backlog kept growing"
-"""Stands among the broken objectives of a trial whose backlog grew, though its gates may have held."""
+from convload.results.capacity_result import Trial
 
 Positive = Annotated[float, Meta(gt=0)]
-
-
-class Overloaded(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a target gets done a second that is offered more than it can do.
-
-    `per_s` is what it answers well, raised by the share of failures that the objective allows where it sheds load;
-    `dispersion` is variance over mean of the answers of each of the `seconds`. `decay_per_s` is how fast the tail of
-    the response has to fall for the share that is shed at the queue's end to be allowed; 0 where nothing is shed.
-    """
-
-    per_s: float
-    dispersion: float
-    seconds: int
-    decay_per_s: float = 0.0
 
 
 class Tail(msgspec.Struct, frozen=True):
@@ -38,63 +20,6 @@ class Tail(msgspec.Struct, frozen=True):
 
     decay_per_s: float = 0.0
     arrivals_dispersion: float = 1.0
-
-
-class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One load held for a while, judged with confidence bounds by whoever measured it.
-
-    `rate` is what was offered: arrivals a second, or users in a closed search; `arrived_per_s` is what came of it by
-    chance in the counted part. `outcome` is pass when the bounds of
-    every gate lie within its limit, fail when the bounds of one lie beyond, undecided otherwise, and generator when the
-    load was not what was asked for, so that nothing follows about the target. `strain` is the largest value / limit
-    over the gates: 1 stands at the limit; it tells which way an undecided trial leans. `growing` says that in-flight
-    requests or arrivals that wait rose all along: such a load is above capacity even if the percentiles of a short
-    trial pass.
-    """
-
-    rate: float
-    duration_s: float
-    outcome: Outcome
-    broke: list[str] = []
-    strain: float | None = None
-    growing: bool = False
-    arrived_per_s: float | None = None
-    achieved_per_s: float | None = None
-    goodput_per_s: float | None = None
-    response_p50_ms: float | None = None
-    response_p99_ms: float | None = None
-    response_mean_ms: float | None = None
-    in_flight_mean: float | None = None
-    error_share: float | None = None
-    overloaded: Overloaded | None = None
-    at_s: float = 0.0
-
-    @property
-    def load(self) -> float:
-        """The load that the outcome belongs to: arrivals at random are more or fewer than their rate says."""
-        return self.arrived_per_s or self.rate
-
-    @property
-    def verdict(self) -> Outcome:
-        """The outcome, with a growing backlog counted as a failure."""
-        return "fail" if self.growing and self.outcome != "generator" else self.outcome
-
-    @property
-    def side(self) -> Literal["pass", "fail"] | None:
-        """Where the point values stand: an undecided trial leans by its strain, and says nothing without one."""
-        verdict = self.verdict
-        if verdict == "pass" or verdict == "fail":  # noqa: PLR1714 -- mypy narrows by ==
-            return verdict
-        if verdict == "generator" or self.strain is None:
-            return None
-        return "fail" if self.strain > 1 else "pass"
-
-    @property
-    def broken(self) -> list[str]:
-        """What did not hold, in words."""
-        if self.verdict != "fail":
-            return []
-        return [*self.broke, *([GROWING] if self.growing else [])]
 
 
 class EndedError(Exception):

@@ -10,10 +10,9 @@ import msgspec
 
 from convload.capacity import finding, github, page
 from convload.capacity.markdown import render as render_markdown
-from convload.capacity.planner import Peak, generator_need, instances, peak_of_day, read_profile
-from convload.capacity.result import CapacityResult, encode
+from convload.capacity.planner import generator_need, instances, peak_of_day, read_profile
 from convload.capacity.text import print_capacity
-from convload.capacity.trials import EndedError, SearchSettings, Trial, check
+from convload.capacity.trials import EndedError, SearchSettings, check
 from convload.cli.compare import parse_percent
 from convload.cli.ending import show, tell_ci
 from convload.cli.worker import parse_time
@@ -24,6 +23,7 @@ from convload.plan.gate_keys import variants_of
 from convload.plan.gate_names import RESPONSE, SHARE, UNITS
 from convload.plan.plan import MOCK, Plan, assemble, find
 from convload.report.folder import write_text
+from convload.results.capacity_result import CapacityResult, Peak, Trial, encode
 
 EPILOG = """\b
 Examples:
