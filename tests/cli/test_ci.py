@@ -13,7 +13,7 @@ from tests.conftest import COMMAND, Cli, clean_environment, summary_of
 from tests.report.conftest import Sample
 from tests.report.test_github import outputs_in
 
-from convload.cli.workspace import STARTER, files, lay_out
+from convload.cli.init import STARTER, files, lay_out
 from convload.results.runlog import FILE_NAME, RunLogWriter
 
 ROOT = Path(__file__).parents[2]

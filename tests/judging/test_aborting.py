@@ -5,7 +5,7 @@ import pytest
 from convload.comparison.conclusion import Conclusion, conclude
 from convload.errors import ExitCode
 from convload.judging.aborting import check
-from convload.plan.gate import Asked, Gate, Vocabulary
+from convload.plan.gate import Gate, Vocabulary, WrittenGate
 from convload.plan.gate_grammar import parse_all
 from convload.plan.schedule import StageMark
 from convload.results.measured import intervals, plan_facts
@@ -22,7 +22,7 @@ STAGES = [
 
 
 def conditions(*texts: str) -> list[Gate]:
-    gates, problems = parse_all([Asked("", text) for text in texts], Vocabulary(), conditions=True)
+    gates, problems = parse_all([WrittenGate("", text) for text in texts], Vocabulary(), conditions=True)
     assert problems == []
     return gates
 

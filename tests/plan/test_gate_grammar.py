@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convload.plan.gate import Asked, Gate, Limit, Subject, Vocabulary, Windows, write
+from convload.plan.gate import Gate, Limit, Subject, Vocabulary, Windows, WrittenGate, write
 from convload.plan.gate_grammar import GateTextError, parse, parse_all
 
 CREATE = "conversation.create"
@@ -156,7 +156,7 @@ def test_all_mistakes_of_a_gate_are_told_at_once() -> None:
     ],
 )
 def test_what_a_run_cannot_have_is_refused(text: str, vocabulary: Vocabulary, problem: str) -> None:
-    gates, problems = parse_all([Asked("some.toml:4", text)], vocabulary)
+    gates, problems = parse_all([WrittenGate("some.toml:4", text)], vocabulary)
 
     assert gates == []
     assert len(problems) == 1
@@ -172,7 +172,7 @@ def test_what_a_run_cannot_have_is_refused(text: str, vocabulary: Vocabulary, pr
     ],
 )
 def test_a_condition_looks_at_the_last_seconds_and_at_no_baseline(text: str, problem: str | None) -> None:
-    gates, problems = parse_all([Asked("--abort-when", text)], KNOWN, conditions=True)
+    gates, problems = parse_all([WrittenGate("--abort-when", text)], KNOWN, conditions=True)
 
     assert len(gates) == (problem is None)
     assert all((problem or "") in found for found in problems)

@@ -55,7 +55,7 @@ def main() -> None:
     try:
         code = convload.main(prog_name="convload", standalone_mode=False)
     except ConvloadError as error:
-        _tell(error)
+        _show(error)
         code = error.exit_code
     except click.ClickException as error:
         error.show()
@@ -65,7 +65,7 @@ def main() -> None:
     sys.exit(int(code or 0))
 
 
-def _tell(error: ConvloadError) -> None:
+def _show(error: ConvloadError) -> None:
     if os.environ.get("GITHUB_ACTIONS") != "true":
         for problem in error.problems:
             click.echo(f"convload: {problem}", err=True)

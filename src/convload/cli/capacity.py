@@ -17,7 +17,7 @@ from convload.cli.compare import parse_percent
 from convload.cli.ending import show, tell_ci
 from convload.cli.worker import parse_time
 from convload.errors import ExitCode, UsageError, gathered
-from convload.plan.gate import ALL_PERCENT, Asked, Gate, Vocabulary
+from convload.plan.gate import ALL_PERCENT, Gate, Vocabulary, WrittenGate
 from convload.plan.gate_grammar import parse_all
 from convload.plan.gate_keys import variants_of
 from convload.plan.gate_names import RESPONSE, SHARE, UNITS
@@ -129,7 +129,7 @@ def _plan(name: str, flags: dict[str, Any]) -> Plan:
 
 def _objective(plan: Plan) -> list[Gate]:
     variants = variants_of(plan.payloads, plan.mix, replayed=False)
-    asked = [Asked("--objective", text) for text in plan.gates]
+    asked = [WrittenGate("--objective", text) for text in plan.gates]
     gates, mistakes = parse_all(asked, Vocabulary(plan.model, variants=variants))
     problems = list[str]()
     for gate in gates:

@@ -8,11 +8,11 @@ import click
 import msgspec
 
 from convload.cli.ending import end, exit_code, exit_zero_option
-from convload.cli.judged import asked_of_flags, frozen_baseline
+from convload.cli.judged import frozen_baseline, gates_of_flags
 from convload.comparison.conclusion import Conclusion, conclude
 from convload.errors import UsageError
 from convload.judging.baseline import identity_of
-from convload.plan.gate import Asked, Vocabulary
+from convload.plan.gate import Vocabulary, WrittenGate
 from convload.plan.gate_grammar import parse_all
 from convload.plan.gate_keys import parsed
 from convload.report.summary_json import turns_as_json
@@ -57,7 +57,7 @@ def gate(
         raise UsageError(
             f"{run}: compares two targets in turns; gates and baselines judge one, its verdict is the comparison"
         )
-    asked = asked_of_flags(gates, gates_file) or _own_gates(log, has_baseline=baseline is not None)
+    asked = gates_of_flags(gates, gates_file) or _own_gates(log, has_baseline=baseline is not None)
     checked = _checked(log, asked)
     changes: dict[str, Any] = {"gates": checked} | ({} if confidence is None else {"confidence": confidence})
     frozen = log.manifest.baseline
@@ -73,14 +73,14 @@ def gate(
     return end(conclusion, folder, exit_zero=exit_zero, print_it=lambda console: print_judgement(conclusion, console))
 
 
-def _own_gates(log: RunLog, *, has_baseline: bool) -> list[Asked]:
+def _own_gates(log: RunLog, *, has_baseline: bool) -> list[WrittenGate]:
     """Returns the gates of the run's plan; with a baseline those too that are kept for one."""
     plan = plan_facts(log)
     kept = [text for text in plan.baseline_gates if text not in plan.gates] if has_baseline else []
-    return [Asked("the run's plan", text) for text in [*plan.gates, *kept]]
+    return [WrittenGate("the run's plan", text) for text in [*plan.gates, *kept]]
 
 
-def _checked(log: RunLog, asked: list[Asked]) -> list[str]:
+def _checked(log: RunLog, asked: list[WrittenGate]) -> list[str]:
     """Returns the texts of gates that this run can be asked.
 
     Raises:

@@ -4,13 +4,119 @@ import shlex
 from pathlib import Path
 
 import click
+import msgspec
 
-from convload.cli.workspace import Written, lay_out
+from convload import bundled
+from convload.errors import UsageError
 
 EPILOG = """\b
 Example:
   convload init load-tests && cd load-tests && convload run plans/gate.toml
 """
+
+
+_STARTER = Path(__file__).parent / "starter"
+
+# Dotted names would be obeyed where they are kept.
+STARTER = {
+    "README.md": "README.md",
+    "gitignore": ".gitignore",
+    "github.yml": ".github/workflows/convload.yml",
+    "gitlab.yml": ".gitlab-ci.yml",
+    "Jenkinsfile": "Jenkinsfile",
+}
+"""Files that are for workspaces alone: the name they are kept by, and where they go."""
+
+_BUNDLED = {"locustfiles": "*.py", "payloads": "**/*", "plans": "*.toml", "reports": "README.md"}
+_LOCUSTFILE = 'locustfile = "locustfiles/create_conversation.py"\n'
+
+_NO_CONTENT = {".git"}
+"""A new repository with nothing in it is an empty folder."""
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What was done, as paths within the workspace, in order."""
+
+    created: list[str]
+    replaced: list[str]
+    """Had another content before."""
+
+
+def files() -> dict[str, bytes]:
+    """Returns the files of a workspace by their paths in it.
+
+    Raises:
+        UsageError: a bundled folder is missing or cannot be read.
+    """
+    found = {place: _read(_STARTER / name) for name, place in STARTER.items()}
+    for name, pattern in _BUNDLED.items():
+        folder = bundled.folder(name)
+        paths = [path for path in sorted(folder.glob(pattern)) if path.is_file() and "__pycache__" not in path.parts]
+        found |= {f"{name}/{path.relative_to(folder).as_posix()}": _read(path) for path in paths}
+    return {place: _with_own_users(text) if place.startswith("plans/") else text for place, text in found.items()}
+
+
+def lay_out(folder: Path, *, force: bool) -> Written:
+    """Writes a workspace into a folder; `force` lets it have content and replaces what differs.
+
+    Raises:
+        UsageError: the folder is not empty, or something cannot be written; with `force` what was there and is no
+            part of a workspace is left alone.
+    """
+    wanted, occupied = files(), _has_content(folder)
+    before = {place: _content(folder / place) for place in wanted}
+    if occupied and not force:
+        raise UsageError(
+            f"{folder}: is there already and not empty; name a new folder, or give --force to add what is missing and "
+            "replace what differs"
+        )
+    for place, content in wanted.items():
+        if before[place] != content:
+            _write(folder / place, content)
+    return Written(
+        created=[place for place in wanted if before[place] is None],
+        replaced=[place for place in wanted if before[place] not in (None, wanted[place])],
+    )
+
+
+def _with_own_users(plan: bytes) -> bytes:
+    """Makes a plan use the locustfile of the workspace: behind the comment that a plan starts with."""
+    lines = plan.decode().splitlines(keepends=True)
+    at = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    return "".join([*lines[:at], _LOCUSTFILE, *lines[at:]]).encode()
+
+
+def _has_content(folder: Path) -> bool:
+    try:
+        return any(path.name not in _NO_CONTENT for path in folder.iterdir())
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be read: {error.strerror}") from error
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _read(path: Path) -> bytes:
+    content = _content(path)
+    if content is None:
+        raise UsageError(f"{path}: this file belongs to convload and is not there; install it again")
+    return content
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 @click.command(epilog=EPILOG)
@@ -21,11 +127,11 @@ def init(folder: Path, force: bool) -> None:
 
     It works as it is, against the embedded mock; its README says what to change first.
     """
-    for line in _told(folder, lay_out(folder, force=force)):
+    for line in _describe(folder, lay_out(folder, force=force)):
         click.echo(line)
 
 
-def _told(folder: Path, written: Written) -> list[str]:
+def _describe(folder: Path, written: Written) -> list[str]:
     tops = sorted({place.split("/")[0] + "/" * ("/" in place) for place in written.created})
     replaced = [f"convload: {folder / place}: replaced; its content differed" for place in written.replaced]
     created = f"convload: {folder}: {len(written.created)} files written: {', '.join(tops)}" if tops else ""

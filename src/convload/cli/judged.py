@@ -14,15 +14,15 @@ from convload.judging.baseline import Baseline, Identity, differences, freeze, i
 from convload.judging.forecast import plan_warnings
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan.facts import PlanFacts
-from convload.plan.gate import Asked, Gate
+from convload.plan.gate import Gate, WrittenGate
 from convload.plan.gate_keys import parsed, read_gates_file
 from convload.plan.plan import Plan, marks
 from convload.plan.schedule import StageMark
 
 
-def asked_of_flags(gates: Sequence[str], gates_file: Path | None) -> list[Asked]:
+def gates_of_flags(gates: Sequence[str], gates_file: Path | None) -> list[WrittenGate]:
     """Returns the gates of --gate and --gates-file; raises UsageError where the file cannot be read."""
-    asked = [Asked("--gate", text) for text in gates]
+    asked = [WrittenGate("--gate", text) for text in gates]
     return asked if gates_file is None else asked + list(read_gates_file(gates_file))
 
 

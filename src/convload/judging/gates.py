@@ -17,7 +17,7 @@ from convload.judging.gate_result import FAIL, INCONCLUSIVE, PASS, GateResult
 from convload.judging.windows import allowed_misses, confidences, split
 from convload.judging.wording import Finding, tell, tell_windows
 from convload.plan.facts import PlanFacts
-from convload.plan.gate import Asked, Gate, Subject, Vocabulary, Windows
+from convload.plan.gate import Gate, Subject, Vocabulary, Windows, WrittenGate
 from convload.plan.gate_grammar import parse_all
 from convload.plan.gate_names import SHARE, UNITS
 from convload.plan.schedule import StageMark
@@ -58,7 +58,7 @@ def judge_plan(evidence: Evidence, plan: PlanFacts, baseline: Totals | None = No
 
 def gates_of(plan: PlanFacts) -> list[Gate]:
     """Parses the gates of the plan in a run log; raises RunLogError with all that is wrong with them."""
-    gates, problems = parse_all([Asked("the manifest's plan", text) for text in plan.gates], Vocabulary())
+    gates, problems = parse_all([WrittenGate("the manifest's plan", text) for text in plan.gates], Vocabulary())
     if problems:
         raise RunLogError(*problems)
     return gates
@@ -213,7 +213,7 @@ def judge_built_in(totals: Totals) -> GateResult:
 
     Nobody asked for a claim about the target at large; the bounds beside the value say how far it may be off.
     """
-    (gate,), _ = parse_all([Asked("", BUILT_IN)], Vocabulary())
+    (gate,), _ = parse_all([WrittenGate("", BUILT_IN)], Vocabulary())
     found = estimate(gate.subject, SHARE, totals, Sureness(CONFIDENCE, CONFIDENCE))
     limit = _BUILT_IN_LIMIT_PERCENT
     point = Estimate(found.value, found.value, found.value, found.samples)

@@ -7,9 +7,8 @@ import msgspec
 
 from convload import bundled
 from convload.errors import UsageError
-from convload.payloads.mixes import Mixes, read_mixes
+from convload.payloads.mixes import Mixes, read_mixes, read_pool
 from convload.payloads.payload import Variant
-from convload.payloads.pools import read_pool
 from convload.payloads.positions import Mistakes
 from convload.payloads.variants import read_variant
 

@@ -1,4 +1,4 @@
-"""Reads the mixes: which variants a run draws, and how often each."""
+"""Reads what payloads draw from: pools of values, and mixes, which say how often each variant is drawn."""
 
 import math
 import re
@@ -6,11 +6,36 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
+import orjson
+
 from convload.mistakes import suggest
 from convload.payloads.positions import Mistakes
 
 Mixes = dict[str, dict[str, float]]
 """Weights by variant by mix."""
+
+
+def read_pool(text: str) -> tuple[tuple[str, ...], Mistakes]:
+    """Returns the values of a pool file, and its mistakes by line.
+
+    Blank lines and lines that begin with `#` are skipped; space around a value is dropped. A line that begins
+    with a double quote is a JSON string: the way to write line breaks, outer space, or a `#` in front.
+    """
+    values: list[str] = []
+    mistakes: Mistakes = []
+    for number, line in enumerate(text.split("\n"), 1):
+        value = line.strip()
+        if value.startswith('"'):
+            try:
+                values.append(orjson.loads(value))
+            except orjson.JSONDecodeError as error:
+                what = f"begins with a quote and is no JSON string: {error.msg}, column {error.colno}"
+                mistakes.append((str(number), what))
+        elif value and not value.startswith("#"):
+            values.append(value)
+    if not values and not mistakes:
+        mistakes.append(("1", "holds no value"))
+    return tuple(values), mistakes
 
 
 def read_mixes(text: str, names: Mapping[str, str]) -> tuple[Mixes, Mistakes]:

@@ -84,7 +84,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
     variants: Sequence[str] | None = None
 
 
-class Asked(msgspec.Struct, frozen=True):
+class WrittenGate(msgspec.Struct, frozen=True):
     """A gate as it was written, and where: `plans/gate.toml:4`, `--gate`, `CONVLOAD_GATES`."""
 
     place: str

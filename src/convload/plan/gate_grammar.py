@@ -19,7 +19,7 @@ from convload.contract.steps import CREATE
 from convload.mistakes import suggest
 from convload.plan.durations import parse_duration_s
 from convload.plan.facts import OPEN
-from convload.plan.gate import Asked, Gate, Limit, Operator, Subject, Vocabulary, Windows, write_subject
+from convload.plan.gate import Gate, Limit, Operator, Subject, Vocabulary, Windows, WrittenGate, write_subject
 from convload.plan.gate_names import (
     CLOCKS,
     COUNT,
@@ -56,7 +56,7 @@ class GateTextError(ValueError):
 
 
 def parse_all(
-    asked: Iterable[Asked], vocabulary: Vocabulary, *, conditions: bool = False
+    asked: Iterable[WrittenGate], vocabulary: Vocabulary, *, conditions: bool = False
 ) -> tuple[list[Gate], list[str]]:
     """Returns the gates that are sound, and every mistake of the others with its place.
 

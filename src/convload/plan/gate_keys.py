@@ -5,7 +5,7 @@ from pathlib import Path
 
 from convload.errors import UsageError
 from convload.payloads.catalogue import Catalogue, default_folder
-from convload.plan.gate import Asked, Gate, Vocabulary
+from convload.plan.gate import Gate, Vocabulary, WrittenGate
 from convload.plan.gate_grammar import parse_all
 from convload.plan.sources import Source
 
@@ -13,7 +13,7 @@ GATE_KEYS = frozenset({"gates", "gates_file", "baseline_gates"})
 """Of several sources the newest that has any of them says all gates."""
 
 
-def asked_gates(sources: Sequence[Source], *, has_baseline: bool) -> tuple[list[Asked], list[str]]:
+def written_gates(sources: Sequence[Source], *, has_baseline: bool) -> tuple[list[WrittenGate], list[str]]:
     """Returns the gates of the newest source that has any, and what is wrong with their file.
 
     Those of `baseline_gates` are asked where a baseline is given, so that one plan runs with and without one.
@@ -43,13 +43,13 @@ def baseline_gate_mistakes(sources: Sequence[Source]) -> list[str]:
     ]
 
 
-def asked_conditions(sources: Sequence[Source]) -> list[Asked]:
+def written_conditions(sources: Sequence[Source]) -> list[WrittenGate]:
     """Returns the conditions of the newest source that has any."""
     newest = next((one for one in reversed(sources) if "abort_when" in one.values), None)
     return _items(newest, "abort_when") if newest else []
 
 
-def read_gates_file(path: Path) -> Iterator[Asked]:
+def read_gates_file(path: Path) -> Iterator[WrittenGate]:
     """Yields the gates of a file: one a line; blank lines and those that start with # are left out.
 
     Raises:
@@ -62,10 +62,10 @@ def read_gates_file(path: Path) -> Iterator[Asked]:
     found = [(n, line.strip()) for n, line in enumerate(lines, 1) if line.strip() and not line.strip().startswith("#")]
     if not found:
         raise UsageError(f"{path}: holds no gate; write one a line")
-    yield from (Asked(f"{path}:{number}", line) for number, line in found)
+    yield from (WrittenGate(f"{path}:{number}", line) for number, line in found)
 
 
-def gate_mistakes(gates: Sequence[Asked], conditions: Sequence[Asked], vocabulary: Vocabulary) -> list[str]:
+def gate_mistakes(gates: Sequence[WrittenGate], conditions: Sequence[WrittenGate], vocabulary: Vocabulary) -> list[str]:
     """Returns every mistake of gates and conditions, each with its place."""
     _, problems = parse_all(gates, vocabulary)
     _, more = parse_all(conditions, vocabulary, conditions=True)
@@ -74,8 +74,8 @@ def gate_mistakes(gates: Sequence[Asked], conditions: Sequence[Asked], vocabular
 
 def parsed(gates: Sequence[str], conditions: Sequence[str] = ()) -> list[Gate]:
     """Returns the parsed gates and conditions of a plan that was checked before."""
-    found, _ = parse_all([Asked("", text) for text in gates], Vocabulary())
-    return found + parse_all([Asked("", text) for text in conditions], Vocabulary(), conditions=True)[0]
+    found, _ = parse_all([WrittenGate("", text) for text in gates], Vocabulary())
+    return found + parse_all([WrittenGate("", text) for text in conditions], Vocabulary(), conditions=True)[0]
 
 
 def variants_of(payloads: str | None, mix: str, *, replayed: bool) -> list[str] | None:
@@ -93,7 +93,7 @@ def variants_of(payloads: str | None, mix: str, *, replayed: bool) -> list[str] 
     return sorted(name for name, weight in weights.items() if weight)
 
 
-def _items(source: Source, key: str) -> list[Asked]:
+def _items(source: Source, key: str) -> list[WrittenGate]:
     items = source.values.get(key, [])
     texts = [item for item in items if isinstance(item, str)] if isinstance(items, list | tuple) else []
-    return [Asked(source.place(key, text), text) for text in texts]
+    return [WrittenGate(source.place(key, text), text) for text in texts]

@@ -14,14 +14,14 @@ from convload import bundled
 from convload.errors import UsageError
 from convload.plan import retry
 from convload.plan.durations import parse_duration_s, parse_think
-from convload.plan.gate import Asked, Vocabulary
+from convload.plan.gate import Vocabulary, WrittenGate
 from convload.plan.gate_keys import (
-    asked_conditions,
-    asked_gates,
     baseline_gate_mistakes,
     gate_mistakes,
     parsed,
     variants_of,
+    written_conditions,
+    written_gates,
 )
 from convload.plan.limits import ValidityLimits
 from convload.plan.mock_behaviour import Behaviour
@@ -135,8 +135,8 @@ def assemble(plan_file: Path | None, environment: Mapping[str, str], flags: Mapp
         if "retry" in written:
             written["retry"] = retry.merged(values.get("retry"), written["retry"])
         values = _without_other_ends(values, source.values) | written
-    gates, more = asked_gates(sources, has_baseline=bool(values.get("baseline")))
-    conditions = asked_conditions(sources)
+    gates, more = written_gates(sources, has_baseline=bool(values.get("baseline")))
+    conditions = written_conditions(sources)
     problems += [*more, *gate_mistakes(gates, conditions, Vocabulary()), *baseline_gate_mistakes(sources)]
     if problems := list(dict.fromkeys(problems)):
         raise UsageError(*problems)
@@ -268,7 +268,7 @@ def _turns_mistakes(plan: Plan) -> Iterator[str]:
 
 
 def _judging_mistakes(
-    plan: Plan, gates: list[Asked], conditions: list[Asked], stages: list[str] | None
+    plan: Plan, gates: list[WrittenGate], conditions: list[WrittenGate], stages: list[str] | None
 ) -> Iterator[str]:
     """Yields what gates ask that this run cannot have; `stages` are None where they cannot be told."""
     found = parsed(plan.gates, plan.abort_when)

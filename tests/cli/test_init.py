@@ -8,7 +8,7 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 from tests.conftest import Cli
 
-from convload.cli.workspace import STARTER, files, lay_out
+from convload.cli.init import STARTER, files, lay_out
 from convload.payloads.catalogue import survey_folder
 
 ROOT = Path(__file__).parents[2]
