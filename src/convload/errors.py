@@ -18,6 +18,8 @@ class ExitCode(IntEnum):
     """The run cannot support a verdict; the reasons are in the summary."""
     TARGET_UNUSABLE = 4
     """The target could not be used at set-up: unreachable, TLS, or credentials refused."""
+    INTERNAL = 70
+    """Something that nobody foresaw went wrong in convload itself (EX_SOFTWARE); no verdict follows."""
     INTERRUPTED = 130
     """Stopped by a person; what was measured is kept."""
 

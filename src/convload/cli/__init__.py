@@ -1,12 +1,17 @@
 """The command line: one module a verb, each error one line on standard error and an exit code of the table."""
 
+import json
 import os
 import sys
+import tempfile
+import traceback
+from collections.abc import Callable
 from importlib import import_module
 
 import click
 
-from convload import __version__
+from convload import __version__, machine
+from convload.cli.streams import flush_streams, make_streams_last
 from convload.errors import ConvloadError, ExitCode
 
 VERBS = (
@@ -46,14 +51,21 @@ def convload() -> None:
     """Load and performance testing of the create-conversation call of LivePerson's Connector API.
 
     Exit codes: 0 pass, 1 a gate failed, 2 wrong usage or configuration, 3 inconclusive, 4 target not usable,
-    130 interrupted with results kept.
+    70 an error of convload itself, 130 interrupted with results kept.
     """
 
 
 def main() -> None:
     """Runs the command line and ends the process."""
+    make_streams_last()
+    sys.exit(exit_code_of(lambda: convload.main(prog_name="convload", standalone_mode=False)))
+
+
+def exit_code_of(command: Callable[[], int | None]) -> int:
+    """Runs a command; shows what it raises in one line a problem, and returns the exit code of the table."""
     try:
-        code = convload.main(prog_name="convload", standalone_mode=False)
+        code = command()
+        flush_streams()
     except ConvloadError as error:
         _show(error)
         code = error.exit_code
@@ -62,7 +74,33 @@ def main() -> None:
         code = ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
         code = ExitCode.INTERRUPTED
-    sys.exit(int(code or 0))
+    except Exception as error:  # noqa: BLE001 -- whatever was not foreseen is a fault of convload, and says so
+        _show(InternalError(error))
+        code = ExitCode.INTERNAL
+    return int(code or 0)
+
+
+class InternalError(ConvloadError):
+    """Something that nobody foresaw; what a developer needs stands in a file of its own."""
+
+    exit_code = ExitCode.INTERNAL
+
+    def __init__(self, error: Exception) -> None:
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        super().__init__(f"internal error: {what}; {_write_crash_file(error)}")
+
+
+def _write_crash_file(error: Exception) -> str:
+    """Writes the traceback where only this user reads it; it names files and lines, and no value of anything."""
+    frames = "".join(traceback.format_exception(error))
+    try:
+        fd, path = tempfile.mkstemp(prefix="convload-crash-", suffix=".txt")
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(f"{json.dumps(machine.versions())}\n{json.dumps(machine.facts())}\n\n{frames}")
+    except OSError as failed:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return f"at {last.filename}:{last.lineno} (no crash file: {failed.strerror}); please report it"
+    return f"please report it with {path}"
 
 
 def _show(error: ConvloadError) -> None:
