@@ -131,7 +131,7 @@ def test_a_target_that_ends_in_the_middle_ends_the_search_with_what_it_has(cli: 
     assert told["trials"][-1]["outcome"] == "fail"
 
 
-def test_the_interval_holds_the_capacity_of_the_mock_and_the_instances_that_a_need_takes_follow(
+def test_the_interval_holds_the_capacity_and_the_instances_for_a_need_follow(
     searches: Searches,
 ) -> None:
     done, told = searches.ended("sharp"), searches.told("sharp")
@@ -152,7 +152,7 @@ def test_no_more_is_answered_in_a_trial_than_was_asked(searches: Searches) -> No
         assert trial["goodput_per_s"] <= 1.1 * min(trial["rate"], CAPACITY_PER_S)
 
 
-def test_an_objective_that_no_rate_meets_fails_with_a_statement_and_github_hears_of_it(searches: Searches) -> None:
+def test_an_objective_that_no_rate_meets_fails_with_a_statement(searches: Searches) -> None:
     done = searches.ended("floor")
     assert done.code == 1, done
     assert done.out.startswith("::error title=convload%3A capacity::No rate from 20/s up meets the objective: ")

@@ -45,7 +45,7 @@ def test_what_is_pending_adds_up_over_the_workers_as_far_as_all_have_counted() -
     assert pending_of(parts) == [11, 22]
 
 
-def test_answers_of_a_second_add_up_over_the_workers_and_the_rest_of_a_stage_counts_for_none() -> None:
+def test_answers_of_a_second_add_up_over_the_workers() -> None:
     parts = [
         msgspec.structs.replace(interval(from_s, from_s + length_s, [], worker), cells=[answered(count)])
         for from_s, length_s, worker, count in (

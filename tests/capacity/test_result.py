@@ -42,7 +42,7 @@ def test_capacity_json_holds_what_it_promises_and_reads_back(result: CapacityRes
     assert decode(encode(result)) == result
 
 
-def test_the_charts_have_each_load_once_and_leave_out_what_the_generator_could_not_make(result: CapacityResult) -> None:
+def test_the_charts_have_each_load_once_without_what_could_not_be_generated(result: CapacityResult) -> None:
     trials = [*result.trials, msgspec.structs.replace(result.trials[0], rate=9e6, outcome="generator")]
     text = markdown.render(msgspec.structs.replace(result, trials=trials))
 
@@ -79,7 +79,7 @@ def test_github_is_told_the_answer_and_its_outcome(
     assert told.outputs["text"] == "so\\n::error::no"
 
 
-def test_github_gets_the_interval_and_the_page_as_it_stands_and_nothing_for_a_side_that_is_open(
+def test_github_gets_the_interval_and_nothing_for_a_side_that_is_open(
     result: CapacityResult,
 ) -> None:
     told = github.told(result, Path("a/b"))

@@ -74,7 +74,7 @@ def test_the_interval_holds_a_step_and_the_search_keeps_its_bounds_and_its_budge
     assert result.exit_code is ExitCode.PASS
 
 
-def test_a_step_of_a_fast_target_is_found_within_a_few_percent_and_more_time_narrows_it() -> None:
+def test_a_step_of_a_fast_target_is_found_within_a_few_percent() -> None:
     widths = [searched(StepTarget(2_000), budget_s=budget_s)[1].width for budget_s in (60, 180, 600)]
 
     known = [width for width in widths if width is not None]
@@ -140,7 +140,7 @@ def test_a_target_below_the_limit_of_the_generator_is_found_all_the_same() -> No
     assert high >= 896
 
 
-def test_a_target_just_below_the_highest_rate_allowed_is_narrowed_without_going_beyond_it() -> None:
+def test_a_capacity_just_below_the_highest_rate_is_found_without_going_beyond() -> None:
     target = SimulatedTarget(Server(capacity_per_s=500, servers=8, service_cv=0), Objective(), 1)
 
     found, result = searched(target, max_rate=540)
@@ -168,7 +168,7 @@ def test_a_sharp_knee_is_found_within_five_percent_in_three_minutes() -> None:
         assert result.sustained_per_s == pytest.approx(capacity, rel=0.02)
 
 
-def test_a_target_that_does_less_the_more_it_is_overloaded_is_not_taken_for_a_small_one() -> None:
+def test_a_target_that_collapses_under_overload_is_not_taken_for_a_small_one() -> None:
     class Collapsing(SimulatedTarget):
         def trial(self, rate: float, duration_s: float) -> Trial:
             trial = super().trial(rate, duration_s)
@@ -235,7 +235,7 @@ def test_undecided_loads_are_repeated_for_longer_before_the_search_goes_on() -> 
     assert target.rates[:4] == [10, 10, 10, 20]
 
 
-def test_a_load_that_passes_far_above_one_that_failed_twice_is_told_and_supports_no_verdict() -> None:
+def test_a_pass_far_above_a_load_that_failed_twice_supports_no_verdict() -> None:
     found, result = searched(StepTarget(100))
     above = Trial(rate=1_000, duration_s=10, outcome="pass")
 

@@ -74,7 +74,7 @@ def test_a_load_is_over_when_its_time_has_passed_and_nothing_is_in_flight(run: R
     assert heard == [mark]
 
 
-def test_whoever_asks_for_a_load_of_a_run_that_has_ended_hears_it_as_often_as_it_asks() -> None:
+def test_whoever_asks_a_run_that_has_ended_for_a_load_is_told_each_time() -> None:
     loads = SteeredLoads()
     loads.end()
     for _ in range(4):

@@ -76,7 +76,7 @@ def test_one_collapsed_trial_among_others_does_not_pull_the_rate_down() -> None:
     assert found.per_s == pytest.approx(500, rel=0.01)
 
 
-def test_without_a_percentile_the_load_sought_is_thought_to_be_just_below_the_rate_sustained() -> None:
+def test_without_a_percentile_the_load_sought_is_just_below_the_one_sustained() -> None:
     low, high = believed(told(500, dispersion=0.0), Tail(arrivals_dispersion=0.0))
 
     assert 475 < low < high < 505

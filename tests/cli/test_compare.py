@@ -77,7 +77,7 @@ def test_a_wrong_flag_exits_with_2_and_says_what_is_allowed(cli: Cli, flags: lis
     assert told in done.err
 
 
-def test_a_run_that_is_cut_off_in_a_line_exits_with_3_and_a_folder_without_run_with_2(cli: Cli) -> None:
+def test_a_run_cut_off_in_a_line_exits_with_3_and_no_run_with_2(cli: Cli) -> None:
     write(cli, "before", 1)
     log = write(cli, "after", 2) / "run.jsonl"
     log.write_bytes(log.read_bytes()[:-30])

@@ -54,7 +54,7 @@ def test_the_same_target_passes_all_gates_without_an_extension() -> None:
     assert {outcome for of_gate in found.values() for outcome in of_gate} == {"pass"}
 
 
-def test_a_target_a_fifth_slower_fails_the_gates_against_its_baseline_without_an_extension() -> None:
+def test_a_target_a_fifth_slower_fails_against_its_baseline_without_extension() -> None:
     found = outcomes(slower=1.2)
 
     assert {gate: set(of_gate) for gate, of_gate in found.items() if set(of_gate) != {"pass"}} == {
@@ -72,7 +72,7 @@ def test_the_plan_decides_in_under_a_minute_and_looks_for_a_target_that_is_down(
 
 
 @pytest.mark.timeout(120)
-def test_a_mock_a_fifth_slower_fails_against_a_baseline_with_the_gate_named_and_the_same_mock_passes(cli: Cli) -> None:
+def test_a_mock_a_fifth_slower_fails_a_named_baseline_gate_and_the_same_passes(cli: Cli) -> None:
     """On a machine that is busy with other tests: what makes a run late there is waived.
 
     A run is short; for that, times vary less than in the plan, or they themselves would leave it undecided.

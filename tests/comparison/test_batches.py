@@ -34,7 +34,7 @@ def test_a_second_without_results_is_a_batch_of_nothing(make: Make) -> None:
     assert [batch.count for batch in batches_of(log)[CREATE]] == [5, 0, 0, 0, 5]
 
 
-def test_what_is_answered_after_the_measured_time_counts_as_a_time_and_not_for_the_rate(make: Make) -> None:
+def test_an_answer_after_the_measured_time_counts_as_a_time_not_for_the_rate(make: Make) -> None:
     log = make.log(
         make.interval(11, [make.cell([1000] * 5)], 5), make.interval(13, [make.cell([9000] * 2)], 7, last=True)
     )

@@ -10,7 +10,7 @@ from convload.comparison.resampling import Sample, block_length, bootstrap, draw
 from convload.results.histogram import Histogram
 
 
-def test_the_spread_of_a_median_agrees_with_scipys_bootstrap_where_seconds_are_independent() -> None:
+def test_the_spread_of_a_median_agrees_with_scipys_bootstrap() -> None:
     """One request a second: then drawing seconds is drawing requests."""
     times = np.random.default_rng(3).lognormal(3, 0.4, 400)
     sample = Sample([batch([one]) for one in times])
@@ -28,7 +28,7 @@ def test_the_spread_of_a_median_agrees_with_scipys_bootstrap_where_seconds_are_i
     assert ours == pytest.approx(peer, rel=0.08)
 
 
-def test_the_spread_of_the_error_share_is_the_binomial_one_where_errors_are_independent() -> None:
+def test_the_spread_of_independent_errors_is_the_binomial_one() -> None:
     sample = Sample(batches(5, seconds=300, errors=0.05))
     share = sample.error_share
 

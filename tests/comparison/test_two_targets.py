@@ -66,7 +66,7 @@ def test_a_broken_a_says_nothing_of_b() -> None:
     assert "a broken A says nothing of B" in conclusion.verdict.reasons[0]
 
 
-def test_a_share_of_errors_that_is_allowed_and_yet_larger_than_that_of_a_is_a_regression() -> None:
+def test_errors_that_are_allowed_and_yet_more_than_those_of_a_are_a_regression() -> None:
     vary: Vary = lambda target, second: alike(target, second) | {"failed": 10 * (target == "B")}  # noqa: E731 -- a vary
     conclusion = conclude(log_of(vary, rate=1200))
 

@@ -15,7 +15,7 @@ from convload.doctor.search import Found, Trial
 from convload.run.ceiling import FILE
 
 
-def test_machine_ceiling_and_target_are_told_and_the_next_run_tells_its_share_of_the_ceiling(cli: Cli) -> None:
+def test_machine_ceiling_and_target_are_shown_and_the_next_run_knows_the_ceiling(cli: Cli) -> None:
     saved = cli.folder / "cache" / FILE
     saved.parent.mkdir(parents=True)
     saved.write_text("{")

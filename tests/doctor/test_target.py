@@ -69,7 +69,7 @@ def test_tls_is_told_with_its_version_and_the_days_of_the_certificate(secure: Mo
     assert "more day" in figure(checks, "certificate")
 
 
-def test_a_certificate_of_an_unknown_authority_is_a_problem_unless_it_is_not_verified(secure: MockProcess) -> None:
+def test_a_certificate_of_an_unknown_authority_is_a_problem_if_verified(secure: MockProcess) -> None:
     strict = examine(Plan(target=secure.url), {})
     lax = examine(Plan(target=secure.url, verify_tls=False), {})
 

@@ -129,7 +129,7 @@ def test_it_fails_even_when_its_gates_hold(make: "Make") -> None:
     assert conclusion.verdict.outcome == "fail"
 
 
-def test_what_follows_from_stopping_does_not_make_it_inconclusive_but_a_broken_record_does(make: "Make") -> None:
+def test_a_stopped_run_is_inconclusive_only_where_its_record_is_broken(make: "Make") -> None:
     unsent = stopped(make, vary=lambda _, second: {"failed": 60, "unsent": 3} if second >= 3 else {})
     damaged = stopped(make, Note(6.0, "the disk was full", invalidates=True))
 

@@ -196,7 +196,7 @@ def test_a_log_that_grows_is_judged_by_what_it_holds(make: "Make") -> None:
     assert [result.samples for result in seen] == [200, 600, 1600]
 
 
-def test_a_run_that_may_go_on_is_judged_at_set_times_each_with_its_share_of_the_error(make: "Make") -> None:
+def test_a_run_that_may_go_on_is_judged_at_set_times_that_share_the_error(make: "Make") -> None:
     plan = plan_facts(make.opened(extend_s=20.0))
 
     assert look_times_s(plan) == [10.0, 15.0, 20.0, 25.0, 30.0]

@@ -96,7 +96,7 @@ def test_samples_are_capped_per_step_and_kind_and_in_order_of_time(make: "Make")
     assert [sample.t_s for sample in samples] == sorted(sample.t_s for sample in samples)
 
 
-def test_distributions_are_of_successful_requests_and_show_both_clocks_of_an_open_run(make: "Make") -> None:
+def test_distributions_are_of_successes_and_show_both_clocks_of_an_open_run(make: "Make") -> None:
     closed = conclude(make.sound(failed=1)).distributions
     late = make.cell([1000] * 5, response_us=[9000] * 5, lateness_us=[8000] * 5)
     opened = conclude(make.log(make.interval(2, [late], 5), model="open")).distributions

@@ -29,7 +29,7 @@ def test_defaults_make_a_plan_of_thirty_seconds_at_the_mock() -> None:
     assert plan.lookup
 
 
-def test_flags_override_the_environment_which_overrides_the_file_which_overrides_defaults(tmp_path: Path) -> None:
+def test_flags_override_the_environment_then_the_file_then_the_defaults(tmp_path: Path) -> None:
     path = write(tmp_path, 'users = 2\nseed = 2\nmix = "file"\n')
 
     plan = assemble(path, {"CONVLOAD_USERS": "3", "CONVLOAD_SEED": "3"}, {"users": "4", "mix": None})

@@ -12,7 +12,7 @@ def test_a_percentile_needs_so_many_samples_that_one_lies_beyond_it_with_95_perc
 
 
 @pytest.mark.parametrize("name", PERCENTILES)
-def test_a_percentile_is_left_blank_with_the_reason_below_that_and_stated_from_there_on(name: str) -> None:
+def test_a_percentile_is_left_blank_with_the_reason_below_that(name: str) -> None:
     least = samples_needed(PERCENTILES[name])
     short, enough = Histogram.of(np.arange(least - 1)), Histogram.of(np.arange(least))
 

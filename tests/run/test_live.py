@@ -81,7 +81,7 @@ def test_a_line_that_is_still_being_written_waits_for_its_end(tmp_path: Path) ->
     assert out.getvalue().count("5 conversations/s") == 2
 
 
-def test_when_nothing_succeeded_there_are_no_percentiles_and_waiting_arrivals_are_told(tmp_path: Path) -> None:
+def test_where_nothing_succeeded_there_are_no_percentiles_but_waiting_arrivals(tmp_path: Path) -> None:
     printed = follow(tmp_path, io.StringIO(), [(10.0, [interval(0, 0, 3, backlog=40)])])
 
     assert "p50 –  p99 –  errors 100.00%  users 7  waiting 40" in printed

@@ -24,7 +24,7 @@ def variants_of(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(("workers", "consumers"), [("1", "fresh"), ("2", "close")])
-def test_even_arrivals_are_sent_to_the_last_one_and_minting_consumers_costs_none_of_them(
+def test_even_arrivals_are_sent_to_the_last_one_also_while_minting_consumers(
     cli: Cli, workers: str, consumers: str
 ) -> None:
     done = cli(
@@ -43,7 +43,7 @@ def test_even_arrivals_are_sent_to_the_last_one_and_minting_consumers_costs_none
     assert [stage["count"] for stage in summary["stages"].values()][-1] == 600
 
 
-def test_a_frozen_target_shows_in_the_response_as_arithmetic_says_and_hides_from_the_service_time(cli: Cli) -> None:
+def test_a_frozen_target_shows_in_the_response_as_arithmetic_says(cli: Cli) -> None:
     """Few users, so that most arrivals of the freeze wait: just these a tool that times from the send never sees."""
     rate, duration_s = 200, 8
     with start_mock(Behaviour(auth=False)) as mock:
@@ -114,7 +114,7 @@ def test_stages_have_figures_of_their_own(cli: Cli) -> None:
     assert {name: stage["count"] for name, stage in stages.items() if name != "warm-up"} == {"calm": 100, "rush": 300}
 
 
-def test_an_end_between_two_seconds_leaves_the_achieved_rate_exact_however_slow_the_answers(cli: Cli) -> None:
+def test_an_end_between_two_seconds_leaves_the_achieved_rate_exact(cli: Cli) -> None:
     plan = plan_file(cli, "consumers = 'none'\n[mock]\ndelay_ms = 1500\n")
     times = ("--warmup", "300ms", "--duration", "2400ms")
     done = cli("run", plan, "--rate", "40", "--arrivals", "even", *times, "--out", "out")

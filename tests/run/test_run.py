@@ -146,7 +146,7 @@ def test_expected_refusals_count_as_ok(cli: Cli) -> None:
     assert (summary["ledger"]["received"], summary["ledger"]["accepted"]) == (100, 0)
 
 
-def test_faults_of_the_target_are_told_by_kind_fail_the_built_in_gate_and_their_payloads_can_be_shown_again(
+def test_faults_are_counted_by_kind_fail_the_run_and_show_their_payloads(
     cli: Cli,
 ) -> None:
     plan = cli.folder / "faults.toml"

@@ -87,7 +87,7 @@ def test_a_run_that_is_held_open_waits_for_its_next_stage_and_ends_when_it_is_to
     assert summarise(log).counts.sent == 150
 
 
-def test_a_lost_worker_is_no_end_of_a_run_that_is_held_open_the_others_fire_its_share_of_later_stages(
+def test_a_lost_worker_does_not_end_a_run_that_is_held_open(
     tmp_path: Path,
 ) -> None:
     def kill(_: Controls, records: list[Any]) -> bool:

@@ -156,7 +156,7 @@ def test_only_what_is_undecided_and_has_not_failed_goes_on(
 
 @pytest.mark.parametrize("waive", [[], ["worker_lost", "noted"]])
 @pytest.mark.parametrize("record", [WorkerLost(0, 5.0, "killed"), Note(5.0, "broken", invalidates=True)])
-def test_a_run_that_supports_no_verdict_any_more_is_not_made_longer_unless_that_is_waived(
+def test_a_run_without_a_verdict_is_not_made_longer_unless_that_is_waived(
     make: Make, tmp_path: Path, record: Record, waive: list[str]
 ) -> None:
     log = make.opened(rate=20, seconds=10, gates=["errors < 1%"], extend_s=4.0, validity={"waive": waive})
@@ -284,7 +284,7 @@ def test_a_run_whose_gate_is_decided_is_as_long_as_planned(runs: Runs, folder: P
     assert summary["notes"] == []
 
 
-def test_a_closed_run_uses_up_an_extension_that_does_not_suffice_and_ends_inconclusive(
+def test_a_closed_run_uses_up_a_short_extension_and_ends_inconclusive(
     runs: Runs, folder: Path
 ) -> None:
     done = runs["used_up"]

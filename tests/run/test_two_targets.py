@@ -22,7 +22,7 @@ TURNS = ("--warmup", "0s", "--duration", "4s", "--window", "500ms", "--out", "ou
     ],
     ids=["open-close", "closed-none"],
 )
-def test_each_target_gets_its_windows_and_each_request_is_filed_under_the_target_it_went_to(
+def test_each_request_is_filed_under_the_target_it_went_to(
     cli: Cli, load: tuple[str, ...], consumers: str
 ) -> None:
     behaviour = Behaviour(auth=consumers != "none")

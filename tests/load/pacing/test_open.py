@@ -101,7 +101,7 @@ def test_each_arrival_of_the_schedule_is_taken_once_in_order_and_when_it_is_due(
     assert crew.pacing.offered == crew.pacing.taken == 8
 
 
-def test_the_user_that_parked_last_takes_the_next_arrival_so_that_few_connections_are_in_use() -> None:
+def test_the_user_that_parked_last_takes_the_next_arrival() -> None:
     crew = Crew(hold_s=0.001)
     crew.pace(blocks([0.02 * number for number in range(1, 10)]), 0.2)
 
@@ -274,7 +274,7 @@ def times_of(found: Iterator[Block]) -> Times:
 
 
 @given(arrivals=st.sampled_from(["even", "poisson"]), workers=st.integers(1, 5), losses=LOSSES)
-def test_whoever_is_lost_the_others_carry_the_rest_of_the_schedule_without_gap_or_double(
+def test_whoever_is_lost_the_rest_is_carried_without_gap_or_double(
     arrivals: str, workers: int, losses: list[tuple[int, float]]
 ) -> None:
     plan = schedule(arrivals, workers)

@@ -62,7 +62,7 @@ def test_it_says_whether_it_is_precise() -> None:
 
 
 @pytest.mark.parametrize("kernel", [True, False])
-def test_near_instants_one_after_the_other_are_never_early_and_keep_no_socket_waiting(kernel: bool) -> None:
+def test_near_instants_in_a_row_are_never_early_and_keep_no_socket_waiting(kernel: bool) -> None:
     early_s: list[float] = []
     due_s, ends_s = 0.0, time.monotonic() + 5
 

@@ -63,7 +63,7 @@ def ends_when_it_comes_back(stopped: psutil.Process) -> None:
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
-def test_the_share_of_a_lost_worker_is_taken_over_within_5_s_and_if_it_comes_back_it_ends_without_a_shot(
+def test_a_lost_share_is_taken_over_in_5_s_and_its_worker_fires_no_more(
     cli: Cli, blow: signal.Signals
 ) -> None:
     process = cli.start("run", "--workers", "3", "--duration", "9s", *OPEN)
@@ -211,7 +211,7 @@ def start_bound(
     return process, listening(process)
 
 
-def test_workers_join_from_elsewhere_start_together_though_a_clock_is_wrong_and_end_with_the_run(cli: Cli) -> None:
+def test_workers_from_elsewhere_start_and_end_together_though_a_clock_is_wrong(cli: Cli) -> None:
     process, address = start_bound(cli, "--duration", "3s", *OPEN)
     ahead = "import time; true = time.time; time.time = lambda: true() + 30; "
     late = subprocess.Popen(
@@ -288,7 +288,7 @@ def test_a_worker_that_finds_nobody_says_so(cli: Cli) -> None:
     assert "127.0.0.1:9: nobody listens there (Connection refused)" in done.err
 
 
-def test_a_worker_that_is_interrupted_tells_what_it_did_and_leaves_its_share_to_the_others(cli: Cli) -> None:
+def test_an_interrupted_worker_sends_its_results_and_leaves_its_share(cli: Cli) -> None:
     process, address = start_bound(cli, "--duration", "5s", *OPEN)
     joined = [join(cli, address) for _ in range(2)]
     folder = cli.folder / "out"
@@ -322,7 +322,7 @@ def test_remote_workers_fire_no_more_when_the_run_is_killed(cli: Cli) -> None:
     assert "the coordinator is gone" in err
 
 
-def test_a_channel_that_others_can_reach_is_warned_of_and_does_not_go_with_the_embedded_mock(cli: Cli) -> None:
+def test_a_channel_that_others_can_reach_is_warned_of_and_excludes_the_mock(cli: Cli) -> None:
     flags = ("--bind", "0.0.0.0:0", "--expect-workers", "1", "--join-within", "1s", "--out", "out")
 
     mock = cli("run", *flags)
