@@ -284,9 +284,7 @@ def test_a_run_whose_gate_is_decided_is_as_long_as_planned(runs: Runs, folder: P
     assert summary["notes"] == []
 
 
-def test_a_closed_run_uses_up_a_short_extension_and_ends_inconclusive(
-    runs: Runs, folder: Path
-) -> None:
+def test_a_closed_run_uses_up_a_short_extension_and_ends_inconclusive(runs: Runs, folder: Path) -> None:
     done = runs["used_up"]
     assert done.code == 3, done
     assert done.out.rstrip().splitlines()[-1].startswith("Inconclusive: create.p99.9 < 10s is undecided")

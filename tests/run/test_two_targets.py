@@ -22,9 +22,7 @@ TURNS = ("--warmup", "0s", "--duration", "4s", "--window", "500ms", "--out", "ou
     ],
     ids=["open-close", "closed-none"],
 )
-def test_each_request_is_filed_under_the_target_it_went_to(
-    cli: Cli, load: tuple[str, ...], consumers: str
-) -> None:
+def test_each_request_is_filed_under_the_target_it_went_to(cli: Cli, load: tuple[str, ...], consumers: str) -> None:
     behaviour = Behaviour(auth=consumers != "none")
     with start_mock(behaviour) as a, start_mock(behaviour) as b:
         done = cli("run", "--target", a.url, "--target-b", b.url, "--consumers", consumers, *load, *TURNS)

@@ -63,9 +63,7 @@ def ends_when_it_comes_back(stopped: psutil.Process) -> None:
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
-def test_a_lost_share_is_taken_over_in_5_s_and_its_worker_fires_no_more(
-    cli: Cli, blow: signal.Signals
-) -> None:
+def test_a_lost_share_is_taken_over_in_5_s_and_its_worker_fires_no_more(cli: Cli, blow: signal.Signals) -> None:
     process = cli.start("run", "--workers", "3", "--duration", "9s", *OPEN)
     folder = cli.folder / "out"
     wait_for(lambda: reporting(folder) == {0, 1, 2}, "an interval of each worker")
