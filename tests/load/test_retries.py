@@ -12,7 +12,7 @@ from tests.load.conftest import Peer, Script
 
 from convload.contract.answers import Answer
 from convload.contract.steps import ATTEMPTS
-from convload.load import retries
+from convload.load import conversation
 from convload.load.client.http import Client
 from convload.load.client.origin import Origin, tls_context
 from convload.load.recorder import Failure, Recorder, Request
@@ -90,7 +90,7 @@ class Rig:
         self.client = Client(self.session.services.messaging, self.session.limits)
 
     def create(self, due_s: float = 0.0) -> Answer:
-        return retries.create(self.session, self.client, b"X-LP-ON-BEHALF: one\r\n", due_s)
+        return conversation.create(self.session, self.client, b"X-LP-ON-BEHALF: one\r\n", due_s)
 
 
 @pytest.fixture

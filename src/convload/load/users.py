@@ -12,13 +12,12 @@ from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, TaskSe
 
 from convload.contract.answers import Answer
 from convload.contract.outcomes import OK
-from convload.load import conversation, retries
+from convload.load import conversation
 from convload.load.client.http import Client
 from convload.load.conversation import UNSURE
 from convload.load.pacing.closed import NOW
 from convload.load.session import OpenConversation, Session, on_behalf_line
 from convload.load.stock import session_of
-from convload.plan.retry import NONE
 
 NO_CONNECTION = {"connect_refused", "connect_timeout", "dns", "tls"}
 PAUSE_WITHOUT_CONNECTION_S = 0.1
@@ -39,8 +38,6 @@ class _Side:
         self.messaging = Client(services.messaging, limits)
         shared = str(services.idp) == str(services.messaging)
         self.idp = self.messaging if shared else Client(services.idp, limits)
-        # Chosen once: a run without a policy pays nothing for there being some.
-        self.create = conversation.create if session.plan.retry.policy == NONE else retries.create
 
     def close(self) -> None:
         self.messaging.close()
@@ -81,7 +78,7 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
         if session.plan.consumers != "none" and not self._ensure_consumer(session):
             return None
         on_behalf = self._side.on_behalf or session.fixed_on_behalf
-        answer = self._side.create(session, self._side.messaging, on_behalf, self._due_s, self._variant)
+        answer = conversation.create(session, self._side.messaging, on_behalf, self._due_s, self._variant)
         self._due_s = NOW
         if answer.outcome != OK:
             self._pause = answer.outcome in NO_CONNECTION
