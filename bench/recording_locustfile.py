@@ -10,7 +10,7 @@ from pathlib import Path
 from locust import task
 
 from convload.contract.steps import CREATE
-from convload.load.recorder import Failure, Records, Request
+from convload.load.recorder import FailedAttempt, Records, Result
 from convload.load.users import ConversationUser
 
 
@@ -21,15 +21,15 @@ class Recording:
         self._records = records
         self.times = array("d")
 
-    def record(self, request: Request) -> None:
+    def record(self, result: Result) -> None:
         """Takes one finished request."""
-        if request.step == CREATE:
-            self.times.extend((request.due_s, request.sent_s))
-        self._records.record(request)
+        if result.step == CREATE:
+            self.times.extend((result.due_s, result.sent_s))
+        self._records.record(result)
 
-    def record_failure(self, failure: Failure) -> None:
+    def record_failed_attempt(self, attempt: FailedAttempt) -> None:
         """Passes it on."""
-        self._records.record_failure(failure)
+        self._records.record_failed_attempt(attempt)
 
 
 class CreateConversation(ConversationUser):

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convload.load.recorder import MAX_SAMPLES_A_KIND, Recorder, Request, redact
+from convload.load.recorder import MAX_SAMPLES_A_KIND, Recorder, Result, redact
 from convload.results.histogram import Histogram
 from convload.results.runlog import Cell
 
@@ -15,8 +15,8 @@ def recorder(measure_from_s: float = 10.0, measure_until_s: float = 20.0) -> Rec
     return made
 
 
-def create(sent_s: float, service_s: float = 0.001, outcome: str = "ok", detail: str = "") -> Request:
-    return Request("conversation.create", outcome, sent_s, sent_s, sent_s + service_s, "minimal", 7, detail)
+def create(sent_s: float, service_s: float = 0.001, outcome: str = "ok", detail: str = "") -> Result:
+    return Result("conversation.create", outcome, sent_s, sent_s, sent_s + service_s, "minimal", 7, detail)
 
 
 def test_a_request_belongs_to_the_phase_in_which_it_was_due() -> None:
@@ -56,7 +56,7 @@ def test_outcomes_steps_and_variants_are_kept_apart() -> None:
     taken = recorder()
     taken.record(create(11.0))
     taken.record(create(11.0, outcome="http_503"))
-    taken.record(Request("conversation.close", "ok", 11.0, 11.0, 11.1))
+    taken.record(Result("conversation.close", "ok", 11.0, 11.0, 11.1))
 
     keys = {(cell.step, cell.variant, cell.outcome) for cell in taken.take()[0]}
 

@@ -15,7 +15,7 @@ from convload.contract.steps import ATTEMPTS
 from convload.load import conversation
 from convload.load.client.http import Client
 from convload.load.client.origin import Origin, tls_context
-from convload.load.recorder import Failure, Recorder, Request
+from convload.load.recorder import FailedAttempt, Recorder, Result
 from convload.load.session import Session
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan.plan import assemble
@@ -61,21 +61,21 @@ class Kept:
     """Keeps each result."""
 
     def __init__(self) -> None:
-        self.requests: list[Request] = []
-        self.failures: list[Failure] = []
+        self.results: list[Result] = []
+        self.failures: list[FailedAttempt] = []
 
-    def record(self, request: Request) -> None:
-        self.requests.append(request)
+    def record(self, result: Result) -> None:
+        self.results.append(result)
 
-    def record_failure(self, failure: Failure) -> None:
-        self.failures.append(failure)
+    def record_failed_attempt(self, attempt: FailedAttempt) -> None:
+        self.failures.append(attempt)
 
-    def of(self, step: str) -> list[Request]:
-        return [request for request in self.requests if request.step == step]
+    def of(self, step: str) -> list[Result]:
+        return [result for result in self.results if result.step == step]
 
     @property
     def fates(self) -> list[tuple[str, str, str]]:
-        return [(failure.outcome, failure.fate, failure.retry_after) for failure in self.failures]
+        return [(attempt.outcome, attempt.fate, attempt.retry_after) for attempt in self.failures]
 
 
 class Rig:
@@ -136,9 +136,9 @@ def test_the_whole_and_its_attempts_are_told_apart(serve: Callable[..., Script],
     assert (whole.done_s - whole.sent_s) - (first.done_s - first.sent_s) >= 0.1
     assert others[0].sent_s - first.done_s >= 0.05
     assert {other.due_s for other in others} == {first.due_s}
-    assert {request.index for request in made.kept.requests} == {0}
+    assert {result.index for result in made.kept.results} == {0}
     assert made.kept.fates == [("http_503", RETRIED, ""), ("rate_limited", RETRIED, "")]
-    assert all(0.05 <= failure.waited_s < 2 for failure in made.kept.failures)
+    assert all(0.05 <= attempt.waited_s < 2 for attempt in made.kept.failures)
 
 
 def test_a_conversation_that_was_due_before_counts_from_then(
@@ -148,7 +148,7 @@ def test_a_conversation_that_was_due_before_counts_from_then(
 
     made.create(due_s=1.5)
 
-    assert {request.due_s for request in made.kept.requests} == {1.5}
+    assert {result.due_s for result in made.kept.results} == {1.5}
     assert made.kept.of(CREATE)[0].sent_s > 1.5
 
 
@@ -256,7 +256,7 @@ def test_the_end_of_the_run_wakes_who_waits_and_loses_nothing(
 ) -> None:
     made = rig(Target(serve, refusal(503, b"Retry-After: 30")).url)
     waiting = gevent.spawn(made.create)
-    while not made.kept.requests:
+    while not made.kept.results:
         gevent.sleep(0.005)
 
     made.session.no_retries.set()
@@ -264,7 +264,7 @@ def test_the_end_of_the_run_wakes_who_waits_and_loses_nothing(
 
     assert answer.outcome == "http_503"
     assert made.kept.fates == [("http_503", CUT_OFF, HONOURED)]
-    assert [request.step for request in made.kept.requests] == [ATTEMPTS[0], CREATE]
+    assert [result.step for result in made.kept.results] == [ATTEMPTS[0], CREATE]
 
 
 @pytest.mark.parametrize("answers", [(refusal(503, b"Retry-After: 30"),), (b"HTTP/1.1 200 OK\r\n",)])
@@ -275,12 +275,12 @@ def test_a_user_that_is_killed_leaves_a_whole_record(
     target = Target(serve, *answers)
     made = rig(target.url)
     user = gevent.spawn(made.create)
-    while not target.requests or (answers[0][9:12] == b"503" and not made.kept.requests):
+    while not target.requests or (answers[0][9:12] == b"503" and not made.kept.results):
         gevent.sleep(0.005)
 
     user.kill(timeout=5)
 
-    assert [request.step for request in made.kept.requests] == [ATTEMPTS[0], CREATE]
+    assert [result.step for result in made.kept.results] == [ATTEMPTS[0], CREATE]
     assert [fate for _, fate, _ in made.kept.fates] == [CUT_OFF]
     assert made.session.in_flight == 0
 
@@ -288,10 +288,10 @@ def test_a_user_that_is_killed_leaves_a_whole_record(
 def test_retries_belong_to_the_phase_and_stage_of_their_conversation() -> None:
     taken = Recorder(0, ATTEMPTS)
     taken.measure_from_s, taken.measure_until_s = 10.0, 20.0
-    taken.record(Request(ATTEMPTS[0], "http_503", 19.0, 19.1, 19.2))
-    taken.record_failure(Failure("http_503", RETRIED, "", 19.0, 5.0))
-    taken.record(Request(ATTEMPTS[1], "ok", 19.0, 24.2, 24.5))
-    taken.record(Request(CREATE, "ok", 19.0, 19.1, 24.5, "minimal"))
+    taken.record(Result(ATTEMPTS[0], "http_503", 19.0, 19.1, 19.2))
+    taken.record_failed_attempt(FailedAttempt("http_503", RETRIED, "", 19.0, 5.0))
+    taken.record(Result(ATTEMPTS[1], "ok", 19.0, 24.2, 24.5))
+    taken.record(Result(CREATE, "ok", 19.0, 19.1, 24.5, "minimal"))
 
     cells, _ = taken.take()
     (backoff,) = taken.take_backoffs()

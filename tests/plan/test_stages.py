@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from convload.errors import UsageError
 from convload.plan.schedule import SHORTEST_WINDOW_S
-from convload.plan.stages import in_turns, parse_replay, window_s
+from convload.plan.stages import alternating_windows, parse_replay, window_s
 
 
 def test_recorded_starts_may_be_seconds_or_iso_times_and_name_a_variant() -> None:
@@ -42,7 +42,7 @@ def test_a_turn_is_as_short_as_ten_pairs_need_and_a_plan_may_have(duration_s: fl
 
 @given(st.floats(1.0, 1000.0), st.floats(0.25, 60.0))
 def test_turns_are_whole_groups_and_never_too_short(duration_s: float, length_s: float) -> None:
-    turns = in_turns(10.0, 0.0, duration_s, length_s)
+    turns = alternating_windows(10.0, 0.0, duration_s, length_s)
 
     assert len(turns) % 4 == 0
     assert sum(turn.duration_s for turn in turns) == pytest.approx(duration_s)

@@ -9,7 +9,7 @@ from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, STATISTICS, 
 from convload.comparison.resampling import TIMES
 from convload.contract.steps import CREATE
 from convload.plan.facts import OPEN, PlanFacts
-from convload.plan.schedule import FEWEST_WINDOWS, SHORTEST_WINDOW_S, TARGETS, TURNS, StageMark
+from convload.plan.schedule import FEWEST_WINDOWS, SHORTEST_WINDOW_S, TARGETS, WINDOW_ORDER, StageMark
 from convload.results.measured import MEASURE, Figures, Measured, Window, intervals, plan_facts, was_cut_short
 from convload.results.percentiles import Statistics, short, statistics
 from convload.results.runlog import Cell, RunLog
@@ -90,11 +90,11 @@ def whole_groups(marks: list[StageMark], within: Window, *, cut_short: bool) -> 
     Only a whole group is fair to both where something drifts. A run that was not cut short has whole groups alone; its
     last result may come a little before the last window's end.
     """
-    groups = [marks[at : at + len(TURNS)] for at in range(0, len(marks), len(TURNS))]
+    groups = [marks[at : at + len(WINDOW_ORDER)] for at in range(0, len(marks), len(WINDOW_ORDER))]
     return [
         mark
         for group in groups
-        if len(group) == len(TURNS) and not (cut_short and _ends_s(group[-1]) > within.to_s)
+        if len(group) == len(WINDOW_ORDER) and not (cut_short and _ends_s(group[-1]) > within.to_s)
         for mark in group
     ]
 

@@ -18,8 +18,8 @@ from convload.contract.outcomes import OK, RATE_LIMITED
 from convload.contract.steps import CLOSE, CREATE, FIRST, RETRY, SEND
 from convload.load.client import calls
 from convload.load.client.http import Client
-from convload.load.pacing.closed import NOW
-from convload.load.recorder import Failure, Request
+from convload.load.pacing.protocol import NOW
+from convload.load.recorder import FailedAttempt, Result
 from convload.load.session import OpenConversation, Session
 from convload.payloads.payload import Payload
 from convload.plan.retry import CUT_OFF, NONE, RETRIED, Decision, decide
@@ -33,7 +33,7 @@ CUT_OFF_BY_THE_END = "cut off by the end of the run"
 MAY_SAY_WHEN = {RATE_LIMITED, "http_503"}
 """Outcomes whose answer may carry a Retry-After that concerns a create."""
 
-Record = Callable[[Request], None]
+Record = Callable[[Result], None]
 
 
 def create(session: Session, client: Client, on_behalf: bytes, due_s: float = NOW, variant: str = "") -> Answer:
@@ -109,14 +109,14 @@ def _call(
         # The drain is over. It has waited long enough to be called a time-out, and every request that was sent must
         # be in the results.
         done_s = time.monotonic()
-        record(Request(step, "read_timeout", due_s or sent_s, sent_s, done_s, variant, index, CUT_OFF_BY_THE_END))
+        record(Result(step, "read_timeout", due_s or sent_s, sent_s, done_s, variant, index, CUT_OFF_BY_THE_END))
         raise
     finally:
         session.in_flight -= 1
     failed = exchange.failure
     answer = Answer(failed, exchange.detail) if failed else check(exchange.status, exchange.body)
     sent_s, done_s, size = exchange.sent_s, exchange.done_s, len(exchange.body)
-    record(Request(step, answer.outcome, due_s or sent_s, sent_s, done_s, variant, index, answer.detail, size))
+    record(Result(step, answer.outcome, due_s or sent_s, sent_s, done_s, variant, index, answer.detail, size))
     return answer
 
 
@@ -131,7 +131,7 @@ class _Retried:
         self._session, self._client, self._payload, self._on_behalf = session, client, payload, on_behalf
         self._due_s, self._sent_s = due_s, 0.0
         self._made = 0
-        self._last: Request | None = None
+        self._last: Result | None = None
         self._unclear: Answer | None = None
 
     def create(self) -> Answer:
@@ -150,20 +150,20 @@ class _Retried:
         try:
             answer = _attempt(session, self._client, self._payload, self._on_behalf, self._due_s, self._record)
         except GreenletExit:
-            self._record_failure("read_timeout", Decision(CUT_OFF))
+            self._record_failed_attempt("read_timeout", Decision(CUT_OFF))
             raise
         if answer.outcome in UNSURE:
             self._unclear = answer
         return answer
 
-    def _record(self, request: Request) -> None:
+    def _record(self, result: Result) -> None:
         """Takes what became of an attempt: into the results as such, and to be the last one of the whole."""
         step = RETRY if self._made else FIRST
         if not self._made:
-            self._due_s, self._sent_s = request.due_s, request.sent_s
+            self._due_s, self._sent_s = result.due_s, result.sent_s
         self._made += 1
-        self._last = request
-        self._session.records.record(msgspec.structs.replace(request, step=step, variant=""))
+        self._last = result
+        self._session.records.record(msgspec.structs.replace(result, step=step, variant=""))
 
     def _waits_after(self, failed: Answer) -> bool:
         """Waits as the policy says; False when there is to be no other attempt."""
@@ -171,17 +171,17 @@ class _Retried:
         retry_after = self._client.answer_header(b"retry-after") if outcome in MAY_SAY_WHEN else ""
         decision = decide(session.plan.retry, self._made, outcome, retry_after, time.time(), session.retry_random)
         if decision.fate != RETRIED:
-            self._record_failure(outcome, decision)
+            self._record_failed_attempt(outcome, decision)
             return False
         from_s, fate = time.monotonic(), CUT_OFF
         try:
             fate = CUT_OFF if session.no_retries.wait(decision.wait_s) else RETRIED
         finally:
             waited_s = time.monotonic() - from_s
-            self._record_failure(outcome, Decision(fate, waited_s, decision.retry_after))
+            self._record_failed_attempt(outcome, Decision(fate, waited_s, decision.retry_after))
         return fate == RETRIED
 
-    def _record_failure(self, outcome: str, decision: Decision) -> None:
-        self._session.records.record_failure(
-            Failure(outcome, decision.fate, decision.retry_after, self._due_s, decision.wait_s)
+    def _record_failed_attempt(self, outcome: str, decision: Decision) -> None:
+        self._session.records.record_failed_attempt(
+            FailedAttempt(outcome, decision.fate, decision.retry_after, self._due_s, decision.wait_s)
         )

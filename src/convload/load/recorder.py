@@ -1,4 +1,27 @@
-"""Takes the results of requests as they come, and turns them into cells of histograms once a second."""
+"""Takes the results of requests as they come, and turns them into cells of histograms once a second.
+
+Three borders are crossed here, each by a swap of one reference:
+
+    user ── record ──▶ rows ── take ──▶ cells ── Reporter ──▶ interval ──▶ coordinator
+           µs: a list   │  seconds: NumPy, with breaths between cells
+                        └ by (step, variant, outcome, target): due, sent, done, due, sent, done, …
+
+**Who may change what.** All of it runs in one thread; a greenlet gives way only where it waits. `record` waits for
+nothing, so it is atomic: its three instants are in one list or in none. `take` puts an empty dictionary in the place of
+the full one before anything else, and from then on nobody but itself has the full one; it may give way between cells as
+often as it likes, and what is recorded meanwhile is in the new dictionary, for the next call.
+
+**Why nothing is lost or counted twice.** Each result is added to the one dictionary there is, each dictionary is taken
+once, and a cell's phase and stage are chosen by masks that part its rows: `warmup`, `measure` and `cleanup` are
+disjoint and cover the line, also where a run was stopped in its warm-up (`measure_until_s` before `measure_from_s`);
+stages begin one behind the other, and what is due before the first or behind the last belongs to it. So the counts of
+the cells add up to the calls of `record`: `creates_recorded`, which every report shows beside built, sent and received.
+
+**Why the instants and not the times are kept.** Phase and stage go by `due`, and the end of the measured part may be
+moved while the request is in flight; only when a second is over is it decided.
+
+**Memory** is what one second brings, some 100 bytes a request; the error samples are bounded for the whole run.
+"""
 
 import re
 import time
@@ -22,14 +45,13 @@ Mask = npt.NDArray[np.bool_]
 _Key = tuple[str, str, str, str]
 """Step, variant, outcome, and one of two targets or ""."""
 
-
 MAX_SAMPLES_A_KIND = 20
 """Error samples that a worker keeps of each (step, outcome): enough to see the cause, never a flood."""
 
 _TOKEN = re.compile(r"[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}")
 
 
-class Request(msgspec.Struct, frozen=True, gc=False):
+class Result(msgspec.Struct, frozen=True, gc=False):
     """One finished request. All `*_s` are readings of `time.monotonic`; in the closed model due = sent.
 
     `index` is that of the payload, -1 where there is none. `detail` may quote the target.
@@ -51,7 +73,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         return self.sent_s if self.step == RETRY else self.due_s
 
 
-class Failure(msgspec.Struct, frozen=True, gc=False):
+class FailedAttempt(msgspec.Struct, frozen=True, gc=False):
     """An attempt that failed under a retry policy, and what followed; see `runlog.Backoff`."""
 
     outcome: str
@@ -64,10 +86,10 @@ class Failure(msgspec.Struct, frozen=True, gc=False):
 class Records(Protocol):
     """Where the results of requests go."""
 
-    def record(self, request: Request) -> None:
+    def record(self, result: Result) -> None:
         """Takes one finished request."""
 
-    def record_failure(self, failure: Failure) -> None:
+    def record_failed_attempt(self, attempt: FailedAttempt) -> None:
         """Takes what followed a failed attempt."""
 
 
@@ -95,36 +117,28 @@ class Recorder:
         """Returns where the results of one of two targets go."""
         return _OfTarget(self, target)
 
-    def record(self, request: Request, target: str = "") -> None:
+    def record(self, result: Result, target: str = "") -> None:
         """Takes one finished request; costs a fraction of a microsecond."""
-        key = (request.step, request.variant, request.outcome, target)
+        key = (result.step, result.variant, result.outcome, target)
         times = self._times.get(key)
         if times is None:
             times = self._times[key] = []
-        times += (request.due_s, request.sent_s, request.done_s)
-        if request.outcome != OK:
-            self._sample(request)
+        times += (result.due_s, result.sent_s, result.done_s)
+        if result.outcome != OK:
+            self._sample(result)
 
-    def record_failure(self, failure: Failure) -> None:
+    def record_failed_attempt(self, attempt: FailedAttempt) -> None:
         """Takes what followed a failed attempt."""
-        key = (failure.outcome, failure.fate, failure.retry_after)
-        self._failures.setdefault(key, []).extend((failure.due_s, failure.waited_s))
+        key = (attempt.outcome, attempt.fate, attempt.retry_after)
+        self._failures.setdefault(key, []).extend((attempt.due_s, attempt.waited_s))
 
-    def _sample(self, request: Request) -> None:
-        kind = (request.step, request.outcome)
+    def _sample(self, result: Result) -> None:
+        kind = (result.step, result.outcome)
         self._sampled[kind] += 1
         if self._sampled[kind] <= MAX_SAMPLES_A_KIND:
-            t_s = round(request.done_s - self.started_s, 6)
-            sample = ErrorSample(
-                t_s,
-                request.step,
-                request.variant,
-                request.outcome,
-                redact(request.detail),
-                request.index,
-                self._worker,
-            )
-            self._samples.append(sample)
+            t_s = round(result.done_s - self.started_s, 6)
+            what = (result.step, result.variant, result.outcome, redact(result.detail), result.index)
+            self._samples.append(ErrorSample(t_s, *what, self._worker))
 
     def take(self, breathe: Callable[[], object] = lambda: None) -> tuple[list[Cell], list[ErrorSample]]:
         """Returns what has come since the last call, and begins anew.
@@ -143,10 +157,12 @@ class Recorder:
 
     def _cells(self, key: _Key, rows: list[float]) -> list[Cell]:
         due, sent, done = np.array(rows).reshape(-1, 3).T
-        service_us = _us(done - sent)
-        timed = key[0] != RETRY and bool((due < sent).any())
-        response_us, lateness_us = (_us(done - due), _us(sent - due)) if timed else (None, None)
         step, variant, outcome, target = key
+        times = {"service": done - sent}
+        # In the closed model all three are the same, and a retry's due instant is that of its conversation.
+        if step != RETRY and bool((due < sent).any()):
+            times |= {"response": done - due, "lateness": sent - due}
+        times_us = {name: _us(seconds) for name, seconds in times.items()}
         return [
             Cell(
                 step,
@@ -154,10 +170,8 @@ class Recorder:
                 phase,
                 outcome,
                 int(within.sum()),
-                Histogram.of(service_us[within]).encode(),
-                "" if response_us is None else Histogram.of(response_us[within]).encode(),
-                "" if lateness_us is None else Histogram.of(lateness_us[within]).encode(),
-                stage,
+                **{name: Histogram.of(each_us[within]).encode() for name, each_us in times_us.items()},
+                stage=stage,
             )
             for phase, mask in self._by_phase(due)
             for stage, within in self._by_stage(target, due, mask)
@@ -202,12 +216,12 @@ class _OfTarget:
 
     def __init__(self, recorder: Recorder, target: str) -> None:
         self._record = recorder.record
-        self.record_failure = recorder.record_failure
+        self.record_failed_attempt = recorder.record_failed_attempt
         self._target = target
 
-    def record(self, request: Request) -> None:
+    def record(self, result: Result) -> None:
         """Takes one finished request."""
-        self._record(request, self._target)
+        self._record(result, self._target)
 
 
 def _us(seconds: Times) -> npt.NDArray[np.int64]:

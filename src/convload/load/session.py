@@ -18,8 +18,9 @@ from convload.load.client.credentials import FIXED_AUTHORIZATION, FIXED_ON_BEHAL
 from convload.load.client.http import Client, Limits
 from convload.load.client.origin import Origin
 from convload.load.client.tokens import AppTokens, ConsumerTokens, locate
-from convload.load.pacing.alternation import Turns
-from convload.load.pacing.closed import ClosedPacing, Pacing, share_of
+from convload.load.pacing.closed import ClosedPacing, share_of
+from convload.load.pacing.protocol import Pacing
+from convload.load.pacing.schedules import AlternatingTargets
 from convload.load.recorder import Records
 from convload.payloads.builder import Builder, Payload
 from convload.payloads.catalogue import Catalogue
@@ -60,7 +61,7 @@ class Session:
         no_retries: set when no conversation may be tried again, which wakes those that wait for it.
         retry_random: draws the waits before retries.
         task_errors: what the tester's code raised, and how often.
-        other: the session of the second target, where two are compared; `turns` says whose turn it is.
+        other: the session of the second target, where two are compared; `alternation` says whose window it is.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Session:
         self.plan = plan
         self.paced = pacing is not None
         self.other: Session | None = None
-        self.turns: Turns | None = None
+        self.alternation: AlternatingTargets | None = None
         self.task_errors: Counter[str] = Counter()
         self.records = records
         self.limits = Limits(plan.connect_timeout_s, plan.timeout_s)

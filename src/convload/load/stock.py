@@ -13,7 +13,7 @@ from convload.contract.outcomes import OK
 from convload.errors import ConvloadError, UsageError
 from convload.load.client import credentials
 from convload.load.client.origin import tls_context
-from convload.load.recorder import Failure, Request
+from convload.load.recorder import FailedAttempt, Result
 from convload.load.session import Session
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan.plan import MOCK, Plan, assemble, host_allowed
@@ -38,18 +38,18 @@ class LocustRecords:
     def __init__(self, environment: Any) -> None:
         self._fire = environment.events.request.fire
 
-    def record(self, request: Request) -> None:
+    def record(self, result: Result) -> None:
         """Fires the event."""
         self._fire(
             request_type="POST",
-            name=request.step,
-            response_time=(request.done_s - request.counts_from_s) * 1000,
-            response_length=request.answer_bytes,
-            exception=None if request.outcome == OK else OutcomeError(request.outcome),
-            context={"variant": request.variant, "index": request.index, "detail": request.detail},
+            name=result.step,
+            response_time=(result.done_s - result.counts_from_s) * 1000,
+            response_length=result.answer_bytes,
+            exception=None if result.outcome == OK else OutcomeError(result.outcome),
+            context={"variant": result.variant, "index": result.index, "detail": result.detail},
         )
 
-    def record_failure(self, failure: Failure) -> None:
+    def record_failed_attempt(self, attempt: FailedAttempt) -> None:
         """Does nothing: Locust has no place for it, and the attempts are requests of their own."""
 
 

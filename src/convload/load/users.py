@@ -15,7 +15,7 @@ from convload.contract.outcomes import OK
 from convload.load import conversation
 from convload.load.client.http import Client
 from convload.load.conversation import UNSURE
-from convload.load.pacing.closed import NOW
+from convload.load.pacing.protocol import NOW
 from convload.load.session import OpenConversation, Session, on_behalf_line
 from convload.load.stock import session_of
 
@@ -189,8 +189,8 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
             return False
         self._due_s = due_s
         self._variant = session.pacing.variant
-        if session.turns is not None:
-            self._side = self._sides[session.turns.position(due_s or time.monotonic())]
+        if session.alternation is not None:
+            self._side = self._sides[session.alternation.index_at(due_s or time.monotonic())]
         return True
 
     def _make_ready(self, session: Session) -> None:

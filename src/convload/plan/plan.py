@@ -26,9 +26,9 @@ from convload.plan.gate_keys import (
 from convload.plan.limits import ValidityLimits
 from convload.plan.mock_behaviour import Behaviour
 from convload.plan.retry import RetryPolicy
-from convload.plan.schedule import SHORTEST_WINDOW_S, TURNS, Stage, StageMark
+from convload.plan.schedule import SHORTEST_WINDOW_S, WINDOW_ORDER, Stage, StageMark
 from convload.plan.sources import DURATIONS, FLAGS, Source, canonical, check, from_environment, from_file
-from convload.plan.stages import StageSpec, in_turns, resolve, window_s
+from convload.plan.stages import StageSpec, alternating_windows, resolve, window_s
 
 MOCK = "mock"
 """The target that stands for the embedded mock."""
@@ -104,7 +104,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         if self.target_b:
             duration_s = self.duration_s or 0.0
             length_s = self.window_s or window_s(duration_s)
-            return in_turns(self.rate or 0.0, self.warmup_s or 0.0, duration_s, length_s)
+            return alternating_windows(self.rate or 0.0, self.warmup_s or 0.0, duration_s, length_s)
         if self.model != "open" or self.replay:
             return []
         return resolve(self.stages or [StageSpec(hold=self.rate, duration=f"{self.duration_s}s")], self.warmup_s or 0.0)
@@ -258,7 +258,7 @@ def _turns_mistakes(plan: Plan) -> Iterator[str]:
         yield "target_b: two targets are compared at one rate or with so many users, for a time; not with " + (
             "conversations" if plan.conversations else "stages or a replay"
         )
-    if plan.duration_s and plan.duration_s < SHORTEST_WINDOW_S * len(TURNS):
+    if plan.duration_s and plan.duration_s < SHORTEST_WINDOW_S * len(WINDOW_ORDER):
         yield f"duration: {plan.duration_s:g} s hold no four windows of {SHORTEST_WINDOW_S:g} s (A B B A)"
     if plan.window_s and plan.window_s < SHORTEST_WINDOW_S:
         yield f"window: must be at least {SHORTEST_WINDOW_S:g} s, so that few requests reach into the next one"

@@ -26,7 +26,7 @@ _LEG_SHIFT = 32
 """There are fewer workers than this many bits count."""
 
 TARGETS = ("A", "B")
-TURNS = "ABBA"
+WINDOW_ORDER = "ABBA"
 """The order in which two targets take turns: a drift that is linear over a group of four hits both alike."""
 
 SHORTEST_WINDOW_S = 0.25

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from convload.errors import UsageError
 from convload.plan.durations import parse_duration_s
-from convload.plan.schedule import FEWEST_WINDOWS, SHORTEST_WINDOW_S, TURNS, Stage, Times
+from convload.plan.schedule import FEWEST_WINDOWS, SHORTEST_WINDOW_S, WINDOW_ORDER, Stage, Times
 
 Rate = Annotated[float, Meta(ge=0, le=1_000_000)]
 """Arrivals per second."""
@@ -74,18 +74,18 @@ def window_s(duration_s: float) -> float:
     return max(SHORTEST_WINDOW_S, min(USUAL_WINDOW_S, duration_s / FEWEST_WINDOWS))
 
 
-def in_turns(rate: float, warmup_s: float, duration_s: float, window_s: float) -> list[Stage]:
+def alternating_windows(rate: float, warmup_s: float, duration_s: float, window_s: float) -> list[Stage]:
     """Returns a load that goes to two targets in turns: windows A B B A, pair by pair, as many as come near `window_s`.
 
     A drift that is linear over a group of four hits both alike. The warm-up is for both, half of it each.
     """
-    most = int(duration_s / SHORTEST_WINDOW_S / len(TURNS))
-    groups = max(1, min(round(duration_s / window_s / len(TURNS)), most))
-    length_s = duration_s / (groups * len(TURNS))
+    most = int(duration_s / SHORTEST_WINDOW_S / len(WINDOW_ORDER))
+    groups = max(1, min(round(duration_s / window_s / len(WINDOW_ORDER)), most))
+    length_s = duration_s / (groups * len(WINDOW_ORDER))
     stages = [Stage(rate, rate, warmup_s / 2, f"{WARMUP} {target}", warmup=True, target=target) for target in "AB"]
     stages = stages if warmup_s else []
-    seen = dict.fromkeys(TURNS, 0)
-    for target in TURNS * groups:
+    seen = dict.fromkeys(WINDOW_ORDER, 0)
+    for target in WINDOW_ORDER * groups:
         seen[target] += 1
         stages.append(Stage(rate, rate, length_s, f"{target} {seen[target]}", target=target))
     return stages

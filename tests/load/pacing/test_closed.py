@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convload.load.pacing.closed import NOW, ClosedPacing
+from convload.load.pacing.closed import ClosedPacing
+from convload.load.pacing.protocol import NOW
 from convload.plan.plan import assemble
 
 

@@ -16,7 +16,7 @@ from convload.load.client import calls
 from convload.load.client.credentials import Credentials
 from convload.load.client.http import Client, Exchange, Limits, probe
 from convload.load.client.origin import Origin
-from convload.load.recorder import Records, Request
+from convload.load.recorder import Records, Result
 from convload.plan.plan import host_allowed, refusal_of_host
 
 RENEW_AT = 0.8
@@ -149,4 +149,4 @@ def _failure(exchange: Exchange) -> Answer:
 
 def _record(records: Records, step: str, exchange: Exchange, answer: Answer) -> None:
     times = exchange.sent_s, exchange.sent_s, exchange.done_s
-    records.record(Request(step, answer.outcome, *times, detail=answer.detail))
+    records.record(Result(step, answer.outcome, *times, detail=answer.detail))

@@ -3,56 +3,16 @@
 import random
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from contextlib import contextmanager
 
 import gevent
 from gevent.event import Event
 
+from convload.load.pacing.protocol import NOW
 from convload.plan.durations import Think, parse_think
 from convload.plan.plan import Plan
 
 DESERTED_AFTER_S = 2.0
-
-NOW = 0.0
-"""The due instant of a conversation that has none but the instant it is sent."""
-
-
-class Pacing(Protocol):
-    """When users start conversations, and when they stop.
-
-    Attributes:
-        stopped: set when no user may start another.
-        stop_s: the planned end, a reading of `time.monotonic`.
-        in_progress: users that take part.
-        offered: arrivals that were due so far; 0 in the closed model.
-        backlog: those among them that wait for a user.
-        dry: what was used up, if something was.
-        variant: the variant that the arrival just taken names, "" for one of the mix.
-    """
-
-    stopped: Event
-    stop_s: float
-    in_progress: int
-    dry: str
-
-    @property
-    def variant(self) -> str: ...  # noqa: D102 -- told above
-    @property
-    def offered(self) -> int: ...  # noqa: D102 -- told above
-    @property
-    def backlog(self) -> int: ...  # noqa: D102 -- told above
-    @property
-    def busy(self) -> int: ...  # noqa: D102 -- users that are neither parked nor gone
-    def start(self, started_s: float) -> None: ...  # noqa: D102 -- told by the classes
-    def end_at(self, ends_s: float) -> None: ...  # noqa: D102 -- as above
-    def take(self) -> float | None: ...  # noqa: D102 -- as above
-    def think_s(self) -> float: ...  # noqa: D102 -- as above
-    def pause(self, seconds: float) -> None: ...  # noqa: D102 -- as above
-    def stop(self) -> None: ...  # noqa: D102 -- as above
-    def settle(self) -> int: ...  # noqa: D102 -- as above
-    def run_dry(self, why: str) -> None: ...  # noqa: D102 -- as above
-    def taking_part(self) -> AbstractContextManager[None]: ...  # noqa: D102 -- as above
 
 
 class ClosedPacing:

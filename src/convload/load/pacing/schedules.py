@@ -1,6 +1,7 @@
 """Makes the pacing that a plan asks for, and says which worker carries which part of an open plan's arrivals."""
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import gevent
@@ -10,7 +11,7 @@ import numpy as np
 from convload.load.pacing.open import Block, merged
 from convload.load.processes.messages import Cut, More, Setup, Share
 from convload.plan.plan import Plan
-from convload.plan.schedule import RateProfile, blocks, replay_blocks
+from convload.plan.schedule import TARGETS, RateProfile, StageMark, blocks, replay_blocks
 from convload.plan.stages import parse_replay
 
 AFTER_LAST_S = 0.001
@@ -145,6 +146,23 @@ class Carried:
         """Adds a leg to the schedule; yields what of it is carried."""
         self._schedule.add(more)
         return self._schedule.arrivals(self._shares, self._schedule.legs - 1)
+
+
+class AlternatingTargets:
+    """Which of two targets is to be fired at: they are compared in windows that alternate, A B B A.
+
+    Args:
+        windows: those of the run.
+        started_s: when the first begins, a reading of `time.monotonic`.
+    """
+
+    def __init__(self, windows: Sequence[StageMark], started_s: float) -> None:
+        self._starts_s = [started_s + mark.starts_s for mark in windows]
+        self._targets = [TARGETS.index(mark.target) for mark in windows]
+
+    def index_at(self, at_s: float) -> int:
+        """Returns whose window it is: 0 or 1 for A or B."""
+        return self._targets[max(bisect_right(self._starts_s, at_s) - 1, 0)]
 
 
 def users_of_one(plan: Plan, workers: int) -> int:

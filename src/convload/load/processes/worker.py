@@ -27,10 +27,10 @@ from convload.errors import ConvloadError, ExitCode, UsageError
 from convload.load import conversation, stock
 from convload.load.client.http import Client
 from convload.load.client.origin import tls_context
-from convload.load.pacing.alternation import Turns
-from convload.load.pacing.closed import ClosedPacing, Pacing
+from convload.load.pacing.closed import ClosedPacing
 from convload.load.pacing.open import OpenPacing
-from convload.load.pacing.schedules import Carried, users_of_one
+from convload.load.pacing.protocol import Pacing
+from convload.load.pacing.schedules import AlternatingTargets, Carried, users_of_one
 from convload.load.processes import messages
 from convload.load.processes.locustfile import load_users
 from convload.load.processes.messages import Hello, More, Ping, Pong, Ready, Setup, Start, TakeOver
@@ -178,7 +178,8 @@ class Worker:
         recorder.measure_from_s = recorder.started_s + (plan.warmup_s or 0.0)
         recorder.stages = marks(plan.resolved_stages())
         if self._session.other is not None:
-            self._session.turns = self._session.other.turns = Turns(recorder.stages, recorder.started_s)
+            alternation = AlternatingTargets(recorder.stages, recorder.started_s)
+            self._session.alternation = self._session.other.alternation = alternation
         pacing.start(recorder.started_s)
         recorder.measure_until_s = pacing.stop_s
         gevent.spawn(self._see_through)
