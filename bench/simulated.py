@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
-from convload.capacity.growth import growth
-from convload.capacity.sustained import overloaded
+from convload.capacity.objective import growth, overloaded
 from convload.judging.bounds import share_bounds
 from convload.results.capacity_result import Outcome, Trial
 
@@ -27,12 +26,16 @@ OVERHEAD_S = 0.5
 
 _P99 = 0.99
 _GATE_CONFIDENCE = 0.95
-_NORMAL = 1.5
-"""At rest again: the response is within this factor of the service time."""
+PAUSE_S, LATE_S = 0.5, 1.0
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """A target: `capacity_per_s` is C·μ. `queue` is how many may wait, None for any number; others are shed."""
+    """A target: `capacity_per_s` is C·μ. `queue` is how many may wait, None for any number; others are shed.
+
+    What makes it none of queueing theory: `pause_share` of trials meet a pause of all servers; a service takes
+    twice as long after a wait of `slower_after_s`; no more than `quota_per_s` are taken in; trials above
+    `late_above_per_s` get each answer a second late.
+    """
 
     capacity_per_s: float
     servers: int = 4
@@ -40,7 +43,10 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     queue: int | None = None
     breaks_at_backlog: int | None = None
     ceiling_per_s: float = math.inf
-    bad_band: tuple[float, float] | None = None
+    pause_share: float = 0.0
+    slower_after_s: float = math.inf
+    quota_per_s: float = math.inf
+    late_above_per_s: float = math.inf
 
 
 class Objective(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +89,9 @@ class SimulatedTarget:
         offered = min(rate, self.server.ceiling_per_s)
         self.highest = max(self.highest, offered)
         due = began_s + self._due(offered, duration_s)
-        done = self._serve(due)
+        if self.server.pause_share and self._random.random() < self.server.pause_share:
+            self._free = [max(free, began_s + duration_s / 2 + PAUSE_S) for free in self._free]
+        done = self._serve(due) + (LATE_S if rate > self.server.late_above_per_s else 0.0)
         self._now_s = began_s + duration_s + OVERHEAD_S
         if self.server.ceiling_per_s < rate:
             return Trial(rate=rate, duration_s=duration_s, outcome="generator", achieved_per_s=offered, at_s=began_s)
@@ -109,19 +117,33 @@ class SimulatedTarget:
         services = self._services(len(due)).tolist()
         free, room, broken_at = self._free, self.server.queue, self.server.breaks_at_backlog
         dones, begun = [], self._waiting
-        for at, service in zip(due.tolist(), services, strict=True):
-            if room is not None and len(begun) >= room and begun[-room] > at:
+        taken = self._within_quota(due)
+        for at, service, is_taken in zip(due.tolist(), services, taken, strict=True):
+            if not is_taken or (room is not None and len(begun) >= room and begun[-room] > at):
                 dones.append(math.nan)
                 continue
             start = max(at, free[0])
             if broken_at is not None and (start - at) * self.server.capacity_per_s > broken_at:
                 self._broken = True
-            done = start + service * (20 if self._broken else 1)
+            slower = 20 if self._broken else 2 if start - at > self.server.slower_after_s else 1
+            done = start + service * slower
             heapq.heapreplace(free, done)
             begun.append(start)
             dones.append(done)
         self._waiting = begun[-(room or 1) :]
         return np.array(dones)
+
+    def _within_quota(self, due: Floats) -> list[bool]:
+        """Returns which arrivals a bucket that fills with the quota has room for."""
+        quota = self.server.quota_per_s
+        if math.isinf(quota):
+            return [True] * len(due)
+        left, last, taken = 1.0, due[0], []
+        for at in due.tolist():
+            left, last = min(0.1 * quota, left + (at - last) * quota), at
+            taken.append(left >= 1)
+            left -= taken[-1]
+        return taken
 
     def _judge(self, rate: float, began_s: float, duration_s: float, due: Floats, done: Floats) -> Trial:
         from_s, to_s = began_s + SETTLE_SHARE * duration_s, began_s + duration_s
@@ -134,9 +156,6 @@ class SimulatedTarget:
             outcomes.append(("p99", *_percentile(np.sort(taken), self.objective.p99_ms)))
         if self.objective.errors is not None:
             outcomes.append(("errors", *_errors(int(shed.sum()), len(shed), self.objective.errors)))
-        band = self.server.bad_band
-        if band and band[0] <= rate <= band[1]:
-            outcomes.append(("errors", "fail", 5.0))
         counts = self._in_flight(due[~shed_all], done[~shed_all], from_s, to_s)
         grown = growth(counts, rate * (to_s - from_s))
         growing = grown.growing

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from convload.capacity.growth import growth
+from convload.capacity.objective import growth
 
 
 def test_a_steady_climb_is_growth_and_a_level_is_none() -> None:

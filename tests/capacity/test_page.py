@@ -7,9 +7,10 @@ from bench.simulated import Objective, Server, SimulatedTarget
 from tests.browser import in_browser, needs_browser
 
 from convload.capacity import page
+from convload.capacity.posterior import Tail
 from convload.capacity.result import conclude
 from convload.capacity.search import search
-from convload.capacity.trials import SearchSettings, Tail
+from convload.capacity.trials import SearchSettings
 
 
 @pytest.fixture(scope="module")

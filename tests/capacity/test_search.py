@@ -9,9 +9,10 @@ from bench.simulated import Objective, Server, SimulatedTarget, true_loss_rate, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convload.capacity.posterior import Tail
 from convload.capacity.result import conclude
 from convload.capacity.search import Search, relative_width, search
-from convload.capacity.trials import SearchSettings, Tail
+from convload.capacity.trials import SearchSettings
 from convload.errors import ExitCode, UsageError
 from convload.results.capacity_result import GROWING, CapacityResult, Trial
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convload.capacity.sustained import Sustained, expected_gap, overloaded, prior, sustained
-from convload.capacity.trials import Tail
+from convload.capacity.objective import overloaded
+from convload.capacity.posterior import Sustained, Tail, expected_gap, prior, sustained
 from convload.results.capacity_result import Overloaded, Trial
 
 LOGS = np.linspace(math.log(10), math.log(10_000), 20_001)

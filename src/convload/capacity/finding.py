@@ -12,10 +12,11 @@ from convload.capacity.concurrency import search_concurrency
 from convload.capacity.live import LiveMeasurer, probe_rate
 from convload.capacity.objective import decay_per_s
 from convload.capacity.overload import FACTORS, OverloadTrial, judge_overload
+from convload.capacity.posterior import Tail
 from convload.capacity.result import conclude, conclude_saturation, interrupted
 from convload.capacity.search import Search, search
 from convload.capacity.steered import SteeredLoads
-from convload.capacity.trials import EndedError, SearchSettings, Tail
+from convload.capacity.trials import EndedError, SearchSettings
 from convload.errors import ConvloadError
 from convload.plan.gate import Gate
 from convload.plan.plan import Plan

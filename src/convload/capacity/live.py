@@ -5,11 +5,9 @@ from itertools import zip_longest
 
 import msgspec
 
-from convload.capacity.growth import growth
-from convload.capacity.objective import allowed_share
+from convload.capacity.objective import allowed_share, growth, overloaded
 from convload.capacity.overload import OverloadTrial
 from convload.capacity.steered import Heard, SteeredLoads
-from convload.capacity.sustained import overloaded
 from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE
 from convload.errors import TargetError

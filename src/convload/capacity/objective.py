@@ -1,14 +1,30 @@
-"""What the gates of an objective ask of a target that is like a queue."""
+"""What an objective asks of a target that is like a queue, and what one trial shows: growth, overload."""
 
+import itertools
 import math
+import statistics
 from collections.abc import Sequence
+
+import msgspec
 
 from convload.contract.steps import CREATE
 from convload.plan.gate import ALL_PERCENT, Gate
 from convload.plan.gate_names import RESPONSE, SHARE, TIME, UNITS
+from convload.results.capacity_result import Overloaded
 
 _MS_A_SECOND = 1000.0
 _AT_MOST = ("<", "<=")
+
+TOLERATED = 0.002
+"""Of the arrivals of a trial may be left over before it counts as growth."""
+
+_LEANS, _SURE = 0.5, 2.0
+"""Standard deviations of a queue at its limit, which wanders like a random walk: steps add up by their variance."""
+
+CLEARLY = 1.05
+"""A trial shows what a target sustains where it was offered this many times as much."""
+
+_FEWEST_SECONDS = 2
 
 
 def decay_per_s(gates: Sequence[Gate]) -> float:
@@ -46,4 +62,44 @@ def _is_share_of_errors(gate: Gate) -> bool:
         (subject.measure, subject.step, subject.kind, subject.variant) == ("errors", CREATE, "", "")
         and gate.operator in _AT_MOST
         and gate.quantity == SHARE
+    )
+
+
+class Growth(msgspec.Struct, frozen=True):
+    """What was left over. `strain` above 1 leans towards growth (see `Trial.strain`); `growing` is sure of it."""
+
+    left_over: float
+    strain: float
+    growing: bool
+
+
+def growth(in_flight: Sequence[float], arrivals: float) -> Growth:
+    """Judges what is in flight (and what waits to be sent), counted some 20 to 60 times in the settled part."""
+    steps = [after - before for before, after in itertools.pairwise(in_flight)]
+    left_over = in_flight[-1] - in_flight[0] if in_flight else 0.0
+    noise = math.sqrt(len(steps) * statistics.variance(steps)) if len(steps) > 1 else 0.0
+    allowed = max(TOLERATED * arrivals, _LEANS * noise, 1.0)
+    return Growth(left_over, left_over / allowed, left_over > max(allowed, _SURE * noise))
+
+
+def overloaded(
+    by_second: Sequence[float], offered_per_s: float, allowed_share: float, failed_share: float, response_s: float
+) -> Overloaded | None:
+    """Returns what an overloaded target got done; None where it was not clearly overloaded.
+
+    `by_second` are the good answers of each settled second, `allowed_share` is the share of failures that the objective
+    allows, `failed_share` what there was, and `response_s` the median response of the good ones.
+    """
+    if len(by_second) < _FEWEST_SECONDS:
+        return None
+    mean = statistics.fmean(by_second)
+    sheds = failed_share > allowed_share > 0 and response_s > 0
+    per_s = mean / (1 - allowed_share) if sheds else mean
+    if not mean or offered_per_s < CLEARLY * per_s:
+        return None
+    return Overloaded(
+        per_s=per_s,
+        dispersion=statistics.variance(by_second) / mean,
+        seconds=len(by_second),
+        decay_per_s=math.log(1 / allowed_share) / response_s if sheds else 0.0,
     )

@@ -6,9 +6,9 @@ import msgspec
 
 from convload.capacity.concurrency import throughputs
 from convload.capacity.little import check_little
+from convload.capacity.posterior import sustained
 from convload.capacity.scalability import fit
 from convload.capacity.search import Search, relative_width
-from convload.capacity.sustained import sustained
 from convload.capacity.trials import SearchSettings
 from convload.errors import ExitCode
 from convload.results.capacity_result import (

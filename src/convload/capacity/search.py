@@ -12,8 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from convload.capacity.posterior import Posterior, posterior
-from convload.capacity.sustained import sustained
+from convload.capacity.posterior import Posterior, posterior, sustained
 from convload.capacity.trials import Clock, EndedError, Measurer, SearchSettings, check
 from convload.results.capacity_result import Trial
 
@@ -166,7 +165,7 @@ class _Search:
 
     def _overloading(self, found: Posterior) -> float | None:
         """Returns a load that shows what the target sustains, as long as that is the best way to learn more."""
-        told = sustained(self._telling())
+        told = sustained(self._telling(), self.settings.model)
         if told is None:
             if not self._lowest_fail() or self.probing_overloads == _MOST_PROBING_OVERLOADS:
                 return None
@@ -232,6 +231,7 @@ class _Search:
             self.settings.min_rate / SLACK,
             self.ceiling * SLACK,
             self.settings.tail,
+            self.settings.model,
         )
 
     def _only(self, side: str, rate: float) -> bool:

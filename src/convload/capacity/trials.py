@@ -5,21 +5,11 @@ from typing import Annotated, Protocol
 import msgspec
 from msgspec import Meta
 
+from convload.capacity.posterior import Model, Tail
 from convload.errors import UsageError
 from convload.results.capacity_result import Trial
 
 Positive = Annotated[float, Meta(gt=0)]
-
-
-class Tail(msgspec.Struct, frozen=True):
-    """What an objective asks of the responses: how fast the share of those that take longer must fall with time.
-
-    `decay_per_s` is ln(1 / share) / limit of the strictest percentile, 0 without one; `arrivals_dispersion` is 1 for
-    Poisson arrivals and 0 for even ones.
-    """
-
-    decay_per_s: float = 0.0
-    arrivals_dispersion: float = 1.0
 
 
 class EndedError(Exception):
@@ -60,6 +50,7 @@ class SearchSettings(msgspec.Struct, frozen=True, kw_only=True):
     final_trial_s: Positive | None = None
     cool_down_s: Positive = 30.0
     tail: Tail = Tail()
+    model: Model = Model()
 
     @property
     def first_s(self) -> float:
