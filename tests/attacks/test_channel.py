@@ -1,0 +1,180 @@
+"""Whoever reaches the coordinator's port: without the key he is not heard, with it no message of his ends the run."""
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import psutil
+import pytest
+import zmq
+from tests.conftest import clean_environment, wait_for
+
+from convload.load.processes.keys import new_key, pair
+
+_zmq: Any = zmq
+KEY = new_key()
+NODE = b"a worker"
+FUZZED = 100_000
+
+
+class Coordinator:
+    """The process under attack."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("channel_server.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=clean_environment(),
+            text=True,
+        )
+        assert self._process.stdin is not None
+        self._process.stdin.write(KEY + "\n")
+        self._process.stdin.flush()
+        self.port: int = self.next_line()["port"]
+
+    def next_line(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        return dict(json.loads(self._process.stdout.readline()))
+
+    def memory_bytes(self) -> int:
+        return int(psutil.Process(self._process.pid).memory_info().rss)
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+class Peer:
+    """Somebody who speaks ZeroMQ without Locust: with a key, or in clear text."""
+
+    def __init__(self, port: int, key: str | None, node: bytes = NODE) -> None:
+        self._context = _zmq.Context()
+        self.socket = self._context.socket(_zmq.DEALER)
+        self.socket.identity = node
+        self.socket.linger = 0
+        self.socket.sndhwm = 0
+        if key is not None:
+            self.socket.curve_serverkey = pair(bytes.fromhex(key), b"coordinator")[0]
+            own = pair(bytes.fromhex(key), b"worker")
+            self.socket.curve_publickey, self.socket.curve_secretkey = own
+        self.socket.connect(f"tcp://127.0.0.1:{port}")
+
+    def greet(self, text: str) -> None:
+        self.socket.send(msgpack.dumps(("convload.hello", text.encode(), NODE.decode())))
+
+    def close(self) -> None:
+        self._context.destroy(linger=0)
+
+
+@pytest.fixture
+def coordinator() -> Iterator[Coordinator]:
+    one = Coordinator()
+    yield one
+    one.end()
+
+
+@pytest.fixture
+def worker(coordinator: Coordinator) -> Iterator[Peer]:
+    peer = Peer(coordinator.port, KEY)
+    yield peer
+    peer.close()
+
+
+def test_who_has_the_key_is_heard(coordinator: Coordinator, worker: Peer) -> None:
+    worker.greet("here I am")
+
+    assert coordinator.next_line()["greeting"] == "here I am"
+
+
+@pytest.mark.parametrize("key", [None, new_key()], ids=["clear text", "another key"])
+def test_who_has_not_the_key_is_not_heard(coordinator: Coordinator, worker: Peer, key: str | None) -> None:
+    stranger = Peer(coordinator.port, key, b"a stranger")
+    for _ in range(100):
+        stranger.greet("believe me")
+    wait_for(lambda: refused_so_far(coordinator, worker), "the stranger is refused")
+    worker.greet("end")
+
+    assert coordinator.next_line()["greeting"] == "end"
+    stranger.close()
+
+
+def refused_so_far(coordinator: Coordinator, worker: Peer) -> int:
+    worker.greet("count")
+    heard = coordinator.next_line()
+    assert heard["greeting"] == "count"
+    return int(heard["refused"])
+
+
+ENDED_A_RUN = [
+    b"\xc1",
+    b"",
+    b"\x93\xa5conv",
+    msgpack.dumps(7),
+    msgpack.dumps(("convload.hello", None)),
+    msgpack.dumps(("stats", {"__datetime__": True, "as_str": "x"}, "a worker")),
+    msgpack.dumps(("exception", None, "a worker")),
+    msgpack.dumps(("locustfile", None, "a worker")),
+    msgpack.dumps(("client_ready", 7, "a worker")),
+    msgpack.dumps(("client_ready", "2.47.0", ["a worker"])),
+    msgpack.dumps(("heartbeat", None, "a worker")),
+    msgpack.dumps(("heartbeat", {"state": "ready", "current_cpu_usage": "hot"}, "a worker")),
+    msgpack.dumps(("spawning_complete", {}, "a worker")),
+    msgpack.dumps(("convload.hello", {"not": "bytes"}, "a worker")),
+    msgpack.dumps(("convload.hello", b"x", "somebody else")),
+]
+
+
+def test_each_message_that_once_ended_a_run_is_dropped_and_counted(coordinator: Coordinator, worker: Peer) -> None:
+    for frame in ENDED_A_RUN:
+        worker.socket.send(frame)
+    worker.socket.send_multipart([b"one", b"too many"])
+    worker.greet("end")
+
+    heard = coordinator.next_line()
+
+    assert heard["greeting"] == "end"
+    assert sum(heard["dropped"].values()) == len(ENDED_A_RUN) + 1
+
+
+def fuzzed(count: int) -> Iterator[bytes]:
+    """Yields noise, and messages with a byte changed or an end cut off."""
+    chance = random.Random(7)
+    good = [msgpack.dumps((kind, {"state": "ready"}, NODE.decode())) for kind in ("stats", "heartbeat", "quit", "logs")]
+    for n in range(count):
+        frame = bytearray(chance.choice(good))
+        match n % 3:
+            case 0:
+                yield chance.randbytes(chance.randrange(40))
+            case 1:
+                frame[chance.randrange(len(frame))] = chance.randrange(256)
+                yield bytes(frame)
+            case _:
+                yield bytes(frame[: chance.randrange(len(frame))])
+
+
+def test_a_hundred_thousand_broken_messages_end_nothing(coordinator: Coordinator, worker: Peer) -> None:
+    for frame in fuzzed(FUZZED):
+        worker.socket.send(frame)
+    worker.greet("end")
+
+    heard = coordinator.next_line()
+
+    assert heard["greeting"] == "end"
+    assert sum(heard["dropped"].values()) > FUZZED / 2
+
+
+def test_a_message_of_600_mb_takes_no_memory(coordinator: Coordinator, worker: Peer) -> None:
+    before = coordinator.memory_bytes()
+    worker.socket.send(bytes(600 * 1024 * 1024))
+    again = Peer(coordinator.port, KEY, b"a second worker")
+    again.socket.send(msgpack.dumps(("convload.hello", b"still here", "a second worker")))
+
+    assert coordinator.next_line()["greeting"] == "still here"
+    assert coordinator.memory_bytes() - before < 128 * 1024 * 1024
+    again.close()
