@@ -13,6 +13,7 @@ from convload.judging.evidence import Evidence, Flow, Totals
 from convload.judging.gates import confidence_of, gates_of, judge
 from convload.plan.facts import PlanFacts
 from convload.plan.plan import Plan, assemble, find
+from convload.plan.service_times import LogNormal
 from convload.results.histogram import Histogram
 from convload.results.measured import Figures, Window
 
@@ -26,8 +27,10 @@ def sample_of(plan: Plan, slower: float, generator: np.random.Generator) -> Tota
     assert plan.rate is not None
     assert plan.duration_s is not None
     count = generator.poisson(plan.rate * plan.duration_s)
-    median_us = 1000 * plan.mock.lognormal_median_ms * slower
-    times = Histogram.of(generator.lognormal(np.log(median_us), plan.mock.lognormal_sigma, count).astype(np.int64))
+    service = plan.mock.service
+    assert isinstance(service, LogNormal)
+    drawn_s = generator.lognormal(np.log(service.median_s * slower), service.sigma, count)
+    times = Histogram.of((drawn_s * 1e6).astype(np.int64))
     none = Histogram.of(np.array([], dtype=np.int64))
     figures = Figures(count, {}, times, times, none, none, none)
     return Totals({(CREATE, "", ""): figures}, {"": Flow(plan.duration_s, count, count, 0)})
@@ -77,11 +80,11 @@ def test_a_mock_a_fifth_slower_fails_a_named_baseline_gate_and_the_same_passes(c
 
     A run is short; for that, times vary less than in the plan, or they themselves would leave it undecided.
     """
-    text = (ROOT / "plans" / "gate.toml").read_text().replace("lognormal_sigma = 0.4", "lognormal_sigma = 0.1")
-    assert "sigma = 0.1" in text
+    text = (ROOT / "plans" / "gate.toml").read_text().replace("60ms, 0.4", "60ms, 0.1")
+    assert "60ms, 0.1" in text
     text += '\n[validity]\nwaive = ["late", "hub_delay", "rate_missed", "generator_saturated"]\n'
-    for name, median_ms in {"gate": "60.0", "slower": "72.0"}.items():
-        (cli.folder / f"{name}.toml").write_text(text.replace("median_ms = 60.0", f"median_ms = {median_ms}"))
+    for name, median in {"gate": "60ms", "slower": "72ms"}.items():
+        (cli.folder / f"{name}.toml").write_text(text.replace("60ms", median))
     short = {"CONVLOAD_DURATION": "3s", "CONVLOAD_WARMUP": "500ms", "CONVLOAD_EXTEND": "0s"}
 
     release = cli("run", "gate.toml", "--out", "release", environment=short)

@@ -29,7 +29,7 @@ def stock_locust(url: str, folder: Path, *arguments: str, **environment: str) ->
 
 def test_under_the_stock_locust_command_its_own_statistics_are_right(tmp_path: Path) -> None:
     """Read from the table Locust prints at the end: its CSV file misses the last second."""
-    with start_mock(Behaviour(delay_ms=20.0)) as mock:
+    with start_mock(Behaviour(service_time="constant(20ms)")) as mock:
         done = stock_locust(
             mock.url, tmp_path, "-u", "5", "-r", "5", "-t", "3s", "--stop-timeout", "5", "--only-summary"
         )

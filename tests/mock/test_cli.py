@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from convload.cli.mock import mock
 from convload.errors import UsageError
-from convload.plan.mock_behaviour import Behaviour
+from convload.plan.mock_behaviour import EARLIER, Behaviour, flag_of
 
 DEADLINE_S = 10.0
 CREATE = "/api/account/77/messaging/consumer/conversation?v=3"
@@ -21,7 +21,7 @@ def test_every_setting_is_an_option_with_its_help() -> None:
     told = CliRunner().invoke(mock, ["--help"], terminal_width=400).output
 
     for field in msgspec.structs.fields(Behaviour):
-        assert f"--{field.name.replace('_', '-')} " in told
+        assert (f"{flag_of(field.name)} " in told) == (field.name not in EARLIER)
     assert "convload mock --tls" in told
     assert "--until-stdin-closes" not in told
 
@@ -30,8 +30,8 @@ def test_every_setting_is_an_option_with_its_help() -> None:
     ("flags", "problems"),
     [
         (
-            ["--delay-ms", "-1", "--reset-share", "2", "--http-5xx-status", "200"],
-            ("--delay-ms: ", "--reset-share: ", "--http-5xx-status: "),
+            ["--degrade", "-1", "--reset-share", "2", "--http-5xx-status", "200"],
+            ("--degrade: ", "--reset-share: ", "--http-5xx-status: "),
         ),
         (
             ["--servers", "4", "--delay-ms", "3", "--shed", "503", "--stall-every", "1s"],
@@ -110,3 +110,13 @@ def test_the_verb_imports_the_server_only_when_it_runs() -> None:
     code = "import sys, convload.cli.mock; sys.exit(bool({'uvloop', 'httptools', 'gevent'} & sys.modules.keys()))"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_flag_of_an_earlier_version_works_and_says_what_to_write() -> None:
+    command = [sys.executable, "-m", "convload.cli", "mock", "--delay-ms", "3", "--until-stdin-closes"]
+    done = subprocess.run(command, input="", capture_output=True, text=True, check=True, timeout=DEADLINE_S)
+
+    assert "url" in json.loads(done.stdout)
+    assert done.stderr == (
+        "convload: note: --delay-ms: read for one more version; write --service-time 'constant(3ms)'\n"
+    )

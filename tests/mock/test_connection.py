@@ -170,7 +170,7 @@ def test_a_client_that_waits_for_100_is_told_to_go_on(mock: Any, wire: Connect) 
 
 def test_the_go_on_keeps_its_place_behind_earlier_answers(serve: Serve, wire: Connect, message: Message) -> None:
     head = f"POST {CREATE} HTTP/1.1\r\nHost: m\r\nExpect: 100-continue\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
-    connection = wire(serve(auth=False, delay_ms=50)).send(message("POST", CREATE, BODY) + head)
+    connection = wire(serve(auth=False, service_time="constant(50ms)")).send(message("POST", CREATE, BODY) + head)
 
     assert [connection.answer()[0], connection.answer()[0]] == [200, 100]
     assert connection.send(BODY).answer()[0] == 200
@@ -217,7 +217,7 @@ def test_what_is_not_proper_http_is_refused_and_the_connection_closed(
 
 
 def test_a_refusal_of_http_waits_for_the_answers_before_it(serve: Serve, wire: Connect, message: Message) -> None:
-    mock = serve(auth=False, delay_ms=50)
+    mock = serve(auth=False, service_time="constant(50ms)")
     connection = wire(mock).send(message("POST", CREATE, BODY) * 2 + b"rubbish\r\n\r\n")
 
     assert connection.statuses(3) == [200, 200, 400]
@@ -251,7 +251,7 @@ def test_nothing_refused_by_http_counts_as_a_create(mock: Any, wire: Connect) ->
 
 
 def test_a_half_closed_client_still_gets_its_answers(serve: Serve, wire: Connect, message: Message) -> None:
-    connection = wire(serve(auth=False, delay_ms=50)).send(message("POST", CREATE, BODY) * 3)
+    connection = wire(serve(auth=False, service_time="constant(50ms)")).send(message("POST", CREATE, BODY) * 3)
     connection.sock.shutdown(socket.SHUT_WR)
 
     assert connection.statuses(3) == [200] * 3
@@ -260,7 +260,7 @@ def test_a_half_closed_client_still_gets_its_answers(serve: Serve, wire: Connect
 
 def test_answers_stay_in_order_when_only_some_are_slow(serve: Serve, wire: Connect, message: Message) -> None:
     pipeline = message("GET", DOMAIN) + message("POST", CREATE, BODY) + message("GET", DOMAIN) + message("GET", "/x")
-    connection = wire(serve(auth=False, delay_ms=50)).send(pipeline)
+    connection = wire(serve(auth=False, service_time="constant(50ms)")).send(pipeline)
     bodies = [connection.answer()[2] for _ in range(4)]
 
     assert [b"baseURI" in body for body in bodies] == [True, False, True, False]
@@ -295,7 +295,7 @@ def test_a_client_that_does_not_read_is_not_read_either(mock: Any, wire: Connect
 def test_many_slow_answers_on_one_connection_stop_the_reading_until_they_are_out(
     serve: Serve, wire: Connect, message: Message
 ) -> None:
-    connection = wire(serve(auth=False, delay_ms=50))
+    connection = wire(serve(auth=False, service_time="constant(50ms)"))
     connection.send(*[message("POST", CREATE, BODY) * 50] * 10)
 
     assert connection.statuses(500) == [200] * 500
@@ -319,7 +319,7 @@ def test_a_slow_request_times_out_and_a_quiet_connection_is_closed(
 
 
 def test_a_client_that_waits_for_a_slow_answer_is_not_timed_out(serve: Serve, wire: Connect, message: Message) -> None:
-    mock = serve(auth=False, delay_ms=900, read_timeout_s=0.2, idle_timeout_s=0.2)
+    mock = serve(auth=False, service_time="constant(900ms)", read_timeout_s=0.2, idle_timeout_s=0.2)
 
     assert wire(mock).send(message("POST", CREATE, BODY)).answer()[0] == 200
 
@@ -338,7 +338,7 @@ def test_a_reset_is_a_reset(serve: Serve, wire: Connect, message: Message) -> No
 
 
 def test_delays_last_as_long_as_they_should(serve: Serve, wire: Connect, message: Message) -> None:
-    connection = wire(serve(auth=False, delay_ms=50))
+    connection = wire(serve(auth=False, service_time="constant(50ms)"))
     request = message("POST", CREATE, BODY)
     taken_s = []
     for _ in range(20):

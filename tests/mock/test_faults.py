@@ -38,7 +38,7 @@ def test_a_share_of_one_is_every_request(name: str) -> None:
 
 
 def test_log_normal_delays_have_the_median_and_sigma_that_were_asked_for() -> None:
-    faults = Faults(Behaviour(lognormal_median_ms=40, lognormal_sigma=0.6))
+    faults = Faults(Behaviour(service_time="lognormal(40ms, 0.6)"))
     delays_ms = sorted(faults.draw(number).delay_s * 1000 for number in range(DRAWS))
     logs = [math.log(delay) for delay in delays_ms]
 
@@ -47,17 +47,20 @@ def test_log_normal_delays_have_the_median_and_sigma_that_were_asked_for() -> No
     assert delays_ms[int(DRAWS * 0.99)] == pytest.approx(40 * math.exp(0.6 * 2.3263), rel=0.06)
 
 
-def test_the_fixed_delay_is_added_and_the_cap_holds() -> None:
-    faults = Faults(Behaviour(delay_ms=10, lognormal_median_ms=40, lognormal_sigma=1, delay_cap_ms=100))
-    delays_ms = [faults.draw(number).delay_s * 1000 for number in range(DRAWS)]
+def test_a_constant_service_time_is_the_same_for_every_request() -> None:
+    faults = Faults(Behaviour(service_time="constant(25ms)"))
 
-    assert min(delays_ms) > 10
-    assert max(delays_ms) == 100
-    assert Faults(Behaviour(delay_ms=25)).draw(0).delay_s == 0.025
+    assert {faults.draw(number).delay_s for number in range(100)} == {0.025}
+
+
+def test_with_servers_the_service_time_is_no_delay_of_its_own() -> None:
+    faults = Faults(Behaviour(servers=2, service_time="constant(25ms)"))
+
+    assert (faults.idle, faults.draw(0).delay_s, faults.service_s(0)) == (True, 0, 0.025)
 
 
 def test_delays_and_faults_are_drawn_independently() -> None:
-    faults = Faults(Behaviour(lognormal_median_ms=40, reset_share=0.5))
+    faults = Faults(Behaviour(service_time="lognormal(40ms, 0.5)", reset_share=0.5))
     slow = [faults.draw(number).fault for number in range(DRAWS) if faults.draw(number).delay_s > 0.04]
 
     assert abs(slow.count("reset") / len(slow) - 0.5) < 0.02
@@ -65,7 +68,7 @@ def test_delays_and_faults_are_drawn_independently() -> None:
 
 @given(st.integers(0, 2**64), st.integers(0, 2**40))
 def test_the_same_seed_and_number_have_the_same_fate(seed: int, number: int) -> None:
-    behaviour = Behaviour(seed=seed, lognormal_median_ms=5, reset_share=0.3, bad_json_share=0.3)
+    behaviour = Behaviour(seed=seed, service_time="lognormal(5ms, 0.5)", reset_share=0.3, bad_json_share=0.3)
 
     assert Faults(behaviour).draw(number) == Faults(behaviour).draw(number)
 

@@ -171,7 +171,7 @@ def test_a_request_that_is_refused_anyway_gets_no_wrong_answer(desk: MakeDesk) -
 
 
 def test_faults_and_delays_meet_the_create_call_only(desk: MakeDesk) -> None:
-    asked = desk(http_5xx_share=1.0, delay_ms=50)
+    asked = desk(http_5xx_share=1.0, service_time="constant(50ms)")
 
     assert asked.headers()
     assert asked.ask("POST", CREATE).delay_s == 0.05

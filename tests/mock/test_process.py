@@ -144,7 +144,7 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
 
 
 def test_open_connections_and_owed_answers_do_not_hold_it_up(wire: Callable[..., Any]) -> None:
-    with start_mock(Behaviour(auth=False, delay_ms=30_000)) as mock:
+    with start_mock(Behaviour(auth=False, service_time="constant(30000ms)")) as mock:
         quiet, waiting = wire(mock), wire(mock)
         target = f"{BASE}/messaging/consumer/conversation?v=3"
         raw = json.dumps(BODY)
@@ -159,7 +159,7 @@ def test_open_connections_and_owed_answers_do_not_hold_it_up(wire: Callable[...,
 
 
 def test_an_answer_that_is_nearly_due_still_goes_out(wire: Callable[..., Any]) -> None:
-    with start_mock(Behaviour(auth=False, delay_ms=400)) as mock:
+    with start_mock(Behaviour(auth=False, service_time="constant(400ms)")) as mock:
         waiting = wire(mock)
         target = f"{BASE}/messaging/consumer/conversation?v=3"
         raw = json.dumps(BODY)

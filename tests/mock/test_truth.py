@@ -149,7 +149,7 @@ def test_a_slow_start_makes_the_figures_approximate() -> None:
 
 
 def test_without_servers_nothing_is_claimed() -> None:
-    truth: Truth = truth_of(Behaviour(delay_ms=3), 100.0)
+    truth: Truth = truth_of(Behaviour(service_time="constant(3ms)"), 100.0)
 
     assert (truth.capacity_per_s, truth.capacity, truth.at_rate) == (None, "unknown", None)
     assert list(told(truth, Behaviour())) == []

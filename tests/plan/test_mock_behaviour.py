@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from convload.mistakes import find_mistakes
-from convload.plan.mock_behaviour import FAULT_SHARES, Behaviour
+from convload.plan.mock_behaviour import EARLIER, FAULT_SHARES, Behaviour, hint_of
 
 
 def test_without_settings_the_mock_is_true_and_fast() -> None:
@@ -13,7 +13,7 @@ def test_without_settings_the_mock_is_true_and_fast() -> None:
 
     assert plain.auth
     assert plain.one_open_conversation
-    assert not any(getattr(plain, name) for name in (*FAULT_SHARES, "delay_ms", "lognormal_median_ms"))
+    assert not any(getattr(plain, name) for name in (*FAULT_SHARES, "service_time", *EARLIER[:2]))
 
 
 def test_every_setting_is_described() -> None:
@@ -22,10 +22,10 @@ def test_every_setting_is_described() -> None:
 
 
 def test_all_mistakes_are_found_at_once() -> None:
-    settings = {"delay_ms": -1, "reset_share": 1.5, "delayms": 3, "auth": "yes", "http_5xx_status": 404}
+    settings = {"degrade": -1, "reset_share": 1.5, "delayms": 3, "auth": "yes", "http_5xx_status": 404}
     found = {mistake.path for mistake in find_mistakes(settings, Behaviour, "mock")}
 
-    assert found == {"mock.delay_ms", "mock.reset_share", "mock.delayms", "mock.auth", "mock.http_5xx_status"}
+    assert found == {"mock.degrade", "mock.reset_share", "mock.delayms", "mock.auth", "mock.http_5xx_status"}
 
 
 def test_shares_of_faults_cannot_exceed_all_requests() -> None:
@@ -35,7 +35,7 @@ def test_shares_of_faults_cannot_exceed_all_requests() -> None:
     assert "add up to 1.1; at most 1 is allowed" in mistake.what
 
 
-@pytest.mark.parametrize("name", ["delay_ms", "lognormal_sigma", "reset_share", "read_timeout_s"])
+@pytest.mark.parametrize("name", ["degrade", "usl_sigma", "reset_share", "read_timeout_s"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_no_setting_takes_a_number_that_is_none(name: str, value: float) -> None:
     assert find_mistakes({name: value}, Behaviour)
@@ -55,7 +55,7 @@ def places(settings: dict[str, object]) -> set[str]:
 
 
 def test_settings_of_servers_are_refused_without_them() -> None:
-    settings = {"service_time": "constant(8ms)", "queue": 3, "shed": 503, "usl_sigma": 0.1, "stall_every": "1s"}
+    settings = {"queue": 3, "shed": 503, "usl_sigma": 0.1, "stall_every": "1s"}
 
     assert places(settings) == {f"mock.{name}" for name in settings}
 
@@ -87,7 +87,62 @@ def test_settings_that_contradict_each_other_are_told_all_at_once(
 def test_a_behaviour_made_in_code_is_held_to_the_same_rules() -> None:
     with pytest.raises(ValueError, match=r"\.service_time: is needed with servers") as caught:
         Behaviour(servers=2, delay_ms=3)
-    assert "\n.delay_ms: is for a mock without servers" in str(caught.value)
+    assert ".delay_ms: " in str(caught.value)
 
     with pytest.raises(ValueError, match=r"\.service_time: 'fast' is no service time"):
         Behaviour(servers=2, service_time="fast")
+
+
+# What an earlier version wrote
+
+EARLIER_FORMS: list[tuple[dict[str, float], str]] = [
+    ({"delay_ms": 20}, "constant(20ms)"),
+    ({"delay_ms": 0.0375}, "constant(0.0375ms)"),
+    ({"lognormal_median_ms": 20.0, "lognormal_sigma": 0.4}, "lognormal(20ms, 0.4)"),
+    ({"lognormal_median_ms": 20.0}, "lognormal(20ms, 0.5)"),
+    ({"delay_ms": 5, "lognormal_median_ms": 12.3, "lognormal_sigma": 1}, "5ms + lognormal(12.3ms, 1)"),
+    ({"lognormal_sigma": 0.4}, ""),
+    ({}, ""),
+]
+
+
+@pytest.mark.parametrize(("written", "text"), EARLIER_FORMS)
+def test_delays_of_an_earlier_version_are_a_service_time(written: dict[str, float], text: str) -> None:
+    assert msgspec.convert(written, Behaviour).service_time == text
+    assert not text or text in hint_of(written)
+
+
+@pytest.mark.parametrize("text", [text for _, text in EARLIER_FORMS])
+def test_a_behaviour_is_recorded_with_the_keys_of_an_earlier_version_and_read_again(text: str) -> None:
+    behaviour = Behaviour(service_time=text)
+    recorded = msgspec.to_builtins(behaviour)
+
+    assert set(EARLIER) <= recorded.keys()
+    assert msgspec.convert({name: recorded[name] for name in EARLIER}, Behaviour) == behaviour
+    assert msgspec.convert(recorded, Behaviour) == behaviour
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"delay_ms": 3, "service_time": "constant(4ms)"},
+        {"lognormal_median_ms": 3, "service_time": "exponential(4ms)"},
+        {"delay_ms": 3, "servers": 2, "service_time": "constant(3ms)"},
+        {"lognormal_median_ms": 40, "lognormal_sigma": 1, "delay_cap_ms": 100},
+    ],
+)
+def test_an_earlier_key_that_says_something_else_is_refused(settings: dict[str, object]) -> None:
+    (mistake,) = find_mistakes(settings, Behaviour, "mock")
+
+    assert mistake.path.removeprefix("mock.") in EARLIER
+
+
+def test_the_hint_says_what_to_write_in_a_plan_and_as_flags() -> None:
+    written = {"lognormal_median_ms": 20.0, "lognormal_sigma": 0.4}
+
+    assert hint_of(written) == (
+        'lognormal_median_ms, lognormal_sigma: read for one more version; write service_time = "lognormal(20ms, 0.4)"'
+    )
+    assert hint_of(written, as_flags=True).startswith("--lognormal-median-ms, --lognormal-sigma: read")
+    assert hint_of(written, as_flags=True).endswith("write --service-time 'lognormal(20ms, 0.4)'")
+    assert hint_of({"servers": 3}) == ""

@@ -288,3 +288,19 @@ def test_gates_kept_for_a_baseline_are_checked_without_one_too(tmp_path: Path) -
         broken, needless = problems_of(path, {}, flags)
         assert broken.startswith(f"{path}:1: baseline_gates: 'create.p50 <= bse * 1.1': ")
         assert needless.endswith("'create.p99 < 1s': compares with no baseline; it belongs into gates")
+
+
+def test_a_delay_of_an_earlier_version_is_read_with_a_hint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, "users = 2\n[mock]\ndelay_ms = 3\n")
+
+    assert assemble(path, {}, {}).mock.service_time == "constant(3ms)"
+    assert capsys.readouterr().err == (
+        f'convload: note: {path}:2: mock.delay_ms: read for one more version; write service_time = "constant(3ms)"\n'
+    )
+
+
+def test_a_shipped_plan_gives_no_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("smoke", "gate", "soak", "users", "capacity"):
+        assemble(find(name), {}, {})
+
+    assert capsys.readouterr().err == ""

@@ -77,7 +77,7 @@ def test_what_nobody_sends_in_time_is_unsent_and_the_run_says_so(cli: Cli) -> No
     plan = plan_file(
         cli,
         "rate = 50\narrivals = 'even'\nduration = '2s'\nwarmup = '0s'\ndrain = '1s'\nmax_in_flight = 5\n"
-        "consumers = 'none'\n[mock]\ndelay_ms = 1500\n",
+        "consumers = 'none'\n[mock]\nservice_time = 'constant(1500ms)'\n",
     )
 
     done = cli("run", plan, "--out", "out")
@@ -115,7 +115,7 @@ def test_stages_have_figures_of_their_own(cli: Cli) -> None:
 
 
 def test_an_end_between_two_seconds_leaves_the_achieved_rate_exact(cli: Cli) -> None:
-    plan = plan_file(cli, "consumers = 'none'\n[mock]\ndelay_ms = 1500\n")
+    plan = plan_file(cli, "consumers = 'none'\n[mock]\nservice_time = 'constant(1500ms)'\n")
     times = ("--warmup", "300ms", "--duration", "2400ms")
     done = cli("run", plan, "--rate", "40", "--arrivals", "even", *times, "--out", "out")
 

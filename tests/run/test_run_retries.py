@@ -72,7 +72,8 @@ def test_a_closed_run_sends_each_failed_conversation_again(cli: Cli) -> None:
 def test_an_open_run_keeps_its_schedule_and_tells_first_attempts_from_the_whole(cli: Cli) -> None:
     text = (
         "rate = 400.0\narrivals = 'even'\nduration = '1s'\nwarmup = '1s'\n[retry]\npolicy = 'fixed'\n"
-        "first_wait_s = 0.4\nattempts = 3\n[mock]\ndelay_ms = 5.0\nhttp_5xx_share = 0.25\n[validity]\nsamples = 100\n"
+        "first_wait_s = 0.4\nattempts = 3\n[mock]\nservice_time = 'constant(5ms)'\n"
+        "http_5xx_share = 0.25\n[validity]\nsamples = 100\n"
     )
 
     done = cli("run", plan_file(cli, text), "--out", "out")

@@ -228,7 +228,9 @@ waive = ['late', 'generator_saturated', 'hub_delay', 'not_steady', 'rate_missed'
 Runs = dict[str, Done]
 
 
-def start(cli: Cli, name: str, keys: str, *flags: str, mock: str = "delay_ms = 1") -> "subprocess.Popen[str]":
+def start(
+    cli: Cli, name: str, keys: str, *flags: str, mock: str = "service_time = 'constant(1ms)'"
+) -> "subprocess.Popen[str]":
     plan = cli.folder / f"{name}.toml"
     plan.write_text(PLAN.format(keys=keys, mock=mock))
     return cli.start("run", str(plan), "--out", name, *flags)
@@ -254,7 +256,7 @@ def runs(folder: Path) -> Iterator[Runs]:
     going = {
         "decided": start(cli, "decided", "rate = 60\nduration = '3500ms'\nextend = '8s'\ngates = ['errors < 50%']"),
         "undecided": start(cli, "undecided", "rate = 200\nduration = '3s'\nextend = '8s'\ngates = ['errors < 1%']"),
-        "used_up": start(cli, "used_up", used_up, mock="delay_ms = 50"),
+        "used_up": start(cli, "used_up", used_up, mock="service_time = 'constant(50ms)'"),
     }
     done = {"decided": ended(going.pop("decided"))}
     going["compared"] = start(cli, "compared", "rate = 60\nduration = '2s'", *compared)

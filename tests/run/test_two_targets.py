@@ -60,7 +60,9 @@ def test_b_like_a_is_no_slower_and_a_b_that_is_20_percent_slower_regressed(cli: 
     (cli.folder / "ab.toml").write_text(PLAN)
     with ExitStack() as mocks:
         like, other, slower = (
-            mocks.enter_context(start_mock(Behaviour(auth=False, delay_ms=DELAY_MS * factor))).url
+            mocks.enter_context(
+                start_mock(Behaviour(auth=False, service_time=f"constant({DELAY_MS * factor:g}ms)"))
+            ).url
             for factor in (1.0, 1.0, 1.2)
         )
         # At the same time, as each takes its seconds and next to nothing of the machine.

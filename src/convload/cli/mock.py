@@ -8,16 +8,17 @@ from typing import Any
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from convload.errors import UsageError
 from convload.mistakes import Mistake, find_mistakes
-from convload.plan.mock_behaviour import Behaviour
+from convload.plan.mock_behaviour import EARLIER, Behaviour, flag_of, hint_of
 
 EPILOG = """\b
 Examples:
   convload mock                                             on a free port, whose URL is the one line it prints
   convload mock --port 8080 --auth off                      no tokens, for stubs and raw speed
-  convload mock --tls --lognormal-median-ms 40 --http-429-share 0.01 --reset-share 0.001
+  convload mock --tls --service-time 'lognormal(40ms, 0.5)' --http-429-share 0.01 --reset-share 0.001
   convload mock --servers 8 --service-time 'lognormal(20ms, 0.4)' --queue 64 --shed 503 --retry-after 1s
 """
 
@@ -44,16 +45,13 @@ def _option(name: str, hint: Any, default: Any) -> Callable[[Command], Command]:
     kind = hint.__origin__
     choices = typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
     return click.option(
-        _flag(name),
+        flag_of(name),
         type=click.Choice(choices) if choices else _TYPES[kind],
         default=default if kind is not bool else "on" if default else "off",
         show_default=default != "",
+        hidden=name in EARLIER,
         help=next(meta.description for meta in hint.__metadata__ if meta.description),
     )
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 @click.command(epilog=EPILOG)
@@ -112,9 +110,13 @@ def _read_behaviour(settings: dict[str, Any]) -> Behaviour:
     mistakes = find_mistakes(settings, Behaviour)
     if mistakes:
         raise UsageError(*map(_as_flag, mistakes))
+    given = click.get_current_context().get_parameter_source
+    written = {name: value for name, value in settings.items() if given(name) is ParameterSource.COMMANDLINE}
+    if hint := hint_of(written, as_flags=True):
+        click.echo(f"convload: note: {hint}", err=True)
     return msgspec.convert(settings, Behaviour)
 
 
 def _as_flag(mistake: Mistake) -> str:
     name = mistake.path.removeprefix("$").removeprefix(".")
-    return f"{_flag(name)}: {mistake.what}" if name else mistake.what
+    return f"{flag_of(name)}: {mistake.what}" if name else mistake.what

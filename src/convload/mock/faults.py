@@ -1,9 +1,7 @@
 """Decides for each create request how long it takes and what goes wrong; a pure function of seed and number."""
 
-import math
 from bisect import bisect_right
 from itertools import accumulate
-from statistics import NormalDist
 
 import msgspec
 
@@ -16,7 +14,6 @@ HTTP_4XX, HTTP_429, HTTP_5XX, RESET, BAD_JSON, MISSING_ID, SWAPPED_IDS = FAULTS 
 INSTEAD = frozenset({HTTP_4XX, HTTP_429, HTTP_5XX, RESET})
 """Faults that come in place of the work: the request is not even looked at, so nothing is created."""
 
-_NORMAL = NormalDist()
 _MASK = 2**64 - 1
 
 
@@ -32,32 +29,22 @@ class Faults:
 
     def __init__(self, behaviour: Behaviour) -> None:
         self._bounds = list(accumulate(getattr(behaviour, name) for name in FAULT_SHARES))
-        self._fixed_ms = behaviour.delay_ms
-        self._median_ms = behaviour.lognormal_median_ms
-        self._sigma = behaviour.lognormal_sigma
-        self._cap_ms = behaviour.delay_cap_ms
         self._fault_key = _mix(2 * behaviour.seed)
         self._delay_key = _mix(2 * behaviour.seed + 1)
-        self._service = behaviour.service if behaviour.servers else None
-        self.idle = not (self._bounds[-1] or self._fixed_ms or self._median_ms)
+        self._service = behaviour.service if behaviour.service_time else None
+        self._queues = bool(behaviour.servers)
+        self.idle = not (self._bounds[-1] or (self._service and not self._queues))
         """Whether every fate is the same: no fault, no delay."""
 
     def draw(self, number: int) -> Fate:
         """Returns the fate of the `number`-th create request."""
         position = bisect_right(self._bounds, _uniform(self._fault_key, number))
         fault = FAULTS[position] if position < len(FAULTS) else NO_FAULT
-        return Fate(fault, self._delay_ms(number) / 1000)
+        return Fate(fault, 0.0 if self._queues else self.service_s(number))
 
     def service_s(self, number: int) -> float:
-        """Returns the service time of the `number`-th create request at the mock's servers; 0 where it has none."""
+        """Returns the service time of the `number`-th create request."""
         return 0.0 if self._service is None else self._service.quantile_s(_uniform(self._delay_key, number))
-
-    def _delay_ms(self, number: int) -> float:
-        delay_ms = self._fixed_ms
-        if self._median_ms:
-            deviation = _NORMAL.inv_cdf(_uniform(self._delay_key, number))
-            delay_ms += self._median_ms * math.exp(self._sigma * deviation)
-        return min(delay_ms, self._cap_ms)
 
 
 def _uniform(key: int, number: int) -> float:

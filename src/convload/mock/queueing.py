@@ -15,8 +15,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from convload.incomplete_gamma import gamma_p
-
 Array = npt.NDArray[np.float64]
 Tail = Callable[[float], float]
 """Returns the share of requests that take longer than some seconds."""
@@ -131,17 +129,16 @@ def _mixed_erlang_tail(places: Array, events: float) -> float:
     likely = np.flatnonzero(places > NEGLIGIBLE)
     if not len(likely):
         return 0.0
-    first, last = int(likely[0]), int(likely[-1])
+    last = int(likely[-1])
     if events <= 0:
         return float(places.sum())
-    logs = np.arange(first, last + 1) * math.log(events) - events - _log_factorials(first, last)
-    below = 1 - gamma_p(first, events) if first else 0.0
-    return float(places[first : last + 1] @ np.minimum(below + np.cumsum(np.exp(logs)), 1.0))
+    logs = np.arange(last + 1) * math.log(events) - events - _log_factorials(last)
+    return float(places[: last + 1] @ np.minimum(np.cumsum(np.exp(logs)), 1.0))
 
 
 @lru_cache(8)
-def _log_factorials(first: int, last: int) -> Array:
-    return np.array([math.lgamma(k + 1) for k in range(first, last + 1)])
+def _log_factorials(last: int) -> Array:
+    return np.array([math.lgamma(k + 1) for k in range(last + 1)])
 
 
 class Chain(msgspec.Struct, frozen=True):

@@ -1,8 +1,8 @@
 """What the embedded mock does, as one table of settings: the `[mock]` part of a plan, the flags of `convload mock`."""
 
 import typing
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -10,7 +10,7 @@ from msgspec import Meta
 from convload.contract.requests import MAX_MESSAGE_ELEMENT_CHARS, Reading
 from convload.mistakes import checks_of
 from convload.plan.durations import parse_duration_s, parse_whole_seconds
-from convload.plan.service_times import ServiceTime, parse_service_time
+from convload.plan.service_times import LogNormal, ServiceTime, Shifted, parse_service_time
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Milliseconds = Annotated[float, Meta(ge=0, le=3_600_000)]
@@ -27,12 +27,14 @@ FAULT_SHARES = (
 )
 """The shares that exclude each other: one create request has at most one of these faults."""
 
-
-DELAYS = ("delay_ms", "lognormal_median_ms")
-"""The service times of a mock without servers."""
+EARLIER = ("delay_ms", "lognormal_median_ms", "lognormal_sigma", "delay_cap_ms")
+"""What an earlier version wrote in place of `service_time`."""
 
 UNLIMITED = -1
 """The `queue` that takes any number."""
+
+NEARLY_ALL = 1 - 1e-6
+"""The share of service times that a cap must have let pass to have meant nothing."""
 
 
 def _check_service_time(text: str) -> None:
@@ -71,23 +73,14 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         int, Meta(ge=1, description="Longest message element or send request, in characters.")
     ] = MAX_MESSAGE_ELEMENT_CHARS
 
-    delay_ms: Annotated[Milliseconds, Meta(description="Fixed service time of a create, in milliseconds.")] = 0.0
-    lognormal_median_ms: Annotated[
-        Milliseconds, Meta(description="Median of a log-normal service time that is added, in milliseconds.")
-    ] = 0.0
-    lognormal_sigma: Annotated[
-        float, Meta(ge=0, le=10, description="Sigma of the logarithm of that time; 0 makes it constant.")
-    ] = 0.5
-    delay_cap_ms: Annotated[Milliseconds, Meta(description="No service time is longer, in milliseconds.")] = 60_000.0
-
     servers: Annotated[
-        int, Meta(ge=0, le=100_000, description="Virtual servers that creates queue for; 0: no queue, see delay_ms.")
+        int, Meta(ge=0, le=100_000, description="Virtual servers that creates queue for; 0: none waits for another.")
     ] = 0
     service_time: Annotated[
         ServiceTimeText,
         Meta(
-            description="Service time of a server: constant(20ms), exponential(20ms), lognormal(20ms, 0.4), "
-            "gamma(20ms, 2) or empirical(FILE)."
+            description="How long a create takes: constant(20ms), exponential(20ms), lognormal(20ms, 0.4), "
+            "gamma(20ms, 2), empirical(FILE), or 5ms + one of them; empty, no time."
         ),
     ] = ""
     queue: Annotated[
@@ -145,10 +138,20 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     idle_timeout_s: Annotated[Seconds, Meta(description="Time that a quiet connection is kept, in seconds.")] = 300.0
     max_body_bytes: Annotated[int, Meta(ge=1, description="Longest request body, in bytes.")] = 1_048_576
 
+    # Read for one more version, and still written beside `service_time` for readers of that version.
+    delay_ms: Annotated[Milliseconds, Meta(description="Write service_time.")] = 0.0
+    lognormal_median_ms: Annotated[Milliseconds, Meta(description="Write service_time.")] = 0.0
+    lognormal_sigma: Annotated[float, Meta(ge=0, le=10, description="Write service_time.")] = 0.5
+    delay_cap_ms: Annotated[Milliseconds, Meta(description="Nothing is capped any more.")] = 60_000.0
+
     def __post_init__(self) -> None:
         problems = list(self._text_problems()) or list(self._rules_between())
         if problems:
             raise ValueError("\n".join(problems))
+        if not self.servers:
+            text = service_time_of(msgspec.structs.asdict(self))
+            for name, value in {"service_time": text, **_in_earlier_keys(text)}.items():
+                msgspec.structs.force_setattr(self, name, value)
 
     def _text_problems(self) -> Iterator[str]:
         for name, checks in _CHECKED.items():
@@ -162,7 +165,20 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         total = sum(getattr(self, name) for name in FAULT_SHARES)
         if total > 1 + 1e-9:
             yield f"the shares of faults add up to {total:g}; at most 1 is allowed"
+        yield from self._rules_of_service_time()
         yield from self._rules_of_servers() if self.servers else self._rules_without_servers()
+
+    def _rules_of_service_time(self) -> Iterator[str]:
+        given = [name for name in EARLIER[:2] if getattr(self, name)]
+        if self.servers or self.service_time:
+            same = {} if self.servers else _in_earlier_keys(self.service_time)
+            for name in given:
+                if getattr(self, name) != same.get(name):
+                    yield f".{name}: an earlier version wrote it for service_time; leave it out beside that or servers"
+        elif given:
+            longest_s = parse_service_time(service_time_of(msgspec.structs.asdict(self))).quantile_s(NEARLY_ALL)
+            if self.delay_cap_ms < longest_s * 1000:
+                yield ".delay_cap_ms: service times are not cut any more; leave it out"
 
     def _rules_without_servers(self) -> Iterator[str]:
         for name in QUEUE_SETTINGS:
@@ -172,9 +188,6 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def _rules_of_servers(self) -> Iterator[str]:
         if not self.service_time:
             yield ".service_time: is needed with servers, such as exponential(20ms)"
-        for name in DELAYS:
-            if getattr(self, name):
-                yield f".{name}: is for a mock without servers; with servers set service_time"
         if self.queue == UNLIMITED:
             for name in ("shed", "retry_after"):
                 if getattr(self, name) != _DEFAULTS[name]:
@@ -189,10 +202,10 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     @property
     def service(self) -> ServiceTime:
-        """The service time of `servers`; reads its file where it has one.
+        """How long a create takes; reads its file where it has one.
 
         Raises:
-            ValueError: there is none.
+            ValueError: it takes no time.
         """
         return parse_service_time(self.service_time)
 
@@ -205,9 +218,56 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 QUEUE_SETTINGS = tuple(
     name
     for name in Behaviour.__struct_fields__
-    if name.startswith(("service_time", "queue", "shed", "retry_after", "usl_", "degrade", "stall_", "slow_start_"))
+    if name.startswith(("queue", "shed", "retry_after", "usl_", "degrade", "stall_", "slow_start_"))
 )
 """The settings that mean something with `servers` only."""
+
+
+def service_time_of(settings: Mapping[str, Any]) -> str:
+    """Returns the service time of these settings, also where it is written as an earlier version did."""
+    if text := settings.get("service_time"):
+        return str(text)
+    fixed_ms, median_ms = settings.get("delay_ms") or 0.0, settings.get("lognormal_median_ms") or 0.0
+    if not median_ms:
+        return f"constant({_shown(fixed_ms)})" if fixed_ms else ""
+    text = f"lognormal({_shown(median_ms)}, {settings.get('lognormal_sigma', 0.5):g})"
+    return f"{_shown(fixed_ms)} + {text}" if fixed_ms else text
+
+
+def hint_of(settings: Mapping[str, Any], *, as_flags: bool = False) -> str:
+    """Returns what to write in place of the keys of an earlier version, where some are among these settings."""
+    written = ", ".join(flag_of(name) if as_flags else name for name in EARLIER if name in settings)
+    if not written:
+        return ""
+    text = service_time_of(settings)
+    instead = f"--service-time '{text}'" if as_flags else f'service_time = "{text}"'
+    return f"{written}: read for one more version; " + (f"write {instead}" if text else "leave it out")
+
+
+def flag_of(name: str) -> str:
+    """Returns the option of `convload mock` for a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def _in_earlier_keys(service_time: str) -> dict[str, float]:
+    """Returns a service time in the keys of an earlier version, or what meant none where they cannot say it."""
+    fixed_s = median_s = 0.0
+    sigma = _DEFAULTS["lognormal_sigma"]
+    if "constant" in service_time or "lognormal" in service_time:
+        service = parse_service_time(service_time)
+        if isinstance(service, Shifted):
+            fixed_s, service = service.by_s, service.rest
+        if isinstance(service, LogNormal):
+            median_s, sigma = service.median_s, service.sigma
+        else:
+            fixed_s += service.mean_s
+    found = {"delay_ms": fixed_s * 1000, "lognormal_median_ms": median_s * 1000, "lognormal_sigma": sigma}
+    return {name: round(value, 9) for name, value in found.items()}
+
+
+def _shown(time_ms: float) -> str:
+    return f"{time_ms:.9f}".rstrip("0").rstrip(".") + "ms"
+
 
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Behaviour)}
 _CHECKED = {

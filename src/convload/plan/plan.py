@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,7 +25,7 @@ from convload.plan.gate_keys import (
     written_gates,
 )
 from convload.plan.limits import ValidityLimits
-from convload.plan.mock_behaviour import Behaviour
+from convload.plan.mock_behaviour import Behaviour, hint_of
 from convload.plan.retry import RetryPolicy
 from convload.plan.schedule import SHORTEST_WINDOW_S, WINDOW_ORDER, Stage, StageMark
 from convload.plan.sources import DURATIONS, FLAGS, Source, canonical, check, from_environment, from_file
@@ -140,6 +141,9 @@ def assemble(plan_file: Path | None, environment: Mapping[str, str], flags: Mapp
     problems += [*more, *gate_mistakes(gates, conditions, Vocabulary()), *baseline_gate_mistakes(sources)]
     if problems := list(dict.fromkeys(problems)):
         raise UsageError(*problems)
+    for source in sources:
+        if hint := hint_of(source.values.get("mock", {})):
+            sys.stderr.write(f"convload: note: {source.name('mock')}.{hint}\n")
     plan = _with_defaults(msgspec.convert(values | {"gates": [gate.text for gate in gates]}, Plan, strict=False))
     problems = list(_rules_between(plan))
     stages = None if problems else [stage.name for stage in plan.resolved_stages() if not stage.warmup]

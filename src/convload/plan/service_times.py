@@ -8,13 +8,13 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from statistics import NormalDist
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
-from convload.incomplete_gamma import gamma_p, inverse_gamma_p
 from convload.plan.durations import parse_duration_s
 
 MAX_LINES = 1_000_000
@@ -24,11 +24,11 @@ LONGEST_S = 3600.0
 
 FORMS = (
     "constant(20ms), exponential(20ms) by its mean, lognormal(20ms, 0.4) by median and sigma, gamma(20ms, 2) by mean "
-    "and shape, or empirical(FILE) with a time on each line"
+    "and shape, or empirical(FILE) with a time on each line; 5ms + lognormal(20ms, 0.4) adds a time that never changes"
 )
 
 _NORMAL = NormalDist()
-_FORM = re.compile(r"\s*([a-z]+)\s*\((.*)\)\s*")
+_FORM = re.compile(r"\s*(?:([\w.]+)\s*\+)?\s*([a-z]+)\s*\((.*)\)\s*")
 
 
 class ServiceTime(Protocol):
@@ -127,11 +127,19 @@ class Gamma(msgspec.Struct, frozen=True):
 
     def quantile_s(self, share: float) -> float:
         """See ServiceTime."""
-        return inverse_gamma_p(self.shape, share) * self.mean_s / self.shape
+        return float(_special().gammaincinv(self.shape, share)) * self.mean_s / self.shape
 
     def cdf(self, time_s: float) -> float:
         """See ServiceTime."""
-        return gamma_p(self.shape, max(time_s, 0.0) * self.shape / self.mean_s)
+        return float(_special().gammainc(self.shape, max(time_s, 0.0) * self.shape / self.mean_s))
+
+
+@cache
+def _special() -> Any:
+    """Returns the functions of SciPy, whose import takes longer than the rest of the mock: only a gamma needs them."""
+    import scipy.special  # noqa: PLC0415 -- as said
+
+    return scipy.special
 
 
 class Empirical(msgspec.Struct, frozen=True):
@@ -150,6 +158,31 @@ class Empirical(msgspec.Struct, frozen=True):
         return bisect_right(self.times_s, time_s) / len(self.times_s)
 
 
+class Shifted(msgspec.Struct, frozen=True):
+    """A time that never changes, and another one after it."""
+
+    by_s: float
+    rest: ServiceTime
+
+    @property
+    def mean_s(self) -> float:
+        """The sum of both."""
+        return self.by_s + self.rest.mean_s
+
+    @property
+    def scv(self) -> float:
+        """All the spread is in the rest."""
+        return self.rest.scv * (self.rest.mean_s / self.mean_s) ** 2
+
+    def quantile_s(self, share: float) -> float:
+        """See ServiceTime."""
+        return self.by_s + self.rest.quantile_s(share)
+
+    def cdf(self, time_s: float) -> float:
+        """See ServiceTime."""
+        return self.rest.cdf(time_s - self.by_s)
+
+
 def parse_service_time(text: str) -> ServiceTime:
     """Returns the distribution that a text such as `lognormal(20ms, 0.4)` names.
 
@@ -157,19 +190,23 @@ def parse_service_time(text: str) -> ServiceTime:
         ValueError: it names none, or its file cannot be used.
     """
     found = _FORM.fullmatch(text)
-    if found is None or found[1] not in _PARSERS:
+    if found is None or found[2] not in _PARSERS:
         raise ValueError(f"{text!r} is no service time; write {FORMS}")
-    kind, inner = found[1], found[2].strip()
+    shift, kind, inner = found[1], found[2], found[3].strip()
     if kind == "empirical":
-        return read_empirical(Path(inner.strip("'\"")))
+        return _shifted(shift, read_empirical(Path(inner.strip("'\""))))
     parts = [part.strip() for part in inner.split(",")]
     count, parse = _PARSERS[kind]
     if len(parts) != count or not all(parts):
         raise ValueError(f"{text!r}: {kind} takes {'one value' if count == 1 else 'two values'}; write {FORMS}")
     try:
-        return parse(parts)
+        return _shifted(shift, parse(parts))
     except ValueError as error:
         raise ValueError(f"{text!r}: {error}") from None
+
+
+def _shifted(by: str | None, service: ServiceTime) -> ServiceTime:
+    return Shifted(_time_s(by), service) if by else service
 
 
 def read_empirical(path: Path) -> Empirical:
@@ -219,7 +256,7 @@ def _number(text: str, name: str, lowest: float, highest: float) -> float:
 
 
 def _log_normal(parts: list[str]) -> ServiceTime:
-    median_s, sigma = _time_s(parts[0]), _number(parts[1], "sigma", 0, 5)
+    median_s, sigma = _time_s(parts[0]), _number(parts[1], "sigma", 0, 10)
     return LogNormal(median_s, sigma) if sigma else Constant(median_s)
 
 
