@@ -14,14 +14,13 @@ from typing import Any
 
 import gevent
 import msgspec
-from locust.rpc.protocol import Message
+from locust.rpc import protocol
 from zmq.constants import SocketOption, SocketType
 from zmq.sugar.context import Context
 
 from convload import __version__, bundled
-from convload.load.processes import messages
 from convload.load.processes.coordinator import Coordinator
-from convload.load.processes.messages import Hello, Job, Setup
+from convload.load.processes.messages import CHANNEL, Hello, Job, Measured, Message, Setup
 from convload.results import runlog
 from convload.results.runlog import Interval
 
@@ -74,7 +73,7 @@ def send(sample: Path, seconds: float, port: int) -> None:
         n, worker = divmod(number, WORKERS)
         interval = msgspec.structs.replace(whole[-1], worker=worker, n=n)
         time.sleep(max(began_s + number / WORKERS - time.monotonic(), 0.0))
-        sockets[worker].send(_message(messages.INTERVAL, interval, worker))
+        sockets[worker].send(_packed(Measured(interval), worker))
     context.destroy(linger=int(SETTLE_S * 1000))
 
 
@@ -82,12 +81,12 @@ def _join(context: Any, worker: int, port: int) -> Any:
     sock = context.socket(SocketType.DEALER)
     sock.setsockopt(SocketOption.IDENTITY, b"worker-%d" % worker)
     sock.connect(f"tcp://127.0.0.1:{port}")
-    sock.send(_message(messages.HELLO, Hello(__version__), worker))
+    sock.send(_packed(Hello(__version__), worker))
     return sock
 
 
-def _message(kind: str, message: msgspec.Struct, worker: int) -> bytes:
-    packed: bytes = Message(kind, msgspec.json.encode(message), f"worker-{worker}").serialize()
+def _packed(message: Message, worker: int) -> bytes:
+    packed: bytes = protocol.Message(CHANNEL, message.encode(), f"worker-{worker}").serialize()
     return packed
 
 

@@ -37,7 +37,7 @@ def worker(address: str, join_within: str) -> int:
     host, port = parse_address(address, "HOST:PORT")
     within_s = parse_time(join_within, "--join-within")
     # It imports Locust, which patches the process: not before it is sure to be needed.
-    from convload.load.processes.joining import join  # noqa: PLC0415 -- as said
+    from convload.load.processes.worker import join  # noqa: PLC0415 -- as said
 
     join(host, port, within_s)
     return 0

@@ -4,19 +4,15 @@ from typing import Literal
 
 import msgspec
 
+from convload.plan.needs import files_needed, users_within
+from convload.plan.plan import Plan
 from convload.results.percentiles import short
 
 State = Literal["ok", "warning", "problem", "not known"]
 
 NOT_KNOWN: State = "not known"
 
-FILES_A_USER = 2
-FILES_OF_A_PROCESS = 256
-"""As the workers count: two connections a user, and what the process itself has open."""
-
-PLAN_USERS = 2_000
-"""A plan's `max_in_flight` where it says nothing."""
-
+PLAN_USERS = Plan().max_in_flight
 FEWEST_USERS = 10
 
 FINE_WAKE_MS = 1.0
@@ -67,10 +63,10 @@ def open_files(soft: int, hard: int) -> Check:
     figure = f"soft {_limit(soft)}, hard {_limit(hard)}"
     if hard < 0:
         return Check("open files", "ok", figure, "no limit on the users of a worker")
-    users = max((hard - FILES_OF_A_PROCESS) // FILES_A_USER, 0)
+    users = users_within(hard)
     meaning = f"carries {users:,} users a worker; the soft limit is raised as needed"
     state: State = "ok" if users >= PLAN_USERS else "warning" if users >= FEWEST_USERS else "problem"
-    needed = FILES_A_USER * PLAN_USERS + FILES_OF_A_PROCESS
+    needed = files_needed(PLAN_USERS, workers=1)
     advice = f"for {PLAN_USERS:,} users: ulimit -Hn {needed}, or LimitNOFILE={needed} in systemd; or more workers"
     return Check("open files", state, figure, meaning, "" if state == "ok" else advice)
 

@@ -11,13 +11,13 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import msgspec
 
 from convload import bundled, machine
-from convload.errors import ConvloadError, ExitCode, SetupFailedError, UsageError
-from convload.load.processes.messages import AddStages, Command, Finish, Job, Listening, Ready, Setup, Stop
+from convload.errors import ConvloadError, UsageError
+from convload.load.processes.messages import AddStages, Command, Failure, Finish, Job, Listening, Setup, Stop, ToParent
 from convload.mock.process import MockProcess, start_mock
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan.plan import MOCK, Plan, marks
@@ -42,8 +42,6 @@ COORDINATOR_ALONE_S = 10.0
 
 LAST_WORDS_S = 1.0
 """For the coordinator to tell of a failed set-up itself, after which a worker ends too."""
-
-_T = TypeVar("_T")
 
 
 class Interrupted:
@@ -238,8 +236,8 @@ class _Children:
             (joining.host, joining.port, joining.within_s) if joining else (LOOPBACK, 0, JOIN_WITHIN_S)
         )
         job = Job(self._setup, str(self.folder / FILE_NAME), within_s, host, port)
-        self._say(msgspec.json.encode(job) + b"\n")
-        listening = self._hear(Listening)
+        self._command(job)
+        listening = self._hear()
         if listening is None:
             raise UsageError("the coordinator could not be started; what it printed above says why")
         if joining is not None:
@@ -255,7 +253,7 @@ class _Children:
             if steering is not None and not self._stopped:
                 steering.look(self)
             time.sleep(POLL_S)
-        self._hear(Ready)
+        self._hear()
         if status := self._coordinator.returncode:
             how = _how_it_ended(status)
             self._note(f"the coordinator {how}; nothing was recorded after that", invalidates=True)
@@ -294,8 +292,8 @@ class _Children:
         """See Controls."""
         self._note(text)
 
-    def _command(self, command: Command) -> None:
-        self._say(msgspec.json.encode(command) + b"\n")
+    def _command(self, command: Command | Job) -> None:
+        self._say(command.encode() + b"\n")
 
     def _say(self, words: bytes) -> None:
         try:
@@ -305,7 +303,7 @@ class _Children:
         except BrokenPipeError:
             pass  # it has ended; what it said last tells why
 
-    def _hear(self, wanted: type[_T]) -> _T | None:
+    def _hear(self) -> Listening | None:
         """Returns the coordinator's next message, None when it has ended without one.
 
         Raises:
@@ -313,12 +311,11 @@ class _Children:
         """
         assert self._coordinator.stdout is not None  # noqa: S101 -- it was started with a pipe
         line = self._coordinator.stdout.readline()
-        if not line:
-            return None
-        if b"exit_code" in line:
-            failed = msgspec.json.decode(line, type=Ready)
-            raise SetupFailedError(ExitCode(failed.exit_code), *failed.problems)
-        return msgspec.json.decode(line, type=wanted)
+        match msgspec.json.decode(line, type=ToParent) if line else None:
+            case Failure() as failure:
+                raise failure.error()
+            case message:
+                return message
 
     def _look_around(self) -> None:
         if self._interrupted.count > 1:

@@ -250,7 +250,7 @@ def test_workers_join_over_ipv6_too(cli: Cli) -> None:
 def test_workers_of_another_version_are_refused_on_both_sides(cli: Cli) -> None:
     process, address = start_bound(cli, "--duration", "3s", *OPEN, expected=1)
     host, port = address.split(":")
-    old = "import convload; convload.__version__ = '0.0.0'; from convload.load.processes.joining import join; "
+    old = "import convload; convload.__version__ = '0.0.0'; from convload.load.processes.worker import join; "
     run = f"import sys; from convload.cli import main; sys.argv = ['convload', 'worker', '{host}:{port}']; main()"
     worker = subprocess.run(
         [sys.executable, "-c", old + run],

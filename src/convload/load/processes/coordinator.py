@@ -1,4 +1,46 @@
-"""The coordinator process: hands the plan to the workers, starts and ends the run, writes the run log."""
+"""The coordinator process: hands the plan to the workers, starts and ends the run, writes the run log.
+
+Theory of operation
+===================
+
+Three kinds of processes, and who says what to whom (`messages`)::
+
+             Job, AddStages, Finish, Stop              Setup, Ping, Start, More, TakeOver, Stop …
+    parent ───────────────────────────────▶ coordinator ─────────────────────────────────────▶ workers
+           ◀───────────────────────────────      │      ◀─────────────────────────────────────
+             Listening, perhaps Failure          ▼        Hello, Ready, Pong, Measured, Leaving …
+                                             run.jsonl
+
+The run goes through five phases, one after the other, in `run`: all join; all are set up; their clocks are measured;
+the load goes on; the last results come. Beside it stands a state for each worker::
+
+    Hello ──▶ JOINED ──Ready──▶ READY ──last interval──────────────▶ FINISHED
+                │                │ └──Leaving──▶ LEAVING ──the same──▶ FINISHED
+                │                └──────┬───────────┘
+             silent:                 silent, or no last interval in time
+        the set-up fails                ▼
+                                      LOST: GivenUp is sent, others take its arrivals over
+
+**Who may change what.** What a worker says moves its own state forward (`_on_message`), and only `_give_up` makes one
+LOST; nothing leads out of FINISHED or LOST. Everything runs in greenlets of one thread, so a change needs no lock;
+but sending may let another greenlet run, so each state is changed *before* anything follows from it: whoever is lost
+at the same time inherits nothing, and nobody's arrivals are given away twice. The schedule, and who carries which
+part of it, are of `Losses` alone. When the run ends is `_ends_s`, which only the parent's commands move.
+
+**Why it cannot hang.** Each phase waits for something that a deadline replaces: `join_within_s`, `SETUP_TIMEOUT_S`,
+`EXCHANGES_TIMEOUT_S`; in the load a worker that is silent for `SILENT_S` is lost, and so is one that does not finish
+within the planned end, twice the drain and `ENDING_SLACK_S`. So everybody becomes FINISHED or LOST, and then the run
+is over. A run that is held open has no planned end; there the parent says `Finish`, or it dies, its pipe closes, and
+that is a `Stop`. No two processes wait for each other: the parent's words are read without blocking, and what it is
+told fits a pipe.
+
+**Why nothing is lost unsaid.** A worker sends its last interval only when its users are gone and what was in flight
+is recorded, and ends only when it is told so, which is when everybody is FINISHED or LOST. The channel keeps the
+order, so the last interval of a worker says that all came. Each interval is in the log before the next message is
+looked at; while the disk is full it waits in memory. What a lost worker did after its last interval nobody knows: the
+log says for how many arrivals that holds. Of what it still sends nothing is recorded, since others fire its arrivals
+by then. The parent writes to the same log, each record in one piece behind the last one.
+"""
 
 import logging
 import os
@@ -15,33 +57,20 @@ from gevent.event import Event
 from gevent.os import make_nonblocking, nb_read
 from locust.env import Environment
 from locust.exception import RPCError
-from locust.rpc.protocol import Message
+from locust.rpc import protocol
 from locust.runners import STATE_INIT
 
 from convload import __version__
 from convload.addresses import write_address
 from convload.errors import ConvloadError, ExitCode, SetupFailedError, UsageError
 from convload.load.processes import messages
-from convload.load.processes.clocks import Clocks
-from convload.load.processes.locustfile import load_users
 from convload.load.processes.losses import Losses
-from convload.load.processes.messages import (
-    AddStages,
-    Command,
-    Finish,
-    Hello,
-    Job,
-    Listening,
-    More,
-    Ping,
-    Pong,
-    Ready,
-    Start,
-)
-from convload.load.processes.silence import Hearing
+from convload.load.processes.members import Member, Members, Silences, State
+from convload.load.processes.messages import CHANNEL, Failure, Hello, Job, Message, More, ToCoordinator
+from convload.load.processes.setup import first_users, load_users
 from convload.plan.plan import Plan, marks
 from convload.plan.schedule import Stage
-from convload.results.runlog import Ended, Extended, Interval, Note, Record, RunLogWriter, StageAdded, Started
+from convload.results.runlog import Ended, Extended, Note, Record, RunLogWriter, StageAdded, Started
 
 SETUP_TIMEOUT_S = 300.0
 """For all workers to be set up, a large pool of consumers included."""
@@ -64,12 +93,6 @@ EXCHANGES_TIMEOUT_S = 2.0
 
 ENDING_SLACK_S = 15.0
 """Beyond the planned end and drain, before a silent worker is given up."""
-
-EXPECTED_SERVICE_S = 0.02
-"""Of a quick target: by Little's law rate × this is how many users an open load needs at once. It begins with these,
-and a slower target makes it grow; too many at the start would all connect at once."""
-
-FIRST_USERS_A_WORKER = 10
 
 POLL_S = 0.05
 
@@ -94,13 +117,8 @@ class Coordinator:
         self._ends_s = self._schedule_ends_s = self._plan.ends_after_s
         if job.setup.held_open:
             self._ends_s = None
-        self._clocks = Clocks()
-        self._hearing = Hearing()
-        self._numbers: dict[str, int] = {}
-        self._ready: dict[str, Ready] = {}
-        self._finished: dict[str, int] = {}
-        self._lost: set[str] = set()
-        self._leaving: set[str] = set()
+        self._members = Members()
+        self._silences = Silences()
         self._started_unix_s = 0.0
         self._stopping = Event()
         self.port: int = self._runner.server.port
@@ -113,73 +131,63 @@ class Coordinator:
             raise UsageError(
                 f"--bind {write_address(host, port)}: cannot be listened on, is it free and of this machine?"
             ) from error
-        runner.register_message(messages.HELLO, self._on_hello)
-        runner.register_message(messages.READY, self._on_ready)
-        runner.register_message(messages.PONG, self._on_pong)
-        runner.register_message(messages.INTERVAL, self._on_interval)
-        runner.register_message(messages.NOTE, self._on_note)
-        runner.register_message(messages.LEAVING, self._on_leaving)
+        runner.register_message(CHANNEL, self._on_message)
         self._environment.events.heartbeat_sent.add_listener(self._on_heartbeat)
         return runner
 
     # -- the workers' messages --
 
     def _on_heartbeat(self, client_id: str, **_: Any) -> None:
-        self._hearing.heard(client_id)
+        self._silences.end(client_id)
 
-    def _on_hello(self, msg: Any, **_: Any) -> None:
-        hello = msgspec.json.decode(msg.data, type=Hello)
-        if msg.node_id not in self._numbers and len(self._numbers) == self._job.setup.workers:
-            self._refuse(msg.node_id, f"the run has its {len(self._numbers)} workers already")
+    def _on_message(self, msg: Any, **_: Any) -> None:
+        message = _messages.decode(msg.data)
+        if isinstance(message, Hello):
+            self._welcome(msg.node_id, message.version)
+        elif (member := self._members.get(msg.node_id)) is not None and member.state != State.LOST:
+            self._receive(member, message)
+
+    def _welcome(self, node: str, version: str) -> None:
+        if self._members.get(node) is None and len(self._members) == self._job.setup.workers:
+            self._send(node, _refusal(f"the run has its {len(self._members)} workers already"))
             return
-        number = self._numbers.setdefault(msg.node_id, len(self._numbers))
-        self._hearing.heard(msg.node_id)
-        if hello.version != __version__:
-            problem = f"worker {number}: has convload {hello.version}; the coordinator has {__version__}"
-            self._ready[msg.node_id] = self._refuse(msg.node_id, problem)
+        member = self._members.add(node)
+        self._silences.end(node)
+        if version != __version__:
+            problem = f"worker {member.number}: has convload {version}; the coordinator has {__version__}"
+            member.failure = _refusal(problem)
+            self._send(node, member.failure)
             return
-        self._send(messages.SETUP, msgspec.structs.replace(self._job.setup, worker=number), msg.node_id)
+        self._send(node, msgspec.structs.replace(self._job.setup, worker=member.number))
 
-    def _refuse(self, node: str, problem: str) -> Ready:
-        refusal = Ready(int(ExitCode.USAGE), [problem])
-        self._send(messages.REFUSED, refusal, node)
-        return refusal
+    def _receive(self, member: Member, message: ToCoordinator) -> None:
+        match message:
+            case messages.Ready():
+                member.state = State.READY
+            case Failure():
+                member.failure = message
+            case messages.Pong():
+                member.note(message)
+            case messages.Noted(note):
+                self._write(note)
+            case messages.Leaving() if member.state == State.READY:
+                member.state = State.LEAVING
+                at_s = self._elapsed_s()
+                what = f"worker {member.number} was interrupted at {at_s:.1f} s; {self._hand_over(member)}"
+                self._write(Note(at_s, what, invalidates=True))
+            case messages.Measured(interval):
+                self._silences.end(member.node)
+                self._losses.note(interval)
+                self._write(interval)
+                if interval.last:
+                    member.state, member.left_open = State.FINISHED, interval.left_open
 
-    def _on_ready(self, msg: Any, **_: Any) -> None:
-        self._ready[msg.node_id] = msgspec.json.decode(msg.data, type=Ready)
+    def _send(self, node: str, message: Message) -> None:
+        self._runner.send_message(CHANNEL, message.encode(), node)
 
-    def _on_pong(self, msg: Any, **_: Any) -> None:
-        self._clocks.note(msg.node_id, msgspec.json.decode(msg.data, type=Pong))
-
-    def _on_interval(self, msg: Any, **_: Any) -> None:
-        if msg.node_id not in self._numbers or msg.node_id in self._lost:
-            return  # the log has said what of it is missing, and others may have its share
-        interval = msgspec.json.decode(msg.data, type=Interval)
-        self._hearing.heard(msg.node_id)
-        self._losses.note(interval)
-        self._write(interval)
-        if interval.last:
-            self._finished[msg.node_id] = interval.left_open
-
-    def _on_note(self, msg: Any, **_: Any) -> None:
-        if msg.node_id in self._numbers and msg.node_id not in self._lost:
-            self._write(msgspec.json.decode(msg.data, type=Note))
-
-    def _on_leaving(self, msg: Any, **_: Any) -> None:
-        node = msg.node_id
-        if node not in self._numbers or node in self._lost or node in self._leaving:
-            return
-        self._leaving.add(node)
-        number, at_s = self._numbers[node], self._elapsed_s()
-        outcome = self._hand_over(number)
-        self._write(Note(at_s, f"worker {number} was interrupted at {at_s:.1f} s; {outcome}", invalidates=True))
-
-    def _send(self, kind: str, message: msgspec.Struct, node: str) -> None:
-        self._runner.send_message(kind, msgspec.json.encode(message), node)
-
-    def _tell_workers(self, kind: str) -> None:
-        for node in self._numbers:
-            self._runner.send_message(kind, None, node)
+    def _send_to_all(self, message: Message) -> None:
+        for member in self._members:
+            self._send(member.node, message)
 
     def _write(self, record: Record) -> None:
         """Writes a record; while the disk is full, keeps it and tries again with the next one."""
@@ -203,14 +211,15 @@ class Coordinator:
         self._wait_until_ready()
         self._start()
         self._wait_until_finished()
-        self._write(Ended(self._elapsed_s(), left_open=sum(self._finished.values())))
+        self._write(Ended(self._elapsed_s(), left_open=sum(member.left_open for member in self._members)))
         self._log.close()
         if self._unwritten:
             logger.error("%d records of the run log could not be written", len(self._unwritten))
 
     def quit(self) -> None:
         """Ends the workers and the runner."""
-        self._tell_workers("quit")
+        for member in self._members:
+            self._runner.send_message("quit", None, member.node)
         gevent.sleep(POLL_S)
         self._runner.greenlet.kill(block=True, timeout=1)
 
@@ -220,34 +229,34 @@ class Coordinator:
         while part := nb_read(0, 65536):
             *lines, unread = (unread + part).split(b"\n")
             for line in lines:
-                self._obey(msgspec.json.decode(line, type=Command))
+                self._obey(msgspec.json.decode(line, type=messages.Command))
         if not self._stopping.is_set():
             text = "interrupted: the process that started the run is gone"
             self._write(Note(self._elapsed_s(), text, interrupted=True))
             self._stop()
 
-    def _obey(self, command: Command) -> None:
+    def _obey(self, command: messages.Command) -> None:
         match command:
-            case AddStages(stages):
+            case messages.AddStages(stages):
                 self._add(stages)
-            case Finish():
+            case messages.Finish():
                 self._losses.finish()
                 self._ends_s = self._schedule_ends_s
-                self._tell_workers(messages.FINISH)
+                self._send_to_all(messages.Finish())
             case _:
                 self._stop()
 
     def _add(self, stages: list[Stage]) -> None:
         if self._stopping.is_set():
             return
-        soonest_s = self._elapsed_s() + START_DELAY_S + self._clocks.round_trip_s()
+        soonest_s = self._elapsed_s() + START_DELAY_S + self._members.round_trip_s()
         more = More(stages, max(self._schedule_ends_s or 0.0, soonest_s))
         self._losses.go_on(more)
         self._schedule_ends_s = more.ends_s
         if not self._job.setup.held_open:
             self._ends_s = more.ends_s
-        for node in self._taking_part():
-            self._send(messages.MORE, more, node)
+        for member in self._members.taking_part():
+            self._send(member.node, more)
         if self._plan.model == "closed":
             self._write(Extended(self._elapsed_s(), more.ends_s))
         else:
@@ -256,113 +265,102 @@ class Coordinator:
 
     def _stop(self) -> None:
         self._stopping.set()
-        self._tell_workers(messages.STOP)
+        self._send_to_all(messages.Stop())
 
     def _wait_until_ready(self) -> None:
         expected, join_within_s = self._job.setup.workers, self._job.join_within_s
-        self._wait(lambda: len(self._numbers) == expected, join_within_s, lambda: f"{len(self._numbers)} connected")
-        self._wait(lambda: len(self._ready) == expected, SETUP_TIMEOUT_S, lambda: f"{len(self._ready)} were set up")
-        failed = [ready for ready in self._ready.values() if ready.exit_code]
-        if failed:
-            problems = dict.fromkeys(problem for ready in failed for problem in ready.problems)
-            raise SetupFailedError(ExitCode(failed[0].exit_code), *problems)
+        self._wait(lambda: len(self._members), expected, join_within_s, "connected")
+        self._wait(self._members.count_ready, expected, SETUP_TIMEOUT_S, "were set up")
+        if failures := self._members.failures():
+            problems = dict.fromkeys(problem for failure in failures for problem in failure.problems)
+            raise SetupFailedError(ExitCode(failures[0].exit_code), *problems)
 
-    def _wait(self, reached: Callable[[], bool], timeout_s: float, how_many: Callable[[], str]) -> None:
+    def _wait(self, count: Callable[[], int], expected: int, timeout_s: float, reached: str) -> None:
+        """Waits until so many workers are so far, or one has failed."""
         deadline_s = time.monotonic() + timeout_s
-        while not reached():
+        while count() < expected and not self._members.failures():
             if self._stopping.is_set():
                 raise SetupFailedError(ExitCode.INTERRUPTED, "interrupted before the run began")
             if time.monotonic() > deadline_s:
-                raise UsageError(f"workers: of {self._job.setup.workers} only {how_many()} within {timeout_s:g} s")
-            if any(ready.exit_code for ready in self._ready.values()):
-                return
+                raise UsageError(f"workers: of {expected} only {count()} {reached} within {timeout_s:g} s")
             if gone := self._silent(SETUP_SILENT_S):
-                raise UsageError(f"worker {self._numbers[gone[0]]}: went silent while it was set up")
+                raise UsageError(f"worker {gone[0].number}: went silent while it was set up")
             gevent.sleep(POLL_S)
 
-    def _silent(self, limit_s: float) -> list[str]:
+    def _silent(self, limit_s: float) -> list[Member]:
         """Returns the workers that take part and were not heard for so long."""
-        self._hearing.look()
-        return [node for node in self._taking_part() if self._hearing.silent_s(node) > limit_s]
-
-    def _taking_part(self) -> list[str]:
-        return [node for node in self._numbers if node not in self._finished and node not in self._lost]
+        self._silences.look()
+        return [one for one in self._members.taking_part() if self._silences.length_s(one.node) > limit_s]
 
     def _measure_clocks(self) -> None:
         for _ in range(EXCHANGES):
-            for node in self._numbers:
-                self._send(messages.PING, Ping(time.time()), node)
+            for member in self._members:
+                self._send(member.node, messages.Ping(time.time()))
             gevent.sleep(EXCHANGE_EVERY_S)
         deadline_s = time.monotonic() + EXCHANGES_TIMEOUT_S
-        while len(self._clocks) < len(self._numbers) and time.monotonic() < deadline_s:
+        while not all(member.has_answered for member in self._members) and time.monotonic() < deadline_s:
             gevent.sleep(POLL_S)
 
     def _start(self) -> None:
         self._measure_clocks()
-        self._started_unix_s = time.time() + START_DELAY_S + self._clocks.round_trip_s()
-        offsets_ms = [round(1000 * self._clocks.offset_s(node), 3) for node in self._numbers]
+        self._started_unix_s = time.time() + START_DELAY_S + self._members.round_trip_s()
+        offsets_ms = [round(1000 * member.offset_s, 3) for member in self._members]
         self._write(Started(self._started_unix_s, self._job.setup.workers, offsets_ms))
-        for node in self._numbers:
-            self._send(messages.START, Start(self._started_unix_s + self._clocks.offset_s(node)), node)
+        for member in self._members:
+            self._send(member.node, messages.Start(self._started_unix_s + member.offset_s))
         if self._plan.model == "closed":
             gevent.sleep(self._started_unix_s - time.time())
         gevent.spawn(self._spawn_users)
 
     def _spawn_users(self) -> None:
-        users = self._plan.users if self._plan.model == "closed" else self._first_users()
+        users = self._plan.users if self._plan.model == "closed" else first_users(self._plan, self._job.setup)
         self._runner.start(users, users / self._plan.ramp_s if self._plan.ramp_s else float(users))
         # In its state "running" Locust deals all users out anew when workers come or go: it would stop users in the
         # middle of a request. Who takes over is decided here alone.
         self._runner.update_state(STATE_INIT)
 
-    def _first_users(self) -> int:
-        """Returns how many users an open load begins with; it grows as it needs.
-
-        Nobody knows what a run that is held open will need, and users that are added in the middle of a load come late.
-        """
-        if self._job.setup.held_open:
-            return self._plan.max_in_flight
-        rates = [max(stage.from_rate, stage.to_rate) for stage in self._plan.resolved_stages()] or [0.0]
-        expected = int(max(rates) * EXPECTED_SERVICE_S)
-        return min(max(expected, FIRST_USERS_A_WORKER * self._job.setup.workers), self._plan.max_in_flight)
-
     def _wait_until_finished(self) -> None:
         slack_s = 2 * self._plan.drain_s + ENDING_SLACK_S
-        while self._taking_part():
+        while self._members.taking_part():
             gevent.sleep(POLL_S)
             self._give_up(self._silent(SILENT_S), "")
             if self._ends_s is not None and self._elapsed_s() > self._ends_s + slack_s:
-                self._give_up(self._taking_part(), "it sent no last interval in time; ")
+                self._give_up(self._members.taking_part(), "it sent no last interval in time; ")
 
-    def _give_up(self, nodes: list[str], why: str) -> None:
-        self._lost.update(nodes)  # first, so that none of them inherits from another
-        for node in nodes:
-            self._account_for(node, why)
-        if nodes and self._plan.on_lost_worker == "stop" and not self._stopping.is_set():
+    def _give_up(self, members: list[Member], why: str) -> None:
+        for member in members:
+            member.state = State.LOST  # first, so that none of them inherits from another
+        for member in members:
+            self._account_for(member, why)
+        if members and self._plan.on_lost_worker == "stop" and not self._stopping.is_set():
             self._stop()
 
-    def _account_for(self, node: str, why: str) -> None:
-        number, at_s = self._numbers[node], self._elapsed_s()
-        outcome = self._hand_over(number)
-        self._write(self._losses.record(number, at_s, why, outcome))
-        self._runner.send_message(messages.GIVEN_UP, None, node)
+    def _account_for(self, member: Member, why: str) -> None:
+        at_s, node = self._elapsed_s(), member.node
+        outcome = self._hand_over(member)
+        self._write(self._losses.record(member.number, at_s, why, outcome))
+        self._send(node, messages.GivenUp())
         # Locust would note it only later, and take it back when it is heard again.
-        self._runner.handle_message(node, Message("quit", None, node))
+        self._runner.handle_message(node, protocol.Message("quit", None, node))
 
-    def _hand_over(self, number: int) -> str:
+    def _hand_over(self, member: Member) -> str:
         """Gives a worker's share to those who are left, if anybody is to have it; returns what was done with it."""
-        nodes = {} if self._stopping.is_set() else self._survivors()
-        from_s = self._elapsed_s() + TAKE_OVER_DELAY_S
-        given, outcome = self._losses.hand_over(number, list(nodes), from_s)
-        for survivor, taken in given.items():
-            self._send(messages.TAKE_OVER, taken, nodes[survivor])
+        heirs = [] if self._stopping.is_set() else [one for one in self._members if one.state == State.READY]
+        nodes = {heir.number: heir.node for heir in heirs}
+        given, outcome = self._losses.hand_over(member.number, list(nodes), self._elapsed_s() + TAKE_OVER_DELAY_S)
+        for number, taken in given.items():
+            self._send(nodes[number], taken)
         return outcome
-
-    def _survivors(self) -> dict[int, str]:
-        return {self._numbers[node]: node for node in self._taking_part() if node not in self._leaving}
 
     def _elapsed_s(self) -> float:
         return round(time.time() - self._started_unix_s, 3) if self._started_unix_s else 0.0
+
+
+_messages = msgspec.json.Decoder(ToCoordinator)
+
+
+def _refusal(problem: str) -> Failure:
+    return Failure(int(ExitCode.USAGE), [problem])
 
 
 def _read_job() -> Job:
@@ -383,17 +381,17 @@ def main() -> None:
     coordinator = None
     try:
         coordinator = Coordinator(_read_job())
-        _tell(Listening(coordinator.port))
+        _answer(messages.Listening(coordinator.port))
         coordinator.run()
     except ConvloadError as error:
-        _tell(Ready(int(error.exit_code), list(error.problems)))
+        _answer(Failure.of(error))
     finally:
         if coordinator is not None:
             coordinator.quit()
 
 
-def _tell(message: msgspec.Struct) -> None:
-    os.write(1, msgspec.json.encode(message) + b"\n")
+def _answer(message: Message) -> None:
+    os.write(1, message.encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -4,67 +4,97 @@ from typing import Any
 
 import msgspec
 
+from convload.errors import ConvloadError, ExitCode, SetupFailedError
 from convload.plan.schedule import Stage
+from convload.results.runlog import Interval, Note
 
-HELLO = "convload.hello"
-"""Worker → coordinator: here I am, with my version. Only now may it be spoken to: Locust loses a message
-whose listener is not registered yet."""
-
-SETUP = "convload.setup"
-"""Coordinator → worker: the plan and the files of the run."""
-
-READY = "convload.ready"
-"""Worker → coordinator: set up, or why not."""
-
-START = "convload.start"
-"""Coordinator → workers: the instant of the start."""
-
-INTERVAL = "convload.interval"
-"""Worker → coordinator: a second's results, as an encoded `runlog.Interval`."""
-
-NOTE = "convload.note"
-"""Worker → coordinator: a `runlog.Note` for the run log."""
-
-STOP = "convload.stop"
-"""Coordinator → workers: start no more conversations, finish those in flight."""
-
-REFUSED = "convload.refused"
-"""Coordinator → worker: you cannot take part, as a `Ready` that says why."""
-
-PING = "convload.ping"
-"""Coordinator → worker, before the start: what does your clock say?"""
-
-PONG = "convload.pong"
-"""Worker → coordinator: this."""
-
-TAKE_OVER = "convload.take_over"
-"""Coordinator → worker: these arrivals of another one are yours now."""
-
-GIVEN_UP = "convload.given_up"
-"""Coordinator → worker: you were silent for too long, others have your arrivals; end at once."""
-
-MORE = "convload.more"
-"""Coordinator → worker: the load goes on, with these stages."""
-
-FINISH = "convload.finish"
-"""Coordinator → worker: no more stages will come."""
-
-LEAVING = "convload.leaving"
-"""Worker → coordinator: somebody ends me; what is in flight will still be told."""
+CHANNEL = "convload"
+"""The one kind of Locust's messages that all of ours are; each carries a tag that says which it is."""
 
 
-class Hello(msgspec.Struct, frozen=True):
-    """The version decides: a worker of another one would build other payloads or count otherwise."""
+class Message(msgspec.Struct, frozen=True, tag=True):
+    """What is sent; its tag is the name of its class."""
+
+    def encode(self) -> bytes:
+        """Returns it as JSON without a line break, so that one a line can be sent through a pipe."""
+        return msgspec.json.encode(self)
+
+
+# -- both ways --
+
+
+class Failure(Message, frozen=True):
+    """Why a set-up stopped: worker → coordinator → parent, or coordinator → worker that cannot take part."""
+
+    exit_code: int
+    problems: list[str]
+
+    @classmethod
+    def of(cls, error: ConvloadError) -> "Failure":
+        """Returns what other processes are told of an error."""
+        return cls(int(error.exit_code), list(error.problems))
+
+    def error(self) -> SetupFailedError:
+        """Returns it as what is raised where it came to."""
+        return SetupFailedError(ExitCode(self.exit_code), *self.problems)
+
+
+class Stop(Message, frozen=True):
+    """Parent → coordinator: end the run now; coordinator → workers: start nothing more, finish what is in flight."""
+
+
+class Finish(Message, frozen=True):
+    """Parent → coordinator → workers: a run that is held open ends with the stages it has."""
+
+
+# -- worker → coordinator --
+
+
+class Hello(Message, frozen=True):
+    """Here I am. Only now may it be spoken to: Locust loses a message whose listener is not registered yet.
+
+    The version decides: a worker of another one would build other payloads or count otherwise.
+    """
 
     version: str
 
 
-class Setup(msgspec.Struct, frozen=True):
+class Ready(Message, frozen=True):
+    """It is set up."""
+
+
+class Pong(Message, frozen=True):
+    """The ping's own time, and the worker's clock when it came."""
+
+    sent_unix_s: float
+    at_unix_s: float
+
+
+class Measured(Message, frozen=True):
+    """The results of a second or less."""
+
+    interval: Interval
+
+
+class Noted(Message, frozen=True):
+    """What the run log is to say of this worker."""
+
+    note: Note
+
+
+class Leaving(Message, frozen=True):
+    """Somebody ends this worker; what is in flight will still be reported."""
+
+
+# -- coordinator → worker --
+
+
+class Setup(Message, frozen=True):
     """All that a worker needs, so that its machine needs convload alone.
 
     `target` is the URL that the plan's target stands for, `target_b` that of the other one, "" without;
     `payload_files` maps paths to texts; `replay` is the text of the recorded starts, "" without. A run that is
-    `held_open` goes on behind its last stage until it is told that no more will come.
+    `held_open` goes on behind its last stage until `Finish` comes.
     """
 
     plan: dict[str, Any]
@@ -80,30 +110,31 @@ class Setup(msgspec.Struct, frozen=True):
     held_open: bool = False
 
 
-class Ready(msgspec.Struct, frozen=True):
-    """No problems: ready. Else what stopped the set-up, and the exit code it means."""
-
-    exit_code: int = 0
-    problems: list[str] = []
-
-
-class Start(msgspec.Struct, frozen=True):
-    """When the first user may fire, by the clock of the worker that is told so."""
-
-    at_unix_s: float
-
-
-class Ping(msgspec.Struct, frozen=True):
-    """By the coordinator's clock."""
+class Ping(Message, frozen=True):
+    """Before the start: what does your clock say? By the coordinator's it is `sent_unix_s`."""
 
     sent_unix_s: float
 
 
-class Pong(msgspec.Struct, frozen=True):
-    """The ping's own time, and the worker's clock when it came."""
+class Start(Message, frozen=True):
+    """When the first user may fire, by the clock of the worker that receives it."""
 
-    sent_unix_s: float
     at_unix_s: float
+
+
+class More(Message, frozen=True):
+    """The load goes on with these stages; the first begins at `starts_s`.
+
+    In the closed model they say for how long the users go on; their rates mean nothing.
+    """
+
+    stages: list[Stage]
+    starts_s: float
+
+    @property
+    def ends_s(self) -> float:
+        """When the last of them ends."""
+        return self.starts_s + sum(stage.duration_s for stage in self.stages)
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -121,47 +152,21 @@ class Share(msgspec.Struct, frozen=True):
     cuts: list[Cut] = []
 
 
-class TakeOver(msgspec.Struct, frozen=True):
-    """What a worker gets of a lost one's arrivals, and how many workers the run now has."""
+class TakeOver(Message, frozen=True):
+    """These arrivals of a lost worker are yours now; the run has so many workers left."""
 
     shares: list[Share]
     workers: int
 
 
-class More(msgspec.Struct, frozen=True):
-    """Stages that were decided on while the run goes on; the first begins at `starts_s`.
-
-    In the closed model they say for how long the users go on; their rates mean nothing.
-    """
-
-    stages: list[Stage]
-    starts_s: float
-
-    @property
-    def ends_s(self) -> float:
-        """When the last of them ends."""
-        return self.starts_s + sum(stage.duration_s for stage in self.stages)
+class GivenUp(Message, frozen=True):
+    """You were silent for too long, others have your arrivals: end at once."""
 
 
-class Stop(msgspec.Struct, frozen=True, tag="stop"):
-    """Parent → coordinator: end the run now."""
+# -- parent and coordinator --
 
 
-class AddStages(msgspec.Struct, frozen=True, tag="add"):
-    """Parent → coordinator: let these follow the last stage, or begin at once where it is over."""
-
-    stages: list[Stage]
-
-
-class Finish(msgspec.Struct, frozen=True, tag="finish"):
-    """Parent → coordinator: a run that is held open ends with the stages it has."""
-
-
-Command = Stop | AddStages | Finish
-"""One a line, behind the job."""
-
-
-class Job(msgspec.Struct, frozen=True):
+class Job(Message, frozen=True):
     """Parent → coordinator, the first line of its standard input.
 
     It is to listen on `host`, at a free port if `port` is 0, and the workers have `join_within_s` to come.
@@ -174,7 +179,20 @@ class Job(msgspec.Struct, frozen=True):
     port: int = 0
 
 
-class Listening(msgspec.Struct, frozen=True):
-    """Coordinator → parent, the first line: where workers join. At the end may come a `Ready` with problems."""
+class AddStages(Message, frozen=True):
+    """Parent → coordinator: let these follow the last stage, or begin at once where it is over."""
+
+    stages: list[Stage]
+
+
+class Listening(Message, frozen=True):
+    """Coordinator → parent, the first line: where workers join. At the end may come a `Failure`."""
 
     port: int
+
+
+ToCoordinator = Hello | Ready | Failure | Pong | Measured | Noted | Leaving
+ToWorker = Setup | Failure | Ping | Start | More | Finish | TakeOver | Stop | GivenUp
+ToParent = Listening | Failure
+Command = Stop | AddStages | Finish
+"""Parent → coordinator, one a line, behind the job."""

@@ -1,15 +1,15 @@
-"""Tells what a worker measures, once a second and where the load changes."""
+"""Reports what a worker measures, once a second and where the load changes, and how the generator itself does."""
 
 import resource
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import gevent
 import msgspec
 import psutil
 from gevent.event import Event
 
-from convload.load.processes.generator_watch import GeneratorWatch, files_free, sockets_waiting
 from convload.load.recorder import Recorder
 from convload.load.session import Session
 from convload.results.runlog import Interval
@@ -27,6 +27,9 @@ up to 5 ms before it looks at sockets and timers again."""
 
 BREATHING_S = 0.2
 """An event loop that is behind makes each breath long; after this the interval is finished at one go."""
+
+BEAT_S = 0.05
+BEATS_A_COUNT = 2
 
 
 class Reporter:
@@ -129,3 +132,51 @@ class Reporter:
 def _cpu_s() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
+
+
+class GeneratorWatch:
+    """Notes how late the event loop wakes a greenlet that sleeps for a fixed time, and meanwhile how much is pending.
+
+    Args:
+        pending: what is in flight and what waits to be sent.
+    """
+
+    def __init__(self, pending: Callable[[], int]) -> None:
+        self._longest_s = 0.0
+        self._pending = pending
+        self._counts: list[int] = []
+        gevent.spawn(self._beat)
+
+    def _beat(self) -> None:
+        while True:
+            for _ in range(BEATS_A_COUNT):
+                began_s = time.monotonic()
+                gevent.sleep(BEAT_S)
+                self._longest_s = max(self._longest_s, time.monotonic() - began_s - BEAT_S)
+            self._counts.append(self._pending())
+
+    def take_counts(self) -> list[int]:
+        """Returns what was pending about every tenth of a second since the last call."""
+        counts, self._counts = self._counts, []
+        return counts
+
+    def take_delay_s(self) -> float:
+        """Returns the longest delay since the last call; libev's own rounding makes a millisecond of it."""
+        longest_s, self._longest_s = self._longest_s, 0.0
+        return longest_s
+
+
+def files_free() -> int:
+    """Returns how many file descriptors this process may still open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft - sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def sockets_waiting() -> int:
+    """Returns the sockets of this machine in TIME_WAIT, each of which holds a local port; 0 where it cannot tell."""
+    try:
+        lines = Path("/proc/net/sockstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    words = next((line.split() for line in lines if line.startswith("TCP:")), [])
+    return int(words[words.index("tw") + 1]) if "tw" in words else 0

@@ -6,7 +6,8 @@ import logging
 import math
 import os
 import random
-import resource
+import signal
+import socket
 import sys
 import time
 from collections import Counter
@@ -22,6 +23,7 @@ from gevent.pool import Group
 from locust.env import Environment
 
 from convload import __version__
+from convload.addresses import write_address
 from convload.contract.outcomes import OK
 from convload.errors import ConvloadError, ExitCode, UsageError
 from convload.load import conversation, stock
@@ -32,16 +34,16 @@ from convload.load.pacing.open import OpenPacing
 from convload.load.pacing.protocol import Pacing
 from convload.load.pacing.schedules import AlternatingTargets, Carried, users_of_one
 from convload.load.processes import messages
-from convload.load.processes.locustfile import load_users
-from convload.load.processes.messages import Hello, More, Ping, Pong, Ready, Setup, Start, TakeOver
+from convload.load.processes.members import Silences
+from convload.load.processes.messages import CHANNEL, Failure, Message, More, Setup, TakeOver, ToWorker
 from convload.load.processes.reporting import Reporter
-from convload.load.processes.silence import Hearing
+from convload.load.processes.setup import load_users, raise_file_limit
 from convload.load.recorder import Recorder
 from convload.load.session import Session
 from convload.payloads.catalogue import Catalogue
 from convload.plan.plan import MOCK, Plan, marks
 from convload.results.measured import attempt_steps
-from convload.results.runlog import Note
+from convload.results.runlog import Interval, Note
 
 POLL_S = 0.02
 LAST_RESULTS_S = 1.0
@@ -58,6 +60,10 @@ LAST_WORDS_S = 0.5
 CLOSING_AT_ONCE = 20
 """Connections that close what is left open at the end."""
 
+TRY_EVERY_S = 0.5
+TRY_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 10.0
+
 
 class Worker:
     """Listens to one coordinator and does one run."""
@@ -65,71 +71,75 @@ class Worker:
     def __init__(self, host: str, port: int) -> None:
         self._environment = Environment(events=locust.events)
         self._runner = self._environment.create_worker_runner(host, port)
-        self._runner.register_message(messages.SETUP, self._on_setup, concurrent=True)
-        # Not concurrent: stages that are added or taken over count from the start, whose message may come just before.
-        self._runner.register_message(messages.START, self._on_start)
-        self._runner.register_message(messages.STOP, self._on_stop)
-        self._runner.register_message(messages.PING, self._on_ping)
-        self._runner.register_message(messages.TAKE_OVER, self._on_take_over, concurrent=True)
-        self._runner.register_message(messages.MORE, self._on_more)
-        self._runner.register_message(messages.FINISH, self._on_finish)
-        self._runner.register_message(messages.REFUSED, self._on_refused)
-        self._runner.register_message(messages.GIVEN_UP, self._on_given_up)
-        self._hearing = Hearing()
-        self._hearing.heard(COORDINATOR)
+        self._runner.register_message(CHANNEL, self._on_message)
+        self._silences = Silences()
+        self._silences.end(COORDINATOR)
         self._environment.events.heartbeat_received.add_listener(self._on_heartbeat)
         self._ended = Event()
         self._started = self._leaving = False
         self._unsent = 0
-        self._failure = Ready()
-        self._send(messages.HELLO, Hello(__version__))
+        self._failure: Failure | None = None
+        self._send(messages.Hello(__version__))
 
-    def join(self) -> Ready:
+    def join(self) -> Failure | None:
         """Works until the coordinator says quit; returns why this worker could not take part, if it could not."""
         gevent.spawn(self._watch_coordinator)
         self._runner.greenlet.join()
         return self._failure
 
     def leave(self) -> None:
-        """Ends this worker before the run's end: at once, or when what is in flight has been told."""
+        """Ends this worker before the run's end: at once, or when what is in flight has been reported."""
         if self._leaving or not self._started:
             _leave("interrupted", ExitCode.INTERRUPTED)
         self._leaving = True
-        self._send(messages.LEAVING, Ready())
-        self._on_stop()
+        self._send(messages.Leaving())
+        self._stop()
 
-    def _send(self, kind: str, message: msgspec.Struct) -> None:
-        self._runner.send_message(kind, msgspec.json.encode(message))
+    def _send(self, message: Message) -> None:
+        self._runner.send_message(CHANNEL, message.encode())
 
     # -- the coordinator's messages --
 
-    def _on_setup(self, msg: Any, **_: Any) -> None:
-        try:
-            self._set_up(msgspec.json.decode(msg.data, type=Setup))
-        except ConvloadError as error:
-            self._failure = Ready(int(error.exit_code), list(error.problems))
-        except Exception as error:
-            logging.getLogger(__name__).exception("the set-up of a worker failed")
-            self._failure = Ready(int(ExitCode.USAGE), [f"worker: {type(error).__name__}: {error}"])
-        self._send(messages.READY, self._failure)
-
-    def _on_refused(self, msg: Any, **_: Any) -> None:
-        self._failure = msgspec.json.decode(msg.data, type=Ready)
-        gevent.spawn(self._runner.greenlet.kill)
-
-    def _on_given_up(self, **_: Any) -> None:
-        _leave("the coordinator did not hear of this worker for too long and gave its share to others")
+    def _on_message(self, msg: Any, **_: Any) -> None:
+        """Does what a message asks, before the next one is read; only what takes long goes its own way."""
+        match _messages.decode(msg.data):
+            case Setup() as setup:
+                gevent.spawn(self._answer_setup, setup)
+            case messages.Ping(sent_unix_s):
+                self._send(messages.Pong(sent_unix_s, time.time()))
+            # At once: stages that are added or taken over count from the start, whose message may come just before.
+            case messages.Start(at_unix_s):
+                self._start(at_unix_s)
+            case More() as more:
+                self._go_on(more)
+            case TakeOver() as taken:
+                gevent.spawn(self._take_over, taken)
+            case messages.Finish():
+                self._finish()
+            case messages.Stop():
+                self._stop()
+            case messages.GivenUp():
+                _leave("the coordinator did not hear of this worker for too long and gave its share to others")
+            case Failure() as refusal:
+                self._failure = refusal
+                gevent.spawn(self._runner.greenlet.kill)
 
     def _on_heartbeat(self, **_: Any) -> None:
-        self._hearing.heard(COORDINATOR)
+        self._silences.end(COORDINATOR)
 
-    def _on_ping(self, msg: Any, **_: Any) -> None:
-        ping = msgspec.json.decode(msg.data, type=Ping)
-        self._send(messages.PONG, Pong(ping.sent_unix_s, time.time()))
+    def _answer_setup(self, setup: Setup) -> None:
+        try:
+            self._set_up(setup)
+        except ConvloadError as error:
+            self._failure = Failure.of(error)
+        except Exception as error:
+            logging.getLogger(__name__).exception("the set-up of a worker failed")
+            self._failure = Failure(int(ExitCode.USAGE), [f"worker: {type(error).__name__}: {error}"])
+        self._send(self._failure or messages.Ready())
 
     def _set_up(self, setup: Setup) -> None:
         plan = msgspec.convert(setup.plan, Plan)
-        _raise_file_limit(plan, setup.workers)
+        raise_file_limit(plan, setup.workers)
         self._setup = setup
         self._recorder = Recorder(setup.worker, attempt_steps(plan.retry))
         self._number = setup.worker
@@ -170,11 +180,10 @@ class Worker:
         ends_s = math.inf if setup.held_open else self._carried.ends_s
         return OpenPacing(self._carried.arrivals(), ends_s, users_of_one(plan, setup.workers), self._grow)
 
-    def _on_start(self, msg: Any, **_: Any) -> None:
-        start = msgspec.json.decode(msg.data, type=Start)
+    def _start(self, at_unix_s: float) -> None:
         self._started = True
         plan, pacing, recorder = self._session.plan, self._session.pacing, self._recorder
-        recorder.started_s = time.monotonic() + (start.at_unix_s - time.time())
+        recorder.started_s = time.monotonic() + (at_unix_s - time.time())
         recorder.measure_from_s = recorder.started_s + (plan.warmup_s or 0.0)
         recorder.stages = marks(plan.resolved_stages())
         if self._session.other is not None:
@@ -186,9 +195,7 @@ class Worker:
 
     def _see_through(self) -> None:
         """Reports until the end of the run, and then the rest."""
-        reporter = Reporter(
-            self._number, self._recorder, self._sessions, lambda one: self._send(messages.INTERVAL, one)
-        )
+        reporter = Reporter(self._number, self._recorder, self._sessions, self._send_interval)
         reporting = gevent.spawn(reporter.report_until, self._ended)
         self._conduct()
         self._ended.set()
@@ -197,24 +204,25 @@ class Worker:
         reporter.report(last=True, unsent=self._unsent)
         if self._leaving:
             gevent.sleep(LAST_WORDS_S)
-            _leave("interrupted; what was in flight has been told", ExitCode.INTERRUPTED)
+            _leave("interrupted; what was in flight has been reported", ExitCode.INTERRUPTED)
 
-    def _on_stop(self, **_: Any) -> None:
+    def _send_interval(self, interval: Interval) -> None:
+        self._send(messages.Measured(interval))
+
+    def _stop(self) -> None:
         self._session.no_retries.set()
         self._session.pacing.stop()
 
-    def _on_take_over(self, msg: Any, **_: Any) -> None:
-        taken = msgspec.json.decode(msg.data, type=TakeOver)
+    def _take_over(self, taken: TakeOver) -> None:
         plan, pacing = self._session.plan, self._session.pacing
         assert isinstance(pacing, OpenPacing)  # noqa: S101 -- the closed model has no arrivals to take over
-        _raise_file_limit(plan, taken.workers, strict=False)
+        raise_file_limit(plan, taken.workers, strict=False)
         arrivals = self._carried.take_over(taken.shares)
         # The first of them is looked for here, where a long schedule may be passed over with pauses.
         if (first := next(arrivals, None)) is not None:
             pacing.take_over(chain([first], arrivals), users_of_one(plan, taken.workers))
 
-    def _on_more(self, msg: Any, **_: Any) -> None:
-        more = msgspec.json.decode(msg.data, type=More)
+    def _go_on(self, more: More) -> None:
         pacing = self._session.pacing
         if isinstance(pacing, OpenPacing):
             self._recorder.stages = self._recorder.stages + marks(more.stages, more.starts_s)
@@ -224,7 +232,7 @@ class Worker:
             pacing.end_at(more.ends_s)
         self._recorder.measure_until_s = pacing.stop_s
 
-    def _on_finish(self, **_: Any) -> None:
+    def _finish(self) -> None:
         self._session.pacing.end_at(self._carried.ends_s)
         self._recorder.measure_until_s = self._session.pacing.stop_s
 
@@ -272,15 +280,15 @@ class Worker:
         if self._session.pacing.dry:
             notes.append(f"worker {self._number} stopped early: {self._session.pacing.dry}")
         for text in notes:
-            self._send(messages.NOTE, Note(at_s, text, invalidates=True))
+            self._send(messages.Noted(Note(at_s, text, invalidates=True)))
         if isinstance(self._session.pacing, OpenPacing) and not self._session.pacing.precise:
             text = f"worker {self._number} has no timerfd: users were woken by a timer of 1 ms grain"
-            self._send(messages.NOTE, Note(at_s, text))
+            self._send(messages.Noted(Note(at_s, text)))
 
     def _watch_coordinator(self) -> None:
-        while self._hearing.silent_s(COORDINATOR) < COORDINATOR_SILENT_S:
+        while self._silences.length_s(COORDINATOR) < COORDINATOR_SILENT_S:
             gevent.sleep(WATCH_S)
-            self._hearing.look()
+            self._silences.look()
         _leave("the coordinator is gone")
 
 
@@ -292,28 +300,7 @@ def _close_some(session: Session, deadline_s: float) -> None:
     client.close()
 
 
-def _raise_file_limit(plan: Plan, workers: int, *, strict: bool = True) -> None:
-    """Makes room for a connection to each of two services for every user of this worker.
-
-    In the middle of a run it is not `strict`: there it makes as much room as it may.
-    """
-    needed = files_needed(plan, workers)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and needed > hard:
-        if not strict:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            return
-        raise UsageError(
-            f"users: {plan.users} users on {workers} workers need {needed} file descriptors a worker; the hard "
-            f"limit is {hard}. Raise it (ulimit -Hn {needed}, or LimitNOFILE= in systemd) or take more workers"
-        )
-    if soft < needed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-
-
-def files_needed(plan: Plan, workers: int) -> int:
-    """Returns the file descriptors that a worker may need: two connections a user, and what the process has."""
-    return 2 * -(-plan.users // workers) + 256
+_messages = msgspec.json.Decoder(ToWorker)
 
 
 def _leave(why: str, exit_code: ExitCode = ExitCode.INCONCLUSIVE) -> None:
@@ -329,6 +316,46 @@ def _leave_with_parent() -> None:
         pass
     gevent.sleep(COORDINATOR_SILENT_S)
     _leave("the process that started it is gone")
+
+
+def join(host: str, port: int, within_s: float) -> None:
+    """Works for the coordinator on another machine until its run is over; SIGINT and SIGTERM end it in good order.
+
+    Raises:
+        ConvloadError: nobody listens there within that time, or this worker cannot take part.
+    """
+    logging.basicConfig(level=logging.WARNING, format="convload worker: %(message)s")
+    _await_listener(host, port, time.monotonic() + within_s)
+    try:
+        with gevent.Timeout(ANSWER_TIMEOUT_S):
+            worker = Worker(host, port)
+    except gevent.Timeout:
+        raise UsageError(
+            f"{write_address(host, port)}: something listens there and does not answer as `convload run` does"
+        ) from None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        gevent.signal_handler(number, worker.leave)
+    if (failure := worker.join()) is not None:
+        raise failure.error()
+
+
+def _await_listener(host: str, port: int, deadline_s: float) -> None:
+    while (why := _try_to_connect(host, port)) is not None:
+        if time.monotonic() + TRY_EVERY_S > deadline_s:
+            raise UsageError(
+                f"{write_address(host, port)}: nobody listens there ({why}). Start the run first: "
+                f"convload run --bind HOST:{port} --expect-workers N"
+            )
+        time.sleep(TRY_EVERY_S)
+
+
+def _try_to_connect(host: str, port: int) -> str | None:
+    """Returns why nobody can be reached, None when somebody can."""
+    try:
+        socket.create_connection((host, port), TRY_TIMEOUT_S).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def main() -> None:

@@ -1,0 +1,126 @@
+"""The workers of a run as its coordinator knows them: how far each is, its clock, for how long it has been silent."""
+
+import time
+from collections.abc import Callable, Iterator
+from enum import Enum, auto
+
+from convload.load.processes.messages import Failure, Pong
+
+GAP_S = 1.0
+
+
+class Silences:
+    """For how long each of some others has said nothing.
+
+    Time in which this process itself did not run counts for nobody: what they said then is still to be read.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last_s: dict[str, float] = {}
+        self._looked_s = clock()
+
+    def end(self, who: str) -> None:
+        """Notes that somebody said something now."""
+        self._last_s[who] = self._clock()
+
+    def look(self) -> None:
+        """Notes that this process runs; to be called several times within `GAP_S`."""
+        now_s = self._clock()
+        slept_s, self._looked_s = now_s - self._looked_s, now_s
+        if slept_s > GAP_S:
+            self._last_s = {who: last_s + slept_s for who, last_s in self._last_s.items()}
+
+    def length_s(self, who: str) -> float:
+        """Returns for how long somebody has said nothing; 0 for one who never said anything."""
+        now_s = self._clock()
+        return now_s - self._last_s.get(who, now_s)
+
+
+class State(Enum):
+    """How far a worker is; the head of `coordinator` draws who leads to whom."""
+
+    JOINED = auto()
+    READY = auto()
+    LEAVING = auto()
+    FINISHED = auto()
+    LOST = auto()
+
+
+class Member:
+    """One worker. Its clock is taken from the exchange with the smallest round trip.
+
+    Half the round trip is taken as the way there, so the error is at most half the smallest round trip
+    (Cristian, "Probabilistic clock synchronization", 1989).
+    """
+
+    def __init__(self, node: str, number: int) -> None:
+        self.node = node
+        self.number = number
+        self.state = State.JOINED
+        self.failure: Failure | None = None
+        self.left_open = 0
+        self._exchange: tuple[float, float] | None = None
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether results of it are still awaited."""
+        return self.state not in {State.FINISHED, State.LOST}
+
+    def note(self, pong: Pong) -> None:
+        """Takes an answer that has come now."""
+        now_s = time.time()
+        found = now_s - pong.sent_unix_s, pong.at_unix_s - (pong.sent_unix_s + now_s) / 2
+        self._exchange = min(found, self._exchange or found)
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether its clock was measured."""
+        return self._exchange is not None
+
+    @property
+    def offset_s(self) -> float:
+        """How much its clock is ahead; 0 where it did not answer."""
+        return self._exchange[1] if self._exchange else 0.0
+
+    @property
+    def round_trip_s(self) -> float:
+        """Its smallest round trip; 0 where it did not answer."""
+        return self._exchange[0] if self._exchange else 0.0
+
+
+class Members:
+    """All workers by their nodes, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._members: dict[str, Member] = {}
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._members.values())
+
+    def get(self, node: str) -> Member | None:
+        """Returns the worker of a node, None where it is not one of this run."""
+        return self._members.get(node)
+
+    def add(self, node: str) -> Member:
+        """Returns the worker of a node, which joins now if it has not before."""
+        return self._members.setdefault(node, Member(node, len(self._members)))
+
+    def taking_part(self) -> list[Member]:
+        """Returns those whose results are still awaited."""
+        return [member for member in self if member.takes_part]
+
+    def count_ready(self) -> int:
+        """Returns how many were set up."""
+        return sum(member.state != State.JOINED for member in self)
+
+    def failures(self) -> list[Failure]:
+        """Returns why some cannot take part."""
+        return [member.failure for member in self if member.failure is not None]
+
+    def round_trip_s(self) -> float:
+        """Returns the longest of their smallest round trips."""
+        return max((member.round_trip_s for member in self), default=0.0)

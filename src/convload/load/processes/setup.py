@@ -1,0 +1,86 @@
+"""What the processes of a load are set up with: user classes, files they may open, how many users begin."""
+
+import resource
+import tempfile
+from pathlib import Path
+
+from locust import User
+from locust.util.load_locustfile import load_locustfile
+
+from convload.errors import UsageError
+from convload.load.processes.messages import Setup
+from convload.plan.needs import files_needed
+from convload.plan.plan import Plan
+
+MODULE = "convload_locustfile.py"
+
+EXPECTED_SERVICE_S = 0.02
+"""Of a quick target: by Little's law rate × this is how many users an open load needs at once. It begins with these,
+and a slower target makes it grow; too many at the start would all connect at once."""
+
+FIRST_USERS_A_WORKER = 10
+
+
+def load_users(text: str) -> list[type[User]]:
+    """Returns the user classes that a locustfile defines, from its text as it came with the plan.
+
+    Raises:
+        UsageError: the file cannot be run, or defines no user class.
+    """
+    with tempfile.TemporaryDirectory(prefix="convload-") as folder:
+        path = Path(folder) / MODULE
+        path.write_text(text, encoding="utf-8")
+        try:
+            found, _ = load_locustfile(str(path))
+        except Exception as error:  # a tester's file may raise anything
+            raise UsageError(f"locustfile{_line_of(error)}: {type(error).__name__}: {error}") from error
+    users = [user for user in found.values() if user.weight > 0 or user.fixed_count > 0]
+    if not users:
+        raise UsageError("locustfile: defines no user class; subclass convload.load.users.ConversationUser")
+    return users
+
+
+def _line_of(error: Exception) -> str:
+    if isinstance(error, SyntaxError):
+        return f":{error.lineno}"
+    frame = error.__traceback__
+    line = ""
+    while frame is not None:
+        if frame.tb_frame.f_code.co_filename.endswith(MODULE):
+            line = f":{frame.tb_lineno}"
+        frame = frame.tb_next
+    return line
+
+
+def first_users(plan: Plan, setup: Setup) -> int:
+    """Returns how many users an open load begins with; it grows as it needs.
+
+    Nobody knows what a run that is held open will need, and users that are added in the middle of a load come late.
+    """
+    if setup.held_open:
+        return plan.max_in_flight
+    rates = [max(stage.from_rate, stage.to_rate) for stage in plan.resolved_stages()] or [0.0]
+    expected = int(max(rates) * EXPECTED_SERVICE_S)
+    return min(max(expected, FIRST_USERS_A_WORKER * setup.workers), plan.max_in_flight)
+
+
+def raise_file_limit(plan: Plan, workers: int, *, strict: bool = True) -> None:
+    """Makes room for a connection to each of two services for every user of this worker.
+
+    In the middle of a run it is not `strict`: there it makes as much room as it may.
+
+    Raises:
+        UsageError: the hard limit of this machine does not allow it.
+    """
+    needed = files_needed(plan.users, workers)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        if not strict:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            return
+        raise UsageError(
+            f"users: {plan.users} users on {workers} workers need {needed} file descriptors a worker; the hard "
+            f"limit is {hard}. Raise it (ulimit -Hn {needed}, or LimitNOFILE= in systemd) or take more workers"
+        )
+    if soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -1,0 +1,65 @@
+"""What a coordinator knows of its workers: silence by a clock that is passed in, their own clocks by exchanges."""
+
+import time
+
+import pytest
+
+from convload.load.processes.members import GAP_S, Member, Members, Silences, State
+from convload.load.processes.messages import Pong
+
+
+class Clock:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def after(clock: Clock, silences: Silences, seconds: float, looks: int) -> None:
+    for _ in range(looks):
+        clock.now_s += seconds / looks
+        silences.look()
+
+
+def test_a_silence_lasts_from_the_last_word() -> None:
+    clock = Clock()
+    silences = Silences(clock)
+    silences.end("a")
+    after(clock, silences, 3.0, looks=10)
+
+    assert silences.length_s("a") == pytest.approx(3.0)
+    assert silences.length_s("never heard") == 0
+
+
+def test_time_in_which_the_listener_did_not_run_counts_for_nobody() -> None:
+    clock = Clock()
+    silences = Silences(clock)
+    silences.end("a")
+    after(clock, silences, 0.5, looks=2)
+    after(clock, silences, 20 * GAP_S, looks=1)
+
+    assert silences.length_s("a") == pytest.approx(0.5)
+
+
+def test_a_clock_is_taken_from_the_exchange_with_the_shortest_round_trip() -> None:
+    member = Member("node", 0)
+    for round_trip_s, ahead_s in ((0.5, 31.0), (0.01, 30.0), (0.2, 33.0)):
+        now_s = time.time()
+        member.note(Pong(now_s - round_trip_s, now_s - round_trip_s / 2 + ahead_s))
+
+    assert member.offset_s == pytest.approx(30.0, abs=0.005)
+    assert member.round_trip_s == pytest.approx(0.01, abs=0.01)
+
+
+def test_results_are_awaited_until_a_worker_has_finished_or_is_lost() -> None:
+    members = Members()
+    for number, state in enumerate(State):
+        members.add(f"node {number}").state = state
+
+    assert {member.state for member in members.taking_part()} == {State.JOINED, State.READY, State.LEAVING}
+
+
+def test_a_node_that_says_hello_again_keeps_its_number() -> None:
+    members = Members()
+
+    assert [members.add(node).number for node in ("a", "b", "a")] == [0, 1, 0]
