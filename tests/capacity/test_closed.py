@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.conftest import wait_for
 
-from convload.capacity.finding import Sought, find_closed
+from convload.capacity.finding import SearchPlan, find_closed
 from convload.capacity.trials import SearchSettings
 from convload.errors import ExitCode
 from convload.plan.mock_behaviour import Behaviour
@@ -35,7 +35,7 @@ def interrupt_when(folder: Path) -> threading.Thread:
 def test_ctrl_c_in_the_set_up_of_a_later_run_is_told_as_an_interruption(tmp_path: Path) -> None:
     told: list[Trial] = []
     thread = interrupt_when(tmp_path / "out" / "02-2-users")
-    _, found = find_closed(PLAN, tmp_path / "out", Sought([], SETTINGS, overload=False), told.append)
+    _, found = find_closed(PLAN, tmp_path / "out", SearchPlan([], SETTINGS, overload=False), told.append)
     thread.join()
     assert found.interrupted
     assert found.exit_code == ExitCode.INTERRUPTED
@@ -46,7 +46,7 @@ def test_ctrl_c_between_two_runs_ends_the_search(tmp_path: Path) -> None:
     def tell(_: Trial) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    _, found = find_closed(PLAN, tmp_path / "out", Sought([], SETTINGS, overload=False), tell)
+    _, found = find_closed(PLAN, tmp_path / "out", SearchPlan([], SETTINGS, overload=False), tell)
     assert found.exit_code == ExitCode.INTERRUPTED
     assert len(found.trials) == 1
 

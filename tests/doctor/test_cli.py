@@ -11,7 +11,7 @@ from tests.conftest import Cli, summary_of, wait_for
 
 from convload.cli.doctor import Report, print_report
 from convload.doctor.facts import Check
-from convload.doctor.search import Found, Trial
+from convload.doctor.search import Ceiling, CeilingTrial
 from convload.run.ceiling import FILE
 
 
@@ -58,13 +58,16 @@ def test_an_interrupted_doctor_is_exit_code_130_and_leaves_nothing(cli: Cli) -> 
 
 def test_the_tables_show_each_check_and_trial_and_obey_no_foreign_text(tmp_path: Path) -> None:
     printed = io.StringIO()
-    trials = [Trial(2_000.0, valid=True, lateness_p50_ms=0.1), Trial(4_000.0, valid=False, limits=["worker CPU"])]
+    trials = [
+        CeilingTrial(2_000.0, valid=True, lateness_p50_ms=0.1),
+        CeilingTrial(4_000.0, valid=False, limits=["worker CPU"]),
+    ]
     report = Report(
         "convload/doctor/1",
         [Check("cores", "warning", "1 core", "a worker fills one core", "take more")],
         [Check("request", "problem", "[bold]HTTP\x1b[31m 500", "it cannot be used")],
         2,
-        Found(trials, *trials),
+        Ceiling(trials, *trials),
         ["Ceiling: 2,000 requests/s"],
         str(tmp_path),
     )

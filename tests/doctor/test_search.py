@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convload.doctor.search import NEAR_ENOUGH, Found, Trial, search
+from convload.doctor.search import NEAR_ENOUGH, Ceiling, CeilingTrial, search
 
 
 class Generator:
@@ -14,9 +14,9 @@ class Generator:
         self.ceiling = ceiling
         self.asked: list[float] = []
 
-    def __call__(self, rate: float) -> Trial:
+    def __call__(self, rate: float) -> CeilingTrial:
         self.asked.append(rate)
-        return Trial(rate, valid=rate <= self.ceiling)
+        return CeilingTrial(rate, valid=rate <= self.ceiling)
 
 
 @given(st.floats(100, 500_000))
@@ -76,4 +76,4 @@ def test_where_no_rate_holds_there_is_no_ceiling(most: int) -> None:
 
 
 def test_without_a_trial_nothing_is_found() -> None:
-    assert search(Generator(1), 1.0, 0) == Found([], None, None)
+    assert search(Generator(1), 1.0, 0) == Ceiling([], None, None)

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from convload.doctor.search import Found, Trial
+from convload.doctor.search import Ceiling, CeilingTrial
 from convload.doctor.trials import limits_of
 from convload.doctor.verdict import describe, known_ceiling
 from convload.doctor.watch import Seen, busiest_share, taken_by_others
 
-LATE = Trial(
+LATE = CeilingTrial(
     16_000.0,
     valid=False,
     lateness_p50_ms=5.0,
@@ -19,7 +19,9 @@ LATE = Trial(
     mock_cpu_share=0.4,
     reasons=["late"],
 )
-FINE = Trial(8_000.0, valid=True, achieved_per_s=8_010.0, lateness_p50_ms=0.06, lateness_p99_ms=0.6, cpu_share=0.5)
+FINE = CeilingTrial(
+    8_000.0, valid=True, achieved_per_s=8_010.0, lateness_p50_ms=0.06, lateness_p99_ms=0.6, cpu_share=0.5
+)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +38,8 @@ FINE = Trial(8_000.0, valid=True, achieved_per_s=8_010.0, lateness_p50_ms=0.06, 
 def test_causes_are_named_before_what_shows_of_them(
     shares: dict[str, float], own_cores: float, reasons: list[str], met: list[str]
 ) -> None:
-    quiet = Trial(16_000.0, valid=False, cpu_share=0.5, mock_cpu_share=0.4, others_cores=0.1)
-    trial: Trial = msgspec.structs.replace(quiet, **shares)
+    quiet = CeilingTrial(16_000.0, valid=False, cpu_share=0.5, mock_cpu_share=0.4, others_cores=0.1)
+    trial: CeilingTrial = msgspec.structs.replace(quiet, **shares)
 
     assert limits_of(trial, reasons, own_cores, cores=2.0) == met
 
@@ -62,8 +64,8 @@ def test_what_others_took_is_what_the_machine_did_beyond_the_trial() -> None:
 
 
 def test_a_ceiling_is_told_with_its_lateness_and_what_limited_it() -> None:
-    beyond = Trial(16_000.0, valid=False, limits=["mock CPU", "lateness"], reasons=["requests started late"])
-    text = " ".join(describe(Found([FINE, beyond], FINE, beyond), workers=2))
+    beyond = CeilingTrial(16_000.0, valid=False, limits=["mock CPU", "lateness"], reasons=["requests started late"])
+    text = " ".join(describe(Ceiling([FINE, beyond], FINE, beyond), workers=2))
 
     assert "Ceiling: 8,000 requests/s on 2 workers, with lateness p50 0.06 and p99 0.60 ms" in text
     assert "Limited at 16,000/s by: mock CPU, lateness." in text
@@ -71,7 +73,7 @@ def test_a_ceiling_is_told_with_its_lateness_and_what_limited_it() -> None:
 
 
 def test_a_search_that_met_no_limit_says_at_least() -> None:
-    found = Found([FINE], FINE, None)
+    found = Ceiling([FINE], FINE, None)
 
     assert "Ceiling: at least 8,000 requests/s on 1 worker" in describe(found, 1)[0]
     ceiling = known_ceiling(found, 1, datetime(2026, 1, 2, tzinfo=UTC))
@@ -80,8 +82,8 @@ def test_a_search_that_met_no_limit_says_at_least() -> None:
 
 
 def test_a_ceiling_that_other_work_has_lowered_is_one_at_least() -> None:
-    disturbed = Trial(16_000.0, valid=False, others_cores=1.3, limits=["other work on this machine", "lateness"])
-    found = Found([FINE, disturbed], FINE, disturbed)
+    disturbed = CeilingTrial(16_000.0, valid=False, others_cores=1.3, limits=["other work on this machine", "lateness"])
+    found = Ceiling([FINE, disturbed], FINE, disturbed)
 
     ceiling = known_ceiling(found, 1, datetime(2026, 1, 2, tzinfo=UTC))
 
@@ -93,7 +95,7 @@ def test_a_ceiling_that_other_work_has_lowered_is_one_at_least() -> None:
 
 
 def test_a_search_in_which_nothing_held_says_so_and_keeps_nothing() -> None:
-    found = Found([LATE], None, LATE)
+    found = Ceiling([LATE], None, LATE)
 
     assert "Ceiling: not found." in describe(found, 1)[0]
     assert known_ceiling(found, 1, datetime(2026, 1, 2, tzinfo=UTC)) is None

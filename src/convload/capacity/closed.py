@@ -1,7 +1,7 @@
 """Measures a live target at a number of users: each trial of the closed search is a run of its own."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -33,14 +33,12 @@ class ClosedMeasurer:
         plan: Plan,
         folder: Path,
         gates: Sequence[Gate],
-        tell: Callable[[Trial], None],
         stopping: Interrupted,
     ) -> None:
         self._stopping = stopping
         self._plan = plan
         self._folder = folder
         self._gates = gates
-        self._tell = tell
         self._began_s = time.monotonic()
         self._made = 0
 
@@ -66,9 +64,7 @@ class ClosedMeasurer:
         )
         began_s = self.took_s
         folder = self._run(plan, f"{self._made:02d}-{users}-users")
-        trial = self._judged(runlog.read(folder), users, duration_s, began_s)
-        self._tell(trial)
-        return trial
+        return self._judged(runlog.read(folder), users, duration_s, began_s)
 
     def _run(self, plan: Plan, name: str) -> Path:
         try:

@@ -1,12 +1,11 @@
 """The closed search: the number of users at which throughput stops growing."""
 
 import math
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 from convload.capacity.scalability import fit
-from convload.capacity.trials import Clock, EndedError, Measurer, SearchSettings, check
-from convload.results.capacity_result import Point, Saturation, Trial
+from convload.capacity.trials import Clock, End, Measurer, SearchSettings, Trials, between, check, further
+from convload.results.capacity_result import Limit, Point, Saturation, Trial
 
 GROWS = 0.05
 """Throughput that is within this share of the highest counts as not growing any more."""
@@ -15,7 +14,9 @@ _FLAT_DOUBLINGS = 2
 _Z = 1.96
 
 
-def search_concurrency(measurer: Measurer, settings: SearchSettings, clock: Clock) -> Saturation:
+def search_concurrency(
+    measurer: Measurer, settings: SearchSettings, clock: Clock, tell: Callable[[Trial], None] = lambda _: None
+) -> Saturation:
     """Doubles the users until throughput stops growing twice in a row, then narrows where it came near its highest.
 
     Rates of the settings are users here. Failed gates do not end it: throughput is what is asked for.
@@ -24,25 +25,19 @@ def search_concurrency(measurer: Measurer, settings: SearchSettings, clock: Cloc
         UsageError: the settings allow no search.
     """
     check(settings)
-    began_s, trials = clock(), list[Trial]()
+    trials = Trials(measurer, settings, clock, tell)
+    users: float | None = max(1, round(settings.start_rate))
+    ended: End | None = None
+    while not ended and not _flat(trials.made) and users is not None:
+        ended = trials.make(users, settings.first_s) or _by_generator(trials)
+        users = further(users, settings.min_rate, settings.max_rate, down=False)
+    while not ended and (following := _between(trials.made, settings.width)):
+        ended = trials.make(following, settings.final_s) or _by_generator(trials)
+    return _saturation(trials.made, ended)
 
-    def measure(users: int, duration_s: float) -> bool:
-        left_s = settings.budget_s - (clock() - began_s)
-        if left_s < settings.first_s and trials:
-            return False
-        try:
-            trials.append(measurer.trial(users, min(duration_s, left_s)))
-        except EndedError:
-            return False
-        return trials[-1].verdict != "generator"
 
-    users, goes_on = max(1, round(settings.start_rate)), True
-    while goes_on and not _flat(trials) and users <= settings.max_rate:
-        goes_on = measure(users, settings.first_s)
-        users *= 2
-    while goes_on and (following := _between(trials, settings.width)):
-        goes_on = measure(following, settings.final_s)
-    return _saturation(trials, within_budget=clock() - began_s + settings.first_s < settings.budget_s)
+def _by_generator(trials: Trials) -> End | None:
+    return "generator" if trials.made[-1].verdict == "generator" else None
 
 
 def throughputs(trials: Sequence[Trial]) -> dict[int, tuple[float, float]]:
@@ -83,19 +78,18 @@ def _between(trials: Sequence[Trial], width: float) -> int | None:
     low, high = _bounds(trials)
     if low is None or high is None or high - low <= max(1.0, width * high):
         return None
-    middle = round(math.sqrt(low * high))
+    middle = round(between(low, high))
     measured = sum(round(trial.rate) == middle for trial in trials)
     return middle if low < middle < high and measured < _FLAT_DOUBLINGS else None
 
 
-def _saturation(trials: list[Trial], *, within_budget: bool) -> Saturation:
+def _saturation(trials: list[Trial], ended: End | None) -> Saturation:
     low, high = _bounds(trials)
     found = throughputs(trials)
     best = max((rate for rate, _ in found.values()), default=None)
-    generator = any(trial.verdict == "generator" for trial in trials)
-    limited: Literal["target", "generator", "budget", "bound"] = "target"
+    limited: Limit = "target"
     if not _flat(trials):
-        limited = "generator" if generator else "bound" if within_budget else "budget"
+        limited = "generator" if ended == "generator" else "budget" if ended else "bound"
         low, high = max(found, default=None), None
     usl = fit([Point(n, rate) for n, (rate, _) in found.items()])
     return Saturation(

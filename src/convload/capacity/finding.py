@@ -42,8 +42,8 @@ ENOUGH_FOR_OVERLOAD = 2.0
 """Times that: with a smaller budget all of it goes into the search."""
 
 
-class Sought(msgspec.Struct, frozen=True):
-    """What is asked of a target: the objective, how to search, and whether to look beyond the capacity."""
+class SearchPlan(msgspec.Struct, frozen=True):
+    """What is wanted of a target: the objective, how to search, and whether to look beyond the capacity."""
 
     gates: list[Gate]
     settings: SearchSettings
@@ -58,7 +58,7 @@ class Sought(msgspec.Struct, frozen=True):
 def find(
     plan: Plan,
     out: Path | None,
-    sought: Sought,
+    wanted: SearchPlan,
     tell: Callable[[Trial], None],
     on_progress: Callable[[Path], None] = lambda _: None,
 ) -> tuple[Path, CapacityResult]:
@@ -68,9 +68,9 @@ def find(
         ConvloadError: the set-up failed, or the target answers nothing well.
     """
     loads = SteeredLoads()
-    finding = _Finding(plan, sought, tell, loads)
-    probe = probe_rate(sought.settings.start_rate)
-    held = msgspec.structs.replace(plan, rate=probe, duration_s=FIRST_S, warmup_s=0.0, gates=sought.objective)
+    finding = SearchThread(plan, wanted, tell, loads)
+    probe = probe_rate(wanted.settings.start_rate)
+    held = msgspec.structs.replace(plan, rate=probe, duration_s=FIRST_S, warmup_s=0.0, gates=wanted.objective)
     thread = threading.Thread(target=finding.work, name="search", daemon=True)
     thread.start()
     try:
@@ -83,7 +83,7 @@ def find(
 
 
 def find_closed(
-    plan: Plan, out: Path | None, sought: Sought, tell: Callable[[Trial], None]
+    plan: Plan, out: Path | None, wanted: SearchPlan, tell: Callable[[Trial], None]
 ) -> tuple[Path, CapacityResult]:
     """Searches the number of users at which throughput stops growing; each trial is a run in the folder.
 
@@ -93,29 +93,29 @@ def find_closed(
     """
     folder = new_folder(plan, out)
     stopping = Interrupted()  # hears of Ctrl-C within the runs and between two of them
-    measurer = ClosedMeasurer(plan, folder, sought.gates, tell, stopping)
+    measurer = ClosedMeasurer(plan, folder, wanted.gates, stopping)
     try:
         with stopping.listening():
-            saturation = search_concurrency(measurer, sought.settings, time.monotonic)
+            saturation = search_concurrency(measurer, wanted.settings, time.monotonic, tell)
     except ConvloadError:
         remove_unless_started(folder)
         raise
     (folder / FILE_NAME).unlink()  # each trial has a log of its own
     if not saturation.trials:
         raise EndedError
-    found = conclude_saturation(saturation, sought.objective, sought.settings, measurer.took_s)
+    found = conclude_saturation(saturation, wanted.objective, wanted.settings, measurer.took_s)
     return folder, interrupted(found) if stopping.count else found
 
 
-class _Finding:
+class SearchThread:
     """The thread of the search."""
 
-    def __init__(self, plan: Plan, sought: Sought, tell: Callable[[Trial], None], loads: SteeredLoads) -> None:
+    def __init__(self, plan: Plan, wanted: SearchPlan, tell: Callable[[Trial], None], loads: SteeredLoads) -> None:
         self._plan = plan
-        self._sought = sought
+        self._wanted = wanted
         self._tell = tell
         self._loads = loads
-        self._measurer = LiveMeasurer(loads, plan, sought.gates, probe_rate(sought.settings.start_rate))
+        self._measurer = LiveMeasurer(loads, plan, wanted.gates, probe_rate(wanted.settings.start_rate))
         self._search: Search | None = None
         self._overload: Overload | None = None
         self._beyond: Sequence[Trial] = ()
@@ -145,18 +145,18 @@ class _Finding:
             raise self._error
         if self._search is None:
             raise EndedError
-        found = conclude(self._search, self._sought.objective, self._beyond)
+        found = conclude(self._search, self._wanted.objective, self._beyond)
         return msgspec.structs.replace(found, overload=self._overload)
 
     def _settings(self) -> SearchSettings:
-        tail = Tail(decay_per_s(self._sought.gates), float(self._plan.arrivals == "poisson"))
-        settings = msgspec.structs.replace(self._sought.settings, tail=tail)
+        tail = Tail(decay_per_s(self._wanted.gates), float(self._plan.arrivals == "poisson"))
+        settings = msgspec.structs.replace(self._wanted.settings, tail=tail)
         if not self._goes_beyond():
             return settings
         return msgspec.structs.replace(settings, budget_s=settings.budget_s - OVERLOAD_S)
 
     def _goes_beyond(self) -> bool:
-        return self._sought.overload and self._sought.settings.budget_s >= ENOUGH_FOR_OVERLOAD * OVERLOAD_S
+        return self._wanted.overload and self._wanted.settings.budget_s >= ENOUGH_FOR_OVERLOAD * OVERLOAD_S
 
     def _look_beyond(self) -> None:
         """Offers the capacity and more of it, lets the load fall, and watches the target recover."""
@@ -172,7 +172,7 @@ class _Finding:
             one, trial = self._measurer.beyond(factor * capacity, factor, BEYOND_S)
             seen.append(one)
             trials.append(trial)
-            if not self._measurer.cool_down(self._sought.settings.cool_down_s):
+            if not self._measurer.cool_down(self._wanted.settings.cool_down_s):
                 break
         after_ms = self._measurer.after(FACTORS[-1] * capacity, BEYOND_S, ease, RECOVERY_S)
         self._beyond = trials

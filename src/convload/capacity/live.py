@@ -5,9 +5,9 @@ from itertools import zip_longest
 
 import msgspec
 
-from convload.capacity.objective import allowed_share, growth, overloaded
+from convload.capacity.objective import allowed_share, growth, overloaded, strains
 from convload.capacity.overload import OverloadTrial
-from convload.capacity.steered import Heard, SteeredLoads
+from convload.capacity.steered import StageLog, SteeredLoads
 from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE
 from convload.errors import TargetError
@@ -66,9 +66,9 @@ class LiveMeasurer:
         Raises:
             TargetError: it answers nothing well.
         """
-        median_ms, heard, name = self._probe(FIRST_PROBE_S)
+        median_ms, done = self._probe(FIRST_PROBE_S)
         if median_ms is None:
-            errors = ", ".join(figures_of(heard, name).errors) or "no answer"
+            errors = ", ".join(figures_of(done).errors) or "no answer"
             raise TargetError(f"target: at {self._probe_per_s:g}/s, next to no load, no create succeeds: {errors}")
         self.rest_ms = median_ms
 
@@ -76,22 +76,22 @@ class LiveMeasurer:
         """Holds a rate; its first fifth is left out of the figures."""
         name = self._name("trial")
         settling_s = SETTLING_SHARE * duration_s
-        heard = self._loads.hold(
+        done = self._loads.hold(
             [
                 Stage(rate, rate, settling_s, f"{name} settling", warmup=True),
                 Stage(rate, rate, duration_s - settling_s, name),
             ]
         )
-        return judged(heard, name, self._plan, self._gates, rate, duration_s)
+        return judged(done, self._plan, self._gates, rate, duration_s)
 
     def cool_down(self, at_most_s: float) -> bool:
         """Probes with next to no load until the target answers as it did before the search."""
         waited_s = 0.0
         while True:
-            median_ms, heard, _ = self._probe(PROBE_S)
+            median_ms, done = self._probe(PROBE_S)
             waited_s += PROBE_S
             is_normal = median_ms is not None and median_ms <= REST_FACTOR * self.rest_ms + REST_SLACK_MS
-            if is_normal and not left_over(heard):
+            if is_normal and not left_over(done):
                 return True
             if waited_s >= at_most_s:
                 return False
@@ -99,32 +99,32 @@ class LiveMeasurer:
     def beyond(self, rate: float, factor: float, duration_s: float) -> tuple[OverloadTrial, Trial]:
         """Holds a rate at or beyond the capacity; returns what became of it, and the same as a trial."""
         name = self._name("beyond capacity")
-        heard = self._loads.hold([Stage(rate, rate, duration_s, name)])
-        figures = figures_of(heard, name)
+        done = self._loads.hold([Stage(rate, rate, duration_s, name)])
+        figures = figures_of(done)
         seen = OverloadTrial(
             factor=factor,
             offered_per_s=rate,
             count=figures.count,
             ok=figures.ok,
-            in_time=round(goodput(parts_of(heard.log, heard.mark)) * duration_s),
+            in_time=round(goodput(parts_of(done.log, done.mark)) * duration_s),
             duration_s=duration_s,
             statuses={NAME_OF_STATUS.get(kind, kind): count for kind, count in figures.errors.items()},
             accepted_p50_ms=_percentile(figures, 50),
             accepted_p99_ms=_percentile(figures, 99),
         )
-        return seen, judged(heard, name, self._plan, self._gates, rate, duration_s)
+        return seen, judged(done, self._plan, self._gates, rate, duration_s)
 
     def after(self, high: float, high_s: float, low: float, low_s: float) -> list[float | None]:
         """Overloads the target, then lets the rate fall; returns the median response of each second from then on."""
         name = self._name("recovering")
         stages = [Stage(high, high, high_s, f"{name} from", warmup=True), Stage(low, low, low_s, name)]
-        heard = self._loads.hold(stages)
-        return medians_by_second(heard.log, heard.mark)
+        done = self._loads.hold(stages)
+        return medians_by_second(done.log, done.mark)
 
-    def _probe(self, duration_s: float) -> tuple[float | None, Heard, str]:
+    def _probe(self, duration_s: float) -> tuple[float | None, StageLog]:
         name = self._name("at rest")
-        heard = self._loads.hold([Stage(self._probe_per_s, self._probe_per_s, duration_s, name, warmup=True)])
-        return _percentile(figures_of(heard, name), 50), heard, name
+        done = self._loads.hold([Stage(self._probe_per_s, self._probe_per_s, duration_s, name, warmup=True)])
+        return _percentile(figures_of(done), 50), done
 
     def _name(self, what: str) -> str:
         self._held += 1
@@ -136,11 +136,11 @@ def probe_rate(start_rate: float) -> float:
     return min(MOST_PROBE_PER_S, max(LEAST_PROBE_PER_S, PROBE_SHARE * start_rate))
 
 
-def judged(heard: Heard, name: str, plan: Plan, gates: Sequence[Gate], rate: float, duration_s: float) -> Trial:
+def judged(done: StageLog, plan: Plan, gates: Sequence[Gate], rate: float, duration_s: float) -> Trial:
     """Judges one load by its stage of the run log."""
-    found = evidence(heard.log, stage=name)
+    found = evidence(done.log, stage=done.mark.name)
     results = judge(found, gates, confidence=CONFIDENCE)
-    figures, parts = found.totals.figures(CREATE), parts_of(heard.log, heard.mark)
+    figures, parts = found.totals.figures(CREATE), parts_of(done.log, done.mark)
     pending = pending_of(parts)
     grown = growth(pending, figures.count)
     mean_us = figures.response.mean_us if figures.response.count else None
@@ -152,7 +152,7 @@ def judged(heard: Heard, name: str, plan: Plan, gates: Sequence[Gate], rate: flo
         duration_s=duration_s,
         outcome="generator" if generator_limits(figures, parts, plan) else _outcome(results),
         broke=[result.gate for result in results if result.outcome == FAIL],
-        strain=max([grown.strain, *(strain for result in results if (strain := strain_of(result)) is not None)]),
+        strain=max([grown.strain, *strains(results, gates)]),
         growing=grown.growing,
         arrived_per_s=arrived_per_s,
         achieved_per_s=found.totals.flows[""].achieved_rate,
@@ -165,7 +165,7 @@ def judged(heard: Heard, name: str, plan: Plan, gates: Sequence[Gate], rate: flo
         overloaded=overloaded(
             ok_by_second(parts), arrived_per_s or rate, allowed_share(gates), failed_share, (p50_ms or 0.0) / 1000
         ),
-        at_s=heard.mark.starts_s,
+        at_s=done.mark.starts_s,
     )
 
 
@@ -174,14 +174,6 @@ def _outcome(results: Sequence[GateResult]) -> Outcome:
     if FAIL in outcomes:
         return "fail"
     return "pass" if outcomes == {PASS} else "undecided"
-
-
-def strain_of(result: GateResult) -> float | None:
-    """Returns how near its limit a gate is: 1 stands at it, more is beyond; None where that has no meaning."""
-    if not result.value or not result.limit:
-        return None
-    wants_more = ">" in result.gate
-    return result.limit / result.value if wants_more else result.value / result.limit
 
 
 def generator_limits(figures: Figures, parts: Sequence[Interval], plan: Plan) -> bool:
@@ -207,9 +199,9 @@ def _length_s(parts: Sequence[Interval]) -> float:
     return sum(part.to_s - part.from_s for part in parts)
 
 
-def figures_of(heard: Heard, name: str) -> Figures:
+def figures_of(done: StageLog) -> Figures:
     """Returns the figures of the create requests that were due in one stage."""
-    return evidence(heard.log, stage=name).totals.figures(CREATE)
+    return evidence(done.log, stage=done.mark.name).totals.figures(CREATE)
 
 
 def parts_of(log: RunLog, mark: StageMark) -> list[Interval]:
@@ -256,9 +248,9 @@ def _goodput(parts: Sequence[Interval]) -> float:
     return ok / length_s if length_s else 0.0
 
 
-def left_over(heard: Heard) -> int:
+def left_over(done: StageLog) -> int:
     """Returns how many requests have no answer yet, or are not even sent."""
-    return sum(parts[-1].in_flight + parts[-1].backlog for parts in by_worker(heard.log).values())
+    return sum(parts[-1].in_flight + parts[-1].backlog for parts in by_worker(done.log).values())
 
 
 def medians_by_second(log: RunLog, mark: StageMark) -> list[float | None]:

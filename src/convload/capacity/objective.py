@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import msgspec
 
 from convload.contract.steps import CREATE
+from convload.judging.gate_result import GateResult
 from convload.plan.gate import ALL_PERCENT, Gate
 from convload.plan.gate_names import RESPONSE, SHARE, TIME, UNITS
 from convload.results.capacity_result import Overloaded
 
 _MS_A_SECOND = 1000.0
-_AT_MOST = ("<", "<=")
+_AT_MOST, _AT_LEAST = ("<", "<="), (">", ">=")
 
 TOLERATED = 0.002
 """Of the arrivals of a trial may be left over before it counts as growth."""
@@ -38,6 +39,15 @@ def allowed_share(gates: Sequence[Gate]) -> float:
         gate.limit.constant * UNITS[gate.limit.unit].scale / ALL_PERCENT for gate in gates if _is_share_of_errors(gate)
     )
     return min(limits, default=0.0)
+
+
+def strains(results: Sequence[GateResult], gates: Sequence[Gate]) -> list[float]:
+    """Returns how near its limit each gate is: 1 stands at it, more is beyond; none where that has no meaning."""
+    return [
+        result.limit / result.value if gate.operator in _AT_LEAST else result.value / result.limit
+        for result, gate in zip(results, gates, strict=True)
+        if result.value and result.limit
+    ]
 
 
 def _decay_per_s(gate: Gate) -> float:

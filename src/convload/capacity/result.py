@@ -37,7 +37,7 @@ def conclude(search: Search, objective: list[str], beyond: Sequence[Trial] = ())
     first = first_broken(search.trials)
     monotonic = not contradicts([*search.trials, *beyond])
     recovered = search.end != "broken"
-    told = sustained(search.telling)
+    told = sustained(search.trials)
     return CapacityResult(
         capacity_per_s=bounds,
         confidence=search.settings.confidence,

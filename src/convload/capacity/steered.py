@@ -17,7 +17,7 @@ GRACE_S = 1.5
 """For what a load has in flight to be answered; what is not by then counts as left over."""
 
 
-class Heard(msgspec.Struct, frozen=True):
+class StageLog(msgspec.Struct, frozen=True):
     """What the log tells of a load that was held: all of the run so far, and when its last stage was."""
 
     log: RunLog
@@ -30,30 +30,30 @@ class SteeredLoads:
     held_open = True
 
     def __init__(self) -> None:
-        self._asked: SimpleQueue[list[Stage] | None] = SimpleQueue()
-        self._heard: SimpleQueue[Heard | None] = SimpleQueue()
+        self._wanted: SimpleQueue[list[Stage] | None] = SimpleQueue()
+        self._done: SimpleQueue[StageLog | None] = SimpleQueue()
         self._records: list[Record] = []
         self._tail: Tail | None = None
         self._now: list[Stage] = []
 
     # -- in the thread of the search --
 
-    def hold(self, stages: list[Stage]) -> Heard:
+    def hold(self, stages: list[Stage]) -> StageLog:
         """Holds a load and returns what was measured; the name of its last stage must be new.
 
         Raises:
             EndedError: the run has ended.
         """
-        self._asked.put(stages)
-        heard = self._heard.get()
-        if heard is None:
-            self._heard.put(None)  # for whoever asks again
+        self._wanted.put(stages)
+        stage = self._done.get()
+        if stage is None:
+            self._done.put(None)  # for whoever asks again
             raise EndedError
-        return heard
+        return stage
 
     def finish(self) -> None:
         """Lets the run end."""
-        self._asked.put(None)
+        self._wanted.put(None)
 
     # -- in the thread of the run --
 
@@ -67,15 +67,15 @@ class SteeredLoads:
             self._begin(controls)
         elif (mark := self._mark(self._now[-1].name)) is not None and self._is_over(mark):
             self._now = []
-            self._heard.put(Heard(self._log(), mark))
+            self._done.put(StageLog(self._log(), mark))
 
     def end(self) -> None:
         """Tells the search that the run has ended, now and whenever it asks again."""
-        self._heard.put(None)
+        self._done.put(None)
 
     def _begin(self, controls: Controls) -> None:
         try:
-            stages = self._asked.get_nowait()
+            stages = self._wanted.get_nowait()
         except Empty:
             return
         if stages is None:

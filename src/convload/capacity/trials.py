@@ -1,6 +1,14 @@
-"""What a search and whoever measures for it tell each other: settings, and the measuring seam."""
+"""What all searches share: settings, the measuring seam, and trials that are made within a budget.
 
-from typing import Annotated, Protocol
+A search is a rule that says, from the trials so far alone, which load comes next or that there is none; `Trials` makes
+them and says when no other can be made. All three begin alike: they double a load (or halve it) until the answer lies
+between two, and then divide what lies between. They differ in what they ask of a trial: whether the objective holds
+(`search.py`), whether throughput still grew (`concurrency.py`), or whether the run was valid (`doctor/search.py`).
+"""
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -8,6 +16,14 @@ from msgspec import Meta
 from convload.capacity.posterior import Model, Tail
 from convload.errors import UsageError
 from convload.results.capacity_result import Trial
+
+End = Literal["narrow", "budget", "ended", "ceiling", "generator", "floor", "broken"]
+"""Why a search ended: narrow enough; no time for another trial; no trial could be made any more; the objective holds
+at the highest load, or at the highest that the generator made; it breaks at the lowest; the target did not recover from
+a trial."""
+
+BELOW_GENERATOR = 0.98
+"""Of the load that the generator made: what it is asked for from then on."""
 
 Positive = Annotated[float, Meta(gt=0)]
 
@@ -87,3 +103,83 @@ def check(settings: SearchSettings) -> None:
         )
     if problems:
         raise UsageError(*problems)
+
+
+class Trials:
+    """The trials of one search, made one after the other for as long as its budget lasts; `tell` hears of each."""
+
+    def __init__(
+        self, measurer: Measurer, settings: SearchSettings, clock: Clock, tell: Callable[[Trial], None] = lambda _: None
+    ) -> None:
+        self.made: list[Trial] = []
+        self._measurer, self._settings, self._clock, self._tell = measurer, settings, clock, tell
+        self._began_s = clock()
+        self._overhead_s = 0.0
+
+    @property
+    def took_s(self) -> float:
+        """The time since the search began."""
+        return self._clock() - self._began_s
+
+    @property
+    def left_s(self) -> float:
+        """What is left of the budget, without what a trial takes beside its own time."""
+        return self._settings.budget_s - self.took_s - self._overhead_s
+
+    @property
+    def generator_limit(self) -> float | None:
+        """The least that the generator made where it made less than it was asked for."""
+        made = [trial.achieved_per_s or trial.rate for trial in self.made if trial.verdict == "generator"]
+        return min(made, default=None)
+
+    @property
+    def ceiling(self) -> float:
+        """The highest load that may be tried."""
+        limit = self.generator_limit
+        return self._settings.max_rate if limit is None else min(self._settings.max_rate, BELOW_GENERATOR * limit)
+
+    @property
+    def highest_pass(self) -> float:
+        """The highest load that passed or leans that way; 0 without one."""
+        return max((trial.rate for trial in self.made if trial.side == "pass"), default=0.0)
+
+    @property
+    def lowest_fail(self) -> float:
+        """The lowest load that failed or leans that way; 0 without one."""
+        return min((trial.rate for trial in self.made if trial.side == "fail"), default=0.0)
+
+    def make(self, rate: float, duration_s: float) -> End | None:
+        """Makes a trial, for as long as there is time; returns why there is none."""
+        try:
+            return self._make(rate, duration_s)
+        except EndedError:
+            return "ended"
+
+    def _make(self, rate: float, duration_s: float) -> End | None:
+        if self.made and self.left_s < self._settings.first_s:
+            return "budget"
+        if self.made and self.made[-1].side == "fail":
+            at_most_s = min(self._settings.cool_down_s, self.left_s)
+            if not self._measurer.cool_down(at_most_s):
+                return "broken" if at_most_s == self._settings.cool_down_s else "budget"
+        duration_s = min(duration_s, self.left_s)
+        if self.made and duration_s < self._settings.first_s:
+            return "budget"
+        began_s = self._clock()
+        trial = self._measurer.trial(rate, duration_s)
+        self._overhead_s = max(self._overhead_s, self._clock() - began_s - duration_s)
+        self.made.append(trial)
+        self._tell(trial)
+        return None
+
+
+def further(load: float, least: float, most: float, *, down: bool) -> float | None:
+    """Returns the load that brackets the answer next: half of this one or its double; None at a bound of the search."""
+    if down:
+        return None if load <= least else max(least, load / 2)
+    return None if load >= most else min(most, load * 2)
+
+
+def between(low: float, high: float) -> float:
+    """Returns the load that divides the loads between two in halves, as loads go: by their ratio."""
+    return math.sqrt(low * high)

@@ -87,11 +87,11 @@ def capacity(plan: str, out: Path | None, **flags: Any) -> int:
     gates, settings, asked = gathered(
         lambda: _objective(settled), lambda: _settings(settled, flags, is_closed=is_closed), lambda: _needs(flags)
     )
-    sought = finding.Sought(gates, settings, overload=flags["overload"] and not is_closed)
-    click.echo(_announce(settled, settings, sought.objective, is_closed=is_closed), err=True)
+    wanted = finding.SearchPlan(gates, settings, overload=flags["overload"] and not is_closed)
+    click.echo(_announce(settled, settings, wanted.objective, is_closed=is_closed), err=True)
     try:
         search = finding.find_closed if is_closed else finding.find
-        folder, found = search(settled, out, sought, _tell)
+        folder, found = search(settled, out, wanted, _tell)
     except EndedError:
         click.echo("convload: interrupted before the search had tried a load", err=True)
         return int(ExitCode.INTERRUPTED)

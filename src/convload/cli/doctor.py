@@ -16,7 +16,7 @@ from rich.text import Text
 from convload.cli.worker import parse_time
 from convload.doctor import machine_checks, target
 from convload.doctor.facts import Check
-from convload.doctor.search import Found, Trial
+from convload.doctor.search import Ceiling, CeilingTrial
 from convload.doctor.trials import Interrupted, find_ceiling
 from convload.doctor.verdict import describe, known_ceiling
 from convload.errors import ConvloadError, ExitCode, UsageError
@@ -46,7 +46,7 @@ class Report(msgspec.Struct, frozen=True):
     machine: list[Check]
     target: list[Check]
     workers: int
-    ceiling: Found | None
+    ceiling: Ceiling | None
     ceiling_text: list[str]
     saved: str | None
 
@@ -101,7 +101,7 @@ def _trial_seconds(text: str) -> float:
     return seconds
 
 
-def _measure(workers: int, seconds: float, *, quick: bool, most_trials: int | None) -> tuple[Found | None, list[str]]:
+def _measure(workers: int, seconds: float, *, quick: bool, most_trials: int | None) -> tuple[Ceiling | None, list[str]]:
     click.echo("convload: measuring the ceiling of this machine against the embedded mock", err=True)
     try:
         found = find_ceiling(workers, seconds, quick=quick, most_trials=most_trials)
@@ -112,7 +112,7 @@ def _measure(workers: int, seconds: float, *, quick: bool, most_trials: int | No
     return found, describe(found, workers)
 
 
-def _save(found: Found, workers: int) -> str | None:
+def _save(found: Ceiling, workers: int) -> str | None:
     measured = known_ceiling(found, workers, datetime.now(UTC))
     if measured is None:
         return None
@@ -151,7 +151,7 @@ def _print_checks(console: Console, title: str, checks: list[Check]) -> None:
     console.print(table)
 
 
-def _print_trials(console: Console, found: Found, workers: int) -> None:
+def _print_trials(console: Console, found: Ceiling, workers: int) -> None:
     title = f"Trials on {workers} worker{'s' * (workers > 1)} against the embedded mock"
     table = _table(title, "rate /s", "", "lateness p50, p99 ms", "worker CPU", "mock CPU", "others", "met")
     for trial in found.trials:
@@ -159,7 +159,7 @@ def _print_trials(console: Console, found: Found, workers: int) -> None:
     console.print(table)
 
 
-def _cells(trial: Trial) -> list[Any]:
+def _cells(trial: CeilingTrial) -> list[Any]:
     state = Text("ok", style="green") if trial.valid else Text("not valid", style="yellow")
     late = f"{figures.milliseconds(trial.lateness_p50_ms)}, {figures.milliseconds(trial.lateness_p99_ms)}"
     shares = [_share(trial.cpu_share), _share(trial.mock_cpu_share), _share(trial.others_cores)]

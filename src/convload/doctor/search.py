@@ -5,11 +5,13 @@ from collections.abc import Callable
 
 import msgspec
 
+from convload.capacity.trials import between, further
+
 NEAR_ENOUGH = 1.1
 """The search ends when the lowest rate that failed is at most this much above the highest that held."""
 
 
-class Trial(msgspec.Struct, frozen=True):
+class CeilingTrial(msgspec.Struct, frozen=True):
     """A short run at one rate: rates per second, shares of a core. `reasons` are why it is not valid.
 
     `mock_cpu_share` is the busiest second of the embedded mock; `others_cores` is how many cores other work took
@@ -28,12 +30,12 @@ class Trial(msgspec.Struct, frozen=True):
     limits: list[str] = []
 
 
-class Found(msgspec.Struct, frozen=True):
+class Ceiling(msgspec.Struct, frozen=True):
     """How a search ended: `best` is the highest rate that held, `beyond` the lowest above it that did not."""
 
-    trials: list[Trial]
-    best: Trial | None
-    beyond: Trial | None
+    trials: list[CeilingTrial]
+    best: CeilingTrial | None
+    beyond: CeilingTrial | None
 
     @property
     def at_least(self) -> bool:
@@ -41,26 +43,23 @@ class Found(msgspec.Struct, frozen=True):
         return self.best is not None and self.beyond is None
 
 
-def search(measure: Callable[[float], Trial], start_rate: float, most_trials: int) -> Found:
+def search(measure: Callable[[float], CeilingTrial], start_rate: float, most_trials: int) -> Ceiling:
     """Tries at most so many rates, from `start_rate` on; where that one is too high, halves it until one holds."""
-    found = Found([], None, None)
-    while len(found.trials) < most_trials and (rate := _next(found, start_rate)) is not None:
+    found, rate = Ceiling([], None, None), float(start_rate)
+    while len(found.trials) < most_trials and rate:
         found = _with(found, measure(rate))
+        rate = _next(found, rate)
     return found
 
 
-def _next(found: Found, start_rate: float) -> float | None:
+def _next(found: Ceiling, rate: float) -> float:
     best, beyond = found.best, found.beyond
-    if beyond is None:
-        return 2 * best.rate if best else start_rate
-    if best is None:
-        return beyond.rate / 2
-    if beyond.rate <= NEAR_ENOUGH * best.rate:
-        return None
-    return math.sqrt(best.rate * beyond.rate)
+    if not (best and beyond):
+        return further(rate, 0.0, math.inf, down=best is None) or 0.0
+    return between(best.rate, beyond.rate) if beyond.rate > NEAR_ENOUGH * best.rate else 0.0
 
 
-def _with(found: Found, trial: Trial) -> Found:
+def _with(found: Ceiling, trial: CeilingTrial) -> Ceiling:
     # Every rate lies between the two, so the newest trial always moves one of them.
     best, beyond = (trial, found.beyond) if trial.valid else (found.best, trial)
-    return Found([*found.trials, trial], best, beyond)
+    return Ceiling([*found.trials, trial], best, beyond)

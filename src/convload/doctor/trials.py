@@ -9,7 +9,7 @@ import msgspec
 from convload import machine
 from convload.comparison.conclusion import Conclusion, conclude
 from convload.contract.steps import CREATE
-from convload.doctor.search import Found, Trial, search
+from convload.doctor.search import Ceiling, CeilingTrial, search
 from convload.doctor.watch import TrialWatch
 from convload.errors import ConvloadError, ExitCode
 from convload.judging.gate_result import FAIL
@@ -51,7 +51,7 @@ class Interrupted(Exception):  # noqa: N818 -- it asks for an end and is no erro
     """A person ended a trial."""
 
 
-def find_ceiling(workers: int, seconds: float, *, quick: bool, most_trials: int | None = None) -> Found:
+def find_ceiling(workers: int, seconds: float, *, quick: bool, most_trials: int | None = None) -> Ceiling:
     """Searches the ceiling of so many workers of this machine; `most_trials` is as usual where it is None.
 
     Raises:
@@ -62,7 +62,7 @@ def find_ceiling(workers: int, seconds: float, *, quick: bool, most_trials: int 
     return search(lambda rate: measure(rate, workers, seconds), workers * start_rate, most_trials or most)
 
 
-def measure(rate: float, workers: int, seconds: float) -> Trial:
+def measure(rate: float, workers: int, seconds: float) -> CeilingTrial:
     """Fires at that rate for some seconds and returns what became of it.
 
     Raises:
@@ -99,14 +99,14 @@ def plan_of(rate: float, workers: int, seconds: float) -> Plan:
     return msgspec.structs.replace(assemble(None, {}, flags), validity=limits)
 
 
-def read_trial(rate: float, conclusion: Conclusion, watch: TrialWatch) -> Trial:
+def read_trial(rate: float, conclusion: Conclusion, watch: TrialWatch) -> CeilingTrial:
     """Returns what a finished run says of its rate."""
     summary = conclusion.summary
     create = summary.steps.get(CREATE)
     lateness = create.lateness_ms if create else {}
     failed = [gate.message for gate in conclusion.gates if gate.outcome == FAIL]
     reasons = [*conclusion.validity.reasons, *failed]
-    trial = Trial(
+    trial = CeilingTrial(
         rate=rate,
         valid=not reasons,
         achieved_per_s=summary.achieved_rate,
@@ -122,7 +122,7 @@ def read_trial(rate: float, conclusion: Conclusion, watch: TrialWatch) -> Trial:
     return msgspec.structs.replace(trial, limits=limits_of(trial, names, own_cores, machine.usable_cores()))
 
 
-def limits_of(trial: Trial, reason_names: Sequence[str], own_cores: float, cores: float) -> list[str]:
+def limits_of(trial: CeilingTrial, reason_names: Sequence[str], own_cores: float, cores: float) -> list[str]:
     """Names what a trial met, causes before what shows of them; none of a trial that was valid.
 
     `own_cores` is what workers and mock took together, `cores` how many there are.

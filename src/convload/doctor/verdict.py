@@ -3,13 +3,13 @@
 from datetime import datetime
 
 from convload import machine
-from convload.doctor.search import Found, Trial
+from convload.doctor.search import Ceiling, CeilingTrial
 from convload.doctor.trials import ALL_CORES, MOCK_CPU, OTHER_WORK
 from convload.report.figures import about, core_share
 from convload.results.ceiling import KnownCeiling
 
 
-def known_ceiling(found: Found, workers: int, now: datetime) -> KnownCeiling | None:
+def known_ceiling(found: Ceiling, workers: int, now: datetime) -> KnownCeiling | None:
     """Returns what is to be saved; None where no rate held."""
     if found.best is None:
         return None
@@ -17,12 +17,12 @@ def known_ceiling(found: Found, workers: int, now: datetime) -> KnownCeiling | N
     return KnownCeiling(found.best.rate, workers, machine.usable_cores(), stamp, at_least=is_at_least(found))
 
 
-def is_at_least(found: Found) -> bool:
+def is_at_least(found: Ceiling) -> bool:
     """Says whether the ceiling may be higher: no rate was too high, or one failed while others took the machine."""
     return found.at_least or (found.beyond is not None and OTHER_WORK in found.beyond.limits)
 
 
-def describe(found: Found, workers: int) -> list[str]:
+def describe(found: Ceiling, workers: int) -> list[str]:
     """Returns the sentences that a person reads."""
     on = f"{workers} worker{'s' * (workers != 1)}"
     if found.best is None:
@@ -41,12 +41,12 @@ def describe(found: Found, workers: int) -> list[str]:
     return [*said, *_why(found.beyond)]
 
 
-def _figures(trial: Trial) -> str:
+def _figures(trial: CeilingTrial) -> str:
     lateness = f"lateness p50 {about(trial.lateness_p50_ms)} and p99 {about(trial.lateness_p99_ms)} ms"
     return f"{lateness}, the busiest worker at {core_share(trial.cpu_share)}"
 
 
-def _why(beyond: Trial) -> list[str]:
+def _why(beyond: CeilingTrial) -> list[str]:
     met = ", ".join(beyond.limits) or "no single limit"
     said = [f"Limited at {beyond.rate:,.0f}/s by: {met}.", *(f"  {reason}" for reason in beyond.reasons)]
     if {MOCK_CPU, ALL_CORES} & set(beyond.limits):
