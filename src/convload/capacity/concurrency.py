@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
-from convload.capacity.scalability import fit
+from convload.capacity.law import fit
 from convload.capacity.trials import Clock, End, Measurer, SearchSettings, Trials, between, check, further
 from convload.results.capacity_result import Limit, Point, Saturation, Trial
 

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import msgspec
 
 from convload.capacity.concurrency import throughputs
-from convload.capacity.little import check_little
+from convload.capacity.law import check_little, fit
 from convload.capacity.posterior import sustained
-from convload.capacity.scalability import fit
 from convload.capacity.search import Search, relative_width
 from convload.capacity.trials import SearchSettings
 from convload.errors import ExitCode

@@ -5,8 +5,7 @@ import pytest
 from scipy import stats
 from scipy.special import stdtrit
 
-from convload.capacity.little import check_little
-from convload.capacity.scalability import fit
+from convload.capacity.law import check_little, fit
 from convload.results.capacity_result import Bounded, Point, Trial, usl
 
 USERS = [1, 2, 4, 8, 16, 32, 48, 64]

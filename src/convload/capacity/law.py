@@ -1,4 +1,4 @@
-"""Fits Gunther's Universal Scalability Law to throughput by concurrency, and says what it cannot tell.
+"""Two laws of queues: Gunther's, fitted to throughput by concurrency, and Little's, which checks the figures.
 
 X(N) = λN / (1 + σ(N-1) + κN(N-1)): λ is the throughput of one user, σ what is done one after the other, κ what each
 must agree on with every other. Gunther, "Guerrilla Capacity Planning" (2007), ch. 4-6. N/X is linear in the unknowns
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from convload.results.capacity_result import Bounded, Point, Usl, usl
+from convload.results.capacity_result import Bounded, LittleCheck, Point, Trial, Usl, usl
 
 Floats = npt.NDArray[np.float64]
 
@@ -22,6 +22,10 @@ SPAN_NEEDED = 4.0
 
 REACH = 2.0
 """A peak farther out than this multiple of the highest concurrency that was measured is not predicted."""
+
+TOLERANCE = 0.1
+"""Relative. Little's law holds exactly over a long time; in a trial, what is in flight at its ends makes the
+difference."""
 
 CONFIDENCE = 0.95
 _DRAWS = 4000
@@ -129,3 +133,21 @@ def _spread(value: float, draws: Floats) -> Bounded:
         float(ordered[round(share * (len(ordered) - 1))]) for share in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
     )
     return Bounded(value, low, high if math.isfinite(high) else None)
+
+
+def check_little(trials: Sequence[Trial], tolerance: float = TOLERANCE) -> list[LittleCheck]:
+    """Checks L = λW: what is in flight is the rate times the response. Where it fails, a figure is wrong.
+
+    Returns the check of each steady trial that measured all three; a growing backlog is in no balance.
+
+    The mean response is that of creates that succeeded, so theirs is the rate: what is shed is refused at once.
+    """
+    checks = []
+    for trial in trials:
+        rate, response_ms, in_flight = trial.achieved_per_s, trial.response_mean_ms, trial.in_flight_mean
+        if trial.growing or rate is None or response_ms is None or in_flight is None:
+            continue
+        expected = rate * (1 - (trial.error_share or 0.0)) * response_ms / 1000
+        holds = abs(in_flight - expected) <= max(tolerance * expected, 1.0)
+        checks.append(LittleCheck(trial.rate, in_flight, expected, holds))
+    return checks
