@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convload.mock.truth import AtRate, Truth, told, truth_of
+from convload.mock.truth import AtRate, Truth, describe, truth_of
 from convload.mock.waiting_line import WaitingLine, station_of
 from convload.plan.mock_behaviour import Behaviour
 
@@ -152,12 +152,12 @@ def test_without_servers_nothing_is_claimed() -> None:
     truth: Truth = truth_of(Behaviour(service_time="constant(3ms)"), 100.0)
 
     assert (truth.capacity_per_s, truth.capacity, truth.at_rate) == (None, "unknown", None)
-    assert list(told(truth, Behaviour())) == []
+    assert list(describe(truth, Behaviour())) == []
 
 
 def test_the_capacity_is_told_in_words() -> None:
     behaviour = Behaviour(servers=4, service_time="exponential(8ms)", queue=100, shed=503)
-    first, *others = told(truth_of(behaviour), behaviour)
+    first, *others = describe(truth_of(behaviour), behaviour)
 
     assert first.startswith(
         "capacity: 500 creates/s (exact); M/M/4/104, service exponential(8ms), mean 8 ms, at most 100"

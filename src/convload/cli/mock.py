@@ -99,10 +99,10 @@ def _announce(behaviour: Behaviour, line: str) -> None:
     click.echo(line)
     if behaviour.servers:
         # NumPy is slow to import; a mock without servers has nothing to reckon.
-        from convload.mock.truth import told, truth_of  # noqa: PLC0415 -- as said
+        from convload.mock.truth import describe, truth_of  # noqa: PLC0415 -- as said
 
-        for told_line in told(truth_of(behaviour), behaviour):
-            click.echo(told_line, err=True)
+        for text in describe(truth_of(behaviour), behaviour):
+            click.echo(text, err=True)
 
 
 def _read_behaviour(settings: dict[str, Any]) -> Behaviour:

@@ -7,12 +7,22 @@ at moderate load, to perhaps a fifth in tails. *unknown* leaves the figures out.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal
 
 import msgspec
 
-from convload.mock import queueing, queueing_grid
-from convload.mock.queueing import MMc, Tail
+from convload.mock.queueing import (
+    Tail,
+    Waits,
+    mg1,
+    mmc,
+    mmc_response,
+    quantile_s,
+    response_tail,
+    stationary_states,
+    waits_in,
+)
 from convload.mock.waiting_line import Station, station_of
 from convload.plan.mock_behaviour import Behaviour
 from convload.plan.service_times import Constant, Exponential, Gamma, ServiceTime
@@ -52,14 +62,14 @@ class Truth(msgspec.Struct, kw_only=True):
     """
 
     format: str = FORMAT
-    model: str
-    servers: int
-    queue: int | None
-    service_time: str
-    capacity_per_s: float | None
-    overloaded_per_s: float | None
-    capacity: Literal["exact", "metastable", "unknown"]
-    best_in_service: int | None
+    model: str = "none"
+    servers: int = 0
+    queue: int | None = None
+    service_time: str = ""
+    capacity_per_s: float | None = None
+    overloaded_per_s: float | None = None
+    capacity: Literal["exact", "metastable", "unknown"] = "unknown"
+    best_in_service: int | None = None
     service_ms: Times = {}
     service_scv: float | None = None
     notes: list[str] = []
@@ -69,17 +79,8 @@ class Truth(msgspec.Struct, kw_only=True):
 def truth_of(behaviour: Behaviour, rate: float | None = None) -> Truth:
     """Returns what is true of a mock, with what is expected at `rate` creates per second where that is given."""
     if not behaviour.servers:
-        return Truth(
-            model="none",
-            servers=0,
-            queue=None,
-            service_time="",
-            capacity_per_s=None,
-            overloaded_per_s=None,
-            capacity="unknown",
-            best_in_service=None,
-            notes=["No servers are set: creates do not queue, and the limit is the mock's own speed on this machine."],
-        )
+        limit = "No servers are set: creates do not queue, and the limit is the mock's own speed on this machine."
+        return Truth(notes=[limit])
     station, service = station_of(behaviour), behaviour.service
     best = max(range(1, station.servers + 1), key=lambda n: (n / station.slowdown(n, 0), n))
     full = station.slowdown(station.servers, _ENDLESS if station.queue is None else station.queue)
@@ -101,8 +102,8 @@ def truth_of(behaviour: Behaviour, rate: float | None = None) -> Truth:
     )
 
 
-def told(truth: Truth, behaviour: Behaviour) -> Iterator[str]:
-    """Yields the lines that a person is told at the start of a mock with servers."""
+def describe(truth: Truth, behaviour: Behaviour) -> Iterator[str]:
+    """Yields the lines that a person reads at the start of a mock with servers."""
     if truth.capacity_per_s is None:
         return
     room = "any number may wait" if truth.queue is None else f"at most {truth.queue:,} wait"
@@ -152,88 +153,62 @@ def _times(mean_s: float, quantile: Callable[[float], float] | None) -> Times:
 
 
 def _tail_times(mean_s: float, tail: Tail | None) -> Times:
-    return _times(mean_s, None if tail is None else lambda share: queueing.quantile_s(tail, share))
+    return _times(mean_s, None if tail is None else partial(quantile_s, tail))
 
 
 def _at_rate(station: Station, service: ServiceTime, rate: float, overloaded: float) -> AtRate:
     if station.queue is None and rate >= overloaded * (1 - _SAME):
         return AtRate(rate_per_s=rate, stable=False, trust="exact" if rate > overloaded else "unknown", utilisation=1.0)
-    if station.stall_for_s:
+    expected = None if station.stall_for_s else _expected(station, service, rate)
+    if expected is None:
         return AtRate(rate_per_s=rate, stable=True, trust="unknown")
+    trust, waits, response = expected
+    mean_s = waits.mean_s + waits.in_service_s
+    return AtRate(
+        rate_per_s=rate,
+        stable=True,
+        trust="approximate" if station.slow_start_factor > 1 else trust,
+        utilisation=rate * (1 - waits.shed_share) * waits.in_service_s / station.servers,
+        wait_probability=waits.probability,
+        shed_share=waits.shed_share,
+        wait_ms=_tail_times(waits.mean_s, waits.tail),
+        # Where nobody waits, a response is a service, whose quantiles are known without a grid.
+        response_ms=_times(mean_s, service.quantile_s)
+        if station.queue == 0 and response
+        else _tail_times(mean_s, response),
+    )
+
+
+def _expected(station: Station, service: ServiceTime, rate: float) -> tuple[Trust, Waits, Tail | None] | None:
+    """Returns what is known of waits, and the tail of responses; None where theory has nothing."""
+    servers, queue, mean_s = station.servers, station.queue, service.mean_s
+    memoryless = _memoryless(service)
     if _load_dependent(station):
-        found = _of_chain(station, service, rate)
-    elif station.queue is None and station.servers == 1 and not _memoryless(service):
-        found = _of_one_server(service, rate)
-    else:
-        found = _of_many(station, service, rate)
-    if station.slow_start_factor > 1 and found.trust == "exact":
-        found.trust = "approximate"
-    return found
+        states = stationary_states(rate, servers, queue, partial(_drain, station, mean_s)) if memoryless else None
+        return None if states is None else ("exact", waits_in(states, rate, servers, queue), None)
+    if servers == 1 and queue is None and not memoryless:
+        return "exact", *mg1(rate, service)
+    if queue is None and memoryless:
+        return "exact", mmc(servers, None, rate, mean_s), mmc_response(servers, rate, mean_s)
+    waits = _scaled(station, service, rate, 1.0 if memoryless else (1 + service.scv) / 2)
+    trust: Trust = "exact" if memoryless or queue == 0 else "approximate"
+    return trust, waits, response_tail(waits.tail, service) if waits.tail else None
 
 
-def _of_chain(station: Station, service: ServiceTime, rate: float) -> AtRate:
-    """Load-dependent speed: a birth-and-death chain, whose means are exact for exponential services."""
-    if not _memoryless(service):
-        return AtRate(rate_per_s=rate, stable=True, trust="unknown")
-    servers = station.servers
-
-    def drain(n: int) -> float:
-        busy = min(n, servers)
-        return busy / (service.mean_s * station.slowdown(busy, n - busy))
-
-    chain = queueing.birth_and_death(rate, servers, station.queue, drain)
-    if chain is None:
-        return AtRate(rate_per_s=rate, stable=True, trust="unknown")
-    in_service_s = chain.mean_response_s - chain.mean_wait_s
-    return AtRate(
-        rate_per_s=rate,
-        stable=True,
-        trust="exact",
-        utilisation=rate * (1 - chain.shed_share) * in_service_s / servers,
-        wait_probability=chain.wait_probability,
-        shed_share=chain.shed_share,
-        wait_ms=_times(chain.mean_wait_s, None),
-        response_ms=_times(chain.mean_response_s, None),
-    )
+def _drain(station: Station, mean_s: float, n: int) -> float:
+    busy = min(n, station.servers)
+    return busy / (mean_s * station.slowdown(busy, n - busy))
 
 
-def _of_one_server(service: ServiceTime, rate: float) -> AtRate:
-    """M/G/1, whose mean and distribution are known exactly."""
-    wait_s = queueing.pollaczek_khinchine_s(rate, service.mean_s, service.scv)
-    tails = queueing_grid.mg1_tails(rate, service) or (None, None)
-    return AtRate(
-        rate_per_s=rate,
-        stable=True,
-        trust="exact",
-        utilisation=rate * service.mean_s,
-        wait_probability=rate * service.mean_s,
-        shed_share=0.0,
-        wait_ms=_tail_times(wait_s, tails[0]),
-        response_ms=_tail_times(wait_s + service.mean_s, tails[1]),
-    )
-
-
-def _of_many(station: Station, service: ServiceTime, rate: float) -> AtRate:
-    """M/M/c and M/M/c/K exactly, M/G/c/c exactly as far as it goes, the others scaled from those."""
-    scale = 1.0 if _memoryless(service) else (1 + service.scv) / 2
-    room = None if station.queue is None else max(round(station.queue / scale), min(station.queue, 1))
-    plain = MMc(station.servers, room, rate, service.mean_s)
-    plain_tail, wait_s = plain.wait_tail(), plain.mean_wait_s() * scale
-    shed = plain.shed_share()
-
-    def wait(t: float) -> float:
-        return plain_tail(t / scale)
-
-    closed = room is None and scale == 1 and _memoryless(service)
-    response = plain.response_tail() if closed else queueing_grid.response_tail(wait, service)
-    times = _tail_times(wait_s + service.mean_s, response) if room != 0 else _times(service.mean_s, service.quantile_s)
-    return AtRate(
-        rate_per_s=rate,
-        stable=True,
-        trust="exact" if _memoryless(service) or room == 0 else "approximate",
-        utilisation=rate * (1 - shed) * service.mean_s / station.servers,
-        wait_probability=plain.wait_probability(),
-        shed_share=shed,
-        wait_ms=_tail_times(wait_s, wait),
-        response_ms=times,
+def _scaled(station: Station, service: ServiceTime, rate: float, scale: float) -> Waits:
+    """Returns the waits of M/M/c with times and places scaled."""
+    queue = station.queue
+    room = None if queue is None else max(round(queue / scale), min(queue, 1))
+    waits = mmc(station.servers, room, rate, service.mean_s)
+    tail = waits.tail
+    return msgspec.structs.replace(
+        waits,
+        mean_s=waits.mean_s * scale,
+        in_service_s=service.mean_s,
+        tail=tail and (lambda t: tail(t / scale)),
     )
