@@ -144,14 +144,65 @@ def test_unlike_runs_are_refused_with_what_differs_and_compared_only_when_forced
 
     code, _, problems = ask(*wanted)
     assert code == 2
-    assert "the mix of variants differs (mix): other in the baseline, default here" in problems
-    assert "the processor differs (processor): b in the baseline, a here" in problems
+    assert "mix: `mix` is other in the baseline and default here" in problems
+    assert "machine: processor is b in the baseline and a here" in problems
     assert "--force-baseline" in problems
 
     code, out, warned = ask(*wanted, "--force-baseline")
     assert code == 0
     assert "warning" in warned
-    assert "Compared all the same with a baseline unlike this run: the mix of variants differs" in " ".join(out.split())
+    assert "Compared all the same with a baseline unlike this run: mix: `mix` is other" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        ({"payloads": "theirs"}, "`payloads` is theirs in the baseline and not stated here"),
+        ({"locustfile": "l.py"}, "`locustfile` is l.py in the baseline and not stated here"),
+        ({"timeout_s": 1.0}, "`timeout_s` is 1.0 in the baseline and not stated here"),
+        ({"mock": {"servers": 3}}, "`mock.servers` is 3 in the baseline and not stated here"),
+        ({"max_in_flight": 7}, "`max_in_flight` is 7 in the baseline and not stated here"),
+    ],
+)
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_gate_refuses_a_baseline_of_another_plan(
+    write: Write, tmp_path: Path, plan: dict[str, Any], said: str, *, saved: bool
+) -> None:
+    base = write("base", **plan)
+    if saved:
+        ask("baseline", "save", base, "--out", tmp_path / "b.json")
+        base = tmp_path / "b.json"
+
+    code, _, problems = ask("gate", write("new"), "--gate", COMPARED, "--baseline", base)
+
+    assert code == 2
+    assert said in problems
+
+
+def test_a_saved_baseline_tells_neither_host_nor_account(write: Write, tmp_path: Path) -> None:
+    base = write("base", target="https://secret.example", account="8765432")
+
+    ask("baseline", "save", base, "--out", tmp_path / "b.json")
+
+    text = (tmp_path / "b.json").read_text()
+    assert "secret.example" not in text
+    assert "8765432" not in text
+
+
+def test_a_baseline_of_an_earlier_version_says_what_it_cannot_know(write: Write, tmp_path: Path) -> None:
+    ask("baseline", "save", write("base"), "--out", tmp_path / "b.json")
+    document = json.loads((tmp_path / "b.json").read_text())
+    del document["identity"]["kind"]
+    (tmp_path / "b.json").write_text(json.dumps(document))
+    wanted = ("--gate", COMPARED, "--baseline", tmp_path / "b.json")
+
+    alike, other = ask("gate", write("new"), *wanted), ask("gate", write("other", mix="other"), *wanted)
+
+    assert alike[0] == 0
+    assert "note: baseline" in alike[2]
+    assert "whether the runs sent the same payloads cannot be known" in alike[2]
+    assert "of its plan only model, mix, consumers" in alike[2]
+    assert (other[0], "`mix` is default in the baseline and other here" in other[2]) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from convload.contract.steps import STEPS
 from convload.errors import UsageError
-from convload.judging.baseline import COMPARED, FILE_NAME, Baseline, load, of_file
+from convload.judging.baseline import FILE_NAME, Baseline, load, of_file
 from convload.report import figures
 from convload.report.untrusted import brief
 from convload.results.percentiles import statistics
@@ -63,7 +63,8 @@ def show(file: Path) -> None:
 
 def _facts(found: Baseline) -> dict[str, str]:
     identity = msgspec.structs.asdict(found.identity)
-    facts = {name: str(identity[name]) for name in ("plan", "started", "version", *COMPARED) if identity[name]}
+    del identity["kind"]
+    facts = {name: str(identity[name]) for name in ("plan", "started", "version", *identity) if identity[name]}
     flow = found.flows[""]
     return facts | {"sent": f"{figures.rate(flow.achieved_rate)}/s for {flow.length_s:,.0f} s"}
 

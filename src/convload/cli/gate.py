@@ -62,7 +62,7 @@ def gate(
     changes: dict[str, Any] = {"gates": checked} | ({} if confidence is None else {"confidence": confidence})
     frozen = log.manifest.baseline
     if baseline is not None:
-        frozen = frozen_baseline(baseline, parsed(checked), identity_of(log), force=force_baseline)
+        frozen = frozen_baseline(baseline, parsed(checked), identity_of(log.manifest), force=force_baseline)
     _needs_baseline(checked, frozen)
     manifest = msgspec.structs.replace(log.manifest, plan=log.manifest.plan | changes, baseline=frozen)
     conclusion = conclude(msgspec.structs.replace(log, manifest=manifest))

@@ -7,10 +7,9 @@ from typing import Any
 import click
 import msgspec
 
-from convload import machine
 from convload.comparison.two_targets import too_few
 from convload.errors import UsageError
-from convload.judging.baseline import Baseline, Identity, differences, freeze, identify, load
+from convload.judging.baseline import Identity, freeze, identity_of, likeness, load
 from convload.judging.forecast import plan_warnings
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan.facts import PlanFacts
@@ -18,6 +17,7 @@ from convload.plan.gate import Gate, WrittenGate
 from convload.plan.gate_keys import parsed, read_gates_file
 from convload.plan.plan import Plan, marks
 from convload.plan.schedule import StageMark
+from convload.run.inputs import manifest_of, read_inputs
 
 
 def gates_of_flags(gates: Sequence[str], gates_file: Path | None) -> list[WrittenGate]:
@@ -36,11 +36,14 @@ def frozen_baseline(path: str | Path, gates: Sequence[Gate], here: Identity, *, 
     if not any(gate.needs_baseline for gate in gates):
         click.echo(f"convload: warning: --baseline {path}: no gate compares with it", err=True)
         return None
-    unlike = differences(baseline.identity, here)
+    found = likeness(baseline.identity, here)
+    unlike = [one.sentence("in the baseline", "here") for one in found.unlike]
     if unlike and not force:
         problems = [f"baseline {path}: {what}" for what in unlike]
         raise UsageError(*problems, "a run unlike its baseline proves nothing; --force-baseline compares all the same")
-    _tell(path, baseline, here, unlike)
+    for importance, texts in (("warning", unlike), ("note", found.notes)):
+        for text in texts:
+            click.echo(f"convload: {importance}: baseline {path}: {text}", err=True)
     return freeze(baseline, gates, unlike, str(path))
 
 
@@ -48,9 +51,7 @@ def baseline_of(plan: Plan, *, force: bool) -> dict[str, Any] | None:
     """Returns what a plan's manifest keeps of its baseline; raises UsageError as `frozen_baseline` does."""
     if plan.baseline is None:
         return None
-    facts, stages = facts_of(plan)
-    version = machine.versions()["convload"]
-    here = identify(facts, stages, machine.facts(), think=plan.think, version=version)
+    here = identity_of(manifest_of(plan, plan.target, read_inputs(plan)))
     return frozen_baseline(plan.baseline, parsed(plan.gates), here, force=force)
 
 
@@ -69,11 +70,3 @@ def warnings_of(plan: Plan) -> list[str]:
 def facts_of(plan: Plan) -> tuple[PlanFacts, list[StageMark]]:
     """Returns a plan as its manifest will tell it."""
     return msgspec.convert(msgspec.to_builtins(plan), PlanFacts), marks(plan.resolved_stages())
-
-
-def _tell(path: str | Path, baseline: Baseline, here: Identity, unlike: Sequence[str]) -> None:
-    for what in unlike:
-        click.echo(f"convload: warning: baseline {path}: {what}", err=True)
-    if baseline.identity.version != here.version:
-        said = f"{baseline.identity.version or 'unknown'}, this is {here.version or 'unknown'}"
-        click.echo(f"convload: note: baseline {path}: made by convload {said}", err=True)

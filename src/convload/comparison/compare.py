@@ -13,7 +13,7 @@ from convload.comparison.sides import Run, unsound
 from convload.comparison.single import Rule, compare_batches, tail_samples
 from convload.contract.steps import CREATE
 from convload.errors import ExitCode, UsageError
-from convload.judging.alike import Unlikeness, asides, unlike
+from convload.judging.alike import Likeness, Unlikeness, compare_kinds, run_kind
 
 FORMAT = "convload/comparison/1"
 
@@ -85,9 +85,9 @@ def compare(
         UsageError: the runs are unlike.
         UnsoundError: a run was interrupted, aborted, cut off, or is not valid.
     """
-    differing = _unlike([*base, *new])
+    likeness = _likeness([*base, *new])
     if not force:
-        _refuse([*base, *new], differing)
+        _refuse([*base, *new], likeness)
     method = WITHIN if len(base) == len(new) == 1 else BETWEEN
     rule = Rule(confidence or CONFIDENCE[method], minimum or Minimum())
     sides = [[batches_of(run.log, clock) for run in side] for side in (base, new)]
@@ -108,8 +108,8 @@ def compare(
         minimum=rule.minimum,
         base=[_facts(run) for run in base],
         new=[_facts(run) for run in new],
-        unlike=[one for ones in differing.values() for one in ones],
-        notes=[*_notes(base, new, method), *plan],
+        unlike=[one for found in likeness.values() for one in found.unlike],
+        notes=[*_notes(base, new, method, likeness), *plan],
         differences=differences,
     )
 
@@ -139,15 +139,14 @@ def _named(differences: list[Difference]) -> str:
     return ", ".join(names)
 
 
-def _unlike(runs: list[Run]) -> dict[str, list[Unlikeness]]:
-    """Returns what differs from the first run of the base, by the folder that differs."""
-    first, *others = runs
-    found = {run.folder: unlike(first.log, run.log) for run in others}
-    return {folder: ones for folder, ones in found.items() if ones}
+def _likeness(runs: list[Run]) -> dict[str, Likeness]:
+    """Returns how like the first run of the base each other one is, by its folder."""
+    first, *others = ((run.folder, run_kind(run.log.manifest)) for run in runs)
+    return {folder: compare_kinds(first[1], kind) for folder, kind in others}
 
 
-def _refuse(runs: list[Run], differing: dict[str, list[Unlikeness]]) -> None:
-    unlikes = [f"{folder}: is unlike the base: {one}" for folder, ones in differing.items() for one in ones]
+def _refuse(runs: list[Run], likeness: dict[str, Likeness]) -> None:
+    unlikes = [f"{folder}: is unlike the base: {one}" for folder, found in likeness.items() for one in found.unlike]
     unsounds = [f"{run.folder}: {reason}" for run in runs for reason in unsound(run)]
     if unlikes:
         raise UsageError(*unlikes, *unsounds, _ONLY_LIKE)
@@ -156,7 +155,7 @@ def _refuse(runs: list[Run], differing: dict[str, list[Unlikeness]]) -> None:
 
 
 _ONLY_LIKE = (
-    "only runs of the same plan, mix, model, target and class of machine are compared; "
+    "only runs of the same plan, payloads, mix, model, kind of target and class of machine are compared; "
     "--force compares them all the same and shows what differs"
 )
 _ONLY_SOUND = "such a run is no evidence; repeat it, or compare it all the same with --force"
@@ -175,14 +174,12 @@ def _facts(run: Run) -> RunFacts:
     )
 
 
-def _notes(base: list[Run], new: list[Run], method: str) -> list[str]:
+def _notes(base: list[Run], new: list[Run], method: str, likeness: dict[str, Likeness]) -> list[str]:
     notes = [_NOTES[method]]
     if method == BETWEEN:
         reach = smallest_p(len(base), len(new))
         notes.append(f"{len(base)} and {len(new)} runs: the smallest p that they can reach is {reach:.2g}.")
-    found = dict.fromkeys(
-        aside for other in [*base, *new] for aside in asides(base[0].log.manifest, other.log.manifest)
-    )
+    found = dict.fromkeys(note for other in likeness.values() for note in other.notes)
     return [*notes, *(f"{text[0].upper()}{text[1:]}." for text in found), *_same(base, new)]
 
 

@@ -4,7 +4,7 @@ import msgspec
 
 from convload.comparison.outcomes import REGRESSED, UNKNOWN
 from convload.comparison.two_targets import Turns, compare_turns, stages_of
-from convload.judging.baseline import thaw
+from convload.judging.baseline import read_frozen
 from convload.judging.evidence import evidence
 from convload.judging.gate_result import GateResult
 from convload.judging.gates import judge_plan
@@ -62,7 +62,7 @@ def conclude(log: RunLog) -> Conclusion:
     measured = measure(log)
     summary = summarise(log, measured)
     series = per_second(log)
-    baseline = thaw(log.manifest.baseline)
+    baseline = read_frozen(log.manifest.baseline)
     known = None if baseline is None else baseline.totals()
     turns = compare_turns(log, measured)
     found = evidence(log, measured=measured)

@@ -11,7 +11,7 @@ from convload.comparison.outcomes import Minimum
 from convload.comparison.sides import Run, read_run, unsound
 from convload.contract.steps import CREATE
 from convload.errors import RunLogError, UsageError
-from convload.judging.alike import unlike
+from convload.judging.alike import compare_kinds, run_kind
 from convload.results import runlog
 from convload.results.summary import Requests
 
@@ -78,11 +78,13 @@ def follow(folder: Path, minimum: Minimum | None = None) -> History:
         reasons = [f"{one.folder}: {reason}" for one in left_out for reason in one.reasons]
         raise UsageError(f"{folder}: has no run below it that can be followed", *reasons)
     newest, like = runs[-1], []
+    followed = run_kind(newest.log.manifest)
     for run in runs:
-        if differing := unlike(newest.log, run.log):
+        found = compare_kinds(followed, run_kind(run.log.manifest))
+        if found.unlike or found.elsewhere:
             reasons = [
-                f"unlike the newest run: {one.kind}: {one.what} is {one.new}, not {one.base}" for one in differing
-            ]
+                f"unlike the newest run: {one.kind}: {one.what} is {one.new}, not {one.base}" for one in found.unlike
+            ] or ["unlike the newest run: it fired at another address or account"]
             left_out.append(LeftOut(run.folder, run.log.manifest.started, reasons))
         else:
             like.append(run)

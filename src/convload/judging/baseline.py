@@ -4,24 +4,23 @@ Format convload/baseline/1. A plan's gates need few of the figures; those are fr
 so that it can be judged again without the baseline.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from convload.errors import RunLogError, UsageError
+from convload.judging.alike import Likeness, RunKind, compare_kinds, kind_of_target, run_kind, treatment_of
 from convload.judging.evidence import Flow, Totals, evidence
 from convload.judging.validity import examine
 from convload.mistakes import find_mistakes
-from convload.plan.facts import OPEN, PlanFacts
+from convload.plan.facts import OPEN
 from convload.plan.gate import Gate
-from convload.plan.schedule import StageMark
 from convload.results import runlog
 from convload.results.histogram import Histogram
 from convload.results.measured import Figures, Key, measure, plan_facts, was_interrupted
-from convload.results.runlog import RunLog
+from convload.results.runlog import Manifest, RunLog
 from convload.results.series import per_second
 from convload.results.summary import summarise
 
@@ -35,7 +34,7 @@ class Identity(msgspec.Struct, frozen=True):
     """What was run on what, without account, host or credentials.
 
     `target` is "mock", "http" or "https"; `load` the rates of an open load's stages, from and to; `think` and `users`
-    are of a closed load.
+    are of a closed load. `kind` is what decides whether runs are alike; baselines of earlier versions have none.
     """
 
     plan: str
@@ -52,22 +51,10 @@ class Identity(msgspec.Struct, frozen=True):
     cores: int | None
     version: str
     started: str = ""
+    kind: RunKind | None = None
 
 
-COMPARED = {
-    "model": "the load model",
-    "mix": "the mix of variants",
-    "consumers": "where consumers come from",
-    "target": "the kind of target",
-    "arrivals": "how arrivals are spread",
-    "load": "the rates",
-    "users": "the number of users",
-    "think": "the think time",
-    "retry": "what becomes of a create that failed",
-    "processor": "the processor",
-    "cores": "the number of cores",
-}
-"""What must be alike for two runs to be held against each other; names, versions and instants are told alone."""
+_OF_EARLIER_VERSIONS = ("model", "mix", "consumers", "target", "arrivals", "load", "users", "think", "retry")
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -148,51 +135,55 @@ def of_run(log: RunLog) -> Baseline:
     """Returns all that a run measured, as a baseline."""
     totals = evidence(log).totals
     parts = [_part(key, figures) for key, figures in sorted(totals.parts.items())]
-    return Baseline(FORMAT, identity_of(log), totals.flows, parts)
+    return Baseline(FORMAT, identity_of(log.manifest), totals.flows, parts)
 
 
-def identity_of(log: RunLog) -> Identity:
-    """Returns what a run was."""
-    manifest = log.manifest
-    identity = identify(
-        plan_facts(log),
-        manifest.stages,
-        manifest.machine,
-        think=str(manifest.plan.get("think", "none")),
-        version=manifest.versions.get("convload", ""),
-    )
-    return msgspec.structs.replace(identity, started=manifest.started)
-
-
-def identify(
-    plan: PlanFacts, stages: Sequence[StageMark], machine: Mapping[str, Any], *, think: str, version: str
-) -> Identity:
-    """Returns what a plan is, before it runs or after."""
-    cores = machine.get("cores")
+def identity_of(manifest: Manifest) -> Identity:
+    """Returns what a run was, or what one will be that has its manifest already."""
+    plan = plan_facts(RunLog(manifest, [], []))
+    kind = run_kind(manifest)
+    cores = manifest.machine.get("cores")
     return Identity(
         plan=plan.name,
         model=plan.model,
         mix=str(plan.mix),
         consumers=plan.consumers,
-        target=urlsplit(plan.target).scheme or plan.target,
+        target=kind_of_target(plan.target),
         arrivals=plan.schedule,
-        load=[(mark.from_rate, mark.to_rate) for mark in stages if not mark.warmup],
+        load=[(mark.from_rate, mark.to_rate) for mark in manifest.stages if not mark.warmup],
         users=None if plan.model == OPEN else plan.users,
-        think=think,
+        think=str(manifest.plan.get("think", "none")),
         retry=f"{plan.retry.policy}, {plan.retry.attempts} attempts",
-        processor=str(machine.get("processor", "")),
+        processor=str(manifest.machine.get("processor", "")),
         cores=cores if isinstance(cores, int) else None,
-        version=version,
+        version=manifest.versions.get("convload", ""),
+        started=manifest.started,
+        kind=msgspec.structs.replace(kind, settings=_without_place(kind.settings)),
     )
 
 
-def differences(base: Identity, new: Identity) -> list[str]:
-    """Returns what makes two runs unlike, each with both values."""
-    return [
-        f"{what} differs ({key}): {_said(getattr(base, key))} in the baseline, {_said(getattr(new, key))} here"
-        for key, what in COMPARED.items()
-        if getattr(base, key) != getattr(new, key)
-    ]
+def _without_place(settings: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings that are compared, without account and host, as a baseline may be shown to anybody."""
+    kept = {key: value for key, value in settings.items() if treatment_of(key) != "ignored" and key != "account"}
+    return kept | {"target": kind_of_target(settings.get("target"))}
+
+
+def likeness(base: Identity, new: Identity) -> Likeness:
+    """Returns what makes two runs unlike, as far as the baseline tells."""
+    if base.kind and new.kind:
+        return compare_kinds(base.kind, new.kind)
+    found = compare_kinds(*(_known_to_earlier_versions(identity) for identity in (base, new)))
+    note = f"the baseline is of an earlier version: of its plan only {', '.join(_OF_EARLIER_VERSIONS)} are known"
+    return msgspec.structs.replace(found, notes=[*found.notes, note])
+
+
+def _known_to_earlier_versions(identity: Identity) -> RunKind:
+    return RunKind(
+        settings={key: getattr(identity, key) for key in _OF_EARLIER_VERSIONS},
+        inputs=identity.kind.inputs if identity.kind else {},
+        machine={"processor": identity.processor, "cores": identity.cores},
+        versions={"convload": identity.version},
+    )
 
 
 def freeze(baseline: Baseline, gates: Iterable[Gate], unlike: list[str], source: str) -> dict[str, Any]:
@@ -210,7 +201,7 @@ def freeze(baseline: Baseline, gates: Iterable[Gate], unlike: list[str], source:
     return plain
 
 
-def thaw(data: dict[str, Any] | None) -> Baseline | None:
+def read_frozen(data: dict[str, Any] | None) -> Baseline | None:
     """Reads what `freeze` put into a manifest; raises RunLogError where it is none."""
     return None if data is None else _checked(data, "the manifest's baseline", RunLogError)
 
@@ -238,9 +229,3 @@ def _part(key: Key, figures: Figures) -> Part:
 def _figures(part: Part) -> Figures:
     times = (Histogram.decode(getattr(part, name)) for name in _TIMES)
     return Figures(part.ok, part.errors, *times)
-
-
-def _said(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(f"{low:g}/s" if low == high else f"{low:g} to {high:g}/s" for low, high in value) or "none"
-    return "none" if value is None or value == "" else str(value)

@@ -21,7 +21,8 @@ class Manifest(msgspec.Struct, frozen=True, tag="manifest", tag_field="record"):
 
     `started` is ISO 8601 in UTC. `plan` is the frozen plan as plain data and holds no secrets. `ceiling` is what this
     machine was measured to generate, None where nobody knows. `baseline` is what the gates need of the run that they
-    compare with, as `results.gates.baseline` writes and reads it.
+    compare with, as `judging.baseline` writes and reads it. `inputs` are the sha256 of the files that the run read:
+    `payloads/…`, `locustfile`, `replay`; earlier versions wrote none.
     """
 
     format: str
@@ -34,6 +35,7 @@ class Manifest(msgspec.Struct, frozen=True, tag="manifest", tag_field="record"):
     stages: list[StageMark] = []
     ceiling: KnownCeiling | None = None
     baseline: dict[str, Any] | None = None
+    inputs: dict[str, str] = {}
 
 
 class Started(msgspec.Struct, frozen=True, tag="started", tag_field="record"):

@@ -8,23 +8,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
 import msgspec
 
-from convload import bundled, machine
+from convload import machine
 from convload.errors import ConvloadError, UsageError
 from convload.load.processes.messages import AddStages, Command, Failure, Finish, Job, Listening, Setup, Stop, ToParent
 from convload.mock.process import MockProcess, start_mock
-from convload.payloads.catalogue import Catalogue, default_folder
-from convload.plan.plan import MOCK, Plan, marks
+from convload.plan.plan import MOCK, Plan
 from convload.plan.schedule import Stage
-from convload.results.runlog import FILE_NAME, FORMAT, Aborted, Ledger, Manifest, Note, Record, RunLogWriter
+from convload.results.runlog import FILE_NAME, Aborted, Ledger, Note, Record, RunLogWriter
 from convload.run import ceiling
 from convload.run.folder import has_started, new_folder, remove_unless_started, started_unix_s
+from convload.run.inputs import manifest_of, read_inputs
 
 POLL_S = 0.1
 END_TIMEOUT_S = 10.0
@@ -127,10 +126,7 @@ def execute(
     Raises:
         ConvloadError: the set-up failed; nothing is left behind, neither process nor folder.
     """
-    catalogue = Catalogue.read(Path(plan.payloads) if plan.payloads else default_folder())
-    locustfile = _read_locustfile(plan)
-    ca_pem = _read_text("ca_file", plan.ca_file)
-    replay = _read_text("replay", plan.replay)
+    inputs = read_inputs(plan)
     folder = new_folder(plan, out)
     interrupted = interrupted or Interrupted()
     try:
@@ -145,33 +141,24 @@ def execute(
                 run_id=secrets.token_hex(4),
                 target=target,
                 target_b=plan.target_b or "",
-                ca_pem=ca_pem,
-                payload_files=dict(catalogue.files),
-                locustfile=locustfile,
-                replay=replay,
+                ca_pem=inputs.ca_pem,
+                payload_files=inputs.payload_files,
+                locustfile=inputs.locustfile,
+                replay=inputs.replay,
                 held_open=steering is not None and steering.held_open,
             )
             log = RunLogWriter(folder / FILE_NAME)
             children.callback(log.close)
-            log.write(_manifest(plan, target, joining, baseline))
+            # Of workers on other machines nothing is known here.
+            limit = None if joining else ceiling.known(ceiling.path(), ceiling.here(), plan.workers)
+            manifest = manifest_of(plan, target, inputs)
+            log.write(msgspec.structs.replace(manifest, ceiling=limit, baseline=baseline))
             family = _Children(children, environment, folder, setup, mock, log, interrupted)
             family.see_through(on_progress, joining, steering)
     except ConvloadError:
         remove_unless_started(folder)
         raise
     return folder
-
-
-def _read_locustfile(plan: Plan) -> str:
-    path = plan.locustfile or str(bundled.folder("locustfiles") / "create_conversation.py")
-    return _read_text("locustfile", path)
-
-
-def _read_text(key: str, path: str | None) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8") if path else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{key}: {path}: cannot be read: {error}") from error
 
 
 def _environment(plan: Plan) -> dict[str, str]:
@@ -183,22 +170,6 @@ def _environment(plan: Plan) -> dict[str, str]:
             # Empty is what a pipeline gives for a secret that it does not have.
             environment[name] = environment.get(name) or secrets.token_hex(16)
     return environment
-
-
-def _manifest(plan: Plan, target: str, joining: Joining | None, baseline: dict[str, Any] | None) -> Manifest:
-    started = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return Manifest(
-        FORMAT,
-        started,
-        msgspec.to_builtins(plan),
-        machine.versions(),
-        machine.facts(),
-        target,
-        stages=marks(plan.resolved_stages()),
-        # Of workers on other machines nothing is known here.
-        ceiling=None if joining else ceiling.known(ceiling.path(), ceiling.here(), plan.workers),
-        baseline=baseline,
-    )
 
 
 class _Children:

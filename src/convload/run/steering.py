@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from convload.judging.aborting import check
-from convload.judging.baseline import thaw
+from convload.judging.baseline import read_frozen
 from convload.judging.bounds import be_ready
 from convload.judging.evidence import evidence
 from convload.judging.gate_result import FAIL, INCONCLUSIVE, GateResult
@@ -153,7 +153,7 @@ def _under_load(log: RunLog, ends_s: float) -> list[Interval]:
 
 
 def _judge(log: RunLog) -> list[GateResult]:
-    baseline = thaw(log.manifest.baseline)
+    baseline = read_frozen(log.manifest.baseline)
     return judge_plan(evidence(log), plan_facts(log), None if baseline is None else baseline.totals())
 
 
