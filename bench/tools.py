@@ -23,10 +23,10 @@ from convload.mock.process import MockProcess, start_mock
 from convload.payloads.builder import Builder
 from convload.payloads.catalogue import Catalogue
 from convload.plan.mock_behaviour import Behaviour
-from convload.results import measured, runlog
+from convload.results import run as results
+from convload.results import runlog
 from convload.results.measured import Figures as Create
 from convload.results.runlog import Interval, RunLog, Started
-from convload.results.summary import last_intervals
 
 ROOT = Path(__file__).parent
 ACCOUNT = "12345678"
@@ -48,30 +48,30 @@ class Run:
     """What one run of convload measured after its warm-up."""
 
     def __init__(self, log: RunLog) -> None:
-        self._log = log
+        self._run = results.Run(log)
 
     @cached_property
     def create(self) -> Create:
         """The figures of the create request."""
-        return measured.measure(self._log).create
+        return self._run.create
 
     @cached_property
     def intervals(self) -> list[Interval]:
         """The whole intervals of the measured time; the first and the last of a run are short or mixed."""
-        window = measured.window(self._log)
-        whole = (one for one in measured.intervals(self._log) if not one.last)
+        window = self._run.window
+        whole = (one for one in self._run.intervals if not one.last)
         # An interval ends a hair after its second.
         return [one for one in whole if one.from_s >= window.from_s and one.to_s <= window.to_s + 0.1]
 
     @property
     def end(self) -> Interval:
         """The last interval of the first worker."""
-        return last_intervals(self._log)[0]
+        return self._run.workers[0][-1]
 
     @property
     def started_unix_s(self) -> float:
         """The instant that the schedule counts from."""
-        return next(record.at_unix_s for record in self._log.records if isinstance(record, Started))
+        return next(record.at_unix_s for record in self._run.log.records if isinstance(record, Started))
 
     @property
     def requests(self) -> int:

@@ -7,33 +7,31 @@ import msgspec
 import numpy as np
 import pytest
 from tests.conftest import Cli, summary_of
+from tests.run_logs import Make
 
-from convload.contract.steps import CREATE
-from convload.judging.evidence import Evidence, Flow, Totals
 from convload.judging.gates import confidence_of, gates_of, judge
 from convload.plan.facts import PlanFacts
 from convload.plan.plan import Plan, assemble, find
 from convload.plan.service_times import LogNormal
-from convload.results.histogram import Histogram
-from convload.results.measured import Figures, Window
+from convload.results.run import Run
 
 ROOT = Path(__file__).parents[2]
 PLAN = assemble(ROOT / "plans" / "gate.toml", {}, {"baseline": "a release"})
 TRIALS = 40
 
 
-def sample_of(plan: Plan, slower: float, generator: np.random.Generator) -> Totals:
+def sample_of(plan: Plan, slower: float, generator: np.random.Generator) -> Run:
     """Draws what a run of the plan measures before it is extended, of a target as slow as the mock times `slower`."""
     assert plan.rate is not None
     assert plan.duration_s is not None
     count = generator.poisson(plan.rate * plan.duration_s)
     service = plan.mock.service
     assert isinstance(service, LogNormal)
-    drawn_s = generator.lognormal(np.log(service.median_s * slower), service.sigma, count)
-    times = Histogram.of((drawn_s * 1e6).astype(np.int64))
-    none = Histogram.of(np.array([], dtype=np.int64))
-    figures = Figures(count, {}, times, times, none, none, none)
-    return Totals({(CREATE, "", ""): figures}, {"": Flow(plan.duration_s, count, count, 0)})
+    times_us = 1e6 * generator.lognormal(np.log(service.median_s * slower), service.sigma, count)
+    make = Make()
+    cell = make.cell(times_us.astype(np.int64).tolist())
+    whole = make.interval(0, [cell], count, to_s=plan.duration_s, offered=count, last=True)
+    return Run(make.log(whole, model="open", warmup_s=0.0, duration_s=plan.duration_s))
 
 
 def outcomes(slower: float) -> dict[str, list[str]]:
@@ -42,10 +40,8 @@ def outcomes(slower: float) -> dict[str, list[str]]:
     facts = msgspec.convert(msgspec.to_builtins(PLAN), PlanFacts)
     found: dict[str, list[str]] = {}
     for _ in range(TRIALS):
-        totals = sample_of(PLAN, slower, generator)
-        evidence = Evidence(totals, Window(0.0, totals.flows[""].length_s), {}, [], is_open=True)
-        baseline = sample_of(PLAN, 1.0, generator)
-        for result in judge(evidence, gates_of(facts), baseline=baseline, confidence=confidence_of(facts)):
+        run, baseline = sample_of(PLAN, slower, generator), sample_of(PLAN, 1.0, generator).totals
+        for result in judge(run, gates_of(facts), baseline=baseline, confidence=confidence_of(facts)):
             found.setdefault(result.gate, []).append(result.outcome)
     return found
 

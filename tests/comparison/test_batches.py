@@ -2,7 +2,7 @@ from tests.run_logs import Make
 
 from convload.comparison.batches import MOST, batches_of, strata
 from convload.plan.schedule import StageMark
-from convload.results.measured import measure
+from convload.results.run import Run
 
 CREATE = "conversation.create"
 
@@ -10,7 +10,7 @@ CREATE = "conversation.create"
 def test_the_batches_hold_every_measured_request_once(make: Make) -> None:
     log = make.opened(lambda _, second: {"failed": 3, "service_us": 900 + 10 * second}, workers=2)
 
-    made, figures = batches_of(log)[CREATE], measure(log).create
+    made, figures = batches_of(log)[CREATE], Run(log).create
 
     assert len(made) == 8
     assert sum(batch.ok for batch in made) == figures.ok

@@ -8,7 +8,7 @@ from convload.judging.aborting import check
 from convload.plan.gate import Gate, Vocabulary, WrittenGate
 from convload.plan.gate_grammar import parse_all
 from convload.plan.schedule import StageMark
-from convload.results.measured import intervals, plan_facts
+from convload.results.run import Run
 from convload.results.runlog import Aborted, Note, RunLog
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def conditions(*texts: str) -> list[Gate]:
 def first_alarm(log: RunLog, *texts: str) -> Aborted | None:
     """Looks at the log as it grows, second by second."""
     seen = []
-    for interval in intervals(log):
+    for interval in Run(log).intervals:
         seen.append(interval)
-        found = check(conditions(*texts), seen, plan_facts(log), log.stages)
+        found = check(conditions(*texts), seen, Run(log).plan, log.stages)
         if found:
             return found
     return None
@@ -90,18 +90,18 @@ def test_a_condition_of_a_stage_looks_at_that_stage_alone(make: "Make") -> None:
 
 def test_all_workers_are_waited_for_but_not_one_that_is_silent(make: "Make") -> None:
     log = make.opened(storm(6), workers=2, seconds=14)
-    one_alone = [part for part in intervals(log) if part.worker == 0 or part.n < 7]
+    one_alone = [part for part in Run(log).intervals if part.worker == 0 or part.n < 7]
 
     def looked(until_s: float) -> Aborted | None:
         seen = [part for part in one_alone if part.to_s <= until_s]
-        return check(conditions("errors > 50% over 3s"), seen, plan_facts(log), log.stages)
+        return check(conditions("errors > 50% over 3s"), seen, Run(log).plan, log.stages)
 
     assert looked(9.0) is None
     assert (looked(11.0) or Aborted(0, "", "")).at_s == 11.0
 
 
 def test_nothing_measured_yet_is_no_alarm(make: "Make") -> None:
-    assert check(conditions("errors > 0% over 1s"), [], plan_facts(make.opened())) is None
+    assert check(conditions("errors > 0% over 1s"), [], Run(make.opened()).plan) is None
 
 
 def stopped(make: "Make", *more: Any, vary: Any = None, **named: Any) -> Conclusion:

@@ -2,10 +2,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from convload.judging.evidence import evidence
 from convload.judging.gate_result import GateResult
 from convload.judging.gates import judge_plan
-from convload.results.measured import plan_facts
+from convload.results.run import Run
 from convload.results.runlog import RunLog
 
 if TYPE_CHECKING:
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def judge(log: RunLog) -> list[GateResult]:
-    return judge_plan(evidence(log), plan_facts(log))
+    return judge_plan(Run(log))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from convload.judging.bounds import percentile_ranks
 from convload.judging.forecast import decided_by, plan_warnings
 from convload.plan.gate_grammar import parse
 from convload.plan.schedule import StageMark
-from convload.results.measured import plan_facts
+from convload.results.run import Run
 
 if TYPE_CHECKING:
     from tests.run_logs import Make
@@ -17,7 +17,7 @@ WEIGHTS = {"minimal": 1.0, "customer": 9.0}
 
 def warned(make: "Make", *gates: str, rate: int = 100, seconds: int = 12, **plan: Any) -> list[str]:
     log = make.opened(rate=rate, seconds=seconds, gates=list(gates), **plan)
-    return plan_warnings(plan_facts(log), log.manifest.stages, WEIGHTS)
+    return plan_warnings(Run(log).plan, log.manifest.stages, WEIGHTS)
 
 
 @pytest.mark.parametrize(
@@ -73,15 +73,15 @@ def test_a_closed_run_is_planned_by_its_count_and_not_by_its_time(make: "Make") 
     log = make.log(gates=["create.p99 < 1s"], conversations=50, duration_s=None)
     timed = make.log(gates=["create.p99 < 1s"])
 
-    (warning,) = plan_warnings(plan_facts(log), [], {})
+    (warning,) = plan_warnings(Run(log).plan, [], {})
 
     assert "at least 459 samples, the plan expects about 50;" in warning
-    assert plan_warnings(plan_facts(timed), [], {}) == []
+    assert plan_warnings(Run(timed).plan, [], {}) == []
 
 
 def test_windows_are_planned_by_the_slowest_part_of_the_load(make: "Make") -> None:
     stages = [StageMark("ramp", 0.0, 10.0, 10, 1000), StageMark("hold", 10.0, 10.0, 1000, 1000)]
-    facts = plan_facts(make.opened(gates=["create.p95 < 1s over every 5s"]))
+    facts = Run(make.opened(gates=["create.p95 < 1s over every 5s"])).plan
 
     (warning,) = plan_warnings(facts, stages, {})
 

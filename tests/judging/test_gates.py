@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 from convload.comparison.conclusion import conclude
 from convload.errors import RunLogError
 from convload.judging.estimates import Estimate
-from convload.judging.evidence import Evidence, evidence
 from convload.judging.gate_result import GateResult
 from convload.judging.gates import Held, compare, confidence_of, extension_rate, judge, judge_plan, look_times_s
 from convload.plan.gate_grammar import parse
 from convload.plan.schedule import StageMark
-from convload.results.measured import plan_facts
+from convload.results.run import Run
 
 if TYPE_CHECKING:
     from tests.run_logs import Make
@@ -25,13 +24,13 @@ STAGES = [
 ]
 
 
-def one(of: Evidence, text: str, **named: Any) -> GateResult:
+def one(of: Run, text: str, **named: Any) -> GateResult:
     (result,) = judge(of, [parse(text)], **named)
     return result
 
 
-def timed(make: "Make", times_us: list[int], **plan: Any) -> Evidence:
-    return evidence(make.log(make.interval(2, [make.cell(times_us)], len(times_us), last=True), **plan))
+def timed(make: "Make", times_us: list[int], **plan: Any) -> Run:
+    return Run(make.log(make.interval(2, [make.cell(times_us)], len(times_us), last=True), **plan))
 
 
 def test_a_percentile_passes_by_its_upper_bound_and_fails_by_its_lower_one(make: "Make") -> None:
@@ -75,14 +74,14 @@ def test_a_percentile_between_its_bounds_says_about_how_many_samples_decide(make
     "text", ["create.p99 < 9m", "errors < 99%", "errors == 0", "create.max < 9m", "create.p1 > 1us"]
 )
 def test_without_a_sample_nothing_passes(make: "Make", text: str) -> None:
-    result = one(evidence(make.sound(ok=0)), text)
+    result = one(Run(make.sound(ok=0)), text)
 
     assert (result.outcome, result.value) == ("inconclusive", None)
     assert "nothing was measured" in result.message
 
 
 def test_a_step_that_never_ran_is_named(make: "Make") -> None:
-    result = one(evidence(make.sound()), "token.consumer.p95 < 1s")
+    result = one(Run(make.sound()), "token.consumer.p95 < 1s")
 
     assert result.outcome == "inconclusive"
     assert result.message == "token.consumer.p95 < 1s is undecided: nothing was measured of consumer.p95"
@@ -93,7 +92,7 @@ def test_times_are_of_what_was_answered_well_and_lateness_of_all(make: "Make") -
         make.cell([1000] * 500, response_us=[1500] * 500, lateness_us=[500] * 500),
         make.cell([9000] * 500, "http_503", response_us=[19000] * 500, lateness_us=[10000] * 500),
     ]
-    of = evidence(make.log(make.interval(2, cells, 1000, last=True), model="open"))
+    of = Run(make.log(make.interval(2, cells, 1000, last=True), model="open"))
 
     assert one(of, "create.p99 < 2ms").value == 1.5
     assert one(of, "create.service.p99 < 2ms").value == 1.0
@@ -118,11 +117,11 @@ def test_times_are_of_what_was_answered_well_and_lateness_of_all(make: "Make") -
 def test_shares_have_exact_bounds_and_counts_have_none(
     make: "Make", failed: int, ok: int, text: str, outcome: str
 ) -> None:
-    assert one(evidence(make.sound(failed=failed, ok=ok)), text).outcome == outcome
+    assert one(Run(make.sound(failed=failed, ok=ok)), text).outcome == outcome
 
 
 def test_unsent_arrivals_are_errors_of_create_but_of_no_variant(make: "Make") -> None:
-    of = evidence(make.opened(lambda _, second: {"unsent": 8} if second == 9 else {}))
+    of = Run(make.opened(lambda _, second: {"unsent": 8} if second == 9 else {}))
 
     assert one(of, "errors <= 7").value == 8
     assert one(of, "create.errors < 50%").value == pytest.approx(100 * 8 / 808, abs=1e-3)
@@ -132,7 +131,7 @@ def test_unsent_arrivals_are_errors_of_create_but_of_no_variant(make: "Make") ->
 
 
 def test_rates_are_judged_as_they_were(make: "Make") -> None:
-    of = evidence(make.opened())
+    of = Run(make.opened())
 
     for text, outcome in {
         "rate >= 100/s": "pass",
@@ -157,7 +156,7 @@ def test_a_stage_has_its_own_times_errors_rates_and_unsent(make: "Make") -> None
         slow = {"service_us": 50_000, "failed": 10} if second >= 6 else {}
         return slow | ({"offered": 1007, "unsent": 7} if second == 9 else {})
 
-    of = evidence(make.opened(vary, stages=STAGES))
+    of = Run(make.opened(vary, stages=STAGES))
 
     assert one(of, "create{stage=calm}.p95 < 20ms").outcome == "pass"
     assert one(of, 'create{stage="a spike/s"}.p95 < 20ms').outcome == "fail"
@@ -170,10 +169,10 @@ def test_a_stage_has_its_own_times_errors_rates_and_unsent(make: "Make") -> None
 
 def test_evidence_of_one_stage_answers_the_same_gates_without_naming_it(make: "Make") -> None:
     log = make.opened(lambda _, second: {"service_us": 50_000, "failed": 10} if second >= 6 else {}, stages=STAGES)
-    whole = evidence(log)
+    whole = Run(log)
 
     for stage in ("calm", "a spike/s"):
-        alone = evidence(log, stage=stage)
+        alone = Run(log, stage)
         for text in ("create{}.p95 < 20ms", "errors{} < 1%", "rate{} >= 100/s", "create{}.p90 < 20ms over every 2s"):
             named = one(whole, text.replace("{}", f"{{stage='{stage}'}}"))
             plain = one(alone, text.replace("{}", ""))
@@ -190,22 +189,19 @@ def test_a_log_that_grows_is_judged_by_what_it_holds(make: "Make") -> None:
     seen = []
     for until in (4, 6, 13):
         growing = type(log)(log.manifest, log.records[:until], [])
-        seen.append(one(evidence(growing), "create.p99 < 20ms"))
+        seen.append(one(Run(growing), "create.p99 < 20ms"))
 
     assert [result.outcome for result in seen] == ["inconclusive", "pass", "pass"]
     assert [result.samples for result in seen] == [200, 600, 1600]
 
 
 def test_a_run_that_may_go_on_is_judged_at_set_times_that_share_the_error(make: "Make") -> None:
-    plan = plan_facts(make.opened(extend_s=20.0))
+    plan = Run(make.opened(extend_s=20.0)).plan
 
     assert look_times_s(plan) == [10.0, 15.0, 20.0, 25.0, 30.0]
     assert confidence_of(plan) == pytest.approx(0.998)
-    assert confidence_of(plan_facts(make.opened())) == 0.99
-    (result,) = judge_plan(
-        evidence(make.opened(extend_s=20.0, gates=["create.p99 < 1s"])),
-        plan_facts(make.opened(extend_s=20.0, gates=["create.p99 < 1s"])),
-    )
+    assert confidence_of(Run(make.opened()).plan) == 0.99
+    (result,) = judge_plan(Run(make.opened(extend_s=20.0, gates=["create.p99 < 1s"])))
     assert result.confidence == pytest.approx(0.998)
 
 
@@ -253,7 +249,7 @@ def test_a_wider_interval_never_decides_what_a_narrower_one_did_not(
 def test_a_looser_limit_never_turns_a_pass_into_less(failed: int, ok: int, limit: float) -> None:
     from tests.run_logs import Make  # noqa: PLC0415 -- fixtures are not reset between examples
 
-    of = evidence(Make().sound(failed=failed, ok=ok))
+    of = Run(Make().sound(failed=failed, ok=ok))
     order = {"fail": 0, "inconclusive": 1, "pass": 2}
     limit = float(f"{limit:.4f}")
 
@@ -263,7 +259,7 @@ def test_a_looser_limit_never_turns_a_pass_into_less(failed: int, ok: int, limit
 
 
 def test_windows_are_asked_one_by_one_and_one_bad_one_breaks_every(make: "Make") -> None:
-    of = evidence(make.opened(lambda _, second: {"service_us": 90_000} if second in {6, 7} else {}, rate=200))
+    of = Run(make.opened(lambda _, second: {"service_us": 90_000} if second in {6, 7} else {}, rate=200))
 
     broken = one(of, "create.p90 < 20ms over every 2s")
     most = one(of, "create.p90 < 20ms in 75% of windows of 2s")
@@ -278,7 +274,7 @@ def test_windows_are_asked_one_by_one_and_one_bad_one_breaks_every(make: "Make")
 
 
 def test_a_window_without_enough_samples_leaves_the_gate_open(make: "Make") -> None:
-    result = one(evidence(make.opened()), "create.p99 < 1s over every 4s")
+    result = one(Run(make.opened()), "create.p99 < 1s over every 4s")
 
     assert (result.outcome, result.needed) == ("inconclusive", 459)
     assert "the one with the fewest has 400 samples, and up to 459 are needed in each" in result.message
@@ -291,7 +287,7 @@ def test_results_that_come_after_the_end_belong_to_the_last_window(make: "Make")
     )
     log.records.insert(len(log.records) - 1, late)
 
-    result = one(evidence(log), "create.p90 < 20ms over every 2s")
+    result = one(Run(log), "create.p90 < 20ms over every 2s")
 
     assert result.outcome == "fail"
     assert "1 are broken" in result.message
@@ -310,7 +306,7 @@ def test_wrong_decisions_on_independent_samples_are_as_rare_as_promised(make: "M
 
 
 def test_a_short_extension_has_fewer_parts_none_of_them_too_short_to_be_looked_at(make: "Make") -> None:
-    times = {extend_s: look_times_s(plan_facts(make.opened(extend_s=extend_s))) for extend_s in (0.0, 1.0, 5.0, 8.0)}
+    times = {extend_s: look_times_s(Run(make.opened(extend_s=extend_s)).plan) for extend_s in (0.0, 1.0, 5.0, 8.0)}
 
     assert times[0.0] == [10.0]
     assert times[1.0] == [10.0, 11.0]

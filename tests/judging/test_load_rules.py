@@ -7,10 +7,8 @@ import pytest
 
 from convload.judging.validity import Validity, examine
 from convload.plan.limits import ValidityLimits
-from convload.results.measured import measure
+from convload.results.run import Run
 from convload.results.runlog import Note, RunLog
-from convload.results.series import per_second
-from convload.results.summary import summarise
 
 if TYPE_CHECKING:
     from tests.run_logs import Make
@@ -19,8 +17,7 @@ Vary = Callable[[int, int], dict[str, Any]]
 
 
 def examined(log: RunLog) -> Validity:
-    measured = measure(log)
-    return examine(log, summarise(log, measured), measured, per_second(log))
+    return examine(Run(log))
 
 
 def named(log: RunLog) -> list[str]:

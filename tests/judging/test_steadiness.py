@@ -6,10 +6,8 @@ import pytest
 from convload.judging.steadiness import Steadiness, examine_steadiness
 from convload.plan.limits import ValidityLimits
 from convload.plan.schedule import StageMark
-from convload.results.measured import measure
+from convload.results.run import Run
 from convload.results.runlog import RunLog, StageAdded
-from convload.results.series import per_second
-from convload.results.summary import summarise
 from convload.results.trend import trend
 
 if TYPE_CHECKING:
@@ -19,8 +17,7 @@ RUNS = 1000
 
 
 def examined(log: RunLog) -> Steadiness:
-    measured = measure(log)
-    return examine_steadiness(log, summarise(log, measured), per_second(log), measured.window, ValidityLimits())
+    return examine_steadiness(Run(log))
 
 
 def series(source: random.Random, seconds: int, spread: float, memory: float) -> list[float]:

@@ -3,18 +3,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from convload.judging.validity import Validity, examine
-from convload.results.measured import measure
+from convload.results.run import Run
 from convload.results.runlog import Ledger, Note, RunLog, WorkerLost
-from convload.results.series import per_second
-from convload.results.summary import summarise
 
 if TYPE_CHECKING:
     from tests.run_logs import Make
 
 
 def examined(log: RunLog) -> Validity:
-    measured = measure(log)
-    return examine(log, summarise(log, measured), measured, per_second(log))
+    return examine(Run(log))
 
 
 def reasons(log: RunLog) -> list[str]:

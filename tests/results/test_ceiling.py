@@ -11,8 +11,8 @@ from convload.contract.steps import FIRST, RETRY
 from convload.report import figures
 from convload.results import runlog
 from convload.results.ceiling import KnownCeiling
+from convload.results.run import Run
 from convload.results.runlog import Cell, Manifest, RunLog
-from convload.results.summary import summarise
 
 KNOWN = KnownCeiling(1_600.0, 1, 4.0, "2026-11-23T10:00:00+00:00")
 
@@ -22,7 +22,7 @@ def with_ceiling(log: RunLog, ceiling: KnownCeiling | None) -> RunLog:
 
 
 def test_a_run_states_its_share_of_the_ceiling(make: Make) -> None:
-    summary = summarise(with_ceiling(make.opened(rate=100), KNOWN))
+    summary = Run(with_ceiling(make.opened(rate=100), KNOWN)).summary
 
     assert (summary.generator.ceiling_per_s, summary.generator.ceiling_share) == (1_600.0, 0.0625)
     assert figures.ceiling(summary) == (
@@ -45,7 +45,7 @@ def with_more(log: RunLog, *cells: Cell) -> RunLog:
 def test_all_steps_count_for_the_generator(make: Make) -> None:
     closes = make.cell([900] * 100, step="conversation.close", variant="")
 
-    summary = summarise(with_ceiling(with_more(make.opened(rate=100), closes), KNOWN))
+    summary = Run(with_ceiling(with_more(make.opened(rate=100), closes), KNOWN)).summary
 
     assert summary.achieved_rate == 100.0
     assert (summary.generator.requests_per_s, summary.generator.ceiling_share) == (200.0, 0.125)
@@ -54,13 +54,13 @@ def test_all_steps_count_for_the_generator(make: Make) -> None:
 def test_of_a_conversation_that_was_retried_each_request_counts_once(make: Make) -> None:
     first, retry = (make.cell([900] * count, step=step) for step, count in ((FIRST, 100), (RETRY, 20)))
 
-    summary = summarise(with_ceiling(with_more(make.opened(rate=100), first, retry), KNOWN))
+    summary = Run(with_ceiling(with_more(make.opened(rate=100), first, retry), KNOWN)).summary
 
     assert summary.generator.requests_per_s == 120.0
 
 
 def test_without_a_ceiling_it_is_said_how_to_measure_one(make: Make) -> None:
-    summary = summarise(make.opened())
+    summary = Run(make.opened()).summary
 
     assert (summary.generator.ceiling_per_s, summary.generator.ceiling_share) == (None, None)
     assert figures.ceiling(summary) == "not known: run `convload doctor`"
@@ -79,14 +79,14 @@ def test_a_run_near_its_ceiling_is_noted_and_stays_valid(make: Make, rate_per_s:
 def test_a_ceiling_that_was_not_reached_warns_of_nothing(make: Make) -> None:
     log = with_ceiling(make.opened(rate=100), msgspec.structs.replace(KNOWN, rate_per_s=100.0, at_least=True))
 
-    summary = summarise(log)
+    summary = Run(log).summary
 
     assert summary.notes == []
     assert figures.ceiling(summary).startswith("at least 100 requests/s")
 
 
 def test_a_run_that_measured_nothing_has_no_share(make: Make) -> None:
-    assert summarise(with_ceiling(make.log(), KNOWN)).generator.ceiling_share is None
+    assert Run(with_ceiling(make.log(), KNOWN)).summary.generator.ceiling_share is None
 
 
 def test_the_log_keeps_it_and_a_log_without_it_can_be_read(make: Make, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from convload.errors import RunLogError
-from convload.results.measured import measure, plan_facts, window
+from convload.results.run import Run
 
 if TYPE_CHECKING:
     from tests.run_logs import Make
@@ -16,7 +16,7 @@ def test_only_phase_measure_counts(make: "Make") -> None:
         make.interval(2, [make.cell([4] * 2), make.cell([5], phase="cleanup", step="conversation.close")], 19),
     )
 
-    measured = measure(log)
+    measured = Run(log)
 
     assert measured.create.count == 7
     assert measured.create.service.max_us == 4
@@ -30,7 +30,7 @@ def test_a_step_is_the_sum_of_its_variants_workers_and_seconds(make: "Make") -> 
         make.interval(3, [make.cell([50], "reset", variant="b")], 4),
     )
 
-    measured = measure(log)
+    measured = Run(log)
 
     assert {name: (part.count, part.ok) for name, part in measured.variants.items()} == {
         "a": (3, 3),
@@ -43,7 +43,7 @@ def test_a_step_is_the_sum_of_its_variants_workers_and_seconds(make: "Make") -> 
 def test_times_of_failed_requests_are_kept_apart(make: "Make") -> None:
     log = make.log(make.interval(2, [make.cell([10, 20]), make.cell([900], "http_500")], 3))
 
-    create = measure(log).create
+    create = Run(log).create
 
     assert create.response.max_us == create.service.max_us == 20
     assert create.failed_response.max_us == 900
@@ -54,7 +54,7 @@ def test_response_is_service_where_the_log_leaves_it_out(make: "Make") -> None:
     closed = make.cell([10, 20])
     due = make.cell([10, 20], response_us=[15, 28], lateness_us=[5, 8], variant="b")
 
-    measured = measure(make.log(make.interval(2, [closed, due], 4)))
+    measured = Run(make.log(make.interval(2, [closed, due], 4)))
 
     assert measured.variants["seed_example"].response.percentile(100) == 20
     assert measured.variants["seed_example"].lateness.count == 0
@@ -66,7 +66,7 @@ def test_steps_come_create_first_then_in_the_order_of_a_conversation(make: "Make
     names = ["token.app", "something.else", "conversation.close", "conversation.create"]
     cells = [make.cell([1], step=name, variant="") for name in names]
 
-    assert list(measure(make.log(make.interval(2, cells, 1))).steps) == [
+    assert list(Run(make.log(make.interval(2, cells, 1))).steps) == [
         "conversation.create",
         "conversation.close",
         "token.app",
@@ -92,17 +92,17 @@ def test_the_window_runs_from_warm_up_to_planned_end_or_the_last_result(
         duration_s=duration_s,
     )
 
-    found = window(log)
+    found = Run(log).window
 
     assert (found.from_s, found.to_s) == expected
 
 
 def test_nothing_measured_makes_a_window_of_no_length(make: "Make") -> None:
-    assert window(make.log(make.interval(0, [make.cell([1], phase="warmup")], 1))).length_s == 0
+    assert Run(make.log(make.interval(0, [make.cell([1], phase="warmup")], 1))).window.length_s == 0
 
 
 def test_all_that_is_wrong_with_the_plan_is_told_at_once(make: "Make") -> None:
     with pytest.raises(RunLogError) as caught:
-        plan_facts(make.log(seed="seven", model=None))
+        _ = Run(make.log(seed="seven", model=None)).plan
 
     assert [problem.split(":")[1].strip() for problem in caught.value.problems] == ["$.model", "$.seed"]

@@ -9,12 +9,11 @@ from tests.run_logs import Make
 
 from convload.contract.steps import ATTEMPTS, CREATE
 from convload.judging import record_rules
-from convload.judging.evidence import evidence
 from convload.judging.gates import judge_plan
 from convload.results.histogram import Histogram
-from convload.results.measured import plan_facts
+from convload.results.run import Run
 from convload.results.runlog import Backoff, Interval, Ledger, RunLog
-from convload.results.summary import Summary, summarise
+from convload.results.summary import Summary
 
 FIRST, RETRY = ATTEMPTS
 POLICY = {"policy": "exponential", "attempts": 3}
@@ -52,15 +51,15 @@ def log(make: Make, *, ledger: int = 0, **changes: Any) -> RunLog:
 
 
 def said(run: RunLog) -> list[str]:
-    return [finding.text for finding in record_rules.findings(run, summarise(run))]
+    return [finding.text for finding in record_rules.findings(Run(run))]
 
 
 def test_a_run_without_a_policy_says_nothing_of_retries(make: Make) -> None:
-    assert summarise(make.sound()).retries is None
+    assert Run(make.sound()).summary.retries is None
 
 
 def test_the_figures_are_of_the_measured_conversations(make: Make) -> None:
-    retries = summarise(log(make)).retries
+    retries = Run(log(make)).summary.retries
 
     assert retries is not None
     assert (retries.policy, retries.max_attempts) == ("exponential", 3)
@@ -76,16 +75,16 @@ def test_the_figures_are_of_the_measured_conversations(make: Make) -> None:
 
 def test_a_conversation_counts_once_wherever_conversations_are_judged(make: Make) -> None:
     run = log(make)
-    summary = summarise(run)
+    summary = Run(run).summary
 
     assert summary.steps[CREATE].count == sum(row.count for row in summary.variants.values()) == 100
     assert list(summary.steps) == [CREATE, FIRST, RETRY]
     assert summary.achieved_rate == pytest.approx(100 / summary.duration_s, abs=0.001)
-    assert "10 of 100" in judge_plan(evidence(run), plan_facts(run))[0].message
+    assert "10 of 100" in judge_plan(Run(run))[0].message
 
 
 def test_the_first_attempts_have_a_latency_of_their_own(make: Make) -> None:
-    steps = summarise(log(make)).steps
+    steps = Run(log(make)).summary.steps
 
     assert steps[CREATE].response_ms["p95"] == pytest.approx(90, rel=0.001)
     assert steps[FIRST].response_ms["max"] == 1.0
@@ -128,7 +127,7 @@ def test_in_the_open_model_rates_count_arrivals_and_not_their_retries(make: Make
     def again(_: int, second: int) -> dict[str, Any]:
         return {"sent": 200 * (second + 1), "retried": 100 * (second + 1)}
 
-    summary: Summary = summarise(make.opened(again))
+    summary: Summary = Run(make.opened(again)).summary
 
     assert summary.offered_rate == summary.achieved_rate == 100
     assert all(stage.achieved_rate == 100 for stage in summary.stages.values())

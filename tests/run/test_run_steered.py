@@ -12,9 +12,8 @@ from convload.comparison.conclusion import conclude
 from convload.plan.plan import assemble
 from convload.plan.schedule import Stage
 from convload.results import runlog
-from convload.results.measured import measure
+from convload.results.run import Run
 from convload.results.runlog import Interval, RunLog, StageAdded, Started, Tail
-from convload.results.summary import summarise
 from convload.run.execution import Controls, execute
 
 KEYS = {"arrivals": "even", "warmup": "0s", "consumers": "none", "drain": "5s", "max_in_flight": 50}
@@ -62,7 +61,7 @@ def add(*stages: Stage, after_s: float = 0.0) -> Callable[[Controls, list[Any]],
 def test_a_stage_that_is_added_follows_without_a_gap_and_every_arrival_of_it_is_sent(tmp_path: Path) -> None:
     more = Stage(60, 60, 1.5, "more")
     log = run(tmp_path, Steps(add(more)), rate=40, duration="2s", workers=2)
-    summary = summarise(log)
+    summary = Run(log).summary
     assert [mark.starts_s for mark in log.stages] == [0.0, 2.0]
     assert {name: stage.count for name, stage in summary.stages.items()} == {"1 40/s": 80, "more": 90}
     assert summary.duration_s == 3.5
@@ -82,9 +81,9 @@ def test_a_run_that_is_held_open_waits_for_its_next_stage_and_ends_when_it_is_to
     log = run(tmp_path, steering, rate=50, duration="1s")
     assert steering.left == 0
     assert log.stages[1].starts_s > 2.0
-    counts = {name: figures.count for name, figures in measure(log).stages.items()}
+    counts = {name: figures.count for name, figures in Run(log).stages.items()}
     assert counts == {"1 50/s": 50, "second": 100}
-    assert summarise(log).counts.sent == 150
+    assert Run(log).summary.counts.sent == 150
 
 
 def test_a_lost_worker_does_not_end_a_run_that_is_held_open(
@@ -103,12 +102,12 @@ def test_a_lost_worker_does_not_end_a_run_that_is_held_open(
         return found
 
     log = run(tmp_path, Steps(kill, lost, held_open=True), rate=40, duration="1s", workers=2)
-    assert measure(log).stages["after the loss"].count == 80
+    assert Run(log).stages["after the loss"].count == 80
 
 
 def test_a_closed_run_goes_on_for_as_long_as_it_is_told(tmp_path: Path) -> None:
     log = run(tmp_path, Steps(add(Stage(0, 0, 1.5, "more"))), model="closed", users=2, duration="1s")
-    assert summarise(log).duration_s == pytest.approx(2.5, abs=0.2)
+    assert Run(log).summary.duration_s == pytest.approx(2.5, abs=0.2)
 
 
 def test_an_aborted_run_ends_at_once_and_its_log_says_why(tmp_path: Path) -> None:
@@ -122,5 +121,5 @@ def test_an_aborted_run_ends_at_once_and_its_log_says_why(tmp_path: Path) -> Non
     assert log.aborted.condition == "errors > 20% over 1s"
     last_s = max(record.to_s for record in log.records if isinstance(record, Interval) and not record.last)
     assert log.aborted.at_s == pytest.approx(last_s, abs=1), "it counts from the start of the load, as all records do"
-    assert summarise(log).duration_s < 10
+    assert Run(log).summary.duration_s < 10
     assert not [record for record in log.records if isinstance(record, StageAdded)]

@@ -13,7 +13,7 @@ from tests.run_logs import Make
 from convload.plan.plan import Plan, assemble
 from convload.plan.schedule import Stage, StageMark
 from convload.results import runlog
-from convload.results.measured import plan_facts
+from convload.results.run import Run
 from convload.results.runlog import (
     FILE_NAME,
     Interval,
@@ -89,7 +89,7 @@ class Recorded:
 
 def played(folder: Path, log: RunLog, *, until_s: float | None = None) -> Recorded:
     """Lets a run that was recorded happen again under the eyes of its plan's judging."""
-    facts = plan_facts(log)
+    facts = Run(log).plan
     plan = Plan(
         model="open",
         duration_s=facts.duration_s,

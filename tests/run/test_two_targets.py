@@ -9,7 +9,7 @@ from tests.conftest import COMMAND_TIMEOUT_S, Cli, Done, summary_of
 from convload.mock.process import start_mock
 from convload.plan.mock_behaviour import Behaviour
 from convload.results import runlog
-from convload.results.measured import measure
+from convload.results.run import Run
 
 TURNS = ("--warmup", "0s", "--duration", "4s", "--window", "500ms", "--out", "out")
 
@@ -31,8 +31,7 @@ def test_each_request_is_filed_under_the_target_it_went_to(cli: Cli, load: tuple
     log = runlog.read(cli.folder / "out")
     assert [mark.name for mark in log.stages] == ["A 1", "B 1", "B 2", "A 2", "A 3", "B 3", "B 4", "A 4"]
     counted = {
-        target: sum(figures.count for name, figures in measure(log).stages.items() if name[0] == target)
-        for target in "AB"
+        target: sum(figures.count for name, figures in Run(log).stages.items() if name[0] == target) for target in "AB"
     }
     assert list(counted.values()) == received
     assert summary_of(cli.folder / "out")["counts"]["sent"] == sum(received)

@@ -10,15 +10,14 @@ from convload.capacity.trials import EndedError
 from convload.comparison.conclusion import conclude
 from convload.contract.steps import CREATE
 from convload.errors import ConvloadError
-from convload.judging.evidence import evidence
 from convload.judging.gate_result import FAIL
 from convload.judging.gates import judge
 from convload.plan.gate import Gate
 from convload.plan.plan import Plan
 from convload.results import runlog
 from convload.results.capacity_result import Outcome, Trial
-from convload.results.measured import was_interrupted
 from convload.results.percentiles import milliseconds
+from convload.results.run import Run
 from convload.run.execution import Interrupted, execute
 
 SETTLING_SHARE = 0.2
@@ -79,9 +78,9 @@ class ClosedMeasurer:
         return True
 
     def _judged(self, log: runlog.RunLog, users: int, duration_s: float, at_s: float) -> Trial:
-        if was_interrupted(log):
+        found = Run(log)
+        if found.interrupted:
             raise EndedError
-        found = evidence(log)
         results = judge(found, self._gates)
         figures = found.totals.figures(CREATE)
         concluded = conclude(log)

@@ -22,7 +22,7 @@ from convload.plan.gate import Gate
 from convload.plan.plan import Plan
 from convload.results import runlog
 from convload.results.capacity_result import CapacityResult, Overload, Trial
-from convload.results.measured import was_interrupted
+from convload.results.run import Run
 from convload.results.runlog import FILE_NAME
 from convload.run.execution import Interrupted, execute
 from convload.run.folder import new_folder, remove_unless_started
@@ -79,7 +79,7 @@ def find(
         loads.end()
         thread.join()
     found = finding.result()
-    return folder, interrupted(found) if was_interrupted(runlog.read(folder)) else found
+    return folder, interrupted(found) if Run(runlog.read(folder)).interrupted else found
 
 
 def find_closed(

@@ -11,16 +11,17 @@ from convload.capacity.steered import StageLog, SteeredLoads
 from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE
 from convload.errors import TargetError
-from convload.judging.evidence import evidence
 from convload.judging.gate_result import FAIL, PASS, GateResult
 from convload.judging.gates import judge
 from convload.plan.gate import Gate
 from convload.plan.plan import Plan
 from convload.plan.schedule import Stage, StageMark
 from convload.results.capacity_result import Outcome, Trial
-from convload.results.measured import Figures, Window, by_worker
+from convload.results.measured import Figures
 from convload.results.percentiles import milliseconds
+from convload.results.run import Run, mean_cpu_share
 from convload.results.runlog import Interval, RunLog
+from convload.results.window import EDGE_S, Window, is_whole, length_s, middle_s
 
 SETTLING_SHARE = 0.2
 """Of a trial's time, left out of its figures: the target's queues are still those of another load."""
@@ -138,7 +139,7 @@ def probe_rate(start_rate: float) -> float:
 
 def judged(done: StageLog, plan: Plan, gates: Sequence[Gate], rate: float, duration_s: float) -> Trial:
     """Judges one load by its stage of the run log."""
-    found = evidence(done.log, stage=done.mark.name)
+    found = Run(done.log, done.mark.name)
     results = judge(found, gates, confidence=CONFIDENCE)
     figures, parts = found.totals.figures(CREATE), parts_of(done.log, done.mark)
     pending = pending_of(parts)
@@ -183,40 +184,24 @@ def generator_limits(figures: Figures, parts: Sequence[Interval], plan: Plan) ->
     answered them.
     """
     workers = {part.worker for part in parts}
-    busiest = max((_mean_share([part for part in parts if part.worker == worker]) for worker in workers), default=0.0)
+    busiest = max(
+        (mean_cpu_share([part for part in parts if part.worker == worker]) for worker in workers), default=0.0
+    )
     lateness = figures.all_lateness
     late = lateness.count and milliseconds(lateness.percentile(99)) > plan.validity.lateness_p99_ms
     busy = max((part.users for part in parts), default=0) * max(len(workers), 1) >= plan.max_in_flight
     return busiest >= SATURATED or bool(late and not busy)
 
 
-def _mean_share(parts: Sequence[Interval]) -> float:
-    length_s = _length_s(parts)
-    return sum(part.cpu_share * (part.to_s - part.from_s) for part in parts) / length_s if length_s else 0.0
-
-
-def _length_s(parts: Sequence[Interval]) -> float:
-    return sum(part.to_s - part.from_s for part in parts)
-
-
 def figures_of(done: StageLog) -> Figures:
     """Returns the figures of the create requests that were due in one stage."""
-    return evidence(done.log, stage=done.mark.name).totals.figures(CREATE)
+    return Run(done.log, done.mark.name).totals.figures(CREATE)
 
 
 def parts_of(log: RunLog, mark: StageMark) -> list[Interval]:
     """Returns the intervals that lie in a stage."""
     within = Window(mark.starts_s + EDGE_S, mark.starts_s + mark.duration_s - EDGE_S)
-    return [part for parts in by_worker(log).values() for part in parts if within.overlaps(part)]
-
-
-EDGE_S = 0.06
-"""An interval that reaches into a stage by less belongs to its neighbour: a worker lets edges that are nearer to each
-other share one."""
-
-
-_WHOLE_S = 0.9
-"""An interval that is shorter is the rest of a stage."""
+    return [part for parts in Run(log).workers.values() for part in parts if within.overlaps(part)]
 
 
 def pending_of(parts: Sequence[Interval]) -> list[int]:
@@ -229,7 +214,7 @@ def pending_of(parts: Sequence[Interval]) -> list[int]:
 
 def ok_by_second(parts: Sequence[Interval]) -> list[float]:
     """Returns the create requests that succeeded in each whole second of a stage, all workers together."""
-    whole = [part for part in parts if part.to_s - part.from_s > _WHOLE_S]
+    whole = list(filter(is_whole, parts))
     by_worker = ([part for part in whole if part.worker == worker] for worker in {part.worker for part in whole})
     return [sum(_goodput([part]) for part in at_once) for at_once in zip(*by_worker, strict=False)]
 
@@ -244,21 +229,21 @@ def goodput(parts: Sequence[Interval]) -> float:
 def _goodput(parts: Sequence[Interval]) -> float:
     cells = (cell for part in parts for cell in part.cells)
     ok = sum(cell.count for cell in cells if cell.step == CREATE and cell.outcome == OK)
-    length_s = _length_s(parts)
-    return ok / length_s if length_s else 0.0
+    all_s = sum(map(length_s, parts))
+    return ok / all_s if all_s else 0.0
 
 
 def left_over(done: StageLog) -> int:
     """Returns how many requests have no answer yet, or are not even sent."""
-    return sum(parts[-1].in_flight + parts[-1].backlog for parts in by_worker(done.log).values())
+    return sum(parts[-1].in_flight + parts[-1].backlog for parts in Run(done.log).workers.values())
 
 
 def medians_by_second(log: RunLog, mark: StageMark) -> list[float | None]:
     """Returns the median response of each second of a stage, by when requests were answered, in ms."""
     whole = int(mark.duration_s)
     found: list[list[Interval]] = [[] for _ in range(whole)]
-    for part in (part for parts in by_worker(log).values() for part in parts):
-        second = int((part.from_s + part.to_s) / 2 - mark.starts_s) if part.from_s >= mark.starts_s - EDGE_S else -1
+    for part in (part for parts in Run(log).workers.values() for part in parts):
+        second = int(middle_s(part) - mark.starts_s) if part.from_s >= mark.starts_s - EDGE_S else -1
         if 0 <= second < whole:
             found[second].append(part)
     return [_median(log, parts) for parts in found]
@@ -266,7 +251,7 @@ def medians_by_second(log: RunLog, mark: StageMark) -> list[float | None]:
 
 def _median(log: RunLog, parts: Sequence[Interval]) -> float | None:
     within = msgspec.structs.replace(log, records=list(parts))
-    return _percentile(evidence(within).totals.figures(CREATE), 50)
+    return _percentile(Run(within).totals.figures(CREATE), 50)
 
 
 def _percentile(figures: Figures, percent: float) -> float | None:

@@ -18,7 +18,7 @@ from convload.plan.gate_keys import parsed
 from convload.report.summary_json import turns_as_json
 from convload.report.text import print_judgement
 from convload.results import runlog
-from convload.results.measured import measure, plan_facts
+from convload.results.run import Run
 from convload.results.runlog import RunLog
 
 EPILOG = """\b
@@ -53,7 +53,7 @@ def gate(
     RUN is a run folder or its run log. Nothing is written. Of a run at two targets the verdict is their comparison.
     """
     log = runlog.read(run)
-    if plan_facts(log).target_b and (gates or gates_file or baseline):
+    if Run(log).plan.target_b and (gates or gates_file or baseline):
         raise UsageError(
             f"{run}: compares two targets in turns; gates and baselines judge one, its verdict is the comparison"
         )
@@ -75,7 +75,7 @@ def gate(
 
 def _own_gates(log: RunLog, *, has_baseline: bool) -> list[WrittenGate]:
     """Returns the gates of the run's plan; with a baseline those too that are kept for one."""
-    plan = plan_facts(log)
+    plan = Run(log).plan
     kept = [text for text in plan.baseline_gates if text not in plan.gates] if has_baseline else []
     return [WrittenGate("the run's plan", text) for text in [*plan.gates, *kept]]
 
@@ -86,8 +86,9 @@ def _checked(log: RunLog, asked: list[WrittenGate]) -> list[str]:
     Raises:
         UsageError: with every mistake.
     """
-    stages = [mark.name for mark in log.stages if not mark.warmup]
-    found, problems = parse_all(asked, Vocabulary(plan_facts(log).model, stages, list(measure(log).variants)))
+    run = Run(log)
+    stages = [mark.name for mark in run.marks if not mark.warmup]
+    found, problems = parse_all(asked, Vocabulary(run.plan.model, stages, list(run.variants)))
     if problems:
         raise UsageError(*problems)
     return [gate.text for gate in found]

@@ -9,8 +9,10 @@ import msgspec
 
 from convload.contract.outcomes import OK
 from convload.results.histogram import Accumulator, Histogram
-from convload.results.measured import MEASURE, Window, intervals, window
+from convload.results.measured import MEASURE
+from convload.results.run import Run
 from convload.results.runlog import Cell, Interval, RunLog
+from convload.results.window import Window, middle_s
 
 Clock = Literal["response", "service"]
 
@@ -53,11 +55,12 @@ def batches_of(log: RunLog, clock: Clock = "response") -> dict[str, list[Batch]]
     Raises:
         RunLogError: the manifest's plan or a histogram cannot be read.
     """
-    measured = window(log)
+    run = Run(log)
+    measured = run.window
     stretches = _stretches(log, measured)
     found: dict[str, dict[int, list[tuple[Cell, bool]]]] = defaultdict(lambda: defaultdict(list))
-    for interval in intervals(log):
-        at_s = (interval.from_s + interval.to_s) / 2
+    for interval in run.intervals:
+        at_s = middle_s(interval)
         place = next((i for i, one in enumerate(stretches) if at_s < one.to_s), len(stretches) - 1)
         for cell in _measured(interval):
             found[cell.step][place].append((cell, at_s >= measured.to_s))

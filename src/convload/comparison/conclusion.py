@@ -5,21 +5,19 @@ import msgspec
 from convload.comparison.outcomes import REGRESSED, UNKNOWN
 from convload.comparison.two_targets import Turns, compare_turns, stages_of
 from convload.judging.baseline import read_frozen
-from convload.judging.evidence import evidence
 from convload.judging.gate_result import GateResult
 from convload.judging.gates import judge_plan
 from convload.judging.two_targets import judge_turns
 from convload.judging.validity import Validity, examine
 from convload.judging.verdict import Compared, Verdict, decide
-from convload.plan.facts import OPEN
 from convload.plan.schedule import StageMark
 from convload.results.drift import Drift, drift_notes, examine_drift
-from convload.results.measured import Measured, intervals, measure, plan_facts, was_interrupted
 from convload.results.percentiles import milliseconds
 from convload.results.recovery import Recovery, find_recoveries
+from convload.results.run import Run
 from convload.results.runlog import Aborted, ErrorSample, Manifest, RunLog
-from convload.results.series import Second, per_second
-from convload.results.summary import Summary, summarise
+from convload.results.series import Second
+from convload.results.summary import Summary
 
 SAMPLES_A_KIND = 100
 """Kept of each error kind of a step: enough to see a pattern; counts are exact in the summary."""
@@ -59,54 +57,51 @@ def conclude(log: RunLog) -> Conclusion:
     Raises:
         RunLogError: the manifest's plan or a histogram cannot be read.
     """
-    measured = measure(log)
-    summary = summarise(log, measured)
-    series = per_second(log)
+    run = Run(log)
     baseline = read_frozen(log.manifest.baseline)
     known = None if baseline is None else baseline.totals()
-    turns = compare_turns(log, measured)
-    found = evidence(log, measured=measured)
+    turns = compare_turns(run)
     gates = (
-        judge_turns(found.totals, {target: stages_of(log, target) for target in turns.targets})
+        judge_turns(run.totals, {target: stages_of(log, target) for target in turns.targets})
         if turns
-        else judge_plan(found, plan_facts(log), known)
+        else judge_plan(run, known)
     )
-    validity = examine(log, summary, measured, series)
-    drift = examine_drift(log, summary, series, measured.window, plan_facts(log).validity)
-    summary = msgspec.structs.replace(summary, notes=[*summary.notes, *drift_notes(drift)])
+    validity = examine(run)
+    drift = examine_drift(run)
+    summary = msgspec.structs.replace(run.summary, notes=[*run.notes, *drift_notes(drift)])
     return Conclusion(
         manifest=log.manifest,
-        stages=log.stages,
+        stages=run.marks,
         aborted=log.aborted,
         summary=summary,
-        series=series,
-        distributions=_distributions(measured, is_open=summary.model == OPEN),
+        series=run.series,
+        distributions=_distributions(run),
         gates=gates,
         validity=validity,
         verdict=decide(
-            summary, gates, validity, interrupted=was_interrupted(log), aborted=log.aborted, compared=_compared(turns)
+            summary, gates, validity, interrupted=run.interrupted, aborted=log.aborted, compared=_compared(turns)
         ),
-        samples=_samples(log),
+        samples=_samples(run),
         unlike_baseline=[] if baseline is None else baseline.differences,
         turns=turns,
         drift=drift,
-        recoveries=find_recoveries(log, summary, series, measured.window),
+        recoveries=find_recoveries(run),
     )
 
 
-def _distributions(measured: Measured, *, is_open: bool) -> list[Distribution]:
+def _distributions(run: Run) -> list[Distribution]:
     found = []
-    for step, figures in measured.steps.items():
-        clocks = {"response": figures.response} | ({"service": figures.service} if is_open else {})
+    for step, figures in run.steps.items():
+        clocks = {"response": figures.response} | ({"service": figures.service} if run.is_open else {})
         for clock, histogram in clocks.items():
             points = histogram.spectrum()
             found.append(Distribution(step, clock, [q for q, _ in points], [milliseconds(us) for _, us in points]))
     return found
 
 
-def _samples(log: RunLog) -> list[ErrorSample]:
+def _samples(run: Run) -> list[ErrorSample]:
     kept: dict[tuple[str, str], list[ErrorSample]] = {}
-    for sample in (sample for interval in intervals(log) for sample in interval.errors):
+    for sample in (sample for interval in run.intervals for sample in interval.errors):
         of_kind = kept.setdefault((sample.step, sample.outcome), [])
         if len(of_kind) < SAMPLES_A_KIND:
             of_kind.append(sample)

@@ -6,8 +6,9 @@ import msgspec
 
 from convload.comparison.conclusion import Conclusion, conclude
 from convload.errors import RunLogError, UsageError
+from convload.judging import validity
+from convload.results import run as results
 from convload.results import runlog
-from convload.results.measured import was_interrupted
 from convload.results.runlog import RunLog
 
 
@@ -81,14 +82,5 @@ def read_run(folder: Path) -> Run:
 
 
 def unsound(run: Run) -> list[str]:
-    """Says why a run is no evidence: cut off, interrupted, aborted, of two targets, not valid; empty if it is."""
-    reasons = list(run.log.damage)
-    if was_interrupted(run.log):
-        reasons.append("the run was interrupted")
-    if run.log.aborted is not None:
-        reasons.append(f"the run was aborted: {run.log.aborted.text}")
-    if any(mark.target for mark in run.log.stages):
-        reasons.append("the run compares two targets in turns by itself: its figures are of both")
-    known = {*reasons, *run.log.damage}
-    reasons += [f"the run is not valid: {text}" for text in run.conclusion.validity.reasons if text not in known]
-    return reasons
+    """Says why a run is no evidence; empty if it is."""
+    return validity.unsound(results.Run(run.log), run.conclusion.validity)

@@ -10,10 +10,12 @@ from convload.comparison.resampling import TIMES
 from convload.contract.steps import CREATE
 from convload.plan.facts import OPEN, PlanFacts
 from convload.plan.schedule import FEWEST_WINDOWS, SHORTEST_WINDOW_S, TARGETS, WINDOW_ORDER, StageMark
-from convload.results.measured import MEASURE, Figures, Measured, Window, intervals, plan_facts, was_cut_short
+from convload.results.measured import MEASURE, Figures
 from convload.results.percentiles import Statistics, short, statistics
+from convload.results.run import Run
 from convload.results.runlog import Cell, RunLog
-from convload.results.summary import Requests, requests_of
+from convload.results.summary import Requests
+from convload.results.window import Window
 
 CONFIDENCE = 0.99
 """Of all statistics together, as for two runs."""
@@ -52,23 +54,23 @@ class Turns(msgspec.Struct, frozen=True):
     turns: list[Turn]
 
 
-def compare_turns(log: RunLog, measured: Measured, minimum: Minimum | None = None) -> Turns | None:
+def compare_turns(run: Run, minimum: Minimum | None = None) -> Turns | None:
     """Returns the comparison of a run's two targets; None where it fired at one.
 
     Raises:
         RunLogError: the manifest's plan or a histogram cannot be read.
     """
-    plan = plan_facts(log)
-    marks = [mark for mark in log.stages if mark.target and not mark.warmup]
+    plan = run.plan
+    marks = [mark for mark in run.marks if mark.target and not mark.warmup]
     if not plan.target_b or not marks:
         return None
     minimum = minimum or Minimum()
-    whole = whole_groups(marks, measured.window, cut_short=was_cut_short(log) or bool(log.damage))
-    cells = _by_window(log)
+    whole = whole_groups(marks, run.window, cut_short=run.cut_short or bool(run.log.damage))
+    cells = _by_window(run)
     differences = _differences(whole, cells, plan, minimum)
     outcome, text, reasons = conclude_turns(differences, len(whole), marks)
     return Turns(
-        targets=dict(zip(TARGETS, (log.manifest.target, plan.target_b), strict=True)),
+        targets=dict(zip(TARGETS, (run.manifest.target, plan.target_b), strict=True)),
         window_s=marks[0].duration_s,
         windows=len(whole),
         pairs=len(whole) // len(TARGETS),
@@ -79,8 +81,8 @@ def compare_turns(log: RunLog, measured: Measured, minimum: Minimum | None = Non
         text=text,
         reasons=reasons,
         differences=differences,
-        figures={target: _figures(log, measured, plan, target) for target in TARGETS},
-        turns=[_turn(mark, measured) for mark in whole],
+        figures={target: _figures(run, target) for target in TARGETS},
+        turns=[_turn(mark, run) for mark in whole],
     )
 
 
@@ -108,10 +110,10 @@ def _ends_s(mark: StageMark) -> float:
     return mark.starts_s + mark.duration_s
 
 
-def _by_window(log: RunLog) -> dict[str, dict[str, list[Cell]]]:
+def _by_window(run: Run) -> dict[str, dict[str, list[Cell]]]:
     """Returns the measured cells of each step and window; a request belongs to the window that it was due in."""
     found: dict[str, dict[str, list[Cell]]] = defaultdict(lambda: defaultdict(list))
-    for cell in (cell for interval in intervals(log) for cell in interval.cells):
+    for cell in (cell for interval in run.intervals for cell in interval.cells):
         if cell.phase == MEASURE and cell.stage:
             found[cell.step][cell.stage].append(cell)
     return found
@@ -214,17 +216,16 @@ def _untold(differences: list[Difference]) -> str:
     return f"whether B is slower than A cannot be told: {why}"
 
 
-def _figures(log: RunLog, measured: Measured, plan: PlanFacts, target: str) -> dict[str, Requests]:
-    own = stages_of(log, target)
+def _figures(run: Run, target: str) -> dict[str, Requests]:
+    own = stages_of(run.log, target)
     return {
-        step: requests_of(
-            Figures.merged(part for (name, _, stage), part in measured.parts.items() if name == step and stage in own),
-            plan,
+        step: run.requests_of(
+            Figures.merged(part for (name, _, stage), part in run.parts.items() if name == step and stage in own)
         )
-        for step in measured.steps
+        for step in run.steps
     }
 
 
-def _turn(mark: StageMark, measured: Measured) -> Turn:
-    figures = measured.stages.get(mark.name)
+def _turn(mark: StageMark, run: Run) -> Turn:
+    figures = run.stages.get(mark.name)
     return Turn(mark.target, mark.starts_s, mark.duration_s, statistics(figures.response) if figures else {})

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Sequence
 
-from convload.judging.evidence import totals_within
 from convload.judging.gate_result import PASS
 from convload.judging.gates import judge_totals
 from convload.plan.facts import OPEN, PlanFacts
 from convload.plan.gate import Gate
 from convload.plan.schedule import StageMark
-from convload.results.measured import Window, of_workers
+from convload.results.measured import Totals, of_workers
 from convload.results.runlog import Aborted, Interval
+from convload.results.window import EDGE_S, Window
 
 SILENT_S = 3.0
 """A worker that said nothing for longer has ended or is lost; the others are not kept waiting for it."""
@@ -66,10 +66,10 @@ def _holds(
     assert condition.windows is not None  # noqa: S101 -- the grammar asks for it
     within = Window(until_s - condition.windows.length_s, until_s)
     begins_s = plan.warmup_s if not condition.subject.stage else _stage_begins_s(condition, within, stages)
-    if begins_s is None or within.from_s < begins_s - 0.5:
+    if begins_s is None or within.from_s < begins_s - EDGE_S:
         return None
-    own = [part for part in intervals if within.from_s <= (part.from_s + part.to_s) / 2 < within.to_s]
-    totals = totals_within(own, within, is_open=plan.model == OPEN, before=intervals)
+    own = list(filter(within.has, intervals))
+    totals = Totals.within(own, within, is_open=plan.model == OPEN, known=intervals)
     result = judge_totals(condition, totals, confidence)
     return result.message if result.outcome == PASS else None
 

@@ -12,17 +12,15 @@ import msgspec
 
 from convload.errors import RunLogError, UsageError
 from convload.judging.alike import Likeness, RunKind, compare_kinds, kind_of_target, run_kind, treatment_of
-from convload.judging.evidence import Flow, Totals, evidence
-from convload.judging.validity import examine
+from convload.judging.validity import examine, unsound
 from convload.mistakes import find_mistakes
 from convload.plan.facts import OPEN
 from convload.plan.gate import Gate
 from convload.results import runlog
 from convload.results.histogram import Histogram
-from convload.results.measured import Figures, Key, measure, plan_facts, was_interrupted
-from convload.results.runlog import Manifest, RunLog
-from convload.results.series import per_second
-from convload.results.summary import summarise
+from convload.results.measured import Figures, Flow, Key, Totals
+from convload.results.run import Run, plan_facts
+from convload.results.runlog import Manifest
 
 FORMAT = "convload/baseline/1"
 FILE_NAME = "baseline.json"
@@ -110,38 +108,24 @@ def load(path: Path) -> Baseline:
 def of_file(path: Path) -> Baseline:
     """Makes a baseline of a run log; raises UsageError where it supports no statement, with all reasons."""
     try:
-        log = runlog.read(path)
-        problems = unusable(log)
+        run = Run(runlog.read(path))
+        problems = unsound(run, examine(run))
     except RunLogError as error:
         raise UsageError(*(f"baseline {problem}" for problem in error.problems)) from error
     if problems:
         raise UsageError(*(f"baseline {path}: is no baseline: {problem}" for problem in problems))
-    return of_run(log)
+    return of_run(run)
 
 
-def unusable(log: RunLog) -> list[str]:
-    """Returns why a run is no measure for others: interrupted, stopped early, or not valid."""
-    reasons = ["the run was interrupted"] if was_interrupted(log) else []
-    if plan_facts(log).target_b:
-        reasons.append("the run compares two targets in turns by itself: its figures are of both")
-    if log.aborted is not None:
-        reasons.append(f"the run was stopped early: {log.aborted.text}")
-    measured = measure(log)
-    summary = summarise(log, measured)
-    return reasons + examine(log, summary, measured, per_second(log)).reasons
-
-
-def of_run(log: RunLog) -> Baseline:
+def of_run(run: Run) -> Baseline:
     """Returns all that a run measured, as a baseline."""
-    totals = evidence(log).totals
-    parts = [_part(key, figures) for key, figures in sorted(totals.parts.items())]
-    return Baseline(FORMAT, identity_of(log.manifest), totals.flows, parts)
+    parts = [_part(key, figures) for key, figures in sorted(run.parts.items())]
+    return Baseline(FORMAT, identity_of(run.manifest), run.totals.flows, parts)
 
 
 def identity_of(manifest: Manifest) -> Identity:
     """Returns what a run was, or what one will be that has its manifest already."""
-    plan = plan_facts(RunLog(manifest, [], []))
-    kind = run_kind(manifest)
+    plan, kind = plan_facts(manifest), run_kind(manifest)
     cores = manifest.machine.get("cores")
     return Identity(
         plan=plan.name,

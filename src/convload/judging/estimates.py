@@ -7,10 +7,10 @@ import msgspec
 
 from convload.contract.steps import CREATE
 from convload.judging.bounds import least_samples, percentile_ranks, share_bounds
-from convload.judging.evidence import Totals
 from convload.plan.gate import Subject
 from convload.plan.gate_names import COUNT, Quantity
 from convload.results.histogram import Histogram
+from convload.results.measured import Totals
 
 US_PER_MS = 1000
 

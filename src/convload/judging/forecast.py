@@ -19,6 +19,7 @@ from convload.plan.facts import OPEN, PlanFacts
 from convload.plan.gate import Gate
 from convload.plan.gate_names import COUNT, UNITS
 from convload.plan.schedule import StageMark
+from convload.results.window import ROUNDING_S
 
 MARGIN = 0.1
 POWER = 0.9
@@ -122,7 +123,7 @@ def _of_open(gate: Gate, plan: PlanFacts, stages: Sequence[StageMark], share: fl
 
 def _by_windows(length_s: float, marks: Sequence[StageMark], share: float) -> Forecast:
     lowest = min(min(mark.from_rate, mark.to_rate) for mark in marks) * share
-    windows = math.floor(sum(mark.duration_s for mark in marks) / length_s + 1e-3)
+    windows = math.floor(sum(mark.duration_s for mark in marks) / length_s + ROUNDING_S)
     return Forecast(lowest * length_s, lowest, windows)
 
 

@@ -1,4 +1,4 @@
-"""Judges evidence by gates.
+"""Judges a run by gates.
 
 A gate passes when the bound towards its limit meets it, fails when the other bound breaks it, and is inconclusive
 between; without a sample it never passes. Counts, and the rates made of them, are judged as they are: they say what
@@ -12,7 +12,6 @@ import msgspec
 
 from convload.errors import RunLogError
 from convload.judging.estimates import Estimate, Sureness, estimate, samples_needed
-from convload.judging.evidence import Evidence, Totals
 from convload.judging.gate_result import FAIL, INCONCLUSIVE, PASS, GateResult
 from convload.judging.windows import allowed_misses, confidences, split
 from convload.judging.wording import Finding, tell, tell_windows
@@ -21,6 +20,8 @@ from convload.plan.gate import Gate, Subject, Vocabulary, Windows, WrittenGate
 from convload.plan.gate_grammar import parse_all
 from convload.plan.gate_names import SHARE, UNITS
 from convload.plan.schedule import StageMark
+from convload.results.measured import Totals
+from convload.results.run import Run
 
 CONFIDENCE = 0.99
 
@@ -44,16 +45,16 @@ class Held(msgspec.Struct, frozen=True):
     high: float | None
 
 
-def judge_plan(evidence: Evidence, plan: PlanFacts, baseline: Totals | None = None) -> list[GateResult]:
+def judge_plan(run: Run, baseline: Totals | None = None) -> list[GateResult]:
     """Judges by the gates of the plan in a run log, or by the built-in one.
 
     Raises:
         RunLogError: the plan's gates are none.
     """
-    gates = gates_of(plan)
+    gates = gates_of(run.plan)
     if not gates:
-        return [judge_built_in(evidence.totals)]
-    return judge(evidence, gates, baseline=baseline, confidence=confidence_of(plan))
+        return [judge_built_in(run.totals)]
+    return judge(run, gates, baseline=baseline, confidence=confidence_of(run.plan))
 
 
 def gates_of(plan: PlanFacts) -> list[Gate]:
@@ -91,28 +92,28 @@ def extension_rate(stages: Sequence[StageMark]) -> float:
 
 
 def judge(
-    evidence: Evidence, gates: Sequence[Gate], *, baseline: Totals | None = None, confidence: float = CONFIDENCE
+    run: Run, gates: Sequence[Gate], *, baseline: Totals | None = None, confidence: float = CONFIDENCE
 ) -> list[GateResult]:
-    """Returns the result of each gate; the evidence may be of a run that goes on.
+    """Returns the result of each gate; the run may still go on.
 
     Args:
-        evidence: what was measured.
+        run: what was measured.
         gates: as they were parsed.
         baseline: figures of the run that gates compare with.
         confidence: of each decision; of one look, where a run is judged again and again.
     """
-    return [judge_one(gate, evidence, baseline, confidence) for gate in gates]
+    return [judge_one(gate, run, baseline, confidence) for gate in gates]
 
 
-def judge_one(gate: Gate, evidence: Evidence, baseline: Totals | None, confidence: float) -> GateResult:
+def judge_one(gate: Gate, run: Run, baseline: Totals | None, confidence: float) -> GateResult:
     """Returns the result of one gate."""
     if gate.needs_baseline:
-        return _against_baseline(gate, evidence, baseline, confidence)
+        return _against_baseline(gate, run, baseline, confidence)
     limit = gate.limit.constant * UNITS[gate.limit.unit].scale
     held = Held(limit, limit, limit)
     if gate.windows is not None:
-        return _by_windows(gate, gate.windows, evidence, held, confidence)
-    return _result(gate, _find(gate, evidence.totals, held, Sureness(confidence, confidence)), confidence)
+        return _by_windows(gate, gate.windows, run, held, confidence)
+    return _result(gate, _find(gate, run.totals, held, Sureness(confidence, confidence)), confidence)
 
 
 def judge_totals(gate: Gate, totals: Totals, confidence: float) -> GateResult:
@@ -121,7 +122,7 @@ def judge_totals(gate: Gate, totals: Totals, confidence: float) -> GateResult:
     return _result(gate, _find(gate, totals, Held(limit, limit, limit), Sureness(confidence, confidence)), confidence)
 
 
-def _against_baseline(gate: Gate, evidence: Evidence, baseline: Totals | None, confidence: float) -> GateResult:
+def _against_baseline(gate: Gate, run: Run, baseline: Totals | None, confidence: float) -> GateResult:
     """Judges with bounds on both sides, each at (1 + c)/2.
 
     A wrong decision needs one of the two bounds to be wrong, so its chance is at most 2 · (1 - c)/2 = 1 - c, whether or
@@ -138,7 +139,7 @@ def _against_baseline(gate: Gate, evidence: Evidence, baseline: Totals | None, c
     held = Held(*limits)
     if held.value is None:
         return _result(gate, Finding(INCONCLUSIVE, Estimate(), None, why="the baseline has no sample of it"), each)
-    finding = _find(gate, evidence.totals, held, sure)
+    finding = _find(gate, run.totals, held, sure)
     return _result(gate, msgspec.structs.replace(finding, baseline=known, held=(held.low, held.high)), each)
 
 
@@ -166,8 +167,8 @@ def compare(operator: str, found: Estimate, held: Held) -> str:
     return FAIL if bad is not None and easy is not None and not meets(bad, easy) else INCONCLUSIVE
 
 
-def _by_windows(gate: Gate, windows: Windows, evidence: Evidence, held: Held, confidence: float) -> GateResult:
-    totals = split(evidence, windows.length_s, gate.subject.stage)
+def _by_windows(gate: Gate, windows: Windows, run: Run, held: Held, confidence: float) -> GateResult:
+    totals = split(run, windows.length_s, gate.subject.stage)
     if not totals:
         why = f"no whole window of {windows.length_s:g} s was measured"
         return _result(gate, Finding(INCONCLUSIVE, Estimate(), held.value, why=why), confidence)

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 
 from convload.judging.finding import Finding
-from convload.plan.facts import OPEN, REPLAY
+from convload.plan.facts import REPLAY
 from convload.plan.limits import ValidityLimits
-from convload.results.measured import Measured, by_worker, was_cut_short
 from convload.results.percentiles import milliseconds, short
-from convload.results.runlog import Interval, RunLog
-from convload.results.series import SHORTEST_S
+from convload.results.run import Run
+from convload.results.runlog import Interval
 from convload.results.summary import Summary
+from convload.results.window import REMNANT_S, length_s
 
 EPHEMERAL_PORTS = 28_000
 """Linux hands out 32768 to 60999 unless told otherwise: 28,232. Taken where the manifest does not say."""
@@ -18,25 +18,25 @@ POISSON_SPREADS = 5
 """A Poisson count lies further than 5 standard deviations from its mean less than once in a million runs."""
 
 
-def findings(log: RunLog, summary: Summary, measured: Measured, limits: ValidityLimits) -> Iterator[Finding]:
+def findings(run: Run) -> Iterator[Finding]:
     """Yields all that the load itself was short of."""
+    limits, summary = run.plan.validity, run.summary
     seconds = [
         part
-        for parts in by_worker(log).values()
+        for parts in run.workers.values()
         for part in parts
-        # A remnant of some milliseconds says nothing of CPU time.
-        if measured.window.overlaps(part) and part.to_s - part.from_s >= SHORTEST_S
+        if run.window.overlaps(part) and length_s(part) >= REMNANT_S
     ]
-    if measured.create.count < limits.samples:
-        yield Finding("too_few_samples", _few(measured.create.count, limits))
+    if run.create.count < limits.samples:
+        yield Finding("too_few_samples", _few(run.create.count, limits))
     yield from _saturated(seconds, summary, limits)
-    if summary.model == OPEN:
-        yield from _late(summary, measured, limits)
+    if run.is_open:
+        yield from _late(run, limits)
         yield from _rate_missed(summary, limits)
-        yield from _schedule_cut(log, summary, measured, limits)
+        yield from _schedule_cut(run, limits)
         yield from _unsent(summary)
     yield from _hub_delay(seconds, limits)
-    yield from _exhausted(log, summary, limits)
+    yield from _exhausted(run, limits)
 
 
 def _few(count: int, limits: ValidityLimits) -> str:
@@ -63,16 +63,16 @@ def _shares(
     """Returns a worker's time, how much of it was chosen, and the chosen intervals."""
     own = [part for part in seconds if part.worker == worker]
     hot = [part for part in own if chosen(part)]
-    all_s, hot_s = (sum(part.to_s - part.from_s for part in parts) for parts in (own, hot))
+    all_s, hot_s = (sum(map(length_s, parts)) for parts in (own, hot))
     return all_s, hot_s, hot
 
 
-def _late(summary: Summary, measured: Measured, limits: ValidityLimits) -> Iterator[Finding]:
-    lateness = measured.create.all_lateness
+def _late(run: Run, limits: ValidityLimits) -> Iterator[Finding]:
+    lateness = run.create.all_lateness
     p99_ms = milliseconds(lateness.percentile(99)) if lateness.count else 0.0
     if p99_ms > limits.lateness_p99_ms:
         text = f"requests started late: lateness p99 {short(p99_ms)} ms, the limit is {limits.lateness_p99_ms:g} ms"
-        yield Finding("late", text + _waiting(summary))
+        yield Finding("late", text + _waiting(run.summary))
 
 
 def _waiting(summary: Summary) -> str:
@@ -96,13 +96,13 @@ def _rate_missed(summary: Summary, limits: ValidityLimits) -> Iterator[Finding]:
         yield Finding("rate_missed", text + _waiting(summary))
 
 
-def _schedule_cut(log: RunLog, summary: Summary, measured: Measured, limits: ValidityLimits) -> Iterator[Finding]:
+def _schedule_cut(run: Run, limits: ValidityLimits) -> Iterator[Finding]:
     """Yields a schedule that did not run as the plan's stages say: arrivals that never came due are not unsent."""
-    stages = [mark for mark in log.stages if not mark.warmup]
-    if was_cut_short(log) or not stages or summary.arrivals == REPLAY:
+    summary, stages = run.summary, [mark for mark in run.marks if not mark.warmup]
+    if run.cut_short or not stages or summary.arrivals == REPLAY:
         return
     meant = sum((mark.from_rate + mark.to_rate) / 2 * mark.duration_s for mark in stages)
-    came = measured.create.count + summary.unsent
+    came = run.create.count + summary.unsent
     allowed = limits.rate_deviation * meant + 2 * summary.workers
     if summary.arrivals == "poisson":
         allowed += POISSON_SPREADS * meant**0.5
@@ -129,13 +129,13 @@ def _hub_delay(seconds: list[Interval], limits: ValidityLimits) -> Iterator[Find
             yield Finding("hub_delay", text)
 
 
-def _exhausted(log: RunLog, summary: Summary, limits: ValidityLimits) -> Iterator[Finding]:
-    generator = summary.generator
+def _exhausted(run: Run, limits: ValidityLimits) -> Iterator[Finding]:
+    generator = run.generator
     if generator.files_free_lowest is not None and generator.files_free_lowest < limits.files_free:
         left = generator.files_free_lowest
         text = f"a worker had {left} file descriptors left, at least {limits.files_free} are asked for"
         yield Finding("files_exhausted", text)
-    stated = log.manifest.machine.get("ephemeral_ports")
+    stated = run.manifest.machine.get("ephemeral_ports")
     ports = stated if isinstance(stated, int) and stated > 0 else EPHEMERAL_PORTS
     if generator.sockets_waiting_highest > limits.ports_share * ports:
         text = (

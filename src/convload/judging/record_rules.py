@@ -1,13 +1,13 @@
 """Finds what is wrong with the record of a run: parts that are missing, counts that do not add up."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterator
 
 from convload.contract.steps import ATTEMPTS, CREATE
 from convload.judging.finding import Finding
-from convload.results.measured import attempt_steps, by_worker, intervals, plan_facts
-from convload.results.runlog import Note, RunLog, Started, WorkerLost
-from convload.results.summary import Summary
+from convload.results.measured import attempt_steps
+from convload.results.run import Run
+from convload.results.runlog import Note, Started, WorkerLost
 
 NOT_SURELY_RECEIVED = frozenset(
     {"connect_refused", "connect_timeout", "dns", "tls", "reset", "read_timeout", "malformed_http"}
@@ -17,34 +17,34 @@ NOT_SURELY_RECEIVED = frozenset(
 _TOKEN_STEPS = frozenset({"token.app", "token.consumer"})
 
 
-def findings(log: RunLog, summary: Summary) -> Iterator[Finding]:
+def findings(run: Run) -> Iterator[Finding]:
     """Yields all that is wrong with the record."""
-    for text in log.damage:
+    for text in run.log.damage:
         yield Finding("log_damaged", text)
-    yield from _workers(log)
-    yield from _gaps(log)
-    for record in log.records:
+    yield from _workers(run)
+    yield from _gaps(run)
+    for record in run.log.records:
         if isinstance(record, Note) and record.invalidates:
             yield Finding("noted", record.text)
-    yield from _counts(log, summary)
-    yield from _ledger(log, summary)
+    yield from _counts(run)
+    yield from _ledger(run)
 
 
-def _workers(log: RunLog) -> Iterator[Finding]:
-    for record in log.records:
+def _workers(run: Run) -> Iterator[Finding]:
+    for record in run.log.records:
         if isinstance(record, WorkerLost):
             yield Finding("worker_lost", f"worker {record.worker} was lost after {record.at_s:.1f} s: {record.why}")
-    started = next((record for record in log.records if isinstance(record, Started)), None)
-    seen = len(by_worker(log))
+    started = next((record for record in run.log.records if isinstance(record, Started)), None)
+    seen = len(run.workers)
     if started is None:
         yield Finding("not_started", "the run never started")
     elif seen != started.workers:
         yield Finding("worker_lost", f"{started.workers} workers were started, but {seen} reported")
 
 
-def _gaps(log: RunLog) -> Iterator[Finding]:
-    lost = {record.worker for record in log.records if isinstance(record, WorkerLost)}
-    for worker, parts in by_worker(log).items():
+def _gaps(run: Run) -> Iterator[Finding]:
+    lost = {record.worker for record in run.log.records if isinstance(record, WorkerLost)}
+    for worker, parts in run.workers.items():
         numbers = [part.n for part in parts]
         missing = sorted(set(range(max(numbers) + 1)) - set(numbers))
         if missing:
@@ -57,10 +57,10 @@ def _gaps(log: RunLog) -> Iterator[Finding]:
             yield Finding("intervals_missing", f"worker {worker} did not send its last interval")
 
 
-def _counts(log: RunLog, summary: Summary) -> Iterator[Finding]:
-    counts, reported = summary.counts, sum(_attempts(log).values())
+def _counts(run: Run) -> Iterator[Finding]:
+    counts, reported = run.counts, _attempts(run).total()
     untold = counts.offered - counts.unsent - counts.begun
-    if untold > 0 and untold > _failed_tokens(log):
+    if untold > 0 and untold > _failed_tokens(run):
         text = f"{counts.offered:,} arrivals were due but {counts.begun:,} were sent and {counts.unsent:,} left unsent"
         yield Finding("counts_differ", text)
     if counts.built != counts.begun:
@@ -73,41 +73,40 @@ def _counts(log: RunLog, summary: Summary) -> Iterator[Finding]:
     if counts.recorded != reported:
         text = f"{counts.recorded:,} results were recorded but the intervals hold {reported:,}"
         yield Finding("counts_differ", text)
-    yield from _conversations(log, summary)
+    yield from _conversations(run)
 
 
-def _conversations(log: RunLog, summary: Summary) -> Iterator[Finding]:
+def _conversations(run: Run) -> Iterator[Finding]:
     """Yields what does not add up between conversations and their attempts, where there are several a conversation."""
-    if summary.retries is None:
+    if run.summary.retries is None:
         return
-    told = sum(_outcomes(log, {CREATE}).values())
-    firsts, others = (sum(_outcomes(log, {step}).values()) for step in ATTEMPTS)
-    if told != firsts or firsts != summary.counts.begun:
+    conversations, firsts, others = (run.outcomes[step].total() for step in (CREATE, *ATTEMPTS))
+    if conversations != firsts or firsts != run.counts.begun:
         text = (
-            f"{summary.counts.begun:,} conversations were begun, but there are {firsts:,} results of first attempts "
-            f"and {told:,} of whole conversations"
+            f"{run.counts.begun:,} conversations were begun, but there are {firsts:,} results of first attempts "
+            f"and {conversations:,} of whole conversations"
         )
         yield Finding("counts_differ", text)
-    if others != summary.counts.retried:
-        text = f"{summary.counts.retried:,} creates were retried but there are {others:,} results of retries"
+    if others != run.counts.retried:
+        text = f"{run.counts.retried:,} creates were retried but there are {others:,} results of retries"
         yield Finding("counts_differ", text)
 
 
-def _attempts(log: RunLog) -> dict[str, int]:
+def _attempts(run: Run) -> Counter[str]:
     """Returns the outcomes of all create requests sent, retries too."""
-    return _outcomes(log, attempt_steps(plan_facts(log).retry))
+    return _outcomes(run, attempt_steps(run.plan.retry))
 
 
-def _failed_tokens(log: RunLog) -> int:
+def _failed_tokens(run: Run) -> int:
     """Returns how many token calls failed: an arrival that gets no token comes to no create request."""
-    return sum(count for kind, count in _outcomes(log, _TOKEN_STEPS).items() if kind != "ok")
+    return sum(count for kind, count in _outcomes(run, _TOKEN_STEPS).items() if kind != "ok")
 
 
-def _ledger(log: RunLog, summary: Summary) -> Iterator[Finding]:
-    if summary.ledger is None:
+def _ledger(run: Run) -> Iterator[Finding]:
+    if run.received is None:
         return
-    sent, arrived = summary.counts.sent, summary.ledger.received
-    unsure = sum(count for kind, count in _attempts(log).items() if kind in NOT_SURELY_RECEIVED)
+    sent, arrived = run.counts.sent, run.received.received
+    unsure = sum(count for kind, count in _attempts(run).items() if kind in NOT_SURELY_RECEIVED)
     if arrived > sent:
         text = f"the mock received {arrived:,} create requests but only {sent:,} were sent"
         yield Finding("ledger_differs", text)
@@ -119,8 +118,5 @@ def _ledger(log: RunLog, summary: Summary) -> Iterator[Finding]:
         yield Finding("ledger_differs", text)
 
 
-def _outcomes(log: RunLog, steps: Collection[str]) -> dict[str, int]:
-    outcomes: dict[str, int] = defaultdict(int)
-    for cell in (cell for interval in intervals(log) for cell in interval.cells if cell.step in steps):
-        outcomes[cell.outcome] += cell.count
-    return outcomes
+def _outcomes(run: Run, steps: Collection[str]) -> Counter[str]:
+    return sum((run.outcomes[step] for step in steps), Counter())

@@ -3,12 +3,8 @@
 import msgspec
 
 from convload.judging.finding import Finding
-from convload.plan.limits import ValidityLimits
-from convload.results.measured import Window
 from convload.results.percentiles import short
-from convload.results.runlog import RunLog
-from convload.results.series import Second
-from convload.results.summary import Summary
+from convload.results.run import Run
 from convload.results.trend import Trend, stretches, trend, whole_seconds
 
 
@@ -19,13 +15,12 @@ class Steadiness(msgspec.Struct, frozen=True):
     left_out: list[str]
 
 
-def examine_steadiness(
-    log: RunLog, summary: Summary, series: list[Second], within: Window, limits: ValidityLimits
-) -> Steadiness:
+def examine_steadiness(run: Run) -> Steadiness:
     """Tests each stretch of constant load; several share the significance among them (Bonferroni)."""
+    limits = run.plan.validity
     medians = {
-        name: [row.service_ms["p50"] for row in whole_seconds(series, stretch) if row.service_ms]
-        for name, stretch in stretches(log, summary, within).items()
+        name: [row.service_ms["p50"] for row in whole_seconds(run.series, stretch) if row.service_ms]
+        for name, stretch in stretches(run).items()
     }
     tested = {name: values for name, values in medians.items() if len(values) >= limits.trend_seconds}
     if not tested:

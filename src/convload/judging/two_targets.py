@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping
 import msgspec
 
 from convload.contract.steps import CREATE
-from convload.judging.evidence import Flow, Totals
 from convload.judging.gate_result import FAIL, INCONCLUSIVE, GateResult
 from convload.judging.gates import BUILT_IN, judge_built_in
+from convload.results.measured import Flow, Totals
 
 BASE = "A"
 

@@ -5,10 +5,7 @@ import msgspec
 from convload.judging import load_rules, record_rules
 from convload.judging.steadiness import examine_steadiness
 from convload.plan.limits import ReasonName
-from convload.results.measured import Measured, plan_facts
-from convload.results.runlog import RunLog
-from convload.results.series import Second
-from convload.results.summary import Summary
+from convload.results.run import Run
 
 FOLLOWS_FROM_ABORT = frozenset({"too_few_samples", "unsent", "rate_missed", "not_steady"})
 """Reasons that come of stopping early, or of the very overload that a run was stopped for."""
@@ -48,32 +45,37 @@ class Validity(msgspec.Struct, frozen=True):
         return [reason for reason in self.named if reason.waived]
 
 
-def examine(log: RunLog, summary: Summary, measured: Measured, series: list[Second]) -> Validity:
+def examine(run: Run) -> Validity:
     """Returns whether the run's record is whole and adds up, and whether the load was the one that was meant."""
-    limits = plan_facts(log).validity
-    steadiness = examine_steadiness(log, summary, series, measured.window, limits)
-    found = [
-        *record_rules.findings(log, summary),
-        *load_rules.findings(log, summary, measured, limits),
-        *steadiness.findings,
-    ]
+    waive = run.plan.validity.waive
+    steadiness = examine_steadiness(run)
+    found = [*record_rules.findings(run), *load_rules.findings(run), *steadiness.findings]
     named = [
-        Reason(
-            finding.name, finding.text, finding.name in limits.waive, _follows_from_abort(finding.name, log, summary)
-        )
+        Reason(finding.name, finding.text, finding.name in waive, _follows_from_abort(finding.name, run))
         for finding in found
     ]
     reasons = [reason.text for reason in named if reason.invalidates]
     return Validity(not reasons, reasons, named, steadiness.left_out)
 
 
-def _follows_from_abort(name: ReasonName, log: RunLog, summary: Summary) -> bool:
+def unsound(run: Run, validity: Validity) -> list[str]:
+    """Says why a run is no evidence for or against another one, empty if it is: the one rule for all who compare."""
+    reasons = [*run.log.damage, *(["the run was interrupted"] if run.interrupted else [])]
+    if run.log.aborted is not None:
+        reasons.append(f"the run was aborted: {run.log.aborted.text}")
+    if any(mark.target for mark in run.marks):
+        reasons.append("the run compares two targets in turns by itself: its figures are of both")
+    return reasons + [f"the run is not valid: {text}" for text in validity.reasons if text not in reasons]
+
+
+def _follows_from_abort(name: ReasonName, run: Run) -> bool:
     """Says whether a reason is no objection to the verdict of a run that was stopped early.
 
     Requests that start late may be the generator's fault or the target's. Where every user was busy it was the target
     that held them, and the wait is what it did to its callers.
     """
-    if log.aborted is None:
+    if run.log.aborted is None:
         return False
-    all_busy = summary.users is not None and summary.in_flight_highest >= summary.users
+    users = run.plan.most_users
+    all_busy = users is not None and run.summary.in_flight_highest >= users
     return name in FOLLOWS_FROM_ABORT or (name == "late" and all_busy)

@@ -6,27 +6,26 @@ that were due in it, and belong to the last window if the windows reach to its e
 
 import math
 
-from convload.judging.evidence import Evidence, Totals, totals_within
 from convload.plan.gate import Windows
-from convload.results.measured import Window
+from convload.results.measured import Totals
+from convload.results.run import Run
+from convload.results.window import ROUNDING_S, Window
 
-_EPSILON_S = 1e-3
 
-
-def split(evidence: Evidence, length_s: float, stage: str) -> list[Totals]:
+def split(run: Run, length_s: float, stage: str) -> list[Totals]:
     """Returns the whole windows of the measured time, or of a stage's, one after the other; a rest is left out."""
     return [
-        _totals(evidence, Window(time.from_s + n * length_s, time.from_s + (n + 1) * length_s), time)
-        for time in evidence.times(stage)
-        for n in range(math.floor((time.length_s + _EPSILON_S) / length_s))
+        _totals(run, Window(time.from_s + n * length_s, time.from_s + (n + 1) * length_s), time)
+        for time in run.times(stage)
+        for n in range(math.floor((time.length_s + ROUNDING_S) / length_s))
     ]
 
 
-def _totals(evidence: Evidence, within: Window, whole: Window) -> Totals:
-    is_last = within.to_s >= whole.to_s - _EPSILON_S and whole.to_s >= evidence.window.to_s - _EPSILON_S
-    until_s = math.inf if is_last else within.to_s
-    parts = [i for i in evidence.intervals if within.from_s <= (i.from_s + i.to_s) / 2 < until_s]
-    return totals_within(parts, within, is_open=evidence.is_open, before=evidence.intervals)
+def _totals(run: Run, within: Window, whole: Window) -> Totals:
+    is_last = within.to_s >= whole.to_s - ROUNDING_S and whole.to_s >= run.window.to_s - ROUNDING_S
+    reach = Window(within.from_s, math.inf) if is_last else within
+    parts = list(filter(reach.has, run.intervals))
+    return Totals.within(parts, within, is_open=run.is_open, known=run.intervals)
 
 
 def allowed_misses(windows: Windows, count: int) -> int:

@@ -6,14 +6,12 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from convload.plan.facts import OPEN
 from convload.plan.limits import ValidityLimits
-from convload.results.measured import Window, by_worker
 from convload.results.percentiles import short
-from convload.results.runlog import RunLog
+from convload.results.run import Run
 from convload.results.series import Second
-from convload.results.summary import Summary
 from convload.results.trend import POINTS, Trend, stretches, trend, whole_seconds
+from convload.results.window import Window
 
 Judged = Literal["drifts", "steady", "too short"]
 
@@ -72,19 +70,18 @@ class _Line(msgspec.Struct, frozen=True):
     values: list[float]
 
 
-def examine_drift(
-    log: RunLog, summary: Summary, series: list[Second], within: Window, limits: ValidityLimits
-) -> list[Drift]:
+def examine_drift(run: Run) -> list[Drift]:
     """Tests each quantity of each stretch of constant load that is long enough; empty where none is.
 
     All tests together share the significance (Bonferroni). The median service time is asked as the validity rule
     `not_steady` asks it, its stretches sharing the significance among them, so that the two never disagree.
     """
+    limits = run.plan.validity
     lines = [
         line
-        for name, stretch in stretches(log, summary, within).items()
-        if len(whole_seconds(series, stretch)) >= limits.trend_seconds
-        for line in _lines(log, name, stretch, whole_seconds(series, stretch), is_open=summary.model == OPEN)
+        for name, stretch in stretches(run).items()
+        if len(rows := whole_seconds(run.series, stretch)) >= limits.trend_seconds
+        for line in _lines(run, name, stretch, rows)
     ]
     long_enough = [line for line in lines if line.seconds >= limits.trend_seconds]
     medians = sum(line.quantity == MEDIAN for line in long_enough)
@@ -105,17 +102,17 @@ def change_text(one: Drift) -> str:
     return f"{way} from {short(one.first)} to {short(one.last)} {one.unit}"
 
 
-def _lines(log: RunLog, name: str, within: Window, rows: list[Second], *, is_open: bool) -> Iterator[_Line]:
+def _lines(run: Run, name: str, within: Window, rows: list[Second]) -> Iterator[_Line]:
     times = [row.service_ms for row in rows if row.service_ms]
     for quantity, percentile in ((MEDIAN, "p50"), (TAIL, "p90")):
         yield _Line(name, quantity, None, len(times), [point[percentile] for point in times])
     asked = [row for row in rows if row.requests_per_s]
     yield _Line(name, ERRORS, None, len(asked), _error_percents(asked))
-    if is_open:
+    if run.is_open:
         late = [row.lateness_ms["p90"] for row in rows if row.lateness_ms]
         yield _Line(name, LATENESS, None, len(late), late)
-    for worker, parts in by_worker(log).items():
-        inside = [part for part in parts if within.from_s <= (part.from_s + part.to_s) / 2 < within.to_s]
+    for worker, parts in run.workers.items():
+        inside = list(filter(within.has, parts))
         yield _Line(name, MEMORY, worker, len(inside), [part.memory_bytes / _BYTES_PER_MB for part in inside])
 
 

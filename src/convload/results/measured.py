@@ -1,20 +1,17 @@
 """Adds up what a run measured: per step, variant and stage, phase "measure" only."""
 
-import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
 
 from convload.contract.outcomes import OK
-from convload.contract.steps import ATTEMPTS, CREATE, STEPS
-from convload.errors import RunLogError
-from convload.mistakes import find_mistakes
-from convload.plan.facts import OPEN, PlanFacts
+from convload.contract.steps import ATTEMPTS, CREATE
 from convload.plan.retry import NONE, RetryPolicy
 from convload.results.histogram import Accumulator, Histogram
-from convload.results.runlog import Cell, Extended, Interval, Note, RunLog
+from convload.results.runlog import Cell, Interval
+from convload.results.window import Window
 
 MEASURE = "measure"
 
@@ -34,6 +31,8 @@ class Figures(msgspec.Struct, frozen=True):
     def merged(cls, parts: Iterable["Figures"]) -> "Figures":
         """Adds figures up."""
         parts = list(parts)
+        if len(parts) == 1:
+            return parts[0]
         errors: Counter[str] = Counter()
         for part in parts:
             errors.update(part.errors)
@@ -57,53 +56,61 @@ class Figures(msgspec.Struct, frozen=True):
         return self.ok + self.failed
 
 
-class Window(msgspec.Struct, frozen=True):
-    """The measured time, in seconds since the run's start: the warm-up and what came after are not in it."""
-
-    from_s: float
-    to_s: float
-
-    @property
-    def length_s(self) -> float:
-        """The time that a rate is divided by; 0 where nothing was measured."""
-        return self.to_s - self.from_s
-
-    def overlaps(self, interval: Interval) -> bool:
-        """Says whether any of an interval was measured."""
-        return interval.to_s > self.from_s and interval.from_s < self.to_s
-
-
 Key = tuple[str, str, str]
 """Step, variant and stage."""
 
 
-class Measured(msgspec.Struct, frozen=True):
-    """All that was measured; `variants` and `stages` (by which requests were due) are of conversation.create."""
+class Flow(msgspec.Struct, frozen=True):
+    """The create requests of a time: how many came due, were sent, and were due but never sent.
 
-    window: Window
-    steps: dict[str, Figures]
-    variants: dict[str, Figures]
-    stages: dict[str, Figures]
-    parts: dict[Key, Figures]
+    These are counts of what happened, not samples of something behind it, so they have no error of sampling.
+    `unsent` is None where it is not known: of one window of a run.
+    """
+
+    length_s: float
+    sent: float
+    offered: float
+    unsent: int | None
 
     @property
-    def create(self) -> Figures:
-        """The figures of conversation.create, with all variants."""
-        return self.steps.get(CREATE) or Figures.merged([])
+    def achieved_rate(self) -> float | None:
+        """Sent per second; None for no time."""
+        return rate(self.sent, self.length_s)
+
+    @property
+    def offered_rate(self) -> float | None:
+        """Due per second; None for no time."""
+        return rate(self.offered, self.length_s)
 
 
-def measure(log: RunLog) -> Measured:
-    """Adds up the measured cells of all workers and seconds."""
-    figures = add_up(intervals(log))
-    create = {key: part for key, part in figures.items() if key[0] == CREATE}
-    names = sorted({step for step, _, _ in figures}, key=_told_order)
-    return Measured(
-        window(log),
-        {name: Figures.merged(part for key, part in figures.items() if key[0] == name) for name in names},
-        _grouped({key: part for key, part in create.items() if key[1]}, 1),
-        _grouped({key: part for key, part in create.items() if key[2]}, 2),
-        figures,
-    )
+class Totals(msgspec.Struct, frozen=True):
+    """The figures of a time by step, variant and stage, and its flows by stage; "" is the flow of all."""
+
+    parts: dict[Key, Figures]
+    flows: dict[str, Flow]
+
+    def figures(self, step: str, variant: str = "", stage: str = "") -> Figures:
+        """Adds up what was measured of a step, a variant of it, a stage of it."""
+        wanted = (
+            part
+            for (of_step, of_variant, of_stage), part in self.parts.items()
+            if of_step == step and variant in {"", of_variant} and stage in {"", of_stage}
+        )
+        return Figures.merged(wanted)
+
+    @classmethod
+    def within(cls, parts: Sequence[Interval], within: Window, *, is_open: bool, known: Sequence[Interval]) -> "Totals":
+        """Adds up the intervals of a part of a run; `known` are those that the rise of a count is read from."""
+        figures = add_up(parts)
+        count = count_creates(figures)
+        sent = begun_within(known, within) if is_open else count
+        offered = risen(known, within, "offered") if is_open else count
+        return cls(figures, {"": Flow(within.length_s, sent, offered, None)})
+
+
+def rate(count: float, length_s: float) -> float | None:
+    """Returns a count per second, with the digits that every report has; None for no time."""
+    return round(count / length_s, 3) if length_s > 0 else None
 
 
 def attempt_steps(policy: RetryPolicy) -> tuple[str, ...]:
@@ -120,52 +127,9 @@ def add_up(parts: Iterable[Interval], stage: str = "") -> dict[Key, Figures]:
     return {key: _add_up(of_key) for key, of_key in cells.items()}
 
 
-def plan_facts(log: RunLog) -> PlanFacts:
-    """Reads the plan in the manifest; raises RunLogError with all that is wrong with it."""
-    mistakes = find_mistakes(log.manifest.plan, PlanFacts)
-    if mistakes:
-        raise RunLogError(*(f"the manifest's plan: {mistake}" for mistake in mistakes))
-    return msgspec.convert(log.manifest.plan, PlanFacts)
-
-
-def intervals(log: RunLog) -> Iterator[Interval]:
-    """Yields the intervals of all workers in the order of the log."""
-    return (record for record in log.records if isinstance(record, Interval))
-
-
-def was_interrupted(log: RunLog) -> bool:
-    """Says whether somebody ended the run before its planned end."""
-    return any(isinstance(record, Note) and record.interrupted for record in log.records)
-
-
-def was_cut_short(log: RunLog) -> bool:
-    """Says whether the run ended before its planned end: by a person, or by a condition of its plan."""
-    return was_interrupted(log) or log.aborted is not None
-
-
-def window(log: RunLog) -> Window:
-    """Returns the time from the end of the warm-up to the planned end, or to where the run was cut short.
-
-    Results that come in after the planned end belong to requests that were due before it, so they do not stretch
-    the time that a rate is divided by. In the closed model the last result stands for the end; in the open model
-    the schedule does, whether or not anything answered.
-    """
-    plan = plan_facts(log)
-    planned_s = math.inf if plan.duration_s is None else plan.warmup_s + plan.duration_s
-    moved = [record.to_s for record in log.records if isinstance(record, Extended)]
-    planned_s = max([planned_s, *moved, *(mark.starts_s + mark.duration_s for mark in log.stages)])
-    if plan.model == OPEN:
-        by_schedule = was_cut_short(log) or plan.duration_s is None
-        ends = (i.to_s for i in (with_arrivals(log) if by_schedule else intervals(log)))
-    else:
-        ends = (i.to_s for i in intervals(log) if _has_measured(i))
-    last_s = max(ends, default=plan.warmup_s)
-    return Window(plan.warmup_s, max(plan.warmup_s, min(last_s, planned_s)))
-
-
-def by_worker(log: RunLog) -> dict[int, list[Interval]]:
-    """Returns the intervals of each worker by their number."""
-    return of_workers(intervals(log))
+def count_creates(figures: Mapping[Key, Figures], stage: str = "") -> int:
+    """Returns how many create requests were measured, those due in one stage if it is named."""
+    return sum(part.count for key, part in figures.items() if key[0] == CREATE and stage in {"", key[2]})
 
 
 def of_workers(parts: Iterable[Interval]) -> dict[int, list[Interval]]:
@@ -173,7 +137,7 @@ def of_workers(parts: Iterable[Interval]) -> dict[int, list[Interval]]:
     workers: dict[int, list[Interval]] = defaultdict(list)
     for interval in sorted(parts, key=lambda interval: (interval.worker, interval.n)):
         workers[interval.worker].append(interval)
-    return workers
+    return dict(workers)
 
 
 def risen(parts: Iterable[Interval], within: Window, name: str) -> float:
@@ -196,9 +160,9 @@ def begun_within(parts: Sequence[Interval], within: Window) -> float:
     return risen(parts, within, "sent") - risen(parts, within, "retried")
 
 
-def with_arrivals(log: RunLog) -> Iterator[Interval]:
+def with_arrivals(workers: Mapping[int, list[Interval]]) -> Iterator[Interval]:
     """Yields the intervals in which an arrival was due."""
-    for parts in by_worker(log).values():
+    for parts in workers.values():
         known = 0
         for part in parts:
             if part.offered > known:
@@ -221,17 +185,3 @@ def _add_up(cells: list[Cell]) -> Figures:
     errors = {outcome: count for outcome, count in outcomes.most_common() if outcome != OK}
     times = (response, service, lateness, failed_response, failed_lateness)
     return Figures(outcomes[OK], errors, *(accumulator.histogram() for accumulator in times))
-
-
-def _grouped(figures: dict[Key, Figures], place: int) -> dict[str, Figures]:
-    """Merges figures that have the same word at a place of their key."""
-    names = sorted({key[place] for key in figures})
-    return {name: Figures.merged(part for key, part in figures.items() if key[place] == name) for name in names}
-
-
-def _has_measured(interval: Interval) -> bool:
-    return any(cell.phase == MEASURE for cell in interval.cells)
-
-
-def _told_order(step: str) -> tuple[int, str]:
-    return (STEPS.index(step) if step in STEPS else len(STEPS), step)

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from convload.plan.facts import OPEN
 from convload.plan.schedule import StageMark
-from convload.results.measured import Window
-from convload.results.runlog import RunLog
+from convload.results.run import Run
 from convload.results.series import Second
-from convload.results.summary import Summary
 from convload.results.trend import joined_stages, whole_seconds
+from convload.results.window import Window
 
 NORMAL = 1.2
 """At rest again: the response is at most this multiple of what it was before."""
@@ -44,24 +42,23 @@ def first_normal(after_ms: Sequence[float | None], normal_ms: float) -> int | No
     return next((at for at in starts if all(normal[at : at + NORMAL_SECONDS])), None)
 
 
-def find_recoveries(log: RunLog, summary: Summary, series: list[Second], within: Window) -> list[Recovery]:
+def find_recoveries(run: Run) -> list[Recovery]:
     """Returns one for each fall of the rate that has a calm stage before its spike and was reached."""
-    if summary.model != OPEN:
+    if not run.is_open:
         return []
-    marks = joined_stages(log)
-    found = [_recovery(marks, at, summary, series, within) for at in range(1, len(marks))]
+    marks = joined_stages(run)
+    found = [_recovery(run, marks, at) for at in range(1, len(marks))]
     return [one for one in found if one]
 
 
-def _recovery(
-    marks: list[StageMark], at: int, summary: Summary, series: list[Second], within: Window
-) -> Recovery | None:
+def _recovery(run: Run, marks: list[StageMark], at: int) -> Recovery | None:
     """Returns what followed the fall from the stage before `at` to that one, if it is a fall."""
     spike, after = marks[at - 1], marks[at]
-    normal_ms = _normal_ms(marks[: at - 1], FALL * spike.to_rate, summary)
-    if after.from_rate > FALL * spike.to_rate or normal_ms is None or after.starts_s >= within.to_s:
+    normal_ms = _normal_ms(marks[: at - 1], FALL * spike.to_rate, run)
+    if after.from_rate > FALL * spike.to_rate or normal_ms is None or after.starts_s >= run.window.to_s:
         return None
-    rows = whole_seconds(series, Window(after.starts_s, min(_calm_until_s(marks[at:], spike), within.to_s)))
+    calm = Window(after.starts_s, min(_calm_until_s(marks[at:], spike), run.window.to_s))
+    rows = whole_seconds(run.series, calm)
     medians = {row.t_s: _median_ms(row) for row in rows}
     watched = range(min(medians), max(medians) + 1) if medians else range(0)
     begins = first_normal([medians.get(t_s) for t_s in watched], normal_ms)
@@ -75,10 +72,10 @@ def _recovery(
     )
 
 
-def _normal_ms(earlier: list[StageMark], highest_rate: float, summary: Summary) -> float | None:
+def _normal_ms(earlier: list[StageMark], highest_rate: float, run: Run) -> float | None:
     """Returns the median response time of the last stage that was calm all along; a climb belongs to the spike."""
     calm = (mark for mark in reversed(earlier) if not mark.warmup and 0 < _highest(mark) <= highest_rate)
-    known = summary.stages.get(next((mark.name for mark in calm), ""))
+    known = run.summary.stages.get(next((mark.name for mark in calm), ""))
     return known.response_ms.get("p50") if known else None
 
 

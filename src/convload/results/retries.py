@@ -9,9 +9,9 @@ from convload.contract.outcomes import RATE_LIMITED
 from convload.contract.steps import FIRST, RETRY
 from convload.plan.retry import CUT_OFF, GAVE_UP, HONOURED, NONE, NOT_RETRIED, RETRIED, RetryPolicy
 from convload.results.histogram import Histogram
-from convload.results.measured import MEASURE, Figures, Measured, intervals
+from convload.results.measured import MEASURE, Totals
 from convload.results.percentiles import Statistics, statistics
-from convload.results.runlog import Backoff, RunLog
+from convload.results.runlog import Backoff, Interval
 
 SHED = (RATE_LIMITED, "http_503")
 
@@ -45,12 +45,12 @@ class Retries(msgspec.Struct, frozen=True):
     waited_ms: Statistics
 
 
-def summarise_retries(log: RunLog, measured: Measured, policy: RetryPolicy) -> Retries | None:
+def summarise_retries(intervals: Iterable[Interval], totals: Totals, policy: RetryPolicy) -> Retries | None:
     """Returns the figures of a run with a retry policy; None for one without."""
     if policy.policy == NONE:
         return None
-    first, later = (measured.steps.get(step) or Figures.merged([]) for step in (FIRST, RETRY))
-    backoffs = [one for interval in intervals(log) for one in interval.backoffs if one.phase == MEASURE]
+    first, later = (totals.figures(step) for step in (FIRST, RETRY))
+    backoffs = [one for interval in intervals for one in interval.backoffs if one.phase == MEASURE]
     attempts = first.count + later.count
     return Retries(
         policy=policy.policy,

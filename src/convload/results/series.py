@@ -2,22 +2,20 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE
 from convload.results.histogram import Histogram
-from convload.results.measured import MEASURE, Window, by_worker, window
+from convload.results.measured import MEASURE
 from convload.results.percentiles import milliseconds
-from convload.results.runlog import Cell, Interval, RunLog
+from convload.results.runlog import Cell, Interval
+from convload.results.window import REMNANT_S, Window, length_s, middle_s
 
 WARMUP = "warmup"
 CLEANUP = "cleanup"
-
-SHORTEST_S = 0.5
-"""A last interval that is shorter is told with the second before it."""
 
 SERIES_PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0}
 
@@ -48,18 +46,16 @@ class Second(msgspec.Struct, frozen=True):
     files_free: int
 
 
-def per_second(log: RunLog) -> list[Second]:
+def per_second(workers: Mapping[int, list[Interval]], measured: Window) -> list[Second]:
     """Returns the rows in the order of time; a second in which no worker reported has none."""
     seconds: dict[int, list[_Part]] = defaultdict(list)
-    for parts in by_worker(log).values():
+    for parts in workers.values():
         offered, t_s = 0, None
         for interval in parts:
-            # The middle: an interval that starts a hair before its second still belongs to it.
             if t_s is None or not _is_remnant(interval):
-                t_s = math.floor((interval.from_s + interval.to_s) / 2)
+                t_s = math.floor(middle_s(interval))
             seconds[t_s].append(_Part(interval, interval.offered - offered))
             offered = interval.offered
-    measured = window(log)
     return [_second(t_s, seconds[t_s], measured) for t_s in sorted(seconds)]
 
 
@@ -72,17 +68,17 @@ class _Part(msgspec.Struct, frozen=True):
 
 def _is_remnant(interval: Interval) -> bool:
     """Says whether it holds the last few milliseconds of a run: too short for a rate, part of the second before."""
-    return interval.last and interval.to_s - interval.from_s < SHORTEST_S
+    return interval.last and length_s(interval) < REMNANT_S
 
 
 def _second(t_s: int, timed: list[_Part], measured: Window) -> Second:
     parts = [part.interval for part in timed]
-    length_s = _lengths(parts)
-    rates = _rates(parts, length_s)
+    lengths_s = _lengths(parts)
+    rates = _rates(parts, lengths_s)
     succeeded = [cell for part in parts for cell in _create_cells(part) if cell.outcome == OK]
     service_ms = _statistics(cell.service for cell in succeeded)
     is_open = any(cell.response for cell in succeeded)
-    longest = {part.worker: part for part in sorted(parts, key=lambda part: part.to_s - part.from_s)}
+    longest = {part.worker: part for part in sorted(parts, key=length_s)}
     return Second(
         t_s=t_s,
         phase=_phase(parts[0], measured),
@@ -94,7 +90,7 @@ def _second(t_s: int, timed: list[_Part], measured: Window) -> Second:
         users=sum(part.users for part in longest.values()),
         in_flight=sum(part.in_flight for part in longest.values()),
         lateness_ms=_statistics(cell.lateness for cell in succeeded),
-        offered_per_s=round(sum(part.arrivals / length_s[part.interval.worker] for part in timed), 3),
+        offered_per_s=round(sum(part.arrivals / lengths_s[part.interval.worker] for part in timed), 3),
         backlog=sum(part.backlog for part in longest.values()),
         cpu_share=max(part.cpu_share for part in longest.values()),
         hub_delay_ms=max(part.hub_delay_ms for part in parts),
@@ -104,18 +100,18 @@ def _second(t_s: int, timed: list[_Part], measured: Window) -> Second:
 
 def _lengths(parts: list[Interval]) -> dict[int, float]:
     """Returns the time of each worker: rates are its counts over it, then added up."""
-    length_s: dict[int, float] = defaultdict(float)
+    lengths_s: dict[int, float] = defaultdict(float)
     for part in parts:
-        length_s[part.worker] += part.to_s - part.from_s
-    return {worker: length or 1.0 for worker, length in length_s.items()}
+        lengths_s[part.worker] += length_s(part)
+    return {worker: length or 1.0 for worker, length in lengths_s.items()}
 
 
-def _rates(parts: list[Interval], length_s: dict[int, float]) -> dict[str, float]:
+def _rates(parts: list[Interval], lengths_s: dict[int, float]) -> dict[str, float]:
     """Returns requests per second by outcome."""
     rates: dict[str, float] = defaultdict(float)
     for part in parts:
         for cell in _create_cells(part):
-            rates[cell.outcome] += cell.count / length_s[part.worker]
+            rates[cell.outcome] += cell.count / lengths_s[part.worker]
     return rates
 
 
@@ -124,10 +120,9 @@ def _create_cells(part: Interval) -> list[Cell]:
 
 
 def _phase(part: Interval, measured: Window) -> str:
-    middle_s = (part.from_s + part.to_s) / 2
-    if middle_s < measured.from_s:
+    if middle_s(part) < measured.from_s:
         return WARMUP
-    return MEASURE if middle_s < measured.to_s else CLEANUP
+    return MEASURE if middle_s(part) < measured.to_s else CLEANUP
 
 
 def _statistics(encoded: Iterable[str]) -> dict[str, float]:

@@ -6,17 +6,13 @@ from statistics import NormalDist
 import msgspec
 import numpy as np
 
-from convload.plan.facts import OPEN
 from convload.plan.schedule import StageMark
-from convload.results.measured import Window
-from convload.results.runlog import RunLog
+from convload.results.run import Run
 from convload.results.series import Second
-from convload.results.summary import Summary
+from convload.results.window import EDGE_S, Window
 
 POINTS = 60
 """Longer series are cut into so many batches: neighbouring seconds resemble each other, which looks like a trend."""
-
-_EDGE_S = 0.05
 
 
 class Trend(msgspec.Struct, frozen=True):
@@ -48,12 +44,12 @@ def trend(values: list[float]) -> Trend:
     return Trend(2 * (1 - NormalDist().cdf(z)), float(np.median(points[:third])), float(np.median(points[-third:])))
 
 
-def joined_stages(log: RunLog) -> list[StageMark]:
+def joined_stages(run: Run) -> list[StageMark]:
     """Returns the stages; one that was added at the rate that the load had is a part of the stage before it."""
-    joined = list(log.manifest.stages)
-    for mark in log.stages[len(joined) :]:
+    joined = list(run.manifest.stages)
+    for mark in run.marks[len(joined) :]:
         before = joined[-1] if joined else mark
-        goes_on = abs(before.starts_s + before.duration_s - mark.starts_s) < _EDGE_S
+        goes_on = abs(before.starts_s + before.duration_s - mark.starts_s) < EDGE_S
         if goes_on and before.from_rate == before.to_rate == mark.from_rate == mark.to_rate and not before.warmup:
             joined[-1] = msgspec.structs.replace(before, duration_s=before.duration_s + mark.duration_s)
         else:
@@ -61,17 +57,18 @@ def joined_stages(log: RunLog) -> list[StageMark]:
     return joined
 
 
-def stretches(log: RunLog, summary: Summary, within: Window) -> dict[str, Window]:
+def stretches(run: Run) -> dict[str, Window]:
     """Returns each stretch of constant load by name; what was never reached of it is left out."""
-    if summary.model != OPEN:
+    within = run.window
+    if not run.is_open:
         return {"the measured time": within}
     return {
         f"stage {mark.name}": Window(mark.starts_s, min(mark.starts_s + mark.duration_s, within.to_s))
-        for mark in joined_stages(log)
+        for mark in joined_stages(run)
         if not mark.warmup and mark.from_rate == mark.to_rate and mark.starts_s < within.to_s
     }
 
 
 def whole_seconds(series: list[Second], within: Window) -> list[Second]:
     """Returns the seconds that lie in a stretch as a whole."""
-    return [row for row in series if row.t_s >= within.from_s - _EDGE_S and row.t_s + 1 <= within.to_s + _EDGE_S]
+    return [row for row in series if row.t_s >= within.from_s - EDGE_S and row.t_s + 1 <= within.to_s + EDGE_S]

@@ -9,15 +9,16 @@ import msgspec
 from convload.judging.aborting import check
 from convload.judging.baseline import read_frozen
 from convload.judging.bounds import be_ready
-from convload.judging.evidence import evidence
 from convload.judging.gate_result import FAIL, INCONCLUSIVE, GateResult
 from convload.judging.gates import extension_rate, gates_of, judge_plan, look_times_s
-from convload.plan.facts import CLOSED, OPEN, PlanFacts
+from convload.plan.facts import PlanFacts
 from convload.plan.gate_keys import parsed
 from convload.plan.plan import Plan
 from convload.plan.schedule import Stage
-from convload.results.measured import intervals, of_workers, plan_facts, with_arrivals
+from convload.results.measured import with_arrivals
+from convload.results.run import Run
 from convload.results.runlog import FILE_NAME, Interval, Manifest, Note, Record, RunLog, Started, Tail, WorkerLost
+from convload.results.window import middle_s
 from convload.run.execution import Controls
 
 EVERY_S = 1.0
@@ -78,7 +79,7 @@ class Judging:
         ahead_s = AHEAD_S + AHEAD_A_CELL_S * self._cells
         if self._may_extend and self._elapsed_s() >= self._ends_s[self._extended] - ahead_s:
             self._read(controls)
-            self._extend(controls, self._log())
+            self._extend(controls, self._run())
             self._may_extend = self._may_extend and self._extended < len(self._ends_s) - 1
 
     def _elapsed_s(self) -> float:
@@ -103,28 +104,28 @@ class Judging:
         from_s = last_s - longest_s - REMEMBERED_S
         self._records = [one for one in self._records if not isinstance(one, Interval) or one.to_s >= from_s]
 
-    def _log(self) -> RunLog:
+    def _run(self) -> Run:
         manifest, *records = self._records
         assert isinstance(manifest, Manifest)  # noqa: S101 -- the first record of every log
-        return RunLog(manifest, records, [])
+        return Run(RunLog(manifest, records, []))
 
     def _aborts(self, controls: Controls) -> bool:
         if not self._conditions or self._elapsed_s() < 0:
             return False
-        log = self._log()
-        found = check(self._conditions, _under_load(log, self._ends_s[self._extended]), self._plan, log.stages)
+        run = self._run()
+        found = check(self._conditions, _under_load(run, self._ends_s[self._extended]), self._plan, run.marks)
         if found is not None:
             controls.abort(found.condition, found.text)
         return found is not None
 
-    def _extend(self, controls: Controls, log: RunLog) -> None:
+    def _extend(self, controls: Controls, run: Run) -> None:
         """Lengthens the run by a part of its extension, while nothing has failed and it could decide something."""
-        results = _judge(log)
+        results = _judge(run)
         ends_s, next_s = self._ends_s[self._extended : self._extended + 2]
-        stage = _stage(log, self._extended + 1, next_s - ends_s)
-        wanting = _undecided(results, log)
+        stage = _stage(run, self._extended + 1, next_s - ends_s)
+        wanting = _undecided(results, run)
         self._may_extend = False
-        if stage is None or not wanting or FAIL in _outcomes(results) or _is_spoilt(log):
+        if stage is None or not wanting or FAIL in _outcomes(results) or _is_spoilt(run):
             if self._extended:
                 spent = f"{ends_s - self._ends_s[0]:g} of up to {self._plan.extend_s:g} s"
                 controls.note(f"the extension ended after {spent}: {_why_it_ended(results)}")
@@ -137,29 +138,28 @@ class Judging:
             self._may_extend = True
 
 
-def _under_load(log: RunLog, ends_s: float) -> list[Interval]:
+def _under_load(run: Run, ends_s: float) -> list[Interval]:
     """Returns the intervals in which the load went on: rates fall at its end, which is no reason to stop it."""
-    plan = plan_facts(log)
+    plan = run.plan
     if plan.duration_s is not None:
         last_s = ends_s
-    elif plan.model == OPEN:
-        last_s = max((part.to_s for part in with_arrivals(log)), default=0.0)
+    elif run.is_open:
+        last_s = max((part.to_s for part in with_arrivals(run.workers)), default=0.0)
     else:
         last_s = math.inf
-        begun = sum(parts[-1].sent - parts[-1].retried for parts in of_workers(intervals(log)).values())
-        if plan.conversations is not None and begun >= plan.conversations:
+        if plan.conversations is not None and run.counts.begun >= plan.conversations:
             return []
-    return [part for part in intervals(log) if (part.from_s + part.to_s) / 2 < last_s]
+    return [part for part in run.intervals if middle_s(part) < last_s]
 
 
-def _judge(log: RunLog) -> list[GateResult]:
-    baseline = read_frozen(log.manifest.baseline)
-    return judge_plan(evidence(log), plan_facts(log), None if baseline is None else baseline.totals())
+def _judge(run: Run) -> list[GateResult]:
+    baseline = read_frozen(run.manifest.baseline)
+    return judge_plan(run, None if baseline is None else baseline.totals())
 
 
-def _undecided(results: list[GateResult], log: RunLog) -> list[GateResult]:
+def _undecided(results: list[GateResult], run: Run) -> list[GateResult]:
     """Returns the results that more load may decide; a gate on one stage has seen all of it."""
-    gates = gates_of(plan_facts(log))
+    gates = gates_of(run.plan)
     pairs = zip(gates, results, strict=True) if gates else ()  # the built-in gate is decided by its point value
     return [result for gate, result in pairs if result.outcome == INCONCLUSIVE and not gate.subject.stage]
 
@@ -168,21 +168,20 @@ def _outcomes(results: list[GateResult]) -> set[str]:
     return {result.outcome for result in results}
 
 
-def _is_spoilt(log: RunLog) -> bool:
+def _is_spoilt(run: Run) -> bool:
     """Says whether the run supports no verdict already, however long it goes on."""
-    waived = plan_facts(log).validity.waive
+    waived = run.plan.validity.waive
     return any(
         (isinstance(record, WorkerLost) and "worker_lost" not in waived)
         or (isinstance(record, Note) and record.invalidates and "noted" not in waived)
-        for record in log.records
+        for record in run.log.records
     )
 
 
-def _stage(log: RunLog, number: int, duration_s: float) -> Stage | None:
+def _stage(run: Run, number: int, duration_s: float) -> Stage | None:
     """Returns more of the load of a run; None for an open one that has been nothing but a pause."""
-    closed = plan_facts(log).model == CLOSED
-    rate = 0.0 if closed else extension_rate(log.manifest.stages)
-    return Stage(rate, rate, duration_s, f"extension {number}") if closed or rate else None
+    rate = extension_rate(run.manifest.stages) if run.is_open else 0.0
+    return Stage(rate, rate, duration_s, f"extension {number}") if rate or not run.is_open else None
 
 
 def _wants(result: GateResult) -> str:
