@@ -12,8 +12,7 @@ from convload.mock.access import Credentials
 from convload.mock.api import Api
 from convload.mock.messages import Reply, Request, Traffic
 from convload.mock.process import start_mock
-from convload.mock.timekeeper import Timekeeper
-from convload.mock.waiting_line import Counts, Station, Visit, WaitingLine, station_of
+from convload.mock.waiting_line import Counts, Station, Timekeeper, Visit, WaitingLine, station_of
 from convload.plan.mock_behaviour import Behaviour
 
 ACCOUNT = "12345678"

@@ -79,8 +79,8 @@ def mock(
     CONVLOAD_CLIENT_SECRET, where set, are the credentials it asks for.
     """
     # uvloop and httptools are for this verb alone; the others start without them.
+    from convload.mock.process import Serving  # noqa: PLC0415 -- as said
     from convload.mock.server import run  # noqa: PLC0415 -- as said
-    from convload.mock.serving import Serving  # noqa: PLC0415 -- as said
 
     serving = Serving(
         behaviour=_read_behaviour(settings),

@@ -1,12 +1,12 @@
-"""`python -m convload.mock SERVING`: the mock as a child process, told how to serve in one argument of JSON."""
+"""`python -m convload.mock SERVING`: the mock as a child process; one argument of JSON says how it serves."""
 
 import sys
 
 import msgspec
 
 from convload.errors import UsageError
+from convload.mock.process import Serving
 from convload.mock.server import run
-from convload.mock.serving import Serving
 
 
 def _announce(line: str) -> None:

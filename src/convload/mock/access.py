@@ -39,7 +39,7 @@ class _ConsumerRequest(msgspec.Struct, frozen=True):
 
 
 class Access:
-    """Answers the token calls, and tells whose request it is. Without `auth` no token is looked at."""
+    """Answers the token calls, and says whose request it is. Without `auth` no token is looked at."""
 
     def __init__(self, tokens: Tokens, credentials: Credentials, lifetime_s: int, *, auth: bool) -> None:
         self._tokens = tokens

@@ -1,4 +1,4 @@
-"""The endpoints of the mock: which request goes where, the create call, and what the mock tells about itself."""
+"""The endpoints of the mock: which request goes where, the create call, and what the mock says about itself."""
 
 import re
 from collections.abc import Callable
@@ -11,12 +11,12 @@ import msgspec
 from convload.contract import paths
 from convload.contract.refusals import MISSING_BRAND, Refusal, bad_request, of_status
 from convload.contract.requests import check_request
-from convload.mock import bodies, faults
+from convload.mock import faults, replies
 from convload.mock.access import Access, Credentials, Target, look_up
 from convload.mock.faults import Faults
 from convload.mock.ledger import Ledger
 from convload.mock.messages import Reply, Request, Traffic
-from convload.mock.replies import BAD_REQUEST, OK, json_reply, refused, unreadable
+from convload.mock.replies import OK, json_reply, refused, unreadable
 from convload.mock.sending import Sending
 from convload.mock.state import Conversations
 from convload.mock.tokens import Tokens
@@ -197,21 +197,19 @@ class Api:
             return unreadable(checked.mistakes)
         conversation = self._conversations.open(consumer)
         if conversation is None:
-            return Reply(
-                BAD_REQUEST, bodies.refused_open(checked.elements, consumer, answers_event=self._answers_event)
-            )
+            return replies.refused_open(checked.elements, consumer, answers_event=self._answers_event)
         self._ledger.count_shape(checked.elements)
         if fault == faults.SWAPPED_IDS and len({str(element.id) for element in checked.elements}) == 1:
             fault = faults.NO_FAULT  # nobody could see it, so it must not be counted
         if fault:
             self._ledger.faults[fault] += 1
-        return Reply(OK, bodies.created(checked.elements, conversation, fault))
+        return replies.created(checked.elements, conversation, fault)
 
     def _send(self, where: Target, request: Request) -> Reply:
         reply, closing = self._sending.send(where, request)
         return self._tallies["close" if closing else "send"].count(reply)
 
-    # What the mock tells about itself; these requests are counted nowhere
+    # What the mock says about itself; these requests are counted nowhere
 
     def _show_stats(self, where: Target, request: Request) -> Reply:  # noqa: ARG002 -- the signature of an answer
         traffic = self._traffic
@@ -281,7 +279,7 @@ def _replies_instead(behaviour: Behaviour) -> dict[str, Reply]:
 
 
 def _shed_reply(behaviour: Behaviour) -> Reply:
-    """Returns the answer to a create that finds the queue full; nothing public tells its body or Retry-After."""
+    """Returns the answer to a create that finds the queue full; nothing public says its body or Retry-After."""
     refusal = of_status(behaviour.shed, "all servers are busy and the queue is full")
     wait_s = parse_whole_seconds(behaviour.retry_after)
     return Reply(refusal.status, refusal.body(), headers=b"Retry-After: %d\r\n" % wait_s if wait_s else b"")

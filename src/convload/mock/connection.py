@@ -16,9 +16,9 @@ from convload.mock.messages import (
     KEEP_ALIVE,
     Reply,
     Request,
+    Site,
     refusal,
 )
-from convload.mock.site import Site
 
 MAX_HEAD_BYTES = 65_536
 """Limit of request line and headers. Two tokens take about 1 KB; servers commonly allow 8 to 64 KiB."""
@@ -216,7 +216,7 @@ class Connection(asyncio.Protocol):
         self._raw_headers.clear()  # trailers, which mean nothing here
         reply = self._site.respond(request)
         if parser.should_keep_alive():
-            # HTTP/1.0 needs to be told that the connection stays.
+            # HTTP/1.0 must be informed that the connection stays.
             self._reply(reply, method, KEEP_ALIVE if b"connection" in self._headers else b"")
         else:
             self._reply(reply, method, CLOSE)
@@ -292,7 +292,7 @@ class Connection(asyncio.Protocol):
         self._refuse(413, f"the body is longer than {self._site.limits.max_body_bytes} bytes")
 
     def _report(self, error: Exception) -> None:
-        """Answers 500 where our own code failed, and tells the operator."""
+        """Answers 500 where our own code failed, and reports it to the operator."""
         context = {"message": "the mock failed on a request", "exception": error.__context__ or error}
         self._site.loop.call_exception_handler(context)
         self._refuse(500, "the mock failed on this request; its standard error says why")

@@ -1,8 +1,10 @@
-"""Requests and replies of HTTP/1.1, and the bytes of a reply; knows nothing of the API."""
+"""Requests and replies of HTTP/1.1, the bytes of a reply, and what connections share; knows nothing of the API."""
 
+import asyncio
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import Protocol
 
 import msgspec
 
@@ -69,7 +71,7 @@ class Encoder:
         self._heads.clear()
 
     def encode(self, reply: Reply, connection: bytes, method: bytes) -> bytes:
-        """Returns the bytes of a reply; the head of an answer to HEAD tells the length of its missing body."""
+        """Returns the bytes of a reply; the head of an answer to HEAD has the length of its missing body."""
         head = self._heads.get(reply.status) or self._make_head(reply.status)
         body = reply.body
         shown = b"" if method == b"HEAD" else body
@@ -82,3 +84,49 @@ class Encoder:
         ).encode()
         self._heads[status] = head
         return head
+
+
+CHECKS = 4
+"""How often within the shorter timeout a connection is looked at; a timeout is late by up to one check."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """When a client is too slow, too quiet, or sends too much."""
+
+    read_timeout_s: float
+    idle_timeout_s: float
+    max_body_bytes: int
+
+
+class Member(Protocol):
+    """A connection, as the server sees it."""
+
+    def shut_down(self) -> None:
+        """Closes after the replies that are owed."""
+
+    def abort(self) -> None:
+        """Drops the connection and what is owed on it."""
+
+
+class Site:
+    """What all connections of one server share. `empty` is set while there is none."""
+
+    def __init__(
+        self,
+        respond: Respond,
+        limits: Limits,
+        traffic: Traffic,
+        *,
+        tls: bool,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.respond = respond
+        self.limits = limits
+        self.tls = tls
+        self.loop = loop
+        self.check_every_s = min(limits.read_timeout_s, limits.idle_timeout_s) / CHECKS
+        self.encoder = Encoder()
+        self.traffic = traffic
+        self.connections: set[Member] = set()
+        self.empty = asyncio.Event()
+        self.empty.set()

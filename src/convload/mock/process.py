@@ -1,4 +1,4 @@
-"""Starts a mock as a child process and never leaves it behind."""
+"""How a mock process is given where to listen and how to behave; starts one as a child and never leaves it behind."""
 
 import http.client
 import os
@@ -10,14 +10,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Meta
 
 from convload.errors import UsageError
 from convload.machine import SINGLE_THREADED
-from convload.mock.serving import Announcement, Serving
 from convload.plan.mock_behaviour import Behaviour
 
 START_TIMEOUT_S = 30.0
@@ -25,6 +25,30 @@ STOP_TIMEOUT_S = 5.0
 STATS_TIMEOUT_S = 10.0
 STATS_PATH = "/__mock__/stats"
 TRUTH_PATH = "/__mock__/truth"
+
+
+class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a mock process needs to know; credentials come from its environment.
+
+    With `tls` and no certificate it makes one of its own. `until_stdin_closes` ties it to the life of the
+    process that holds the other end of its standard input.
+    """
+
+    behaviour: Behaviour = Behaviour()
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    tls: bool = False
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    until_stdin_closes: bool = False
+
+
+class Announcement(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The one line that a mock prints once it listens. `ca_file` verifies a certificate of its own making."""
+
+    url: str
+    pid: int
+    ca_file: str | None = None
 
 
 class MockProcess(msgspec.Struct, frozen=True):
@@ -118,8 +142,8 @@ def _await_announcement(process: subprocess.Popen[bytes], errors: IO[bytes]) -> 
     if line is None:
         status = _stop(process)
         errors.seek(0)
-        told = errors.read().decode("utf-8", "replace").splitlines()
-        raise UsageError(f"the mock did not start within {START_TIMEOUT_S:g} s; its exit status is {status}", *told)
+        said = errors.read().decode("utf-8", "replace").splitlines()
+        raise UsageError(f"the mock did not start within {START_TIMEOUT_S:g} s; its exit status is {status}", *said)
     return msgspec.json.decode(line, type=Announcement)
 
 

@@ -31,7 +31,7 @@ POINTS = 16_384
 SPARSE = 16
 NEARLY_ALL = 1 - 1e-6
 COARSEST = 0.02
-"""The longest step that still tells something, as a share of the median response."""
+"""The longest step that still says something, as a share of the median response."""
 
 MEANS_OF_A_WAIT = 25.0
 """How far the grid reaches, in mean waits of those that wait: exp(-25) of an exponential tail lies beyond."""

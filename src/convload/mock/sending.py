@@ -20,10 +20,10 @@ from convload.contract.sends import (
     UpdateElement,
     check_send,
 )
-from convload.mock import bodies
+from convload.mock import replies
 from convload.mock.access import Access, Target
 from convload.mock.messages import Reply, Request
-from convload.mock.replies import BAD_REQUEST, OK, refused, unreadable
+from convload.mock.replies import refused, unreadable
 from convload.mock.state import Conversation, Conversations
 
 CONVERSATION_UPDATED = "OK Conversation updated successfully"
@@ -62,7 +62,7 @@ class Sending:
         }
 
     def send(self, target: Target, request: Request) -> tuple[Reply, bool]:
-        """Answers a send request, and tells whether it is one that closes."""
+        """Answers a send request, and says whether it is one that closes."""
         consumer = self._access.consumer_of(target, request)
         if not isinstance(consumer, str):
             return refused(consumer), False
@@ -72,47 +72,47 @@ class Sending:
         # No text has more characters than bytes, so most requests are never decoded for their length.
         size = len(request.body)
         if size > self._max_chars and len(request.body.decode("utf-8", "replace")) > self._max_chars:
-            return _bad_request(TOO_LARGE, send), closes(send)
+            return replies.refused_send(TOO_LARGE, send.id), closes(send)
         return self._answers[type(send)](target, consumer, send), closes(send)
 
     def _publish(self, target: Target, consumer: str, send: SendMessage) -> Reply:  # noqa: ARG002 -- one signature
         conversation = self._open_conversation(send.body.dialog_id, consumer, send)
         if isinstance(conversation, Reply):
             return conversation
-        return _done(send, bodies.published(send.body.event, conversation))
+        return replies.done(replies.published(send.body.event, conversation), send.id)
 
     def _update(self, target: Target, consumer: str, send: UpdateElement) -> Reply:  # noqa: ARG002 -- as above
         conversation = self._open_conversation(send.body.conversation_id, consumer, send)
         if isinstance(conversation, Reply):
             return conversation
         if not closes(send):
-            return _done(send, bodies.message(CONVERSATION_UPDATED))
+            return replies.done(replies.message(CONVERSATION_UPDATED), send.id)
         self._conversations.close(conversation)
-        return _done(send, bodies.message(CONVERSATION_CLOSED))
+        return replies.done(replies.message(CONVERSATION_CLOSED), send.id)
 
     def _open_conversation(self, conversation_id: str, consumer: str, send: Send) -> Conversation | Reply:
         """Returns the consumer's own conversation, or why it cannot be used."""
         conversation = self._conversations.find(conversation_id)
         if conversation is None or conversation.consumer != consumer:
             return refused(INVALID_CONSUMER_TOKEN)
-        return conversation if conversation.is_open else _bad_request(CLOSED_CONVERSATION, send)
+        return conversation if conversation.is_open else replies.refused_send(CLOSED_CONVERSATION, send.id)
 
     def _set_profile(self, target: Target, consumer: str, send: SendProfile) -> Reply:  # noqa: ARG002 -- as above
-        return _done(send, bodies.PROFILE_SET_BODY)
+        return replies.done(replies.PROFILE_SET_BODY, send.id)
 
     def _upload_url(self, target: Target, consumer: str, send: SendFileUrl) -> Reply:  # noqa: ARG002 -- as above
         size, kind = str(send.body.get("fileSize", "")), str(send.body.get("fileType", "")).upper()
         if kind not in FILE_TYPES or not (_SIZE.fullmatch(size) and 0 < int(size) <= MAX_FILE_BYTES):
-            return _bad_request(BAD_FILE, send)
+            return replies.refused_send(BAD_FILE, send.id)
         now_s = self._clock()
-        path = bodies.upload_path(target.account, kind, now_s)
-        return _done(send, bodies.file_url(path, now_s))
+        path = replies.upload_path(target.account, kind, now_s)
+        return replies.done(replies.file_url(path, now_s), send.id)
 
     def _download_url(self, target: Target, consumer: str, send: SendFileDownload) -> Reply:  # noqa: ARG002 -- as above
         path = send.body.get("relativePath")
         if not isinstance(path, str) or not path:
-            return _bad_request(BAD_FILE, send)
-        return _done(send, bodies.file_url(path, self._clock()))
+            return replies.refused_send(BAD_FILE, send.id)
+        return replies.done(replies.file_url(path, self._clock()), send.id)
 
 
 def closes(send: Send) -> bool:
@@ -129,11 +129,3 @@ def closes(send: Send) -> bool:
 
 def _closes_dialog(field: ConversationField) -> bool:
     return field.field == "DialogChange" and (field.dialog or {}).get("state") == "CLOSE"
-
-
-def _done(send: Send, body: bodies.Body) -> Reply:
-    return Reply(OK, bodies.done(body, send.id))
-
-
-def _bad_request(text: str, send: Send) -> Reply:
-    return Reply(BAD_REQUEST, bodies.bad_request(text, send.id))

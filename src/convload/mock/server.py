@@ -1,14 +1,17 @@
-"""Runs the mock: one process, one event loop, until it is told to stop."""
+"""Runs the mock: one process, one event loop, until it is stopped."""
 
 import asyncio
 import gc
+import ipaddress
 import os
 import resource
 import signal
+import ssl
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -18,12 +21,9 @@ from convload.errors import UsageError
 from convload.mock.access import Credentials
 from convload.mock.api import Api
 from convload.mock.connection import Connection
-from convload.mock.messages import Traffic
-from convload.mock.serving import Announcement, Serving
-from convload.mock.site import Limits, Site
-from convload.mock.timekeeper import Timekeeper
-from convload.mock.tls import ServerTls, server_tls
-from convload.mock.waiting_line import WaitingLine, station_of
+from convload.mock.messages import Limits, Site, Traffic
+from convload.mock.process import Announcement, Serving
+from convload.mock.waiting_line import Timekeeper, WaitingLine, station_of
 from convload.plan.mock_behaviour import Behaviour
 
 CLIENT_ID_VARIABLE = "CONVLOAD_CLIENT_ID"
@@ -31,12 +31,19 @@ CLIENT_SECRET_VARIABLE = "CONVLOAD_CLIENT_SECRET"  # noqa: S105 -- the name of a
 
 BACKLOG = 4096
 GRACE_S = 1.0
-"""How long replies that are owed may still take once the mock is told to stop."""
+"""How long replies that are owed may still take once the mock is to stop."""
 
 MAX_REPORTS = 10
-"""Failures of our own that are told on standard error; a load test would repeat one a million times."""
+"""Failures of our own that are reported on standard error; a load test would repeat one a million times."""
 
 _UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+class ServerTls(msgspec.Struct, frozen=True):
+    """How the server does TLS, and the file that clients verify it with where the mock has made it."""
+
+    context: ssl.SSLContext | None = None
+    ca_file: str | None = None
 
 
 def run(serving: Serving, announce: Callable[[str], None]) -> None:
@@ -146,7 +153,7 @@ async def _drain(site: Site) -> None:
 
 
 def _reporter() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
-    """Returns what tells failures of our own; what a peer does to its connection is none."""
+    """Returns what reports failures of our own; what a peer does to its connection is none."""
     left = MAX_REPORTS
 
     def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -164,3 +171,58 @@ def _raise_fd_limit() -> None:
     # Some systems name a hard limit that they do not grant.
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+# TLS
+
+
+@contextmanager
+def server_tls(serving: Serving) -> Iterator[ServerTls]:
+    """Yields what is asked for; the file with the certificate authority goes when the context ends.
+
+    Raises:
+        UsageError: a certificate that cannot be used.
+    """
+    if serving.tls_cert is not None:
+        yield ServerTls(_load(serving.tls_cert, serving.tls_key))
+    elif serving.tls_key is not None:
+        raise UsageError("tls key: needs a tls certificate beside it")
+    elif serving.tls:
+        with tempfile.NamedTemporaryFile(prefix="convload-mock-ca-", suffix=".pem") as file:
+            yield ServerTls(_make(serving.host, file.name), file.name)
+    else:
+        yield ServerTls()
+
+
+def _load(cert: str, key: str | None) -> ssl.SSLContext:
+    context = _new_context()
+    try:
+        context.load_cert_chain(cert, key)
+    except OSError as error:  # ssl.SSLError is one, too
+        beside = f" with key {key}" if key else ""
+        raise UsageError(f"tls certificate {cert}{beside}: {error.strerror or error}; PEM files are needed") from error
+    return context
+
+
+def _make(host: str, ca_file: str) -> ssl.SSLContext:
+    import trustme  # noqa: PLC0415 -- slow to import and needed for TLS only
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(ca_file)
+    names = dict.fromkeys(["localhost", "127.0.0.1", "::1", *([] if _is_unspecified(host) else [host])])
+    context = _new_context()
+    authority.issue_cert(*names).configure_cert(context)
+    return context
+
+
+def _new_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _is_unspecified(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False

@@ -1,6 +1,6 @@
 """A station of C servers and one queue, first come first served, kept in virtual time.
 
-Instants are passed in, and every departure happens at its computed instant however late the station is told to go on:
+Instants are passed in, and every departure happens at its computed instant however late the station is called to go on:
 a timer that wakes late makes one answer late and delays nobody behind it.
 
 Two clocks lie under it, so that slowness never has to be dealt out request by request:
@@ -16,7 +16,9 @@ are as many servers, so their throughput is N / (E[S]·(1 + σ(N−1) + κN(N−
 exactly, whatever the distribution.
 """
 
+import asyncio
 import math
+import time
 from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
@@ -25,6 +27,7 @@ import msgspec
 
 from convload.plan.durations import parse_duration_s
 from convload.plan.mock_behaviour import UNLIMITED, Behaviour
+from convload.timerfd import TimerFd
 
 
 class Station(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +140,7 @@ class WaitingLine:
         return visit
 
     def advance(self, now_s: float) -> None:
-        """Lets every departure up to an instant happen, in order, and tells each that waits for it."""
+        """Lets every departure up to an instant happen, in order, and calls `on_done` of each."""
         until_run_s = self._running(now_s)
         serving = self._serving
         while serving and self._next_run_s() <= until_run_s:
@@ -211,3 +214,64 @@ class WaitingLine:
             return self._origin_s + run_s
         periods, within_s = divmod(run_s, every_s - self._station.stall_for_s)
         return self._origin_s + periods * every_s + within_s
+
+
+class Timekeeper:
+    """Lets requests into a line now, and wakes it when the next one is due to leave.
+
+    The loop's own timers count whole milliseconds, too coarse for waits of a few; they serve where the kernel has no
+    timerfd.
+
+    Args:
+        line: on the clock of `time.monotonic`.
+        loop: that runs the server.
+        kernel: whether the kernel's timer may be used.
+    """
+
+    def __init__(self, line: WaitingLine, loop: asyncio.AbstractEventLoop, *, kernel: bool = True) -> None:
+        self._line = line
+        self._loop = loop
+        self.counts = line.counts
+        self._timer = TimerFd() if kernel else None
+        self._handle: asyncio.TimerHandle | None = None
+        self._armed_s = math.inf
+        if self._timer is not None and self._timer.fd >= 0:
+            loop.add_reader(self._timer.fd, self._on_readable)
+        else:
+            self._timer = None
+
+    def enter(self, service_s: float) -> Visit | None:
+        """Takes in a request; None where it is shed."""
+        visit = self._line.arrive(time.monotonic(), service_s)
+        self._arm()
+        return visit
+
+    def close(self) -> None:
+        """Ends the timer; nobody leaves any more."""
+        if self._timer is not None:
+            self._loop.remove_reader(self._timer.fd)
+            self._timer.close()
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def _arm(self) -> None:
+        due_s = self._line.next_due_s
+        if due_s in (self._armed_s, math.inf):
+            return
+        self._armed_s = due_s
+        if self._timer is not None:
+            self._timer.set(due_s)
+            return
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle = self._loop.call_later(max(due_s - time.monotonic(), 0.0), self._wake)
+
+    def _on_readable(self) -> None:
+        assert self._timer is not None  # noqa: S101 -- only its own descriptor calls this
+        self._timer.clear()
+        self._wake()
+
+    def _wake(self) -> None:
+        self._armed_s = math.inf
+        self._line.advance(time.monotonic())
+        self._arm()
