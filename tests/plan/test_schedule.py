@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convload.plan.schedule import RateProfile, Stage, Times, blocks, replay_blocks
+from convload.plan.schedule import RateProfile, Stage, Times, blocks
 
 rates = st.floats(0, 2000)
 stages = st.lists(st.builds(Stage, rates, rates, st.floats(0.01, 20)), min_size=1, max_size=5)
@@ -119,13 +119,3 @@ def test_workers_and_seeds_draw_streams_of_their_own() -> None:
     streams = [tuple(all_of(profile, "poisson", seed, worker, 2)) for seed in (1, 2) for worker in (0, 1)]
 
     assert len(set(streams)) == 4
-
-
-@given(times=st.lists(st.floats(0, 1e6), max_size=50), workers=st.integers(1, 5))
-def test_recorded_times_are_dealt_out_whole(times: list[float], workers: int) -> None:
-    recorded = np.sort(np.array(times, dtype=np.float64))
-
-    parts = [part for worker in range(workers) for part in replay_blocks(recorded, worker, workers)]
-    together = np.sort(np.concatenate(parts)) if parts else np.empty(0)
-
-    np.testing.assert_array_equal(together, recorded)

@@ -8,6 +8,16 @@ inverse turns counts into times; within a stage that is the root of a quadratic.
   by the time-change theorem (Çinlar, "Introduction to Stochastic Processes", §4.7), and W independent ones add up to
   one of rate r (superposition).
 - replay: the recorded times, dealt out like the even ones.
+
+Each arrival has an *origin*, the worker that it was dealt to, and a *number* there. Who fires it follows from the
+losses of workers so far:
+
+    arrival 7 of worker 1, due at 31.2 s         owner 1
+    Loss(1, from 20 s, survivors 0, 2, 3)        7 = 2·3 + 1: owner 2, number 2
+    Loss(2, from 30 s, survivors 0, 3)           2 = 1·2 + 0: owner 0, number 1
+
+A loss gives what its worker owned from an instant on to the survivors in turn, by number; the quotient is the number
+that counts for the next loss. So each arrival has one owner at any time, and the survivors of each loss get even parts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 Times = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.int64]
 
 BLOCK = 8192
 """Arrivals computed at once: enough to make NumPy cheap, few enough to be ready in a fraction of a millisecond."""
@@ -108,13 +119,6 @@ def blocks(
             yield profile.due_s(counts)
 
 
-def replay_blocks(times_s: Times, worker: int = 0, workers: int = 1) -> Iterator[Times]:
-    """Yields one worker's share of recorded times, which are in rising order."""
-    share = times_s[worker::workers]
-    for start in range(0, len(share), BLOCK):
-        yield share[start : start + BLOCK]
-
-
 def _even_counts(total: float, worker: int, workers: int) -> Iterator[Times]:
     # A sum of stage counts may miss a whole number by a rounding error; 15,000 arrivals must not become 15,001.
     last = int(np.ceil(total - 1e-6 * max(1.0, total * 1e-6)))
@@ -132,6 +136,24 @@ def _poisson_counts(total: float, seed: int, stream: int, workers: int) -> Itera
         counts = reached + np.cumsum(-np.log1p(-uniform)) * workers
         reached = float(counts[-1])
         yield counts[counts < total]
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """From `from_s` on the survivors fire what would be a worker's."""
+
+    worker: int
+    from_s: float
+    survivors: list[int]
+
+
+def owners(origin: int, numbers: Numbers, times_s: Times, losses: Sequence[Loss]) -> Numbers:
+    """Returns which worker fires each of some arrivals of one origin."""
+    found = np.full(len(times_s), origin)
+    for loss in losses:
+        passed = (found == loss.worker) & (times_s >= loss.from_s)
+        found[passed] = np.array(loss.survivors)[numbers[passed] % len(loss.survivors)]
+        numbers = np.where(passed, numbers // len(loss.survivors), numbers)
+    return found
 
 
 class StageMark(msgspec.Struct, frozen=True):

@@ -1,25 +1,15 @@
 """The open model's pacing with real greenlets and real time, each test bounded by a deadline."""
 
 import itertools
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 
 import gevent
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from convload.load.pacing.open import Block, OpenPacing, merged
-from convload.load.pacing.schedules import Schedule, Shares
-from convload.load.processes.messages import Share
-from convload.plan.plan import assemble
-from convload.plan.schedule import Times
+from convload.load.pacing.arrivals import Block
+from convload.load.pacing.open import ASLEEP_S, BEHIND_S, HOLD_S, MOST_AT_ONCE, Growth, OpenPacing, StandStill
 
 DEADLINE_S = 5.0
 
@@ -98,7 +88,7 @@ def test_each_arrival_of_the_schedule_is_taken_once_in_order_and_when_it_is_due(
     assert crew.due() == pytest.approx(list(itertools.chain(*times)), abs=1e-6)
     assert all(late_s >= 0 for _, _, late_s in crew.taken)
     assert sorted(late_s for _, _, late_s in crew.taken)[3] < 0.05
-    assert crew.pacing.offered == crew.pacing.taken == 8
+    assert crew.pacing.offered == 8
 
 
 def test_the_user_that_parked_last_takes_the_next_arrival() -> None:
@@ -126,7 +116,7 @@ def test_when_all_are_busy_arrivals_wait_are_counted_and_their_wait_counts() -> 
     assert crew.grown == 0
     assert crew.taken[1][2] >= 0.1
     assert unsent == 2
-    assert len(crew.taken) + unsent == crew.pacing.taken + unsent == 4
+    assert len(crew.taken) == 2
 
 
 def test_users_are_added_while_none_is_free_but_no_more_than_there_may_be() -> None:
@@ -220,105 +210,52 @@ def test_one_whose_own_schedule_is_over_takes_over_too() -> None:
     assert crew.end() == 0
 
 
-ASLEEP = """
-import sys, time, gevent, numpy as np
-from convload.load.pacing.open import Block, OpenPacing
-
-times = np.arange(0.0, 60.0, 0.05)
-pacing = OpenPacing(iter([Block(times, np.full(len(times), "", dtype=object))]), 60.0, 10, lambda count: None)
-began_s = time.monotonic()
-
-def work():
-    with pacing.taking_part():
-        while pacing.take() is not None:
-            print(f"{time.monotonic() - began_s:.3f}", flush=True)
-            gevent.sleep(0.001)
-
-for _ in range(3):
-    gevent.spawn(work)
-gevent.sleep(0)
-pacing.start(began_s)
-gevent.sleep(60)
-"""
+def holding(*instants_s: float) -> list[bool]:
+    still = StandStill()
+    return [still.holds(now_s) for now_s in instants_s]
 
 
-def test_a_process_that_was_stopped_holds_its_fire_for_a_moment_when_it_goes_on() -> None:
-    with subprocess.Popen([sys.executable, "-c", ASLEEP], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            shots = [float(process.stdout.readline()) for _ in range(5)]
-            os.kill(process.pid, signal.SIGSTOP)
-            gevent.sleep(2.5)
-            os.kill(process.pid, signal.SIGCONT)
-            shots += [float(process.stdout.readline()) for _ in range(20)]
-        finally:
-            process.kill()
-
-    gap_s = max(later - earlier for earlier, later in pairwise(shots))
-    assert 2.9 < gap_s < 4.5
+def test_a_process_that_runs_never_holds_its_fire() -> None:
+    assert not any(holding(*np.arange(0.0, 60.0, ASLEEP_S / 2).tolist()))
 
 
-# -- who carries what --
+def test_a_process_that_was_stopped_holds_its_fire_for_a_moment() -> None:
+    back_s = 10.0 + ASLEEP_S + 0.1
 
-LOSSES = st.lists(st.tuples(st.integers(0, 4), st.floats(0.0, 3.0)), max_size=3)
-
-
-def schedule(arrivals: str, workers: int, replay: str = "") -> Schedule:
-    keys = {"replay": "recorded"} if replay else {"rate": "80", "duration": "3s", "warmup": "0s", "arrivals": arrivals}
-    return Schedule(assemble(None, {}, keys), workers, replay)
+    assert holding(10.0, back_s, back_s + HOLD_S - 0.01, back_s + HOLD_S) == [False, True, True, False]
 
 
-def times_of(found: Iterator[Block]) -> Times:
-    parts = [part.times for part in found]
-    return np.concatenate(parts) if parts else np.empty(0)
+def test_a_process_that_has_not_begun_was_not_stopped() -> None:
+    assert holding(1000.0) == [False]
 
 
-@given(arrivals=st.sampled_from(["even", "poisson"]), workers=st.integers(1, 5), losses=LOSSES)
-def test_whoever_is_lost_the_rest_is_carried_without_gap_or_double(
-    arrivals: str, workers: int, losses: list[tuple[int, float]]
-) -> None:
-    plan = schedule(arrivals, workers)
-    shares = Shares(workers)
-    alive, carried = list(range(workers)), []
-    for lost, from_s in sorted(losses, key=lambda loss: loss[1]):
-        if lost in alive and len(alive) > 1:
-            alive.remove(lost)
-            mine = times_of(plan.arrivals(shares.of(lost)))
-            carried.append(mine[mine < from_s])
-            assert plan.count(shares.of(lost), from_s - 0.5, from_s) == sum((mine >= from_s - 0.5) & (mine < from_s))
-            shares.give_away(lost, alive, from_s)
+def test_users_are_added_for_arrivals_that_wait_in_bounded_numbers() -> None:
+    growth = Growth(25)
 
-    carried += [times_of(plan.arrivals(shares.of(worker))) for worker in alive]
+    added = [growth.more(backlog=100, late_s=0.0) for _ in range(4)]
 
-    whole = times_of(plan.arrivals([Share(worker) for worker in range(workers)]))
-    np.testing.assert_array_equal(np.sort(np.concatenate(carried)), whole)
+    assert [count for count, _ in added] == [MOST_AT_ONCE, MOST_AT_ONCE, 5, 0]
+    assert [again_s > 0 for _, again_s in added] == [True, True, True, False]
 
 
-def test_a_share_of_a_replay_keeps_the_variant_of_each_arrival() -> None:
-    text = "\n".join(f"{number / 10} v{number}" for number in range(20))
-    plan = schedule("", 3, text)
-    shares = Shares(3)
+def test_no_user_is_added_for_an_arrival_that_one_is_on_its_way_for() -> None:
+    growth = Growth(25)
 
-    shares.give_away(1, [0, 2], 1.0)
-    found = [
-        (due_s, variant)
-        for worker in (0, 2)
-        for part in plan.arrivals(shares.of(worker))
-        for due_s, variant in zip(part.times.tolist(), part.variants.tolist(), strict=True)
-    ]
-
-    assert all(variant == f"v{round(due_s * 10)}" for due_s, variant in found)
-    lost = {1, 4, 7}  # of worker 1 before 1 s
-    assert {round(due_s * 10) for due_s, _ in found} == set(range(20)) - lost
+    assert [growth.more(backlog=3, late_s=0.0)[0] for _ in range(2)] == [3, 0]
 
 
-@given(st.lists(st.lists(st.lists(st.floats(0, 100), min_size=1, max_size=4), max_size=4), max_size=4))
-def test_merging_streams_is_sorting_them(streams: list[list[list[float]]]) -> None:
-    rising = []
-    for stream in streams:
-        ordered = iter(sorted(itertools.chain(*stream)))
-        rising.append([list(itertools.islice(ordered, len(part))) for part in stream])
+def test_a_generator_that_is_behind_adds_no_users_and_looks_again() -> None:
+    count, again_s = Growth(25).more(backlog=3, late_s=2 * BEHIND_S)
 
-    found = times_of(merged([blocks(*stream) for stream in rising]))
+    assert (count, again_s > 0) == (0, True)
 
-    assert found.tolist() == sorted(itertools.chain(*itertools.chain(*streams)))
+
+def test_a_process_that_was_stopped_sends_nothing_until_it_may() -> None:
+    crew = Crew()
+    crew.pace(blocks([0.0, 0.01, 0.02]), 1.0)
+    crew.begin(2)
+    crew.pacing.stand_still.until_s = crew.started_s + 0.2
+    await_that(lambda: len(crew.taken) == 3)
+
+    assert crew.end() == 0
+    assert min(late_s + due_s for _, due_s, late_s in crew.taken) >= 0.2

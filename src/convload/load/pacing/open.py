@@ -1,31 +1,48 @@
-"""Hands arrivals to users when they are due: the open model, where the schedule does not wait for the target.
+"""The open model: hands arrivals to users when they are due, for the schedule does not wait for the target.
 
-Users park here. When an arrival is due the timer's callback switches straight into the user that parked last: so no
-more connections are in use than are needed, and theirs are what the processor's caches hold; taking turns among
-thousands makes each request half as dear again. When all users are busy the arrival waits, and its wait counts: a user
-that becomes free takes the oldest one, whose due instant is in the past. Nothing is dropped; what nobody took by the
-end is `unsent`.
+    schedule ── blocks ──▶ Cursor ── next_s ──▶ HandOut ── due ──▶ a user, which sends at once
+                                                 ├ Timer: calls at one instant
+                                                 ├ Growth: how many more users?
+                                                 └ StandStill: may this process fire?
 
-A process that was stopped for some seconds and goes on may have been given up, and others may have its arrivals. So it
-holds its fire for a moment, in which the message that says so comes.
+**An arrival** is *ahead*, then *due*, then *taken* or, at the end, *unsent*. The cursor (`arrivals.py`) stands at the
+first that is not taken; all that is due behind it is the backlog. Nothing is dropped: an arrival that finds no user
+waits, its wait counts, and the user that becomes free takes the oldest one, whose due instant is in the past.
+
+**A user** is *parked* here, or *busy* with a conversation, or gone. It parks by switching to the hub, and is woken with
+the due instant of its arrival, or with None: go home.
+
+**Who may change what.** Everything runs in one thread, and greenlets give way only where they wait. Two do the work:
+the timer's callback, in the hub's greenlet, which switches straight into a user; and a user that comes back, which
+calls `take`. Between the look at `next_s` and `advance` neither gives way, so one arrival goes to one user. The
+callback must never wait: it starts greenlets, and switches into those that are parked alone.
+
+**Why no arrival is left lying while a user is parked.** Whoever parks arms the timer for the next arrival; the
+callback, when it has handed one out, goes on to the next or arms the timer for it; and whoever adds arrivals arms it.
+If the callback finds nobody parked it may leave the timer unarmed: then all users are busy, or have been asked for and
+are on their way, and the first that comes takes from the backlog before it parks. So there is no state in which an
+arrival is due, a user parked, and the timer not set. Nothing waits for a lock, so nothing can wait in a circle.
+
+**Why the user that parked last.** So no more connections are in use than are needed, and theirs are what the
+processor's caches hold; taking turns among thousands makes each request half as dear again.
+
+**Why it holds its fire.** A process that was stopped for some seconds and goes on may have been given up, and others
+may have its arrivals. What says so was sent long ago and is in the socket; it is read within the half second in which
+nothing is handed out. The arrivals of that time are not lost: they are late, which the results show.
 """
 
 import time
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import gevent
-import numpy as np
-import numpy.typing as npt
 from gevent import get_hub, getcurrent
 from gevent.event import Event
 
+from convload.load.pacing.arrivals import Block, Cursor
 from convload.load.pacing.timer import Timer
-from convload.plan.schedule import Times
 
 ASLEEP_S = 2.0
 """A process that has not run for so long may have been given up."""
@@ -36,146 +53,118 @@ HOLD_S = 0.5
 BEAT_S = 0.5
 
 BEHIND_S = 0.002
-"""When the event loop comes to a due arrival later than this, it is the generator that is slow. More users would make
-it slower still: each request on another connection is dearer, the backlog grows, and more users are called for."""
-
 MOST_AT_ONCE = 10
 NEW_USER_S = 0.0005
-"""A user that is added, with its connection, costs as much as some requests. When a target stands still for a moment,
-an arrival each would add hundreds that are not needed when it goes on; so no more come than take half of a core."""
 
 
-class Block(NamedTuple):
-    """Some arrivals, at least one: when they are due in seconds from the start, rising, and the variant of each."""
+class StandStill:
+    """Notices that the process did not run for some seconds, and holds its fire for a moment then.
 
-    times: Times
-    variants: npt.NDArray[np.object_]
-
-    def cut(self, at: int) -> tuple["Block", "Block"]:
-        """Returns the arrivals before number `at`, and the others."""
-        return Block(self.times[:at], self.variants[:at]), Block(self.times[at:], self.variants[at:])
-
-
-NOTHING = Block(np.empty(0), np.empty(0, dtype=object))
-
-
-def merged(streams: Sequence[Iterator[Block]]) -> Iterator[Block]:
-    """Yields the arrivals of several streams in rising order."""
-    heads = [(head, stream) for stream in streams if (head := next(stream, None)) is not None]
-    while heads:
-        until_s = min(head.times[-1] for head, _ in heads)
-        parts, left = [], []
-        for head, stream in heads:
-            part, rest = head.cut(int(np.searchsorted(head.times, until_s, side="right")))
-            parts.append(part)
-            following = rest if len(rest.times) else next(stream, None)
-            if following is not None:
-                left.append((following, stream))
-        heads = left
-        times = np.concatenate([part.times for part in parts])
-        order = np.argsort(times, kind="stable")
-        yield Block(times[order], np.concatenate([part.variants for part in parts])[order])
-
-
-class OpenPacing:
-    """One worker's arrivals.
-
-    Args:
-        blocks: the arrivals, in rising order.
-        ends_s: when the schedule ends, in seconds from the start.
-        max_users: how many users there may be.
-        grow: starts that many more users.
-
-    Attributes:
-        variant: the variant of the arrival that was taken last, "" for one of the mix.
+    Whatever runs first after a sleep asks `holds`, be it only the beat: so the sleep is seen before anything is sent.
     """
 
-    def __init__(
-        self,
-        blocks: Iterator[Block],
-        ends_s: float,
-        max_users: int,
-        grow: Callable[[int], None],
-    ) -> None:
-        self._blocks = blocks
-        self._loaded = NOTHING
-        self._max_users = max_users
+    def __init__(self) -> None:
+        self._awake_s = float("inf")
+        self.until_s = 0.0
+
+    def holds(self, now_s: float) -> bool:
+        """Tells whether nothing may be sent now, a reading of `time.monotonic`; to be asked all the time."""
+        if now_s - self._awake_s > ASLEEP_S:
+            self.until_s = now_s + HOLD_S
+        self._awake_s = now_s
+        return now_s < self.until_s
+
+
+class Growth:
+    """Says how many users are to be added when an arrival has found none free.
+
+    There may be `most`. By Little's law a load needs rate × service time of them, and nobody knows the service time
+    beforehand; so one is added for each arrival that waits and that none is on its way for. Two things bound that:
+
+    - When the event loop comes to a due arrival later than `BEHIND_S`, it is the generator that is slow. More users
+      would make it slower still: each request on another connection is dearer, the backlog grows, and more users are
+      called for. So none are added then.
+    - A user that is added, with its connection, costs as much as some requests. When a target stands still for a
+      moment, an arrival each would add hundreds that are not needed when it goes on; so no more come than take half of
+      a core: at most `MOST_AT_ONCE`, and then none for `NEW_USER_S` each.
+
+    Each answer names the instant of the next look, for if it is the target that does not answer, no user may become
+    free for long. No other look is needed once there may be no more, or as many are on their way as wait: they come by
+    themselves.
+
+    Attributes:
+        present: users that take part.
+        coming: users that were asked for and have not come yet.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.present = 0
+        self.coming = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there may be more."""
+        return self.present + self.coming < self.most
+
+    def more(self, backlog: int, late_s: float) -> tuple[int, float]:
+        """Returns how many to add now, and after how many seconds to look again, 0 for never."""
+        wanted = min(backlog - self.coming, self.most - self.present - self.coming, MOST_AT_ONCE)
+        if wanted <= 0:
+            return 0, 0.0
+        if late_s > BEHIND_S:
+            return 0, BEHIND_S
+        self.coming += wanted
+        return wanted, wanted * NEW_USER_S
+
+
+class HandOut:
+    """Gives each arrival to one user.
+
+    Args:
+        cursor: where the arrivals come from.
+        growth: how many users there may be.
+        grow: starts that many more; must not wait.
+        stand_still: whether this process may fire.
+    """
+
+    def __init__(self, cursor: Cursor, growth: Growth, grow: Callable[[int], None], stand_still: StandStill) -> None:
+        self._cursor = cursor
+        self._growth = growth
         self._grow = grow
+        self._stand_still = stand_still
         self._parked: deque[Any] = deque()
-        self._timer = Timer(self._hand_out)
-        self._block: list[float] = []
-        self._variants: list[str] = []
-        self._at = 0
-        self._next_s: float | None = None
+        self._timer = Timer(self._on_due)
         self._armed_s = -1.0
         self._expected_s = 0.0  # when the timer should call
         self._look_again_s = 0.0
-        self._growing = 0
-        self._ends_s = ends_s
-        self._started_s = float("inf")
-        self.stop_s = float("inf")
-        self.stopped = Event()
-        self.in_progress = 0
-        self.taken = 0
-        self.dry = ""
-        self.variant = ""
-        self._awake_s = self._held_s = 0.0
-        self._beating: gevent.Greenlet | None = None
+        self._open = True
 
     @property
     def precise(self) -> bool:
         """Whether users are woken by the kernel's timer."""
         return self._timer.precise
 
-    def start(self, started_s: float) -> None:
-        """Sets the instant that the schedule counts from, a reading of `time.monotonic`."""
-        self._started_s = started_s
-        self.stop_s = started_s + self._ends_s
-        self._next_s = self._load()
-        self._awake_s = time.monotonic()
-        self._beating = gevent.spawn(self._beat)
-        self._arm()
-
-    def take_over(self, blocks: Iterator[Block], max_users: int) -> None:
-        """Adds arrivals of a lost worker to this one's."""
-        if self.stopped.is_set():
-            return
-        _, rest = self._loaded.cut(self._at)
-        own = chain([rest], self._blocks) if len(rest.times) else self._blocks
-        self._blocks = merged([own, blocks])
-        self._loaded, self._block, self._at = NOTHING, [], 0
-        self._next_s = self._load()
-        self._max_users = max_users
-        self._arm()
-
-    def go_on(self, blocks: Iterator[Block], ends_s: float) -> None:
-        """Adds arrivals behind the last one; the schedule now ends at `ends_s` from the start."""
-        if self.stopped.is_set():
-            return
-        self._blocks = chain(self._blocks, blocks)
-        if self._next_s is None:
-            self._next_s = self._load()
-        self.end_at(ends_s)
-        self._arm()
-
-    def end_at(self, ends_s: float) -> None:
-        """Moves the end of the schedule, in seconds from the start."""
-        self.stop_s = self._started_s + ends_s
+    @property
+    def parked(self) -> int:
+        """Users that wait here."""
+        return len(self._parked)
 
     def take(self) -> float | None:
         """Waits for the next arrival and returns when it was due; None when there are no more."""
-        next_s, now_s = self._next_s, time.monotonic()
-        if next_s is not None and next_s <= now_s and not self._is_held(now_s) and not self.stopped.is_set():
-            self._advance()
-            if self.in_progress + self._growing < self._max_users:
-                self._arm()  # nobody may be parked when the next one is due, and then more users are needed
+        cursor, now_s = self._cursor, time.monotonic()
+        next_s = cursor.next_s
+        if next_s is not None and next_s <= now_s and not self._stand_still.holds(now_s) and self._open:
+            cursor.advance()
+            if self._growth.has_room:
+                self.arm()  # nobody may be parked when the next one is due, and then more users are needed
             return next_s
-        return None if self.stopped.is_set() else self._park()
+        return self._park() if self._open else None
 
     def _park(self) -> float | None:
         waiting = getcurrent()
         self._parked.append(waiting)
-        self._arm()
+        self.arm()
         try:
             due_s: float | None = get_hub().switch()
         except BaseException:
@@ -184,115 +173,156 @@ class OpenPacing:
             raise
         return due_s
 
-    def _hand_out(self) -> None:
+    def _on_due(self) -> None:
         """Gives each arrival that is due to the user that parked last; runs in the hub's greenlet."""
         self._armed_s = -1.0
-        while self._next_s is not None and self._next_s <= (now_s := time.monotonic()):
-            if self._is_held(now_s):  # looked at anew each time: the process may have been stopped within this loop
-                self._armed_s = self._held_s
-                self._timer.arm(self._held_s)
+        cursor = self._cursor
+        while (due_s := cursor.next_s) is not None and due_s <= (now_s := time.monotonic()):
+            if self._stand_still.holds(now_s):  # asked anew each time: it may have been stopped within this loop
+                self._set(self._stand_still.until_s)
                 return
             if not self._parked:
                 self._call_for_more(now_s)
                 return  # the first user that becomes free takes it
-            due_s = self._next_s
-            self._advance()
+            cursor.advance()
             self._parked.pop().switch(due_s)
-        self._arm()
-
-    def _is_held(self, now_s: float) -> bool:
-        """Tells whether this process holds its fire; whatever runs first after a sleep notices it."""
-        if now_s - self._awake_s > ASLEEP_S:
-            self._held_s = now_s + HOLD_S
-        self._awake_s = now_s
-        return now_s < self._held_s
-
-    def _beat(self) -> None:
-        while True:
-            gevent.sleep(BEAT_S)
-            self._is_held(time.monotonic())
+        self.arm()
 
     def _call_for_more(self, now_s: float) -> None:
-        """Grows, unless it is the generator that is behind, and looks again when those that come should be there."""
-        room = self._max_users - self.in_progress - self._growing
-        wanted = min(self.backlog - self._growing, room, MOST_AT_ONCE)
-        if wanted <= 0:
-            return
-        pause_s = BEHIND_S
-        if now_s - self._expected_s <= BEHIND_S:
-            self._growing += wanted
-            self._grow(wanted)
-            pause_s = wanted * NEW_USER_S
-        # If it is the target that does not answer, no user may become free for long.
-        self._expected_s = self._armed_s = self._look_again_s = now_s + pause_s
-        self._timer.arm(self._armed_s)
+        count, again_after_s = self._growth.more(self._cursor.count_due(now_s), now_s - self._expected_s)
+        if count:
+            self._grow(count)
+        self._look_again_s = now_s + again_after_s
+        if again_after_s:
+            self._expected_s = self._look_again_s
+            self._set(self._look_again_s)
 
-    def _arm(self) -> None:
-        if self._next_s is None or self._next_s == self._armed_s:
+    def arm(self) -> None:
+        """Sees to it that the next arrival is handed out when it is due."""
+        next_s = self._cursor.next_s
+        if next_s is None or next_s == self._armed_s:
             return
         now_s = time.monotonic()
-        if self._next_s <= now_s < self._look_again_s:
+        if next_s <= now_s < self._look_again_s:
             return  # to ask again with each arrival of a backlog is what a generator that is behind cannot afford
-        self._armed_s = self._next_s
-        self._expected_s = max(self._next_s, now_s)
-        self._timer.arm(self._next_s)
+        self._expected_s = max(next_s, now_s)
+        self._set(next_s)
 
-    def _advance(self) -> None:
-        self.variant = self._variants[self._at]
-        self.taken += 1
-        self._at += 1
-        self._next_s = self._load()
+    def _set(self, at_s: float) -> None:
+        self._armed_s = at_s
+        self._timer.arm(at_s)
 
-    def _load(self) -> float | None:
-        while self._at >= len(self._block):
-            block = next(self._blocks, None)
-            if block is None:
-                self._loaded, self._block, self._at = NOTHING, [], 0
-                return None
-            self._loaded, self._at = block, 0
-            self._block, self._variants = (block.times + self._started_s).tolist(), block.variants.tolist()
-        return self._block[self._at]
-
-    @property
-    def backlog(self) -> int:
-        """Arrivals that are due and that no user has taken, as far as the present block tells."""
-        if self._next_s is None:
-            return 0
-        return bisect_right(self._block, min(time.monotonic(), self.stop_s), self._at) - self._at
-
-    @property
-    def busy(self) -> int:
-        """Users that hold a conversation."""
-        return self.in_progress - len(self._parked)
-
-    def stop(self) -> None:
+    def close(self) -> None:
         """Ends the handing out; parked users go home."""
-        self.stop_s = min(self.stop_s, time.monotonic())
-        self.stopped.set()
+        self._open = False
         run_soon = get_hub().loop.run_callback
         while self._parked:
             # Not a switch from here: the caller is a greenlet that a user would not come back to.
             run_soon(self._parked.popleft().switch, None)
 
-    def settle(self) -> int:
-        """Ends the handing out and returns how many arrivals were due and never sent."""
-        unsent = 0
-        while self._next_s is not None and self._next_s <= self.stop_s:
-            due = bisect_right(self._block, self.stop_s, self._at)
-            unsent += due - self._at
-            self._at = due
-            self._next_s = self._load()
-        self._next_s = None
-        self.stop()
+    def close_timer(self) -> None:
+        """Gives the timer back; nothing may be armed any more."""
         self._timer.close()
-        if self._beating is not None:
-            self._beating.kill(block=False)
-        return unsent
+
+
+class OpenPacing:
+    """One worker's arrivals and the users that take them.
+
+    Args:
+        blocks: the arrivals, in rising order.
+        ends_s: when the schedule ends, in seconds from the start.
+        max_users: how many users there may be.
+        grow: starts that many more users.
+    """
+
+    def __init__(self, blocks: Iterator[Block], ends_s: float, max_users: int, grow: Callable[[int], None]) -> None:
+        self._cursor = Cursor(blocks)
+        self._growth = Growth(max_users)
+        self.stand_still = StandStill()
+        self._hand_out = HandOut(self._cursor, self._growth, grow, self.stand_still)
+        self._ends_s = ends_s
+        self._started_s = float("inf")
+        self._beating: gevent.Greenlet | None = None
+        self.stop_s = float("inf")
+        self.stopped = Event()
+        self.dry = ""
+        self.take = self._hand_out.take  # not a method: it is on the way of each request
+
+    @property
+    def precise(self) -> bool:
+        """Whether users are woken by the kernel's timer."""
+        return self._hand_out.precise
+
+    def start(self, started_s: float) -> None:
+        """Sets the instant that the schedule counts from, a reading of `time.monotonic`."""
+        self._started_s = started_s
+        self.end_at(self._ends_s)
+        self._cursor.start(started_s)
+        self._beating = gevent.spawn(self._beat)
+        self._hand_out.arm()
+
+    def _beat(self) -> None:
+        while True:
+            self.stand_still.holds(time.monotonic())
+            gevent.sleep(BEAT_S)
+
+    def take_over(self, blocks: Iterator[Block], max_users: int) -> None:
+        """Adds arrivals of a lost worker to this one's."""
+        if not self.stopped.is_set():
+            self._cursor.merge(blocks)
+            self._growth.most = max_users
+            self._hand_out.arm()
+
+    def go_on(self, blocks: Iterator[Block], ends_s: float) -> None:
+        """Adds arrivals behind the last one; the schedule now ends at `ends_s` from the start."""
+        if not self.stopped.is_set():
+            self._cursor.append(blocks)
+            self.end_at(ends_s)
+            self._hand_out.arm()
+
+    def end_at(self, ends_s: float) -> None:
+        """Moves the end of the schedule, in seconds from the start."""
+        self.stop_s = self._started_s + ends_s
+
+    @property
+    def variant(self) -> str:
+        """The variant of the arrival that was taken last, "" for one of the mix."""
+        return self._cursor.variant
+
+    @property
+    def in_progress(self) -> int:
+        """Users that take part."""
+        return self._growth.present
+
+    @property
+    def backlog(self) -> int:
+        """Arrivals that are due and that no user has taken, as far as the present block tells."""
+        return self._cursor.count_due(min(time.monotonic(), self.stop_s))
 
     @property
     def offered(self) -> int:
         """Arrivals that were due so far."""
-        return self.taken + self.backlog
+        return self._cursor.taken + self.backlog
+
+    @property
+    def busy(self) -> int:
+        """Users that hold a conversation."""
+        return self._growth.present - self._hand_out.parked
+
+    def stop(self) -> None:
+        """Ends the handing out; parked users go home."""
+        self.stop_s = min(self.stop_s, time.monotonic())
+        self.stopped.set()
+        self._hand_out.close()
+
+    def settle(self) -> int:
+        """Ends the handing out and returns how many arrivals were due and never sent."""
+        unsent = self._cursor.pass_over(self.stop_s)
+        self.stop()
+        self._hand_out.close_timer()
+        if self._beating is not None:
+            self._beating.kill(block=False)
+        return unsent
 
     def think_s(self) -> float:
         """Returns no think time: an open load has its schedule."""
@@ -310,9 +340,9 @@ class OpenPacing:
     @contextmanager
     def taking_part(self) -> Iterator[None]:
         """Counts a user in while it may take arrivals."""
-        self.in_progress += 1
-        self._growing = max(self._growing - 1, 0)
+        self._growth.present += 1
+        self._growth.coming = max(self._growth.coming - 1, 0)
         try:
             yield
         finally:
-            self.in_progress -= 1
+            self._growth.present -= 1

@@ -15,13 +15,11 @@ class Pacing(Protocol):
     Attributes:
         stopped: set when no user may start another.
         stop_s: the planned end, a reading of `time.monotonic`.
-        in_progress: users that take part.
         dry: what was used up, if something was.
     """
 
     stopped: Event
     stop_s: float
-    in_progress: int
     dry: str
 
     @property
@@ -35,6 +33,10 @@ class Pacing(Protocol):
     @property
     def backlog(self) -> int:
         """Those among them that wait for a user."""
+
+    @property
+    def in_progress(self) -> int:
+        """Users that take part."""
 
     @property
     def busy(self) -> int:

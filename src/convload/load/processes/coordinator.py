@@ -346,10 +346,11 @@ class Coordinator:
     def _hand_over(self, member: Member) -> str:
         """Gives a worker's share to those who are left, if anybody is to have it; returns what was done with it."""
         heirs = [] if self._stopping.is_set() else [one for one in self._members if one.state == State.READY]
-        nodes = {heir.number: heir.node for heir in heirs}
-        given, outcome = self._losses.hand_over(member.number, list(nodes), self._elapsed_s() + TAKE_OVER_DELAY_S)
-        for number, taken in given.items():
-            self._send(nodes[number], taken)
+        from_s = self._elapsed_s() + TAKE_OVER_DELAY_S
+        loss, outcome = self._losses.hand_over(member.number, [heir.number for heir in heirs], from_s)
+        if loss is not None:
+            for heir in heirs:
+                self._send(heir.node, messages.TakeOver(loss))
         return outcome
 
     def _elapsed_s(self) -> float:

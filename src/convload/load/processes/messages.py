@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from convload.errors import ConvloadError, ExitCode, SetupFailedError
-from convload.plan.schedule import Stage
+from convload.plan.schedule import Loss, Stage
 from convload.results.runlog import Interval, Note
 
 CHANNEL = "convload"
@@ -137,26 +137,10 @@ class More(Message, frozen=True):
         return self.starts_s + sum(stage.duration_s for stage in self.stages)
 
 
-class Cut(msgspec.Struct, frozen=True):
-    """Of the arrivals that are due from `from_s` on, each `survivors`-th, beginning with number `position`."""
-
-    from_s: float
-    position: int
-    survivors: int
-
-
-class Share(msgspec.Struct, frozen=True):
-    """Arrivals that the schedule dealt to one worker; each cut leaves a part of what the ones before have left."""
-
-    worker: int
-    cuts: list[Cut] = []
-
-
 class TakeOver(Message, frozen=True):
-    """These arrivals of a lost worker are yours now; the run has so many workers left."""
+    """Another worker is lost; some of its arrivals are yours now."""
 
-    shares: list[Share]
-    workers: int
+    loss: Loss
 
 
 class GivenUp(Message, frozen=True):

@@ -32,16 +32,17 @@ from convload.load.client.origin import tls_context
 from convload.load.pacing.closed import ClosedPacing
 from convload.load.pacing.open import OpenPacing
 from convload.load.pacing.protocol import Pacing
-from convload.load.pacing.schedules import AlternatingTargets, Carried, users_of_one
+from convload.load.pacing.schedules import AlternatingTargets, Schedule, users_of_one
 from convload.load.processes import messages
 from convload.load.processes.members import Silences
-from convload.load.processes.messages import CHANNEL, Failure, Message, More, Setup, TakeOver, ToWorker
+from convload.load.processes.messages import CHANNEL, Failure, Message, More, Setup, ToWorker
 from convload.load.processes.reporting import Reporter
 from convload.load.processes.setup import load_users, raise_file_limit
 from convload.load.recorder import Recorder
 from convload.load.session import Session
 from convload.payloads.catalogue import Catalogue
 from convload.plan.plan import MOCK, Plan, marks
+from convload.plan.schedule import Loss
 from convload.results.measured import attempt_steps
 from convload.results.runlog import Interval, Note
 
@@ -112,8 +113,8 @@ class Worker:
                 self._start(at_unix_s)
             case More() as more:
                 self._go_on(more)
-            case TakeOver() as taken:
-                gevent.spawn(self._take_over, taken)
+            case messages.TakeOver(loss):
+                gevent.spawn(self._take_over, loss)
             case messages.Finish():
                 self._finish()
             case messages.Stop():
@@ -176,9 +177,10 @@ class Worker:
     def _make_pacing(self, plan: Plan, setup: Setup) -> Pacing:
         if plan.model == "closed":
             return ClosedPacing(plan, setup.worker, setup.workers)
-        self._carried = Carried(plan, setup)
-        ends_s = math.inf if setup.held_open else self._carried.ends_s
-        return OpenPacing(self._carried.arrivals(), ends_s, users_of_one(plan, setup.workers), self._grow)
+        self._schedule = Schedule(plan, setup.workers, setup.replay)
+        ends_s = math.inf if setup.held_open else self._schedule.ends_s
+        arrivals = self._schedule.arrivals(setup.worker)
+        return OpenPacing(arrivals, ends_s, users_of_one(plan, setup.workers), self._grow)
 
     def _start(self, at_unix_s: float) -> None:
         self._started = True
@@ -213,27 +215,28 @@ class Worker:
         self._session.no_retries.set()
         self._session.pacing.stop()
 
-    def _take_over(self, taken: TakeOver) -> None:
+    def _take_over(self, loss: Loss) -> None:
         plan, pacing = self._session.plan, self._session.pacing
         assert isinstance(pacing, OpenPacing)  # noqa: S101 -- the closed model has no arrivals to take over
-        raise_file_limit(plan, taken.workers, strict=False)
-        arrivals = self._carried.take_over(taken.shares)
+        raise_file_limit(plan, len(loss.survivors), strict=False)
+        self._schedule.losses.append(loss)
+        arrivals = self._schedule.inherited(self._number)
         # The first of them is looked for here, where a long schedule may be passed over with pauses.
         if (first := next(arrivals, None)) is not None:
-            pacing.take_over(chain([first], arrivals), users_of_one(plan, taken.workers))
+            pacing.take_over(chain([first], arrivals), users_of_one(plan, len(loss.survivors)))
 
     def _go_on(self, more: More) -> None:
         pacing = self._session.pacing
         if isinstance(pacing, OpenPacing):
             self._recorder.stages = self._recorder.stages + marks(more.stages, more.starts_s)
-            arrivals = self._carried.go_on(more)
-            pacing.go_on(arrivals, math.inf if self._setup.held_open else more.ends_s)
+            self._schedule.add(more.stages, more.starts_s)
+            pacing.go_on(self._schedule.arrivals(self._number, -1), math.inf if self._setup.held_open else more.ends_s)
         else:
             pacing.end_at(more.ends_s)
         self._recorder.measure_until_s = pacing.stop_s
 
     def _finish(self) -> None:
-        self._session.pacing.end_at(self._carried.ends_s)
+        self._session.pacing.end_at(self._schedule.ends_s)
         self._recorder.measure_until_s = self._session.pacing.stop_s
 
     # -- the run --
