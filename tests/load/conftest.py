@@ -1,5 +1,6 @@
 """A server whose every byte is written by the test: real sockets, one thread a connection."""
 
+import contextlib
 import socket
 import ssl
 import struct
@@ -94,6 +95,8 @@ class Script:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for sock in self._peers:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads from it
             sock.close()
         for thread in (self._accepting, *self._threads):
             thread.join(timeout=5)

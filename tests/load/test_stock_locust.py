@@ -31,7 +31,7 @@ def test_under_the_stock_locust_command_its_own_statistics_are_right(tmp_path: P
     """Read from the table Locust prints at the end: its CSV file misses the last second."""
     with start_mock(Behaviour(service_time="constant(20ms)")) as mock:
         done = stock_locust(
-            mock.url, tmp_path, "-u", "5", "-r", "5", "-t", "3s", "--stop-timeout", "5", "--only-summary"
+            mock.url, tmp_path, "-u", "5", "-r", "5", "-t", "6s", "--stop-timeout", "5", "--only-summary"
         )
         received = mock.stats()["create"]["received"]
 
@@ -49,14 +49,14 @@ def test_under_the_stock_locust_command_its_own_statistics_are_right(tmp_path: P
 
 def test_under_the_stock_locust_command_failures_are_failures(tmp_path: Path) -> None:
     with start_mock(Behaviour(http_5xx_share=1.0)) as mock:
-        done = stock_locust(mock.url, tmp_path, "-u", "1", "-t", "2s", CONVLOAD_THINK="constant 100ms")
+        done = stock_locust(mock.url, tmp_path, "-u", "1", "-t", "6s", CONVLOAD_THINK="constant 100ms")
 
     assert done.code == 1, done
     assert "http_502" in done.out + done.err
 
 
 def test_under_the_stock_locust_command_an_unusable_target_is_one_message(tmp_path: Path) -> None:
-    done = stock_locust("http://127.0.0.1:9", tmp_path, "-u", "1", "-t", "2s")
+    done = stock_locust("http://127.0.0.1:9", tmp_path, "-u", "1", "-t", "6s")
 
     assert done.code == 4, done
     assert "connect_refused" in done.err

@@ -20,13 +20,32 @@ from convload.load.client import calls
 from convload.load.client.http import Client
 from convload.load.pacing.protocol import NOW
 from convload.load.recorder import FailedAttempt, Result
-from convload.load.session import OpenConversation, Session
+from convload.load.session import OpenConversation, Session, on_behalf_line
 from convload.payloads.payload import Payload
 from convload.plan.retry import CUT_OFF, NONE, RETRIED, Decision, decide
 
-UNSURE = {"read_timeout", "reset", "malformed_http", "invalid_json", "contract", "partial", "http_400"}
-"""After these outcomes of a create its consumer may have an open conversation whose id nobody knows. The next
-create would be refused for that, and so would all that follow; such a consumer is not used again."""
+PROVES_NONE = {
+    "connect_refused": "no connection, so nothing was sent",
+    "connect_timeout": "no connection, so nothing was sent",
+    "dns": "no connection, so nothing was sent",
+    "tls": "no connection, so nothing was sent",
+    RATE_LIMITED: "turned away at the door: the vendor limits how many requests are worked on at once",
+    "http_401": "the app or the consumer is not let in",
+    "http_403": "the app or the consumer is not let in",
+    "http_404": "no such path, version or account",
+    "http_405": "no such call",
+    "http_413": "not read: too large",
+    "http_414": "not read: the path is too long",
+    "http_415": "not read: of an unknown type",
+    "http_431": "not read: the headers are too large",
+}
+"""The failures of a create after which its consumer has no open conversation, and why that is certain.
+
+After any other there may be one whose id nobody knows: the answer came too late, or from a gateway, or was cut short; a
+5xx may be said after the work was done; a 400 says, among other things, that the consumer has one. The next create
+of that consumer would be refused, an error counted twice, so it is not used again."""
+
+NO_CONNECTION = {"connect_refused", "connect_timeout", "dns", "tls"}
 
 CUT_OFF_BY_THE_END = "cut off by the end of the run"
 
@@ -36,88 +55,150 @@ MAY_SAY_WHEN = {RATE_LIMITED, "http_503"}
 Record = Callable[[Result], None]
 
 
-def create(session: Session, client: Client, on_behalf: bytes, due_s: float = NOW, variant: str = "") -> Answer:
-    """Creates a conversation with the next payload, in as many attempts as the plan's policy allows.
+class Consumer:
+    """A user at one target: its connections, and one consumer after another whose conversations it holds.
 
-    `due_s` is when it was due, a reading of `time.monotonic`. `variant` names the payload's kind, "" takes the
-    mix's.
-
-    Returns:
-        The last answer; but if that is none that is ok, an unclear one before it, after which the consumer may have
-        an open conversation.
+    Attributes:
+        in_vain: set when there was no connection or no token to be had; whoever sees it is to pause, and unsets it.
     """
-    payload = session.build(variant)
-    if session.plan.retry.policy == NONE:
-        return _attempt(session, client, payload, on_behalf, due_s, session.records.record)
-    return _Retried(session, client, payload, on_behalf, due_s).create()
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.in_vain = False
+        services, limits = session.services, session.limits
+        self.client = Client(services.messaging, limits)
+        shared = str(services.idp) == str(services.messaging)
+        self._idp = self.client if shared else Client(services.idp, limits)
+        self._on_behalf = b""
+
+    def leave(self) -> None:
+        """Closes the connections."""
+        self.client.close()
+        self._idp.close()
+
+    def make_ready(self) -> bool:
+        """Sees to a connection and a token before they are needed; False when there is no token to be had.
+
+        A pool's consumers are not taken before they are needed: they are counted out.
+        """
+        self.client.make_ready()
+        return self.session.plan.consumers not in {"close", "fresh"} or self._is_somebody()
+
+    def _is_somebody(self) -> bool:
+        if self._on_behalf:
+            return True
+        session = self.session
+        if session.plan.consumers == "pool":
+            token = session.take_consumer()
+        else:
+            token = session.mint_consumer(self._idp)
+            self.in_vain = not token
+        self._on_behalf = on_behalf_line(token)
+        return bool(token)
+
+    def create(self, due_s: float = NOW, variant: str = "") -> OpenConversation | None:
+        """Creates a conversation with the next payload, in as many attempts as the plan's policy allows.
+
+        `due_s` is when it was due, a reading of `time.monotonic`. `variant` names the payload's kind, "" takes the
+        mix's.
+        """
+        session, consumers = self.session, self.session.plan.consumers
+        if consumers != "none" and not self._is_somebody():
+            return None
+        on_behalf = self._on_behalf or session.fixed_on_behalf
+        payload = session.build(variant)
+        plain = session.plan.retry.policy == NONE
+        answer = self.attempt(payload, due_s) if plain else _Retried(self, payload, due_s).create()
+        if answer.outcome != OK:
+            self.in_vain = answer.outcome in NO_CONNECTION
+        if consumers != "close" or _may_be_left_open(answer):
+            self._on_behalf = b""
+        return OpenConversation(answer.conversation_id, on_behalf) if answer.conversation_id else None
+
+    def attempt(self, payload: Payload, due_s: float, record: Record | None = None) -> Answer:
+        """Sends a create once and checks its answer, which goes to the results, or to `record`."""
+        session = self.session
+        # Put together for each attempt: the app's token may have been renewed while this conversation waited.
+        on_behalf = self._on_behalf or session.fixed_on_behalf
+        request = calls.complete(session.create_head, payload.body, payload.headers + on_behalf)
+        session.sent += 1
+        return self._call(
+            request,
+            lambda status, body: check_create(payload.reply_ids, status, body, payload.expect),
+            record or session.records.record,
+            CREATE,
+            payload.variant,
+            payload.index,
+            due_s,
+        )
+
+    def send(self, conversation: OpenConversation, text: str) -> Answer:
+        """Sends a text message."""
+        return self._send(SEND, conversation, sends.message_body(conversation.conversation_id, text))
+
+    def end(self, conversation: OpenConversation | None) -> None:
+        """Closes a conversation now if its consumer is to be used again, else when the run has ended."""
+        consumers = self.session.plan.consumers
+        if conversation is None or consumers == "none":
+            return
+        if consumers == "close":
+            self.close(conversation)
+        else:
+            self.session.close_later(conversation)
+
+    def close(self, conversation: OpenConversation) -> Answer:
+        """Closes a conversation now."""
+        answer = self._send(CLOSE, conversation, sends.close_body(conversation.conversation_id))
+        if answer.outcome != OK:
+            self.session.left_open += 1
+            self._on_behalf = b""
+        return answer
+
+    def _send(self, step: str, conversation: OpenConversation, body: bytes) -> Answer:
+        session = self.session
+        request = calls.complete(session.send_head, body, conversation.on_behalf)
+        return self._call(request, _check_send, session.records.record, step)
+
+    def _call(
+        self,
+        request: bytes,
+        check: Callable[[int, bytes], Answer],
+        record: Record,
+        step: str,
+        variant: str = "",
+        index: int = -1,
+        due_s: float = NOW,
+    ) -> Answer:
+        session = self.session
+        sent_s = time.monotonic()
+        session.in_flight += 1
+        try:
+            exchange = self.client.exchange(request)
+        except GreenletExit:
+            # The drain is over. It has waited long enough to be called a time-out, and every request that was sent
+            # must be in the results.
+            done_s = time.monotonic()
+            record(Result(step, "read_timeout", due_s or sent_s, sent_s, done_s, variant, index, CUT_OFF_BY_THE_END))
+            raise
+        finally:
+            session.in_flight -= 1
+        failed = exchange.failure
+        answer = Answer(failed, exchange.detail) if failed else check(exchange.status, exchange.body)
+        sent_s, done_s, size = exchange.sent_s, exchange.done_s, len(exchange.body)
+        record(Result(step, answer.outcome, due_s or sent_s, sent_s, done_s, variant, index, answer.detail, size))
+        return answer
 
 
-def send(session: Session, client: Client, conversation: OpenConversation, text: str) -> Answer:
-    """Sends a text message."""
-    return _send(session, client, SEND, conversation, sends.message_body(conversation.conversation_id, text))
+def _may_be_left_open(answer: Answer) -> bool:
+    """Whether there may be a conversation that whoever made it cannot or should not close as usual.
 
-
-def close(session: Session, client: Client, conversation: OpenConversation) -> Answer:
-    """Closes the conversation."""
-    return _send(session, client, CLOSE, conversation, sends.close_body(conversation.conversation_id))
-
-
-def _send(session: Session, client: Client, step: str, conversation: OpenConversation, body: bytes) -> Answer:
-    request = calls.complete(session.send_head, body, conversation.on_behalf)
-    return _call(session, client, request, _check_send, session.records.record, step)
+    A bad request that is refused as it should be is ok, and yet one of its elements may have been accepted.
+    """
+    return answer.outcome not in PROVES_NONE and not (answer.outcome == OK and answer.conversation_id)
 
 
 def _check_send(status: int, body: bytes) -> Answer:
     return check_send(sends.REQUEST_ID, status, body)
-
-
-def _attempt(
-    session: Session, client: Client, payload: Payload, on_behalf: bytes, due_s: float, record: Record
-) -> Answer:
-    # Put together for each attempt: the app's token may have been renewed while this conversation waited.
-    request = calls.complete(session.create_head, payload.body, payload.headers + on_behalf)
-    session.sent += 1
-    return _call(
-        session,
-        client,
-        request,
-        lambda status, body: check_create(payload.reply_ids, status, body, payload.expect),
-        record,
-        CREATE,
-        payload.variant,
-        payload.index,
-        due_s,
-    )
-
-
-def _call(
-    session: Session,
-    client: Client,
-    request: bytes,
-    check: Callable[[int, bytes], Answer],
-    record: Record,
-    step: str,
-    variant: str = "",
-    index: int = -1,
-    due_s: float = NOW,
-) -> Answer:
-    sent_s = time.monotonic()
-    session.in_flight += 1
-    try:
-        exchange = client.exchange(request)
-    except GreenletExit:
-        # The drain is over. It has waited long enough to be called a time-out, and every request that was sent must
-        # be in the results.
-        done_s = time.monotonic()
-        record(Result(step, "read_timeout", due_s or sent_s, sent_s, done_s, variant, index, CUT_OFF_BY_THE_END))
-        raise
-    finally:
-        session.in_flight -= 1
-    failed = exchange.failure
-    answer = Answer(failed, exchange.detail) if failed else check(exchange.status, exchange.body)
-    sent_s, done_s, size = exchange.sent_s, exchange.done_s, len(exchange.body)
-    record(Result(step, answer.outcome, due_s or sent_s, sent_s, done_s, variant, index, answer.detail, size))
-    return answer
 
 
 class _Retried:
@@ -127,14 +208,15 @@ class _Retried:
     and the API, which allows one open conversation a consumer, then shows the duplicate as a refusal.
     """
 
-    def __init__(self, session: Session, client: Client, payload: Payload, on_behalf: bytes, due_s: float) -> None:
-        self._session, self._client, self._payload, self._on_behalf = session, client, payload, on_behalf
+    def __init__(self, consumer: Consumer, payload: Payload, due_s: float) -> None:
+        self._consumer, self._session, self._payload = consumer, consumer.session, payload
         self._due_s, self._sent_s = due_s, 0.0
         self._made = 0
         self._last: Result | None = None
         self._unclear: Answer | None = None
 
     def create(self) -> Answer:
+        """Returns the last answer; but if that is not ok, one before it after which there may be a conversation."""
         try:
             answer = self._attempt()
             while answer.outcome != OK and self._waits_after(answer):
@@ -145,14 +227,13 @@ class _Retried:
         return answer if answer.outcome == OK else self._unclear or answer
 
     def _attempt(self) -> Answer:
-        session = self._session
-        session.retried += self._made > 0
+        self._session.retried += self._made > 0
         try:
-            answer = _attempt(session, self._client, self._payload, self._on_behalf, self._due_s, self._record)
+            answer = self._consumer.attempt(self._payload, self._due_s, self._record)
         except GreenletExit:
             self._record_failed_attempt("read_timeout", Decision(CUT_OFF))
             raise
-        if answer.outcome in UNSURE:
+        if answer.outcome != OK and answer.outcome not in PROVES_NONE:
             self._unclear = answer
         return answer
 
@@ -168,7 +249,7 @@ class _Retried:
     def _waits_after(self, failed: Answer) -> bool:
         """Waits as the policy says; False when there is to be no other attempt."""
         session, outcome = self._session, failed.outcome
-        retry_after = self._client.answer_header(b"retry-after") if outcome in MAY_SAY_WHEN else ""
+        retry_after = self._consumer.client.answer_header(b"retry-after") if outcome in MAY_SAY_WHEN else ""
         decision = decide(session.plan.retry, self._made, outcome, retry_after, time.time(), session.retry_random)
         if decision.fate != RETRIED:
             self._record_failed_attempt(outcome, decision)

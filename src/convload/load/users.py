@@ -11,37 +11,16 @@ from locust.exception import StopUser
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, TaskSet
 
 from convload.contract.answers import Answer
-from convload.contract.outcomes import OK
-from convload.load import conversation
-from convload.load.client.http import Client
-from convload.load.conversation import UNSURE
+from convload.load.conversation import Consumer
 from convload.load.pacing.protocol import NOW
-from convload.load.session import OpenConversation, Session, on_behalf_line
+from convload.load.session import OpenConversation, Session
 from convload.load.stock import session_of
 
-NO_CONNECTION = {"connect_refused", "connect_timeout", "dns", "tls"}
 PAUSE_WITHOUT_CONNECTION_S = 0.1
 """A user that gets no connection waits this long: refused connections are no load, and a dead target would
 otherwise be asked thousands of times a second."""
 
-
 PAUSE_WITHOUT_TOKEN_S = 1.0
-
-
-class _Side:
-    """What a user has at one target: its connections, and the consumer that it is there."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.on_behalf = b""
-        services, limits = session.services, session.limits
-        self.messaging = Client(services.messaging, limits)
-        shared = str(services.idp) == str(services.messaging)
-        self.idp = self.messaging if shared else Client(services.idp, limits)
-
-    def close(self) -> None:
-        self.messaging.close()
-        self.idp.close()
 
 
 class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come without checked types
@@ -55,71 +34,40 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
-        self._sides: list[_Side] = []
+        self._consumers: list[Consumer] = []  # one for each target
         self._due_s = NOW
         self._variant = ""
-        self._pause = False
+        self._raised = False
         self._nested = any(isinstance(task, type) and issubclass(task, TaskSet) for task in self.tasks)
 
     @property
     def session(self) -> Session:
         """What this user shares with the others of its process."""
-        if not self._sides:
+        if not self._consumers:
             session = session_of(self.environment)
-            self._sides = [_Side(one) for one in (session, session.other) if one is not None]
-            self._side = self._sides[0]
-        return self._side.session
+            self._consumers = [Consumer(one) for one in (session, session.other) if one is not None]
+            self._consumer = self._consumers[0]
+        return self._consumer.session
 
     def create_conversation(self) -> OpenConversation | None:
         """Creates a conversation with the next payload; None when there is none, which the results tell."""
         session = self.session
         if self._nested and session.paced and not self._take(session):
             raise StopUser
-        if session.plan.consumers != "none" and not self._ensure_consumer(session):
-            return None
-        on_behalf = self._side.on_behalf or session.fixed_on_behalf
-        answer = conversation.create(session, self._side.messaging, on_behalf, self._due_s, self._variant)
-        self._due_s = NOW
-        if answer.outcome != OK:
-            self._pause = answer.outcome in NO_CONNECTION
-        if session.plan.consumers != "close" or answer.outcome in UNSURE:
-            self._side.on_behalf = b""
-        return OpenConversation(answer.conversation_id, on_behalf) if answer.conversation_id else None
+        due_s, self._due_s = self._due_s, NOW
+        return self._consumer.create(due_s, self._variant)
 
     def send_message(self, opened: OpenConversation, text: str) -> Answer:
         """Sends a text message into an open conversation."""
-        return conversation.send(self.session, self._side.messaging, opened, text)
+        return self._consumer.send(opened, text)
 
     def end_conversation(self, opened: OpenConversation | None) -> None:
         """Closes a conversation now if its consumer is to be used again, else when the run has ended."""
-        consumers = self.session.plan.consumers
-        if opened is None or consumers == "none":
-            return
-        if consumers == "close":
-            self.close_conversation(opened)
-        else:
-            self.session.close_later(opened)
+        self._consumer.end(opened)
 
     def close_conversation(self, opened: OpenConversation) -> Answer:
         """Closes a conversation now."""
-        answer = conversation.close(self.session, self._side.messaging, opened)
-        if answer.outcome != OK:
-            self.session.left_open += 1
-            self._side.on_behalf = b""
-        return answer
-
-    def _ensure_consumer(self, session: Session) -> bool:
-        """Sees to a consumer that has no open conversation; False when none can be had."""
-        consumers = session.plan.consumers
-        if self._side.on_behalf:
-            return True
-        if consumers == "pool":
-            token = session.take_consumer()
-        else:
-            token = session.mint_consumer(self._side.idp)
-            self._pause = not token
-        self._side.on_behalf = on_behalf_line(token)
-        return bool(token)
+        return self._consumer.close(opened)
 
     # -- how Locust runs a user --
 
@@ -149,8 +97,8 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
         except Exception as error:  # noqa: BLE001 -- a tester's on_start or on_stop may raise anything
             session.task_raised(self, error)
         finally:
-            for side in self._sides:
-                side.close()
+            for consumer in self._consumers:
+                consumer.leave()
 
     def _run_paced(self, session: Session) -> None:
         self._state = LOCUST_STATE_RUNNING
@@ -171,7 +119,7 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
                 raise
             except Exception as error:  # noqa: BLE001 -- a tester's code may raise anything; the run goes on
                 session.task_raised(self, error)
-                self._pause = True
+                self._raised = True
             self._rest(session)
 
     def _take(self, session: Session) -> bool:
@@ -181,31 +129,22 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
         arrival.
         """
         if session.plan.model == "open":
-            for side in self._sides:
-                self._side = side
-                self._make_ready(side.session)
+            for consumer in self._consumers:
+                while not consumer.make_ready() and not session.pacing.stopped.is_set():
+                    session.pacing.pause(PAUSE_WITHOUT_TOKEN_S)
         due_s = session.pacing.take()
         if due_s is None or self._state == LOCUST_STATE_STOPPING:
             return False
         self._due_s = due_s
         self._variant = session.pacing.variant
         if session.alternation is not None:
-            self._side = self._sides[session.alternation.index_at(due_s or time.monotonic())]
+            self._consumer = self._consumers[session.alternation.index_at(due_s or time.monotonic())]
         return True
-
-    def _make_ready(self, session: Session) -> None:
-        self._side.messaging.make_ready()
-        if self._side.on_behalf or session.plan.consumers not in {"close", "fresh"}:
-            return
-        while not self._ensure_consumer(session):
-            session.pacing.pause(PAUSE_WITHOUT_TOKEN_S)
-            if session.pacing.stopped.is_set():
-                return
 
     def _rest(self, session: Session) -> None:
         think_s = session.pacing.think_s()
-        if self._pause and session.plan.model == "closed":
+        if (self._raised or self._consumer.in_vain) and session.plan.model == "closed":
             think_s = max(think_s, PAUSE_WITHOUT_CONNECTION_S)
-            self._pause = False
+            self._raised = self._consumer.in_vain = False
         if think_s:
             session.pacing.pause(think_s)

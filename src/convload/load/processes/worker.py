@@ -24,11 +24,10 @@ from locust.env import Environment
 
 from convload import __version__
 from convload.addresses import write_address
-from convload.contract.outcomes import OK
 from convload.errors import ConvloadError, ExitCode, UsageError
-from convload.load import conversation, stock
-from convload.load.client.http import Client
+from convload.load import stock
 from convload.load.client.origin import tls_context
+from convload.load.conversation import Consumer
 from convload.load.pacing.closed import ClosedPacing
 from convload.load.pacing.open import OpenPacing
 from convload.load.pacing.protocol import Pacing
@@ -296,11 +295,10 @@ class Worker:
 
 
 def _close_some(session: Session, deadline_s: float) -> None:
-    client = Client(session.services.messaging, session.limits)
+    consumer = Consumer(session)
     while time.monotonic() < deadline_s and (opened := session.next_to_close()):
-        if conversation.close(session, client, opened).outcome != OK:
-            session.left_open += 1
-    client.close()
+        consumer.close(opened)
+    consumer.leave()
 
 
 _messages = msgspec.json.Decoder(ToWorker)
