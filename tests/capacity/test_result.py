@@ -12,14 +12,13 @@ from bench.simulated import Objective, Server, SimulatedTarget
 from rich.console import Console
 from tests.report.test_github import obeyed
 
-from convload.capacity import github, markdown
 from convload.capacity.concurrency import search_concurrency
 from convload.capacity.planner import instances
 from convload.capacity.result import conclude
 from convload.capacity.search import search
-from convload.capacity.text import print_capacity
 from convload.capacity.trials import SearchSettings
 from convload.errors import ExitCode, RunLogError
+from convload.report.capacity import github_report, print_capacity, render_markdown
 from convload.results.capacity_result import Bounds, CapacityResult, Trial, decode, encode, usl
 
 
@@ -44,7 +43,7 @@ def test_capacity_json_holds_what_it_promises_and_reads_back(result: CapacityRes
 
 def test_the_charts_have_each_load_once_without_what_could_not_be_generated(result: CapacityResult) -> None:
     trials = [*result.trials, msgspec.structs.replace(result.trials[0], rate=9e6, outcome="generator")]
-    text = markdown.render(msgspec.structs.replace(result, trials=trials))
+    text = render_markdown(msgspec.structs.replace(result, trials=trials))
 
     charts = re.findall(r"```mermaid\nxychart-beta\n.*?\n```", text, re.DOTALL)
     assert len(charts) == 2
@@ -57,7 +56,7 @@ def test_the_charts_have_each_load_once_without_what_could_not_be_generated(resu
 
 
 def test_a_search_of_one_load_has_no_chart(result: CapacityResult) -> None:
-    assert "mermaid" not in markdown.render(msgspec.structs.replace(result, trials=result.trials[:1]))
+    assert "mermaid" not in render_markdown(msgspec.structs.replace(result, trials=result.trials[:1]))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ def test_a_search_of_one_load_has_no_chart(result: CapacityResult) -> None:
 def test_github_is_told_the_answer_and_its_outcome(
     result: CapacityResult, code: ExitCode, outcome: str, kind: str
 ) -> None:
-    told = github.told(msgspec.structs.replace(result, exit_code=code, statement="so\n::error::no"), Path("a/b"))
+    told = github_report(msgspec.structs.replace(result, exit_code=code, statement="so\n::error::no"), Path("a/b"))
 
     assert [obeyed(line) for line in told.annotations] == [(kind, {"title": "convload: capacity"}, "so\\n::error::no")]
     assert (told.outputs["outcome"], told.outputs["exit_code"]) == (outcome, str(int(code)))
@@ -82,14 +81,14 @@ def test_github_is_told_the_answer_and_its_outcome(
 def test_github_gets_the_interval_and_nothing_for_a_side_that_is_open(
     result: CapacityResult,
 ) -> None:
-    told = github.told(result, Path("a/b"))
+    told = github_report(result, Path("a/b"))
     open_above = msgspec.structs.replace(result, capacity_per_s=Bounds(12.5, None), limited_by="bound")
 
-    assert told.summary == markdown.render(result)
+    assert told.summary == render_markdown(result)
     assert float(told.outputs["capacity_low"]) == pytest.approx(result.capacity_per_s.low, rel=1e-5)
     assert float(told.outputs["capacity_high"]) == pytest.approx(result.capacity_per_s.high, rel=1e-5)
     assert (told.outputs["limited_by"], told.outputs["report"]) == ("target", "a/b/report.html")
-    outputs = github.told(open_above, Path("a/b")).outputs
+    outputs = github_report(open_above, Path("a/b")).outputs
     assert (outputs["capacity_low"], outputs["capacity_high"], outputs["limited_by"]) == ("12.5", "", "bound")
 
 
@@ -111,7 +110,7 @@ def test_every_report_has_the_answer_the_trials_and_the_instances(result: Capaci
     print_capacity(result, Console(file=out, width=200))
 
     assert out.getvalue().splitlines()[-1] == result.statement
-    for text in (out.getvalue(), markdown.render(result)):
+    for text in (out.getvalue(), render_markdown(result)):
         assert "headroom" in text
         assert text.count("undecided") + text.count("pass") + text.count("fail") >= len(result.trials)
 

@@ -6,7 +6,7 @@ from tests.browser import in_browser, needs_browser
 from tests.turns_sample import log_of
 
 from convload.comparison.conclusion import Conclusion, conclude
-from convload.report.html import render
+from convload.report.run import render_html as render
 from convload.results.runlog import Record
 
 pytestmark = needs_browser

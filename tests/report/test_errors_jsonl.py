@@ -1,7 +1,7 @@
 import json
 
 from convload.comparison.conclusion import Conclusion
-from convload.report.errors_jsonl import render
+from convload.report.data_files import errors_jsonl as render
 
 
 def test_every_line_is_a_sample_with_all_that_shows_its_payload_again(conclusion: Conclusion) -> None:

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from convload.comparison.conclusion import Conclusion
 from convload.judging.gate_result import GateResult
-from convload.report import github, markdown
-from convload.report.text import print_conclusion
+from convload.report import github, run
+from convload.report.run import print_run
 from convload.results.runlog import Aborted, Note, Record
 
 HERE = {"GITHUB_ACTIONS": "true"}
@@ -122,7 +122,7 @@ def test_the_summary_is_appended_and_the_outputs_can_be_read_by_later_steps(
 
     assert github.tell(github.of_run(conclusion, Path("reports/x")), environment, out) == []
 
-    assert summary.read_text() == "before\n" + markdown.render(conclusion)
+    assert summary.read_text() == "before\n" + run.render_markdown(conclusion)
     found = outputs_in(output.read_text())
     create = conclusion.summary.steps["conversation.create"]
     assert found["verdict"] == "fail"
@@ -169,7 +169,7 @@ def test_a_summary_that_is_too_long_is_cut_between_two_parts(
     text = summary.read_text()[taken:]
     assert summary.stat().st_size <= github.SUMMARY_BYTES
     assert text.startswith("# FAIL: convload smoke")
-    whole = markdown.render(long)
+    whole = run.render_markdown(long)
     if taken != github.SUMMARY_BYTES - 20_000:
         kept, _, told = text.rpartition("\n\n")
         assert whole.startswith(kept + "\n\n")
@@ -202,8 +202,8 @@ def test_nothing_that_a_target_said_is_obeyed_by_the_runner(
     conclusion = conclude_records([*failing, *notes])
     plain, safe = io.StringIO(), io.StringIO()
 
-    print_conclusion(conclusion, Console(file=plain, width=80))
-    print_conclusion(conclusion, Console(file=github.Defused(safe), width=80))  # type: ignore[arg-type]  # all rich asks
+    print_run(conclusion, Console(file=plain, width=80))
+    print_run(conclusion, Console(file=github.Defused(safe), width=80))  # type: ignore[arg-type]  # all rich asks
 
     assert any(obeyed(line) for line in plain.getvalue().split("\n"))
     assert [line for line in safe.getvalue().split("\n") if obeyed(line)] == []

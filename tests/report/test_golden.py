@@ -7,10 +7,10 @@ from rich.console import Console
 from convload.comparison.conclusion import Conclusion
 from convload.report import html
 from convload.report.folder import REPORTS
-from convload.report.text import print_conclusion
+from convload.report.run import print_run
 from convload.results.runlog import Record
 
-ASSETS = ("uplot/uPlot.min.css", "report.css", "uplot/uPlot.iife.min.js", "report.js")
+ASSETS = ("uplot/uPlot.min.css", "page.css", "uplot/uPlot.iife.min.js", "charts.js")
 
 
 def without_assets(page: str) -> str:
@@ -44,7 +44,7 @@ def test_the_terminal_shows_what_it_showed(
     conclude_records: Callable[..., Conclusion],
 ) -> None:
     console = Console(file=io.StringIO(), width=80, color_system=None)
-    print_conclusion(conclude_records(request.getfixturevalue(name)), console)
+    print_run(conclude_records(request.getfixturevalue(name)), console)
 
     assert isinstance(console.file, io.StringIO)
     golden(f"terminal-{name}.txt", console.file.getvalue())

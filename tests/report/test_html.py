@@ -11,7 +11,7 @@ import pytest
 
 from convload.comparison.conclusion import Conclusion
 from convload.report import charts
-from convload.report.html import render
+from convload.report.run import render_html as render
 from convload.report.untrusted import brief
 from convload.results.runlog import Cell, Note, Record
 
@@ -175,7 +175,7 @@ def test_an_open_run_has_a_table_of_its_stages_with_both_rates(
 ) -> None:
     conclusion = conclude_records(opened)
     page = Page(render(conclusion))
-    table = next(text for text in page.texts("table") if "Rates, counts and times" in text)
+    table = next(text for text in page.texts("table") if "planned /s" in text)
     cells = set(page.texts("td"))
 
     assert len(page.texts("caption")) == len(page.texts("table"))

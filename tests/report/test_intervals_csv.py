@@ -3,7 +3,7 @@ import io
 from collections.abc import Callable
 
 from convload.comparison.conclusion import Conclusion
-from convload.report.intervals_csv import render
+from convload.report.data_files import intervals_csv as render
 from convload.results.runlog import Record
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from convload.comparison.conclusion import Conclusion
-from convload.report.markdown import code, plain, render
+from convload.report.markdown import code, plain
+from convload.report.run import render_markdown as render
 from convload.report.untrusted import brief, visible
 from convload.results.runlog import Note, Record
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 
 from convload.comparison.conclusion import Conclusion
-from convload.report.markdown import render
 from convload.report.mermaid import MOST_POINTS, charts
+from convload.report.run import render_markdown as render
 from convload.results.runlog import Record
 from convload.results.series import Second
 

@@ -10,8 +10,8 @@ from tests.results.test_retries import log
 from tests.run_logs import Make
 
 from convload.comparison.conclusion import Conclusion, conclude
-from convload.report import figures, html, markdown, summary_json
-from convload.report.text import print_conclusion
+from convload.report import data_files, figures, run
+from convload.report.run import print_run
 
 
 @pytest.fixture
@@ -21,13 +21,13 @@ def retried() -> Conclusion:
 
 def test_the_terminal_shows_the_retries(retried: Conclusion, golden: Callable[[str, str], None]) -> None:
     console = Console(file=io.StringIO(), width=80, color_system=None)
-    print_conclusion(retried, console)
+    print_run(retried, console)
 
     assert isinstance(console.file, io.StringIO)
     golden("terminal-retried.txt", console.file.getvalue())
 
 
-@pytest.mark.parametrize("render", [html.render, markdown.render], ids=["html", "markdown"])
+@pytest.mark.parametrize("render", [run.render_html, run.render_markdown], ids=["html", "markdown"])
 def test_a_report_has_every_fact_of_the_retries(render: Callable[[Conclusion], str], retried: Conclusion) -> None:
     text = render(retried).replace("\N{NO-BREAK SPACE}", " ").replace("\\_", "_")
 
@@ -36,7 +36,7 @@ def test_a_report_has_every_fact_of_the_retries(render: Callable[[Conclusion], s
     assert [name for name, value in facts.items() if name not in text or value not in text] == []
 
 
-@pytest.mark.parametrize("render", [html.render, markdown.render], ids=["html", "markdown"])
+@pytest.mark.parametrize("render", [run.render_html, run.render_markdown], ids=["html", "markdown"])
 def test_a_run_without_a_policy_has_no_part_about_it(
     render: Callable[[Conclusion], str], conclusion: Conclusion
 ) -> None:
@@ -56,5 +56,5 @@ def test_the_reconciliation_tells_what_was_sent_again(retried: Conclusion) -> No
 
 
 def test_the_summary_has_the_retries_and_null_without_a_policy(retried: Conclusion, conclusion: Conclusion) -> None:
-    assert json.loads(summary_json.render(retried))["retries"]["amplification"] == 1.38
-    assert json.loads(summary_json.render(conclusion))["retries"] is None
+    assert json.loads(data_files.summary_json(retried))["retries"]["amplification"] == 1.38
+    assert json.loads(data_files.summary_json(conclusion))["retries"] is None

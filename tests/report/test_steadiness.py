@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from convload.comparison.conclusion import Conclusion
-from convload.report import html, markdown, steadiness
-from convload.report.text import print_conclusion
+from convload.report import run, steadiness
+from convload.report.run import print_run
 from convload.results.drift import Drift
 from convload.results.recovery import Recovery
 from convload.results.runlog import Record
@@ -64,7 +64,7 @@ def steady(opened: list[Record], conclude_records: Callable[..., Conclusion]) ->
 
 def printed(conclusion: Conclusion) -> str:
     console = Console(file=io.StringIO(), width=100, color_system=None)
-    print_conclusion(conclusion, console)
+    print_run(conclusion, console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -78,15 +78,15 @@ def test_drift_and_recovery_on_the_terminal_are_as_they_were(
 def test_drift_and_recovery_in_markdown_are_as_they_were(
     drifting: Conclusion, golden: Callable[[str, str], None]
 ) -> None:
-    golden("steadiness-summary.md", markdown.render(drifting))
+    golden("steadiness-summary.md", run.render_markdown(drifting))
 
 
 def test_the_page_tells_both_and_escapes_what_is_foreign(drifting: Conclusion) -> None:
-    page = html.render(drifting)
+    page = run.render_html(drifting)
 
     for told in (
         '<h2 id="recovery">Recovery</h2>',
-        "<td class=n>not within 15 s</td>",
+        '<td class="figure">not within 15 s</td>',
         '<h2 id="drift">Drift</h2>',
         '<th scope="row">memory of worker 1</th>',
         "stage &lt;hold&gt;",
@@ -100,8 +100,8 @@ def test_a_run_without_drift_says_so_in_one_line_and_has_no_table(steady: Conclu
 
     assert steadiness.drift_text(steady) == line
     assert line in printed(steady).replace("\n", " ")
-    assert "first third" not in printed(steady) + markdown.render(steady) + html.render(steady)
-    assert 'id="recovery"' not in html.render(steady)
+    assert "first third" not in printed(steady) + run.render_markdown(steady) + run.render_html(steady)
+    assert 'id="recovery"' not in run.render_html(steady)
 
 
 def test_a_run_that_was_not_tested_says_nothing(
@@ -109,6 +109,6 @@ def test_a_run_that_was_not_tested_says_nothing(
 ) -> None:
     short = conclude_records(opened)
 
-    assert (steadiness.drift_text(short), steadiness.drift_rows(short), steadiness.recovery_rows(short)) == ("", [], [])
-    assert "## Drift" not in markdown.render(short)
-    assert 'id="drift"' not in html.render(short)
+    assert steadiness.drift_text(short) == ""
+    assert "## Drift" not in run.render_markdown(short)
+    assert 'id="drift"' not in run.render_html(short)

@@ -2,7 +2,7 @@ import json
 from collections.abc import Callable
 
 from convload.comparison.conclusion import Conclusion
-from convload.report.summary_json import render
+from convload.report.data_files import summary_json as render
 from convload.results.runlog import Record
 
 LEFT_OUT = "whether the run was steady: it needs 20 s of constant load, the longest stretch has 9 s"

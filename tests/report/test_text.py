@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from convload.comparison.conclusion import Conclusion
-from convload.report.text import print_conclusion
+from convload.report.run import print_run
 from convload.results.runlog import Manifest, Note, Record
 
 COLUMNS = ("p50", "p95", "p99", "max")
@@ -18,7 +18,7 @@ def printed(conclusion: Conclusion, *, width: int = 80, color: bool = False, fol
     file = io.StringIO()
     system = "truecolor" if color else None
     console = Console(file=file, width=width, color_system=system, force_terminal=color)  # type: ignore[arg-type]  # rich's Literal
-    print_conclusion(conclusion, console, folder)
+    print_run(conclusion, console, folder)
     return file.getvalue()
 
 

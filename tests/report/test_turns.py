@@ -12,13 +12,13 @@ from tests.report.test_metrics_txt import read
 from tests.turns_sample import Vary, alike, failing, log_of, slower_by
 
 from convload.comparison.conclusion import Conclusion, conclude
-from convload.report import charts, github, html, junit, markdown, metrics_txt, summary_json
-from convload.report.text import print_conclusion
+from convload.report import charts, data_files, github, junit, metrics_txt, run
+from convload.report.run import print_run
 
 
 def terminal(conclusion: Conclusion) -> str:
     output = io.StringIO()
-    print_conclusion(conclusion, Console(file=output, width=100, color_system=None))
+    print_run(conclusion, Console(file=output, width=100, color_system=None))
     return output.getvalue()
 
 
@@ -28,7 +28,7 @@ def regressed() -> Conclusion:
 
 
 def test_summary_json_names_the_sides_a_and_b(regressed: Conclusion) -> None:
-    turns = json.loads(summary_json.render(regressed))["turns"]
+    turns = json.loads(data_files.summary_json(regressed))["turns"]
 
     first = turns["differences"][0]
     assert (first["step"], first["statistic"], first["outcome"]) == ("conversation.create", "p50", "regressed")
@@ -38,7 +38,7 @@ def test_summary_json_names_the_sides_a_and_b(regressed: Conclusion) -> None:
     assert (turns["pairs"], turns["windows"], turns["window_s"]) == (10, 20, 1.0)
 
 
-@pytest.mark.parametrize("render", [markdown.render, terminal], ids=["turns-summary.md", "turns-terminal.txt"])
+@pytest.mark.parametrize("render", [run.render_markdown, terminal], ids=["turns-summary.md", "turns-terminal.txt"])
 def test_the_report_is_as_it_was(
     render: Callable[[Conclusion], str],
     regressed: Conclusion,
@@ -49,12 +49,12 @@ def test_the_report_is_as_it_was(
 
 
 def test_a_run_at_one_target_has_no_comparison(conclusion: Conclusion) -> None:
-    assert json.loads(summary_json.render(conclusion))["turns"] is None
-    assert "A against B" not in markdown.render(conclusion) + html.render(conclusion)
+    assert json.loads(data_files.summary_json(conclusion))["turns"] is None
+    assert "A against B" not in run.render_markdown(conclusion) + run.render_html(conclusion)
 
 
 def test_markdown_and_html_have_a_section_and_no_row_for_each_window(regressed: Conclusion) -> None:
-    for page in (markdown.render(regressed), html.render(regressed)):
+    for page in (run.render_markdown(regressed), run.render_html(regressed)):
         assert "A against B" in page
         assert "B regressed from A" in page
         assert "10 pairs of windows of 1 s" in page

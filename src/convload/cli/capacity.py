@@ -8,10 +8,8 @@ from typing import Any
 import click
 import msgspec
 
-from convload.capacity import finding, github, page
-from convload.capacity.markdown import render as render_markdown
+from convload.capacity import finding
 from convload.capacity.planner import generator_need, instances, peak_of_day, read_profile
-from convload.capacity.text import print_capacity
 from convload.capacity.trials import EndedError, SearchSettings, check
 from convload.cli.compare import parse_percent
 from convload.cli.ending import show, tell_ci
@@ -22,6 +20,7 @@ from convload.plan.gate_grammar import parse_all
 from convload.plan.gate_keys import variants_of
 from convload.plan.gate_names import RESPONSE, SHARE, UNITS
 from convload.plan.plan import MOCK, Plan, assemble, find
+from convload.report.capacity import github_report, print_capacity, render_html, render_markdown
 from convload.report.folder import write_text
 from convload.results.capacity_result import CapacityResult, Peak, Trial, encode
 
@@ -98,8 +97,8 @@ def capacity(plan: str, out: Path | None, **flags: Any) -> int:
     result = _with_needs(found, asked)
     write_text(folder / "capacity.json", encode(result).decode())
     write_text(folder / "capacity.md", render_markdown(result))
-    write_text(folder / "report.html", page.render(result, _limit_ms(gates)))
-    tell_ci(lambda: github.told(result, folder))
+    write_text(folder / "report.html", render_html(result, _limit_ms(gates)))
+    tell_ci(lambda: github_report(result, folder))
     show(lambda console: print_capacity(result, console))
     return int(result.exit_code)
 

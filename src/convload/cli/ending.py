@@ -12,7 +12,7 @@ from rich.console import Console
 from convload.comparison.conclusion import Conclusion
 from convload.errors import ExitCode
 from convload.report import github
-from convload.report.text import print_conclusion
+from convload.report.run import print_run
 
 _REPORTED_ONLY = (ExitCode.GATE_FAILED, ExitCode.INCONCLUSIVE)
 
@@ -38,7 +38,7 @@ def end(conclusion: Conclusion, folder: Path, *, exit_zero: bool, print_it: Prin
 
 def show_run(conclusion: Conclusion, folder: Path) -> None:
     """Prints the whole conclusion of a run."""
-    show(lambda console: print_conclusion(conclusion, console, folder))
+    show(lambda console: print_run(conclusion, console, folder))
 
 
 def exit_code(conclusion: Conclusion, *, exit_zero: bool) -> int:

@@ -15,8 +15,8 @@ from convload.judging.baseline import identity_of
 from convload.plan.gate import Vocabulary, WrittenGate
 from convload.plan.gate_grammar import parse_all
 from convload.plan.gate_keys import parsed
-from convload.report.summary_json import turns_as_json
-from convload.report.text import print_judgement
+from convload.report.data_files import turns_as_json
+from convload.report.run import print_judgement
 from convload.results import runlog
 from convload.results.run import Run
 from convload.results.runlog import RunLog

@@ -1,4 +1,4 @@
-"""Lays out the figures behind the charts of report.html as plain columns."""
+"""The charts of a run's page: what each shows, and the figures behind them as plain columns."""
 
 from collections import Counter
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from convload.comparison.conclusion import Conclusion
 from convload.plan.facts import OPEN
 from convload.plan.schedule import TARGETS
+from convload.report.document import Chart
 from convload.report.untrusted import brief
 from convload.results.series import CLEANUP, WARMUP, Second
 
@@ -53,6 +54,124 @@ def data(conclusion: Conclusion) -> dict[str, Any]:
             for part in conclusion.distributions
         ],
     }
+
+
+NOTE = (
+    "Shaded: not measured (warm-up, and what came after the end). Drag to zoom, double-click to go back; a click on a "
+    "legend entry hides or shows its line. With few requests in a second its p99 is its maximum."
+)
+
+_NO_SUCCESS = "No create request succeeded."
+_NO_SECOND = "No second was recorded."
+
+
+def of_run(conclusion: Conclusion) -> list[Chart]:
+    """Returns the charts of every run."""
+    is_open = conclusion.summary.model == OPEN
+    rows = conclusion.series
+    recorded = "" if rows else _NO_SECOND
+    dashed = "; dashed: the p99 of the service time alone" if is_open else ""
+    return [
+        Chart(
+            name="latency",
+            title="Create latency",
+            unit="ms",
+            label="Line chart of create latency percentiles for each second",
+            note=f"Percentiles and maximum of each second ({_clock(conclusion)} of successful requests{dashed}).",
+            otherwise="" if any(row.response_ms for row in rows) else _NO_SUCCESS,
+            log=True,
+        ),
+        Chart(
+            name="distribution",
+            title="Percentile distribution",
+            unit="ms",
+            label="Line chart of latency by percentile for each step",
+            note="How slow the slowest were: each step to the right of 90 % leaves a tenth of the requests."
+            + " Dashed: the service time alone." * is_open,
+            otherwise=""
+            if any(part.ms for part in conclusion.distributions)
+            else "No request succeeded after the warm-up.",
+            log=True,
+        ),
+        *(_of_open(conclusion, recorded) if is_open else _of_closed(recorded)),
+        Chart(
+            name="errors",
+            title="Errors by kind",
+            unit="requests/s",
+            label="Bar chart of failed create requests by kind for each second",
+            note="Failed create requests of each second, stacked.",
+            otherwise="" if any(row.errors_per_s for row in rows) else "No create request failed.",
+        ),
+    ]
+
+
+def of_turns(conclusion: Conclusion) -> Chart:
+    """Returns the chart of two targets."""
+    found = conclusion.turns.turns if conclusion.turns else []
+    return Chart(
+        name="turns",
+        title="A and B",
+        unit="ms",
+        label="Line chart of create latency percentiles of targets A and B for each window",
+        note=f"Create latency of each window, by when requests were due ({_clock(conclusion)} of successful requests).",
+        otherwise="" if any("p50" in turn.response_ms for turn in found) else _NO_SUCCESS,
+    )
+
+
+def _of_open(conclusion: Conclusion, recorded: str) -> list[Chart]:
+    return [
+        Chart(
+            name="throughput",
+            title="Offered and answered",
+            unit="requests/s",
+            label="Line chart of arrivals offered and create requests answered for each second",
+            note="Arrivals that came due and create requests answered in each second.",
+            otherwise=recorded,
+        ),
+        Chart(
+            name="queue",
+            title="In flight and waiting",
+            unit="requests",
+            label="Line chart of requests in flight and arrivals that wait at the end of each second",
+            note="At the end of each second: requests without an answer yet, and arrivals without a free user.",
+            otherwise=recorded,
+        ),
+        Chart(
+            name="lateness",
+            title="Lateness",
+            unit="ms",
+            label="Line chart of lateness percentiles for each second",
+            note="From when a request was due to when it was sent: the wait for a free user, or a slow generator.",
+            otherwise="" if any(row.lateness_ms for row in conclusion.series) else _NO_SUCCESS,
+            log=True,
+        ),
+        Chart(
+            name="generator",
+            title="Load generator",
+            unit="% of a core, ms",
+            label="Line chart of the generator's CPU time and event-loop delay for each second",
+            note="CPU time of the busiest worker (left) and the longest delay of its event loop (right) in each "
+            "second.",
+            otherwise=recorded,
+        ),
+    ]
+
+
+def _of_closed(recorded: str) -> list[Chart]:
+    return [
+        Chart(
+            name="throughput",
+            title="Throughput",
+            unit="requests/s",
+            label="Line chart of create requests, users and requests in flight for each second",
+            note="Create requests answered in each second, with users and requests in flight on the right axis.",
+            otherwise=recorded,
+        )
+    ]
+
+
+def _clock(conclusion: Conclusion) -> str:
+    return "response time" if conclusion.summary.model == OPEN else "service time"
 
 
 _TIMES = ("p50", "p90", "p99", "max")

@@ -1,19 +1,17 @@
-"""Shows what is different between two sides: on the terminal, as Markdown and as JSON."""
+"""The contents of a comparison: what is different between two sides."""
 
 import json
+from collections.abc import Iterator
 
 import msgspec
 from rich.console import Console
-from rich.text import Text
 
 from convload.comparison.compare import BETWEEN, Comparison, RunFacts
 from convload.comparison.outcomes import IMPROVED, REGRESSED, UNKNOWN, Difference
-from convload.report import differences, github
-from convload.report.markdown import code, plain, rows_as_table
-from convload.report.text import figures_table
-from convload.report.untrusted import brief, visible
+from convload.report import github, markdown, tables, terminal
+from convload.report.document import TERMINAL, Bullets, Code, Document, Mark, Section
+from convload.report.untrusted import visible
 
-_STYLES = differences.STYLES | {"same": "bold"}
 _ANNOTATIONS = {REGRESSED: "error", UNKNOWN: "warning"}
 
 
@@ -23,35 +21,38 @@ def render_json(comparison: Comparison) -> str:
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Prints the comparison, its sentence first and last; foreign text is shown as it is."""
-    _print_sentence(comparison, console)
-    for line in [*_sides(comparison), rule(comparison)]:
-        console.print(Text(visible(line)))
-    for line in warnings(comparison):
-        console.print(Text(visible(line), style="yellow"))
-    for step in _steps(comparison):
-        _print_step(comparison, step, console)
-    console.print()
-    for note in comparison.notes:
-        console.print(Text(visible(note), style="dim"))
-    _print_sentence(comparison, console)
+    """Prints the comparison, its sentence first and last."""
+    terminal.show(document(comparison), console)
 
 
 def render_markdown(comparison: Comparison) -> str:
-    """Returns the comparison for a pull request or a job summary; foreign text in it is escaped."""
-    parts = [
-        f"# {comparison.outcome.upper()}: convload compare"
-        if comparison.outcome != "same"
-        else "# NO DIFFERENCE: convload compare",
-        plain(comparison.text),
-        "\n".join(f"- {plain(line)}" for line in [*_sides(comparison), rule(comparison)]),
-        "\n".join(f"- **{plain(line)}**" for line in warnings(comparison)),
-    ]
-    for step in _steps(comparison):
-        rows = [[one.outcome, *differences.cells(one), one.why] for one in _of(comparison, step)]
-        parts.append(f"## {code(step)}\n\n{rows_as_table(_heads(comparison, 'outcome', 'why'), rows)}")
-    parts.append("\n".join(f"- {plain(note)}" for note in comparison.notes))
-    return "\n\n".join(part for part in parts if part) + "\n"
+    """Returns the comparison for a pull request or a job summary."""
+    return markdown.render(document(comparison))
+
+
+def document(comparison: Comparison) -> Document:
+    """Returns the report."""
+    word = "NO DIFFERENCE" if comparison.outcome == "same" else comparison.outcome.upper()
+    head = Section(
+        title="",
+        blocks=[
+            Bullets([*_sides(comparison), rule(comparison)]),
+            Bullets([Mark(line, "warning") for line in warnings(comparison)]),
+        ],
+    )
+    steps = dict.fromkeys(one.step for one in comparison.differences)
+    return Document(
+        kind="comparison",
+        title=f"{word}: convload compare",
+        heading="Comparison",
+        statement=comparison.text,
+        tone=tables.TONES.get(comparison.outcome, "strong"),
+        sections=[
+            head,
+            *(_step(comparison, step) for step in steps),
+            Section(title="", blocks=[Bullets(comparison.notes, tone="muted")]),
+        ],
+    )
 
 
 def told_github(comparison: Comparison) -> github.Told:
@@ -98,29 +99,19 @@ def _named(comparison: Comparison, outcome: str) -> str:
     return ", ".join(f"{visible(one.step)} {one.statistic}" for one in found)
 
 
-def _print_sentence(comparison: Comparison, console: Console) -> None:
-    console.print(Text(visible(comparison.text), style=_STYLES[comparison.outcome]), soft_wrap=True)
-
-
-def _print_step(comparison: Comparison, step: str, console: Console) -> None:
-    shown = figures_table("", _heads(comparison, "outcome"), left=("", "outcome"))
-    shown.title = Text(f"\n{brief(step)}")
-    for one in _of(comparison, step):
-        shown.add_row(*differences.cells(one), Text(one.outcome, style=_STYLES[one.outcome]))
-    console.print(shown)
-    reasons: dict[str, list[str]] = {}
-    for one in _of(comparison, step):
-        if one.why:
-            reasons.setdefault(one.why, []).append(differences.name(one))
-    for why, names in reasons.items():
-        console.print(Text(visible(f"{UNKNOWN.capitalize()}, {', '.join(names)}: {why}"), style="dim"))
-
-
-def _heads(comparison: Comparison, *words: str) -> list[str]:
-    """The interval of repeated runs is each statistic's own; their alarm is the test's."""
+def _step(comparison: Comparison, step: str) -> Section:
+    found = [one for one in comparison.differences if one.step == step]
+    # The interval of repeated runs is each statistic's own; their alarm is the test's.
     of = "" if comparison.method == BETWEEN else f"{100 * comparison.confidence:g} % "
-    heads = ["", "base", "new", "difference", "relative", f"{of}interval"]
-    return [*words[:1], *heads, *words[1:]] if len(words) > 1 else [*heads, *words]
+    table = tables.differences(found, ("base", "new"), f"{of}interval")
+    return Section(title=Code(step), blocks=[table, Bullets(list(_reasons(found)), on=TERMINAL, tone="muted")])
+
+
+def _reasons(found: list[Difference]) -> Iterator[str]:
+    """Says of what nothing can be told, a line a reason."""
+    for why in dict.fromkeys(one.why for one in found if one.why):
+        names = ", ".join(tables.statistic(one) for one in found if one.why == why)
+        yield f"{UNKNOWN.capitalize()}, {names}: {why}"
 
 
 def _sides(comparison: Comparison) -> list[str]:
@@ -134,11 +125,3 @@ def _side(runs: list[RunFacts]) -> str:
     if len(runs) == 1:
         return f"{first.folder} ({first.started}, {facts}, {first.requests:,} requests)"
     return f"{len(runs)} runs ({facts}): {', '.join(run.folder for run in runs)}"
-
-
-def _steps(comparison: Comparison) -> list[str]:
-    return list(dict.fromkeys(one.step for one in comparison.differences))
-
-
-def _of(comparison: Comparison, step: str) -> list[Difference]:
-    return [one for one in comparison.differences if one.step == step]

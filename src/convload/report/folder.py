@@ -6,17 +6,17 @@ from pathlib import Path
 
 from convload.comparison.conclusion import Conclusion, conclude
 from convload.errors import UsageError
-from convload.report import errors_jsonl, html, intervals_csv, junit, markdown, metrics_txt, summary_json
+from convload.report import data_files, junit, metrics_txt, run
 from convload.results import runlog
 
 REPORTS: dict[str, Callable[[Conclusion], str]] = {
-    "summary.json": summary_json.render,
-    "summary.md": markdown.render,
+    "summary.json": data_files.summary_json,
+    "summary.md": run.render_markdown,
     "junit.xml": junit.render,
     "metrics.txt": metrics_txt.render,
-    "intervals.csv": intervals_csv.render,
-    "errors.jsonl": errors_jsonl.render,
-    "report.html": html.render,
+    "intervals.csv": data_files.intervals_csv,
+    "errors.jsonl": data_files.errors_jsonl,
+    "report.html": run.render_html,
 }
 
 

@@ -18,7 +18,7 @@ from convload.comparison.outcomes import REGRESSED, UNKNOWN
 from convload.comparison.two_targets import Turns
 from convload.contract.steps import CREATE
 from convload.judging.gate_result import FAIL, INCONCLUSIVE
-from convload.report import figures, markdown
+from convload.report import figures, run
 from convload.report.untrusted import visible
 from convload.results.summary import Requests
 
@@ -52,7 +52,7 @@ def of_run(conclusion: Conclusion, folder: Path) -> Told:
     """Returns what GitHub is told of a run."""
     return Told(
         annotations(conclusion),
-        markdown.render(conclusion),
+        run.render_markdown(conclusion),
         outputs(conclusion, folder),
         "summary.md of the run folder",
     )

@@ -1,73 +1,44 @@
-"""Renders report.html: one file that needs nothing else, no network and no build."""
+"""Renders documents as pages: one file each that needs nothing else, no network and no build."""
 
 import base64
 import functools
 import hashlib
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-from convload.comparison.conclusion import Conclusion
-from convload.contract.outcomes import MEANINGS
-from convload.contract.steps import CREATE
-from convload.plan.facts import OPEN
-from convload.report import charts, differences, figures, steadiness
-from convload.report.untrusted import brief, visible
+from convload.report.document import HTML, Block, Code, Column, Document, Mark, Section, Words, parts, plain_text
+from convload.report.untrusted import visible
 
 _HERE = Path(__file__).parent
-_SAMPLES_A_KIND = 5
-
-_Groups = dict[str, tuple[str, ...]]
-"""The columns of a table under the name of their clock."""
-
-_CLOSED_GROUPS: _Groups = {"response": figures.COLUMNS}
-_OPEN_GROUPS: _Groups = {"response": figures.COLUMNS, "service": ("p50", "p99"), "lateness": ("p99",)}
-_STAGE_GROUPS: _Groups = {"response": ("p50", "p95", "p99", "max"), "service": ("p50", "p99"), "lateness": ("p99",)}
-
-_KEY = ("p50", "p95", "p99")
 
 
-def render(conclusion: Conclusion) -> str:
+def render(document: Document) -> str:
     """Returns the page. Every string that goes into it is made visible and escaped; only our own assets are not."""
     style, scripts = assets()
-    groups = _OPEN_GROUPS if conclusion.summary.model == OPEN else _CLOSED_GROUPS
-    return template("report.html").render(
-        conclusion=conclusion,
-        summary=conclusion.summary,
-        create=conclusion.summary.steps.get(CREATE),
-        is_open=conclusion.summary.model == OPEN,
-        groups=groups,
-        stage_groups=_STAGE_GROUPS,
-        columns={"all": _flat(groups), "stages": _flat(_STAGE_GROUPS), "key": _flat({"response": _KEY})},
-        errors=_errors(conclusion),
-        plan=_plain(conclusion.manifest.plan),
-        versions=_plain(conclusion.manifest.versions),
-        machine=_plain(conclusion.manifest.machine),
-        figures=figures,
-        steadiness=steadiness,
-        differences=differences,
+    return _template().render(
+        document=document,
+        answer=document.statement.removeprefix(f"{document.word.capitalize()}: ") if document.tone != "strong" else "",
+        sections=_sections(document),
+        words=_words,
+        head=_head,
+        kind_of=lambda block: type(block).__name__,
+        plain_text=plain_text,
         style=style,
         scripts=scripts,
-        policy=policy(style, scripts),
-        data=embedded(charts.data(conclusion)),
-        has={
-            "seconds": bool(conclusion.series),
-            "times": any(row.response_ms for row in conclusion.series),
-            "turns": bool(conclusion.turns and any("p50" in turn.response_ms for turn in conclusion.turns.turns)),
-            "lateness": any(row.lateness_ms for row in conclusion.series),
-            "errors": any(row.errors_per_s for row in conclusion.series),
-            "distributions": any(part.ms for part in conclusion.distributions),
-        },
+        policy=_policy(style, scripts),
+        data=_embedded(document.data),
     )
 
 
 def assets() -> tuple[Markup, list[Markup]]:
     """Returns the style and the scripts that are copied into every page."""
-    style = asset("uplot/uPlot.min.css") + asset("report.css")
-    return style, [asset("uplot/uPlot.iife.min.js"), asset("report.js")]
+    return _asset("uplot/uPlot.min.css") + _asset("page.css"), [_asset("uplot/uPlot.iife.min.js"), _asset("charts.js")]
 
 
 def content_hash(text: str) -> str:
@@ -77,8 +48,8 @@ def content_hash(text: str) -> str:
 
 
 @functools.cache
-def template(name: str) -> jinja2.Template:
-    """Returns a template into which every string goes visible and escaped."""
+def _template() -> jinja2.Template:
+    """Returns the template, into which every string goes visible and escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -87,7 +58,7 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(name)
+    return environment.get_template("page.html")
 
 
 def _shown(value: Any) -> Any:
@@ -97,12 +68,39 @@ def _shown(value: Any) -> Any:
     return visible(value).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-def asset(name: str) -> Markup:
-    """Returns a file of ours that is copied into pages as it is."""
+def _words(words: Words) -> Markup:
+    return Markup().join(_part(part) for part in parts(words))
+
+
+def _part(part: str | Code | Mark) -> Markup:
+    match part:
+        case Code():
+            return Markup("<code>{}</code>").format(_shown(part.text)) if part.text else Markup()
+        case Mark():
+            return Markup('<span class="{}">{}</span>').format(part.tone, _shown(part.text))
+        case _:
+            return Markup.escape(_shown(part))
+
+
+def _head(column: Column) -> str:
+    return column.heads.get(HTML, column.head)
+
+
+def _sections(document: Document) -> list[tuple[Section, list[Block], str]]:
+    """Returns what stands on the page: sections, their blocks, and their names, so that a link can lead to one."""
+    shown = [(section, blocks) for section in document.sections if (blocks := section.for_medium(HTML))]
+    names = [re.sub(r"[^a-z0-9]+", "-", plain_text(section.title).lower()).strip("-")[:40] for section, _ in shown]
+    return [
+        (section, blocks, name if name and names.count(name) == 1 else f"section-{at}")
+        for at, ((section, blocks), name) in enumerate(zip(shown, names, strict=True))
+    ]
+
+
+def _asset(name: str) -> Markup:
     return Markup((_HERE / "assets" / name).read_text("utf-8").strip())  # noqa: S704 -- a file of ours
 
 
-def policy(style: Markup, scripts: list[Markup]) -> str:
+def _policy(style: Markup, scripts: list[Markup]) -> str:
     """Returns a policy under which the page loads nothing and runs only the scripts that are in it now."""
     hashes = " ".join(content_hash(script) for script in scripts)
     return (
@@ -110,35 +108,7 @@ def policy(style: Markup, scripts: list[Markup]) -> str:
     )
 
 
-def embedded(value: dict[str, Any]) -> Markup:
+def _embedded(value: Mapping[str, Any]) -> Markup:
     """Returns data as JSON that can stand in a script element."""
     text = json.dumps(value, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 -- without < it cannot end its element
-
-
-def _flat(groups: _Groups) -> list[figures.TimeColumn]:
-    return [(clock, name) for clock, names in groups.items() for name in names]
-
-
-def _plain(values: dict[str, Any]) -> dict[str, str]:
-    return {key: brief(value if isinstance(value, str) else json.dumps(value)) for key, value in values.items()}
-
-
-def _errors(conclusion: Conclusion) -> list[dict[str, Any]]:
-    """Returns one row an error kind of a step, with what it means and some samples."""
-    return [
-        {
-            "step": step,
-            "kind": kind,
-            "count": count,
-            "share": figures.percent(count, requests.count),
-            "meaning": MEANINGS.get("http_<status>" if kind.startswith("http_") else kind, ""),
-            "samples": [
-                (sample, brief(sample.detail))
-                for sample in conclusion.samples
-                if (sample.step, sample.outcome) == (step, kind)
-            ][:_SAMPLES_A_KIND],
-        }
-        for step, requests in conclusion.summary.steps.items()
-        for kind, count in requests.errors.items()
-    ]

@@ -3,22 +3,14 @@
 import math
 from collections.abc import Callable, Sequence
 
-import msgspec
-
+from convload.report.document import Diagram
 from convload.results.series import WARMUP, Second
 
 MOST_POINTS = 60
 """Of a line: more are lost in the width of a comment, and GitHub refuses sources over 50,000 characters."""
 
 
-class Chart(msgspec.Struct, frozen=True):
-    """A chart's source, and what a reader must know of it: Mermaid draws no legend."""
-
-    caption: str
-    source: str
-
-
-def charts(series: Sequence[Second]) -> list[Chart]:
+def charts(series: Sequence[Second]) -> list[Diagram]:
     """Returns the charts of times and of rates; none where nothing was measured.
 
     Where a point stands for several seconds it is the highest of their percentiles, which are never averaged, and
@@ -47,7 +39,7 @@ def charts(series: Sequence[Second]) -> list[Chart]:
     return [times, rates]
 
 
-def draw(caption: str, labels: tuple[str, str, str], lines: dict[str, list[float]]) -> Chart:
+def draw(caption: str, labels: tuple[str, str, str], lines: dict[str, list[float]]) -> Diagram:
     """Returns a chart of lines by their name; `labels` are its title, the unit, and the x-axis as Mermaid reads it.
 
     Mermaid spreads the points of a line evenly, so an axis of numbers is for points that are evenly apart alone.
@@ -61,12 +53,7 @@ def draw(caption: str, labels: tuple[str, str, str], lines: dict[str, list[float
         f'    y-axis "{unit}" 0 --> {_number(top)}',
         *(f'    line "{name}" [{", ".join(map(_number, values))}]' for name, values in lines.items()),
     ]
-    return Chart(caption, "\n".join(source))
-
-
-def blocks(found: Sequence[Chart]) -> list[str]:
-    """Returns the Markdown of each chart, its caption before it."""
-    return [f"{chart.caption}\n\n```mermaid\n{chart.source}\n```" for chart in found]
+    return Diagram(caption, "\n".join(source))
 
 
 _Bin = list[Second | None]

@@ -2,25 +2,42 @@
 
 from convload.comparison.conclusion import Conclusion
 from convload.report import figures
+from convload.report.document import HTML, MARKDOWN, Block, Column, Note, Section, Table
 from convload.results.drift import DRIFTS, MEMORY, STEADY, TOO_SHORT, Drift
 from convload.results.percentiles import short
 from convload.results.recovery import NORMAL, NORMAL_SECONDS, Recovery
 
-DRIFT_HEADS = ["what", "where", "first third", "last third", "change", "per hour", "p"]
-DRIFT_NOTE = (
+_DRIFT_NOTE = (
     "Trends under constant load (Mann-Kendall). First and last are of the outer thirds; per hour is the same change "
     "carried on, not a forecast."
 )
-RECOVERY_HEADS = ["after stage", "rate /s", "normal p50", "normal again after", "watched"]
-RECOVERY_NOTE = (
+_RECOVERY_NOTE = (
     f"Normal again: the median response of {NORMAL_SECONDS} seconds in a row is at most {NORMAL:g} times that of the "
     "stage before the spike. Watched until the rate is above half of the spike's again, or the load ends."
 )
 
 
-def drift_rows(conclusion: Conclusion) -> list[list[str]]:
-    """Returns the cells of what drifts; none where nothing does."""
-    return [_drift_cells(one) for one in conclusion.drift if one.verdict == DRIFTS]
+def sections(conclusion: Conclusion) -> list[Section]:
+    """Returns what became of each spike and what drifts; empty where the load had no spike, or nothing was tested."""
+    recoveries = [_recovery_cells(one) for one in conclusion.recoveries]
+    drifting = [_drift_cells(one) for one in conclusion.drift if one.verdict == DRIFTS]
+    drift = _table(["what", "where"], ["first third", "last third", "change", "per hour", "p"], drifting, _DRIFT_NOTE)
+    return [
+        Section(
+            title="Recovery",
+            blocks=_table(
+                ["after stage"], ["rate /s", "normal p50", "normal again after", "watched"], recoveries, _RECOVERY_NOTE
+            ),
+        ),
+        Section(title="Drift", blocks=[*drift, Note(drift_text(conclusion), tone="muted")]),
+    ]
+
+
+def _table(words: list[str], figures_of: list[str], rows: list[list[str]], note: str) -> list[Block]:
+    if not rows:
+        return []
+    columns = [*(Column(head=head, kind="words") for head in words), *(Column(head=head) for head in figures_of)]
+    return [Note(note, on=(MARKDOWN,)), Table(columns, rows), Note(note, on=(HTML,), tone="muted")]
 
 
 def drift_text(conclusion: Conclusion) -> str:
@@ -28,11 +45,6 @@ def drift_text(conclusion: Conclusion) -> str:
     steady, unknown = (_named(conclusion.drift, verdict) for verdict in (STEADY, TOO_SHORT))
     said = [f"No drift found in {steady}."] if steady else []
     return " ".join(said + ([f"Too short to tell: {unknown}."] if unknown and conclusion.drift else []))
-
-
-def recovery_rows(conclusion: Conclusion) -> list[list[str]]:
-    """Returns the cells of each spike's end; none where the load had none."""
-    return [_recovery_cells(one) for one in conclusion.recoveries]
 
 
 def _named(found: list[Drift], verdict: str) -> str:

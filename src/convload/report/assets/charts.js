@@ -1,5 +1,6 @@
 "use strict";
-// Draws the charts of the report from the figures embedded in it. What can be read without them is in the tables.
+// Draws the charts of a page (of a run, a history, a capacity search) from the figures embedded in it. Without them
+// everything can be read in the tables.
 (() => {
   const root = document.documentElement;
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -63,9 +64,15 @@
     u.ctx.fillStyle = token("--muted");
     u.ctx.fillText(name, x, y + devicePixelRatio);
   }
+  function vertical(u, x) {
+    u.ctx.beginPath();
+    u.ctx.moveTo(x, u.bbox.top);
+    u.ctx.lineTo(x, u.bbox.top + u.bbox.height);
+    u.ctx.stroke();
+  }
   // A stage begins at its line; its name stands there if it ends before the next one.
   function stages(u, gap) {
-    const { left, top, width, height } = u.bbox;
+    const { left, width } = u.bbox;
     const ends = data.stages.slice(1).map((stage) => stage.from_s);
     u.ctx.strokeStyle = token("--muted");
     u.ctx.lineWidth = devicePixelRatio;
@@ -74,19 +81,14 @@
       const start = u.valToPos(stage.from_s, "x", true);
       const end = Math.min(u.valToPos(ends[i] ?? data.cleanup_from_s ?? Infinity, "x", true) || Infinity, left + width);
       if (start > left + width || end <= left) return;
-      if (start >= left) {
-        u.ctx.beginPath();
-        u.ctx.moveTo(start, top);
-        u.ctx.lineTo(start, top + height);
-        u.ctx.stroke();
-      }
+      if (start >= left) vertical(u, start);
       const from = Math.max(start, left) + gap;
       if (from + u.ctx.measureText(stage.name).width + gap < end) write(u, stage.name, from);
     });
     u.ctx.setLineDash([]);
   }
   // Values stand at the middle of their second; the axis shows whole seconds.
-  const MANY = data.t.length > 300;
+  const MANY = data.t?.length > 300;
   const overTime = ({ scales, ...more }) => ({
     cursor: { y: false, sync: { key: "time" }, points: { size: 6 } },
     hooks: { drawClear: [shade], drawAxes: [names] },
@@ -246,30 +248,106 @@
     }, uPlot.join(lines.map((part) => [part.x, part.ms]))];
   }
 
+  // History: a statistic over the runs. A change lies between two runs: its line stands before the first of the new level.
+  const WAYS = { worse: "--fail", better: "--pass", changed: "--warn" };
+  function marks(u, changes) {
+    const { left, top, width } = u.bbox;
+    u.ctx.save();
+    u.ctx.lineWidth = 1.5 * devicePixelRatio;
+    for (const { at, way } of changes) {
+      const x = u.valToPos(at + 0.5, "x", true);
+      if (x < left || x > left + width) continue;
+      u.ctx.strokeStyle = u.ctx.fillStyle = token(WAYS[way]);
+      vertical(u, x);
+      u.ctx.font = `600 ${11 * devicePixelRatio}px system-ui, sans-serif`;
+      const wide = u.ctx.measureText(way).width, gap = 4 * devicePixelRatio;
+      const fits = x + gap + wide < left + width;
+      u.ctx.textAlign = fits ? "left" : "right";
+      u.ctx.textBaseline = "top";
+      u.ctx.fillText(way, fits ? x + gap : x - gap, top + 3 * devicePixelRatio);
+    }
+    u.ctx.restore();
+  }
+  function statistic(number) {
+    const { title, unit, values, levels, changes } = data.series[number];
+    const value = (u, v) => (v == null ? "" : `${short(v)} ${unit}`);
+    const runs = data.runs.map((_, at) => at + 1);
+    return [{
+      cursor: { y: false, sync: { key: "runs" }, points: { size: 6 } },
+      hooks: { drawAxes: [(u) => marks(u, changes)] },
+      scales: { x: { time: false, range: [0.5, runs.length + 0.5] }, y: { range: fromZero } },
+      axes: [xAxis((u, splits) => splits.map((v) => (Number.isInteger(v) ? v : ""))), yAxis()],
+      series: [
+        { label: "run", value: (u, v) => (v == null ? "" : `${v}, ${data.runs[v - 1].started}`) },
+        line(title, "--c1", unit, { width: 1.25, value, points: { show: true, size: 5, width: 0, fill: token("--c1") } }),
+        line("level", "--muted", unit, { width: 1.5, dash: [6, 4], value, paths: uPlot.paths.stepped({ align: 1 }) }),
+      ],
+    }, [runs, values, levels]];
+  }
+
+  // Capacity: a dot a trial. The interval is a band across the chart, the limit of the objective a dashed line.
+  function interval(across, limit) {
+    return (u) => {
+      const { left, top, width, height } = u.bbox;
+      u.ctx.save();
+      u.ctx.fillStyle = token("--shade");
+      if (data.low != null) {
+        const [a, b] = [data.low, data.high ?? u.scales[across].max].map((v) => u.valToPos(v, across, true));
+        if (across === "x") u.ctx.fillRect(a, top, Math.max(b - a, 2), height);
+        else u.ctx.fillRect(left, b, width, Math.max(a - b, 2));
+      }
+      if (limit != null) {
+        const y = u.valToPos(limit, "y", true);
+        u.ctx.strokeStyle = token("--fail");
+        u.ctx.setLineDash([6, 4]);
+        u.ctx.beginPath();
+        u.ctx.moveTo(left, y);
+        u.ctx.lineTo(left + width, y);
+        u.ctx.stroke();
+      }
+      u.ctx.restore();
+    };
+  }
+  const trials = (x, columns, series, { band, ...more } = {}) => [{
+    scales: { x: { time: false }, y: { range: fromZero } },
+    axes: [xAxis((u, splits) => splits.map(short)), yAxis()],
+    series: [{ label: x, value: (u, v) => (v == null ? "" : short(v)) }, ...series],
+    hooks: { drawClear: band ? [band] : [] },
+    ...more,
+  }, columns];
+  const spot = (label, color, unit) => line(label, color, unit, {
+    paths: () => null, points: { show: true, size: 7, width: 0, fill: token(color) },
+  });
+  const response = (log) => trials("load", data.response, [spot("p50", "--c1", "ms"), spot("p99", "--c3", "ms")], {
+    band: interval("x", data.limit_ms), scales: { x: { time: false }, y: latencyScale(log) },
+  });
+  const achieved = () => trials("load", data.achieved, [thin("offered", "--c7", "/s"), spot("good", "--c2", "/s")], {
+    band: interval("x"),
+  });
+  const timeline = () => trials("at s", data.timeline, [
+    spot("pass", "--c2", ""), spot("fail", "--c3", ""), spot("undecided", "--c6", ""), spot("generator", "--c7", ""),
+  ], { band: interval("y") });
+  const usl = () => trials("in flight", data.usl.slice(0, 3), [spot("measured", "--c1", "/s"), line("fitted", "--c3", "/s")]);
+  const residuals = () => trials("in flight", [data.usl[0], data.usl[3]], [spot("residual", "--c5", "%")], {
+    scales: { x: { time: false } },
+  });
+
   // A linear axis is the honest default; it hides everything when few values are far out.
-  const spread = (values) => {
-    const known = values.filter((v) => v != null).sort((a, b) => a - b);
-    return known.length ? known.at(-1) / known[known.length >> 1] : 1;
-  };
   const FAR_OUT = 25;
+  const spread = (...columns) => {
+    const known = columns.flat().filter((v) => v != null).sort((a, b) => a - b);
+    return known.length > 0 && known.at(-1) / known[known.length >> 1] > FAR_OUT;
+  };
   const startsLog = {
-    latency: spread([...data.latency.p50, ...data.latency.p99, ...data.latency.max]) > FAR_OUT,
-    lateness: spread([...data.lateness.p50, ...data.lateness.p99, ...data.lateness.max]) > FAR_OUT,
-    distribution: data.distributions.some((part) => spread(part.ms) > FAR_OUT),
+    latency: () => spread(data.latency.p50, data.latency.p99, data.latency.max),
+    lateness: () => spread(data.lateness.p50, data.lateness.p99, data.lateness.max),
+    distribution: () => data.distributions.some((part) => spread(part.ms)),
+    response: () => true,
   };
 
-  const CHARTS = { latency, distribution, throughput, queue, lateness, generator, errors, turns };
-  const LABELS = {
-    latency: "Line chart of create latency percentiles for each second",
-    distribution: "Line chart of latency by percentile for each step",
-    throughput: data.open
-      ? "Line chart of arrivals offered and create requests answered for each second"
-      : "Line chart of create requests, users and requests in flight for each second",
-    queue: "Line chart of requests in flight and arrivals that wait at the end of each second",
-    lateness: "Line chart of lateness percentiles for each second",
-    generator: "Line chart of the generator's CPU time and event-loop delay for each second",
-    turns: "Line chart of create latency percentiles of targets A and B for each window",
-    errors: "Bar chart of failed create requests by kind for each second",
+  const CHARTS = {
+    latency, distribution, throughput, queue, lateness, generator, errors, turns,
+    response, achieved, timeline, usl, residuals, statistic,
   };
 
   const drawn = new Set();
@@ -278,25 +356,26 @@
   const size = (place) => ({ width: place.element.clientWidth + 6, height: 230 });
 
   function draw(place) {
-    const [options, columns] = CHARTS[place.id](place.log);
+    const [name, number] = place.id.split("-");
+    const [options, columns] = CHARTS[name](number ?? place.log);
     options.hooks = { ...options.hooks, draw: [() => (root.dataset.chartsDrawn = drawn.add(place.id).size)] };
     place.plot?.destroy();
     place.plot = new uPlot({ ...size(place), legend: MARKERS, padding: [10, 18, 0, 0], ...options }, columns, place.element);
     const canvas = place.plot.ctx.canvas;
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", LABELS[place.id]);
+    canvas.setAttribute("aria-label", place.element.dataset.label);
   }
 
   const places = [...document.querySelectorAll("[data-chart]")].map((element) => {
     const id = element.dataset.chart;
-    return { id, element, log: Boolean(startsLog[id]) };
+    return { id, element, log: startsLog[id]?.() };
   });
   for (const place of places) {
     const button = document.querySelector(`[data-log="${place.id}"]`);
-    button?.setAttribute("aria-pressed", place.log);
+    button?.setAttribute("aria-pressed", Boolean(place.log));
     button?.addEventListener("click", () => {
       place.log = !place.log;
-      button.setAttribute("aria-pressed", place.log);
+      button.setAttribute("aria-pressed", Boolean(place.log));
       draw(place);
     });
     draw(place);

@@ -1,0 +1,345 @@
+"""The contents of a capacity search's report: how much, how sure, why, and what happens beyond."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from convload.errors import ExitCode
+from convload.report import github, html, markdown, mermaid, terminal
+from convload.report.document import (
+    DETAILS,
+    HTML,
+    MARKDOWN,
+    PAGES,
+    TERMINAL,
+    Bullets,
+    Chart,
+    Charts,
+    Code,
+    Column,
+    Diagram,
+    Document,
+    Note,
+    Section,
+    Table,
+    Tone,
+    Words,
+)
+from convload.report.figures import NONE, about
+from convload.report.untrusted import visible
+from convload.results.capacity_result import Bounded, CapacityResult, Trial, Usl
+
+_OUTCOMES: dict[ExitCode, Tone] = {
+    ExitCode.PASS: "pass",
+    ExitCode.GATE_FAILED: "fail",
+    ExitCode.INCONCLUSIVE: "inconclusive",
+    ExitCode.INTERRUPTED: "interrupted",
+}
+_ANNOTATIONS = {"pass": "notice", "fail": "error"}
+_FEWEST_LOADS = 2
+_CURVE_POINTS = 60
+
+
+def print_capacity(result: CapacityResult, console: Console) -> None:
+    """Prints the whole result, its answer first and last."""
+    terminal.show(document(result), console)
+
+
+def render_markdown(result: CapacityResult) -> str:
+    """Returns capacity.md."""
+    return markdown.render(document(result))
+
+
+def render_html(result: CapacityResult, limit_ms: float | None = None) -> str:
+    """Returns the page. `limit_ms` is the objective's limit of the p99 response, drawn as a line if there is one."""
+    return html.render(document(result, limit_ms))
+
+
+def github_report(result: CapacityResult, folder: Path) -> github.Told:
+    """Returns the answer as an annotation, capacity.md, and the outputs; a bound that is open is empty."""
+    outcome, bounds = _OUTCOMES[result.exit_code], result.capacity_per_s
+    return github.Told(
+        annotations=github.commands(_ANNOTATIONS.get(outcome, "warning"), [("capacity", result.statement)]),
+        summary=render_markdown(result),
+        outputs={
+            "outcome": outcome,
+            "exit_code": str(int(result.exit_code)),
+            "text": visible(result.statement),
+            "capacity_low": github.stated(bounds.low),
+            "capacity_high": github.stated(bounds.high),
+            "limited_by": result.limited_by,
+            "goodput": github.stated(result.goodput_per_s),
+            "folder": str(folder),
+            "report": str(folder / "report.html"),
+        },
+        whole="capacity.md of the run folder",
+    )
+
+
+def document(result: CapacityResult, limit_ms: float | None = None) -> Document:
+    """Returns the report."""
+    needs = [part.text for part in (result.instances, result.peak, result.generator_need) if part]
+    laws = _laws(result)
+    beyond = result.overload.text if result.overload else ""
+    objective = _listed([Code(gate) for gate in result.objective])
+    return Document(
+        kind="capacity",
+        title="Capacity",
+        heading="Capacity",
+        subtitle=[["Objective: ", *objective]],
+        statement=result.statement,
+        tone=_OUTCOMES[result.exit_code],
+        sections=[
+            Section(title="Trials", blocks=[_trials(result)], on=(DETAILS,)),
+            Section(
+                title="How it came about",
+                blocks=[Note(_course(result)), Bullets(result.notes), *(Note(text) for text in needs)],
+                on=(HTML,),
+            ),
+            Section(
+                title="",
+                blocks=[
+                    Bullets(result.notes),
+                    *(Note(text) for text in needs),
+                    Note(["Objective: ", *objective, ". ", _course(result)]),
+                ],
+                on=(MARKDOWN,),
+            ),
+            Section(title="By load", blocks=[*_diagrams(result.trials), Charts(_charts(result))], on=PAGES),
+            Section(
+                title="Beyond capacity",
+                blocks=[
+                    Note(beyond, on=PAGES),
+                    _beyond(result),
+                    Note(beyond, on=(DETAILS,)),
+                    Note("" if result.overload else "Nothing was measured beyond capacity.", on=(HTML,), tone="muted"),
+                ],
+            ),
+            Section(title="Scalability", blocks=[Bullets(laws)], on=PAGES),
+            Section(title="", blocks=[Bullets([*laws, _course(result), *result.notes, *needs])], on=TERMINAL),
+            Section(title="Trials", blocks=[_trials(result)], on=PAGES),
+        ],
+        footer="Rendered from capacity.json by convload.",
+        data=data(result, limit_ms),
+    )
+
+
+def _listed(words: Sequence[Code]) -> list[str | Code]:
+    return [part for word in words for part in (", ", word)][1:]
+
+
+def _trials(result: CapacityResult) -> Table:
+    heads = ["at s", "rate /s", "for s", "outcome", "achieved /s", "good /s", "p99 ms", "broke"]
+    rows = [
+        [
+            f"{trial.at_s:.0f}",
+            about(trial.rate),
+            f"{trial.duration_s:.3g}",
+            trial.verdict,
+            about(trial.achieved_per_s),
+            about(trial.goodput_per_s),
+            about(trial.response_p99_ms),
+            ", ".join(trial.broken),
+        ]
+        for trial in result.trials
+    ]
+    return _table(heads, rows)
+
+
+def _beyond(result: CapacityResult) -> Table:
+    heads = ["× capacity", "offered /s", "good /s", "kept", "shed", "by", "other failures", "p99 ms accepted"]
+    rows = [
+        [
+            f"{point.factor:g}",
+            about(point.offered_per_s),
+            about(point.goodput_per_s),
+            _percent(point.kept),
+            _percent(point.shed_share),
+            ", ".join(f"{status} {_percent(share)}" for status, share in point.shed_by.items()) or NONE,
+            _percent(point.failed_share),
+            about(point.accepted_p99_ms),
+        ]
+        for point in (result.overload.points if result.overload else [])
+    ]
+    return _table(heads, rows)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[Words]]) -> Table:
+    """Returns a table whose heads stand on two lines where the terminal is narrow for them."""
+    columns = [
+        Column(
+            head=head,
+            kind="words" if head in {"outcome", "broke", "by"} else "figure",
+            heads=dict.fromkeys(TERMINAL, "\n".join(head.rsplit(" ", 1))),
+        )
+        for head in heads
+    ]
+    return Table(columns, rows)
+
+
+def _course(result: CapacityResult) -> str:
+    """Says how the answer came about."""
+    goodput = f"; goodput there {about(result.goodput_per_s)}/s" if result.goodput_per_s is not None else ""
+    busy = f", overloaded {about(result.sustained_per_s)}/s" if goodput and result.sustained_per_s is not None else ""
+    return (
+        f"{len(result.trials)} trials in {result.took_s:.0f} s of a budget of {result.budget_s:.0f} s, "
+        f"limited by: {result.limited_by}{goodput}{busy}."
+    )
+
+
+def _laws(result: CapacityResult) -> list[str]:
+    """Says what the scalability law and Little's law make of the trials."""
+    lines = []
+    fitted = result.saturation.usl if result.saturation else result.usl
+    if fitted is None or fitted.refused:
+        lines.append(f"Not fitted: {fitted.refused if fitted else 'nothing was measured'}.")
+    else:
+        lines += [
+            f"{name} = {_bounded(value)} (95 % interval)"
+            for name, value in (("σ", fitted.sigma), ("κ", fitted.kappa), ("λ per s", fitted.lambda_per_s))
+        ]
+        lines.append(f"largest residual {_percent(max((abs(r) for r in fitted.residuals), default=0.0))}")
+        if fitted.peak_refused:
+            lines.append(f"No peak is predicted: {fitted.peak_refused}.")
+        else:
+            lines.append(f"peak at {_bounded(fitted.peak_concurrency)} in flight, {_bounded(fitted.peak_per_s)}/s")
+    if result.saturation:
+        lines.append(result.saturation.text)
+    broken = [check for check in result.little if not check.holds]
+    if result.little:
+        holds = "holds in all" if not broken else f"fails in {len(broken)} of"
+        lines.append(f"Little's law {holds} {len(result.little)} steady trials.")
+    return lines
+
+
+def _bounded(value: Bounded | None) -> str:
+    if value is None:
+        return NONE
+    low, high = (NONE if bound is None else f"{bound:.3g}" for bound in (value.low, value.high))
+    return f"{value.value:.3g} ({low} to {high})"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _diagrams(trials: Sequence[Trial]) -> list[Diagram]:
+    """Draws the trials by their load, each load once: Mermaid spreads points evenly, whatever lies between them."""
+    loads: dict[str, list[Trial]] = {}
+    for trial in sorted(trials, key=lambda trial: trial.rate):
+        # What the generator could not make says nothing of the target.
+        if trial.verdict != "generator":
+            loads.setdefault(about(trial.rate), []).append(trial)
+    if len(loads) < _FEWEST_LOADS:
+        return []
+    names = ", ".join(f'"{name}"' for name in loads)
+    axis = f'"load of a trial" [{names}]'
+    times = mermaid.draw(
+        "Response times in ms by the load of a trial, each load once: the upper line is p99, the lower p50; the "
+        "highest where a load was tried again; 0 where none was measured.",
+        ("Response time, p50 and p99", "ms", axis),
+        {
+            "p50": [max(trial.response_p50_ms or 0.0 for trial in part) for part in loads.values()],
+            "p99": [max(trial.response_p99_ms or 0.0 for trial in part) for part in loads.values()],
+        },
+    )
+    rates = mermaid.draw(
+        "Conversations per second by the load of a trial: the upper line is what was achieved, the lower goodput; the "
+        "lowest where a load was tried again.",
+        ("Achieved and good per second", "per s", axis),
+        {
+            "achieved": [min(trial.achieved_per_s or 0.0 for trial in part) for part in loads.values()],
+            "good": [min(trial.goodput_per_s or 0.0 for trial in part) for part in loads.values()],
+        },
+    )
+    return [times, rates]
+
+
+def _charts(result: CapacityResult) -> list[Chart]:
+    shown = [
+        (
+            "response",
+            "Response by offered rate",
+            "ms",
+            "A dot a trial; shaded: the capacity interval; dashed: the limit of p99.",
+        ),
+        (
+            "achieved",
+            "Goodput by offered rate",
+            "/s",
+            "What falls below the dashed line was not answered in time, shed or failed.",
+        ),
+        (
+            "timeline",
+            "Trials in their order",
+            "",
+            "The rate of each by when it began; shaded: the capacity interval.",
+        ),
+    ]
+    if _fitted(result):
+        shown += [
+            ("usl", "Scalability law", "/s", "Throughput by the mean number in flight, and the fit."),
+            (
+                "residuals",
+                "Residuals of the fit",
+                "%",
+                "Measured over fitted, in percent: a pattern tells that the law does not fit.",
+            ),
+        ]
+    return [
+        Chart(name=name, title=title, unit=unit, note=note, label=title, log=name == "response")
+        for name, title, unit, note in shown
+    ]
+
+
+def data(result: CapacityResult, limit_ms: float | None) -> dict[str, Any]:
+    """Returns the columns of the charts; trials in rising order of their load, or of their time for the timeline."""
+    by_rate = sorted((trial for trial in result.trials if trial.verdict != "generator"), key=lambda trial: trial.rate)
+    fitted = _fitted(result)
+    return {
+        "low": result.capacity_per_s.low,
+        "high": result.capacity_per_s.high,
+        "limit_ms": limit_ms,
+        "response": [
+            [trial.rate for trial in by_rate],
+            [trial.response_p50_ms for trial in by_rate],
+            [trial.response_p99_ms for trial in by_rate],
+        ],
+        "achieved": [
+            [trial.rate for trial in by_rate],
+            [trial.rate for trial in by_rate],
+            [trial.goodput_per_s for trial in by_rate],
+        ],
+        "timeline": [
+            [trial.at_s for trial in result.trials],
+            *(
+                [trial.rate if trial.verdict == outcome else None for trial in result.trials]
+                for outcome in ("pass", "fail", "undecided", "generator")
+            ),
+        ],
+        "usl": _usl_columns(fitted) if fitted else None,
+    }
+
+
+def _usl_columns(fitted: Usl) -> list[list[float | None]]:
+    """Returns concurrency, measured throughput, fitted throughput and residual in percent."""
+    measured = {point.concurrency: point.per_s for point in fitted.points}
+    residuals = {
+        point.concurrency: 100 * residual for point, residual in zip(fitted.points, fitted.residuals, strict=True)
+    }
+    highest = max(measured)
+    along = sorted({*measured, *(highest * step / _CURVE_POINTS for step in range(1, _CURVE_POINTS + 1))})
+    return [
+        [*along],
+        [measured.get(n) for n in along],
+        [fitted.at(n) for n in along],
+        [residuals.get(n) for n in along],
+    ]
+
+
+def _fitted(result: CapacityResult) -> Usl | None:
+    """Returns the fit of the scalability law, if there is one."""
+    fitted = result.saturation.usl if result.saturation else result.usl
+    return fitted if fitted and not fitted.refused else None

@@ -1,0 +1,205 @@
+"""What a report is made of before it has a form: sections of tables, notes and charts, for any medium.
+
+A content module (run, comparison, history, capacity) builds one `Document`; a renderer (terminal, markdown, html) gives
+it a form. Where media differ, the document says so by `on`: a block, a section or a column stands on those media alone.
+Every string is data: no text can become markup, because the renderers alone write any.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+Medium = Literal["brief", "details", "markdown", "html"]
+BRIEF: Medium = "brief"
+DETAILS: Medium = "details"
+MARKDOWN: Medium = "markdown"
+HTML: Medium = "html"
+
+EVERYWHERE: tuple[Medium, ...] = (BRIEF, DETAILS, MARKDOWN, HTML)
+TERMINAL: tuple[Medium, ...] = (BRIEF, DETAILS)
+PAGES: tuple[Medium, ...] = (MARKDOWN, HTML)
+IN_FULL: tuple[Medium, ...] = (DETAILS, MARKDOWN, HTML)
+"""Everywhere but at the short end of a run on the terminal."""
+
+Tone = str
+"""How text looks: an outcome of a verdict, good, bad, doubt, warning, muted, strong, or nothing."""
+
+
+class Code(msgspec.Struct, frozen=True):
+    """Text that stands as it was written: a name, a gate, what a target answered."""
+
+    text: str
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Text that stands out."""
+
+    text: str
+    tone: Tone
+
+
+Words = str | Code | Mark | Sequence[str | Code | Mark]
+"""A run of text."""
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """The head of a column; `heads` are those of media that call it otherwise.
+
+    `kind` says whether it holds figures, words that may wrap, or names that may not. `clock` is the group of a time.
+    """
+
+    head: str
+    kind: Literal["figure", "words", "name"] = "figure"
+    clock: str = ""
+    on: tuple[Medium, ...] = EVERYWHERE
+    heads: Mapping[Medium, str] = {}
+
+
+class Table(msgspec.Struct, frozen=True):
+    """Rows under columns; a row has a cell for every column, whether or not a medium shows it."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Words]]
+    on: tuple[Medium, ...] = EVERYWHERE
+
+    def for_medium(self, medium: Medium) -> tuple[list[Column], list[list[Words]]]:
+        """Returns the columns that stand on a medium, and their cells."""
+        shown = [at for at, column in enumerate(self.columns) if medium in column.on]
+        return [self.columns[at] for at in shown], [[row[at] for at in shown] for row in self.rows]
+
+
+class Note(msgspec.Struct, frozen=True):
+    """A paragraph."""
+
+    words: Words
+    on: tuple[Medium, ...] = EVERYWHERE
+    tone: Tone = ""
+
+
+class Bullets(msgspec.Struct, frozen=True):
+    """Lines that belong together."""
+
+    items: Sequence[Words]
+    on: tuple[Medium, ...] = EVERYWHERE
+    tone: Tone = ""
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """Values by their names, under the title of each group."""
+
+    groups: Mapping[str, Mapping[str, str]]
+    on: tuple[Medium, ...] = EVERYWHERE
+
+
+class Tile(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure that is read from afar."""
+
+    name: str
+    figure: str
+    unit: str = ""
+    more: str = ""
+    tone: Tone = ""
+
+
+class Tiles(msgspec.Struct, frozen=True):
+    """Key figures."""
+
+    tiles: Sequence[Tile]
+    on: tuple[Medium, ...] = (HTML,)
+
+
+class Chart(msgspec.Struct, frozen=True, kw_only=True):
+    """A chart that charts.js draws by its name; `otherwise` stands where there is nothing to draw."""
+
+    name: str
+    title: str
+    label: str
+    unit: str = ""
+    note: str = ""
+    otherwise: str = ""
+    log: bool = False
+    on: tuple[Medium, ...] = (HTML,)
+
+
+class Charts(msgspec.Struct, frozen=True):
+    """Charts side by side."""
+
+    charts: Sequence[Chart]
+    on: tuple[Medium, ...] = (HTML,)
+
+
+class Diagram(msgspec.Struct, frozen=True):
+    """A chart as Mermaid source, and what a reader must know of it: Mermaid draws no legend."""
+
+    caption: str
+    source: str
+    on: tuple[Medium, ...] = (MARKDOWN,)
+
+
+class Folded(msgspec.Struct, frozen=True):
+    """Lines that are shown when asked for."""
+
+    title: Words
+    items: Sequence[Words]
+    is_open: bool = False
+    on: tuple[Medium, ...] = (HTML,)
+
+
+Block = Table | Note | Bullets | Facts | Tiles | Chart | Charts | Diagram | Folded
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """Blocks under a title. `form` is how a page lays it out; `terminal` its title there, if it has another."""
+
+    title: Words
+    blocks: Sequence[Block]
+    on: tuple[Medium, ...] = IN_FULL
+    form: Literal["panel", "half", "plain", "untitled"] = "panel"
+    terminal: str | None = None
+
+    def for_medium(self, medium: Medium) -> list[Block]:
+        """Returns what stands on a medium; nothing where the section does not."""
+        return [block for block in self.blocks if medium in self.on and medium in block.on and _has_content(block)]
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """A report. `statement` is its answer in a sentence, `word` the outcome it begins with, if it has one.
+
+    Its `tone` is that of the outcome; a strong one is a heading and no answer.
+    """
+
+    kind: str
+    title: str
+    heading: str
+    statement: str
+    sections: Sequence[Section]
+    tone: Tone = ""
+    word: str = ""
+    subtitle: Sequence[Words] = ()
+    footer: str = ""
+    data: Mapping[str, Any] = {}
+
+
+def plain_text(words: Words) -> str:
+    """Returns the text without its form."""
+    return "".join(part if isinstance(part, str) else part.text for part in parts(words))
+
+
+def parts(words: Words) -> Sequence[str | Code | Mark]:
+    """Returns the pieces of a run of text."""
+    return [words] if isinstance(words, str | Code | Mark) else words
+
+
+def _has_content(block: Block) -> bool:
+    match block:
+        case Table():
+            return bool(block.rows)
+        case Note():
+            return bool(plain_text(block.words))
+        case Bullets():
+            return bool(block.items)
+        case Facts():
+            return any(block.groups.values())
+        case _:
+            return True

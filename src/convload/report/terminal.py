@@ -1,0 +1,162 @@
+"""Prints documents on a terminal: the answer first and last, tables that fit between."""
+
+import re
+from collections.abc import Sequence
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from convload.report.document import (
+    DETAILS,
+    Block,
+    Bullets,
+    Column,
+    Document,
+    Facts,
+    Mark,
+    Medium,
+    Note,
+    Section,
+    Table,
+    Tone,
+    Words,
+    parts,
+    plain_text,
+)
+from convload.report.untrusted import LONGEST, brief, visible
+
+_STYLES: dict[Tone, str] = {
+    "": "",
+    "pass": "bold green",
+    "fail": "bold red",
+    "inconclusive": "bold yellow",
+    "interrupted": "bold yellow",
+    "good": "green",
+    "bad": "red",
+    "doubt": "yellow",
+    "warning": "yellow",
+    "muted": "dim",
+    "strong": "bold",
+}
+_GAP = 2
+_LONGEST_WORD = 12
+"""A column of words may shrink to its longest, and a longer one is folded; the other columns stay whole."""
+
+
+def show(
+    document: Document, console: Console, medium: Medium = DETAILS, *, opens: bool = True, closes: bool = True
+) -> None:
+    """Prints a document; text from elsewhere is shown as it is, never as markup or control sequence.
+
+    `opens` and `closes` say whether the answer stands at the top and at the end.
+    """
+    if opens:
+        _print_statement(document, console)
+    for at, section in enumerate(document.sections):
+        _print_section(section, console, medium, is_first=at == 0)
+    if closes:
+        _print_statement(document, console)
+
+
+def _print_statement(document: Document, console: Console) -> None:
+    # Never folded: the last line of the output is the whole sentence, for whoever reads it with `tail -1`.
+    console.print(Text(visible(document.statement), style=_STYLES[document.tone]), soft_wrap=True)
+
+
+def _print_section(section: Section, console: Console, medium: Medium, *, is_first: bool) -> None:
+    title = plain_text(section.title) if section.terminal is None else section.terminal
+    blocks = section.for_medium(medium)
+    if blocks and not (title or is_first):
+        console.print()
+    for block in blocks:
+        title = _print_block(block, title, console, medium)
+
+
+def _print_block(block: Block, title: str, console: Console, medium: Medium) -> str:
+    """Prints a block; returns the title if it is still to be printed: it belongs to the first table."""
+    match block:
+        case Table():
+            _print_table(title, *block.for_medium(medium), console)
+            return ""
+        case Facts():
+            for group in block.groups.values():
+                columns = [Column(head="", kind="words"), Column(head="what was measured", kind="words")]
+                _print_table(title, columns, list(group.items()), console)
+            return ""
+        case Note():
+            console.print(_text(block.words, block.tone))
+        case Bullets():
+            for item in block.items:
+                console.print(_text(item, block.tone))
+    return title
+
+
+def _text(words: Words, tone: Tone = "", longest: int | None = None) -> Text:
+    """Returns visible text in its styles, each part cut to `longest` letters."""
+    text = Text(style=_STYLES[tone])
+    for part in parts(words):
+        said = part if isinstance(part, str) else part.text
+        style = _STYLES[part.tone] if isinstance(part, Mark) else ""
+        text.append(visible(said) if longest is None else brief(said, longest), style)
+    return text
+
+
+def _print_table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[Words]], console: Console) -> None:
+    cells = [[_text(cell, longest=LONGEST) for cell in row] for row in rows]
+    heads = _heads(columns)
+    for at in _parts_that_fit(columns, heads, cells, console.width):
+        grid = Grid(
+            title=Text(f"\n{brief(title)}"),
+            title_justify="left",
+            title_style="bold",
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+            collapse_padding=True,
+        )
+        for column, head in ((columns[one], heads[one]) for one in at):
+            grid.add_column(
+                head,
+                justify="right" if column.kind == "figure" else "left",
+                no_wrap=column.kind != "words",
+                overflow="fold",
+            )
+        for row in cells:
+            grid.add_row(*(row[one] for one in at))
+        console.print(grid)
+        title = ""
+
+
+def _heads(columns: Sequence[Column]) -> list[Text]:
+    """Names the columns; where times are of several clocks, the first of each has its name above it."""
+    clocks = [column.clock for column in columns]
+    heads = []
+    for at, column in enumerate(columns):
+        name = column.heads.get(DETAILS, column.head)
+        first = column.clock and column.clock not in clocks[:at]
+        heads.append(Text(f"{column.clock if first else ''}\n{name}" if column.clock else name))
+    return heads
+
+
+def _parts_that_fit(
+    columns: Sequence[Column], heads: Sequence[Text], cells: Sequence[Sequence[Text]], width: int
+) -> list[list[int]]:
+    """Deals the columns out to tables that are no wider than the terminal; each begins with the first column."""
+    texts = [[head, *(row[at] for row in cells)] for at, head in enumerate(heads)]
+    least = [
+        min(_width(column, r"\s+"), _LONGEST_WORD) if columns[at].kind == "words" else _width(column, "\n")
+        for at, column in enumerate(texts)
+    ]
+    tables = [[0]]
+    for at in range(1, len(columns)):
+        if sum(least[one] + _GAP for one in [*tables[-1], at]) - _GAP > width and len(tables[-1]) > 1:
+            tables.append([0])
+        tables[-1].append(at)
+    return tables
+
+
+def _width(column: Sequence[Text], between: str) -> int:
+    return max(cell_len(part) for text in column for part in re.split(between, text.plain))
