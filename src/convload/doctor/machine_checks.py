@@ -23,7 +23,7 @@ WAKE_TIMEOUT_S = 30.0
 
 
 class WakeUps(msgspec.Struct, frozen=True):
-    """What `convload.load.pacing.wakeups` prints."""
+    """What `convload.load.pacing.timer` prints."""
 
     precise: bool
     lateness_us: list[float]
@@ -104,7 +104,7 @@ def _free(folder: Path) -> int | None:
 
 def _timer(count: int) -> Check:
     # In a process of its own: gevent's event loop belongs into none that does something else.
-    command = [sys.executable, "-P", "-m", "convload.load.pacing.wakeups", str(count)]
+    command = [sys.executable, "-P", "-m", "convload.load.pacing.timer", str(count)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=WAKE_TIMEOUT_S, check=True)
         found = msgspec.json.decode(done.stdout, type=WakeUps)

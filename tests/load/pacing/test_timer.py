@@ -1,4 +1,7 @@
+import json
 import socket
+import subprocess
+import sys
 import time
 
 import gevent
@@ -88,3 +91,13 @@ def test_near_instants_in_a_row_are_never_early_and_keep_no_socket_waiting(kerne
 
     assert len(early_s) > 2
     assert max(early_s) <= 0
+
+
+def test_each_wake_up_is_measured_in_a_process_of_its_own() -> None:
+    command = [sys.executable, "-m", "convload.load.pacing.timer", "20"]
+
+    found = json.loads(subprocess.run(command, capture_output=True, timeout=30, check=True).stdout)
+
+    assert len(found["lateness_us"]) == 20
+    assert min(found["lateness_us"]) >= 0
+    assert isinstance(found["precise"], bool)

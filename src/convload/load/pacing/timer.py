@@ -1,14 +1,19 @@
 """A timer that wakes within tens of microseconds, where libev rounds to a millisecond.
 
-Where the kernel has no timerfd, gevent's own timer serves, and `precise` says so.
+Where the kernel has no timerfd, gevent's own timer serves, and `precise` says so. As a program the module measures how
+late this machine wakes a process, with the timer that users wait with.
 """
 
+import argparse
+import json
 import math
 import time
 from collections.abc import Callable
 from typing import Any
 
+import gevent
 from gevent import get_hub
+from gevent.event import Event
 
 from convload.timerfd import TimerFd
 
@@ -25,6 +30,9 @@ EARLY_S = 0.00008
 WORTH_EARLY = 8
 """The kernel is asked to wake the process a little before the instant, and the loop turns for the rest: being woken
 takes some 50 µs and would be lateness. That costs processor time, so only where the wait is so many times longer."""
+
+APART_S = 0.003
+SETTLE_S = 0.05
 
 
 class Timer:
@@ -104,3 +112,37 @@ class Timer:
             self._watcher = None
         if self._timer is not None:
             self._timer.close()
+
+
+def measure(count: int) -> tuple[bool, list[float]]:
+    """Waits for so many instants, one after the other; returns whether the timer is precise, and each lateness in s."""
+    woken = Event()
+    lateness_s: list[float] = []
+    due_s = 0.0
+
+    def on_due() -> None:
+        lateness_s.append(time.monotonic() - due_s)
+        woken.set()
+
+    timer = Timer(on_due)
+    gevent.sleep(SETTLE_S)
+    for _ in range(count):
+        woken.clear()
+        due_s = time.monotonic() + APART_S
+        timer.arm(due_s)
+        woken.wait()
+    precise = timer.precise
+    timer.close()
+    return precise, lateness_s
+
+
+def main() -> None:
+    """Runs `python -m convload.load.pacing.timer COUNT`; prints what it found as JSON, times in microseconds."""
+    parser = argparse.ArgumentParser(prog="convload.load.pacing.timer")
+    parser.add_argument("count", type=int)
+    precise, lateness_s = measure(parser.parse_args().count)
+    print(json.dumps({"precise": precise, "lateness_us": [round(1e6 * late, 1) for late in lateness_s]}))  # noqa: T201 -- the answer
+
+
+if __name__ == "__main__":
+    main()
