@@ -140,8 +140,8 @@ def test_a_stopped_run_is_inconclusive_only_where_its_record_is_broken(make: "Ma
 
 
 def test_starting_late_follows_from_the_target_only_where_it_held_every_user(make: "Make") -> None:
-    def late(in_flight: int) -> Any:
-        return lambda *_: {"failed": 60, "lateness_us": 500_000, "in_flight": in_flight}
+    def late(users: int) -> Any:
+        return lambda *_: {"failed": 60, "lateness_us": 500_000, "users": users}
 
     assert stopped(make, vary=late(50)).verdict.outcome == "fail"
     assert stopped(make, vary=late(5)).verdict.outcome == "inconclusive"

@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 
 from convload.capacity.trials import EndedError
-from convload.comparison.conclusion import conclude
 from convload.contract.steps import CREATE
 from convload.errors import ConvloadError
 from convload.judging.gate_result import FAIL
 from convload.judging.gates import judge
+from convload.judging.generator import is_generator_limit, limits_of_trial
 from convload.plan.gate import Gate
 from convload.plan.plan import Plan
 from convload.results import runlog
@@ -83,10 +83,10 @@ class ClosedMeasurer:
             raise EndedError
         results = judge(found, self._gates)
         figures = found.totals.figures(CREATE)
-        concluded = conclude(log)
-        saturated = any(reason.name == "generator_saturated" for reason in concluded.validity.named)
+        limits = limits_of_trial(found.plan.validity)
+        is_limit = is_generator_limit(found.measured_intervals, figures.all_lateness, limits, found.plan.most_users)
         failed = [result.gate for result in results if result.outcome == FAIL]
-        outcome: Outcome = "generator" if saturated else "fail" if failed else "pass"
+        outcome: Outcome = "generator" if is_limit else "fail" if failed else "pass"
         length_s = found.window.length_s or 1.0
         has_times = bool(figures.response.count)
         return Trial(
@@ -94,7 +94,7 @@ class ClosedMeasurer:
             duration_s=duration_s,
             outcome=outcome,
             broke=failed,
-            achieved_per_s=concluded.summary.achieved_rate,
+            achieved_per_s=found.summary.achieved_rate,
             goodput_per_s=figures.ok / length_s,
             response_p50_ms=milliseconds(figures.response.percentile(50)) if has_times else None,
             response_p99_ms=milliseconds(figures.response.percentile(99)) if has_times else None,

@@ -13,13 +13,14 @@ from convload.contract.steps import CREATE
 from convload.errors import TargetError
 from convload.judging.gate_result import FAIL, PASS, GateResult
 from convload.judging.gates import judge
+from convload.judging.generator import is_generator_limit, limits_of_trial
 from convload.plan.gate import Gate
 from convload.plan.plan import Plan
 from convload.plan.schedule import Stage, StageMark
 from convload.results.capacity_result import Outcome, Trial
 from convload.results.measured import Figures
 from convload.results.percentiles import milliseconds
-from convload.results.run import Run, mean_cpu_share
+from convload.results.run import Run
 from convload.results.runlog import Interval, RunLog
 from convload.results.window import EDGE_S, Window, is_whole, length_s, middle_s
 
@@ -36,9 +37,6 @@ FIRST_PROBE_S = 3.0
 REST_FACTOR, REST_SLACK_MS = 3.0, 5.0
 """A target is at rest again when a probe's median is at most this far above the one before the search: a probe has a
 handful of samples, and a backlog worth waiting for makes it many times longer."""
-
-SATURATED = 0.95
-"""The share of its core at which a worker is the limit, as in a run's validity."""
 
 NAME_OF_STATUS = {"rate_limited": "429", "http_503": "503"}
 
@@ -142,6 +140,7 @@ def judged(done: StageLog, plan: Plan, gates: Sequence[Gate], rate: float, durat
     found = Run(done.log, done.mark.name)
     results = judge(found, gates, confidence=CONFIDENCE)
     figures, parts = found.totals.figures(CREATE), parts_of(done.log, done.mark)
+    is_limit = is_generator_limit(parts, figures.all_lateness, limits_of_trial(plan.validity), plan.max_in_flight)
     pending = pending_of(parts)
     grown = growth(pending, figures.count)
     mean_us = figures.response.mean_us if figures.response.count else None
@@ -151,7 +150,7 @@ def judged(done: StageLog, plan: Plan, gates: Sequence[Gate], rate: float, durat
     return Trial(
         rate=rate,
         duration_s=duration_s,
-        outcome="generator" if generator_limits(figures, parts, plan) else _outcome(results),
+        outcome="generator" if is_limit else _outcome(results),
         broke=[result.gate for result in results if result.outcome == FAIL],
         strain=max([grown.strain, *strains(results, gates)]),
         growing=grown.growing,
@@ -175,22 +174,6 @@ def _outcome(results: Sequence[GateResult]) -> Outcome:
     if FAIL in outcomes:
         return "fail"
     return "pass" if outcomes == {PASS} else "undecided"
-
-
-def generator_limits(figures: Figures, parts: Sequence[Interval], plan: Plan) -> bool:
-    """Says whether the load was not the one that was asked for, for a reason that lies on this side.
-
-    Late requests are the generator's fault as long as users are free: where all are busy, it is the target that has not
-    answered them.
-    """
-    workers = {part.worker for part in parts}
-    busiest = max(
-        (mean_cpu_share([part for part in parts if part.worker == worker]) for worker in workers), default=0.0
-    )
-    lateness = figures.all_lateness
-    late = lateness.count and milliseconds(lateness.percentile(99)) > plan.validity.lateness_p99_ms
-    busy = max((part.users for part in parts), default=0) * max(len(workers), 1) >= plan.max_in_flight
-    return busiest >= SATURATED or bool(late and not busy)
 
 
 def figures_of(done: StageLog) -> Figures:

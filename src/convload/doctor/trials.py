@@ -13,6 +13,7 @@ from convload.doctor.search import Ceiling, CeilingTrial, search
 from convload.doctor.watch import TrialWatch
 from convload.errors import ConvloadError, ExitCode
 from convload.judging.gate_result import FAIL
+from convload.judging.generator import has_no_cpu_left, limits_of_trial
 from convload.plan.limits import ValidityLimits
 from convload.plan.plan import Plan, assemble
 from convload.results import runlog
@@ -26,8 +27,7 @@ START_RATE, MOST_TRIALS = 2_000.0, 8
 QUICK_START_RATE, QUICK_MOST_TRIALS = 4_000.0, 3
 """Rates a worker. Three doublings from 2,000 reach what a core of these years gives, and leave some to narrow."""
 
-BUSY = 0.9
-"""A process that has used so much of a core had next to nothing left to give."""
+LIMITS_OF_TRIAL = limits_of_trial(ValidityLimits())
 
 LIMITS = {
     "generator_saturated": "worker CPU",
@@ -94,9 +94,7 @@ def plan_of(rate: float, workers: int, seconds: float) -> Plan:
         "max_in_flight": IN_FLIGHT_A_WORKER * workers,
         "consumers": "none",
     }
-    # A short run has no three seconds to be saturated in.
-    limits = ValidityLimits(cpu_seconds=1)
-    return msgspec.structs.replace(assemble(None, {}, flags), validity=limits)
+    return msgspec.structs.replace(assemble(None, {}, flags), validity=LIMITS_OF_TRIAL)
 
 
 def read_trial(rate: float, conclusion: Conclusion, watch: TrialWatch) -> CeilingTrial:
@@ -131,9 +129,9 @@ def limits_of(trial: CeilingTrial, reason_names: Sequence[str], own_cores: float
         return []
     others_cores = trial.others_cores or 0.0
     busy = {
-        WORKER_CPU: (trial.cpu_share or 0.0) >= BUSY,
-        MOCK_CPU: (trial.mock_cpu_share or 0.0) >= BUSY,
-        ALL_CORES: own_cores >= BUSY * cores,
+        WORKER_CPU: has_no_cpu_left(trial.cpu_share or 0.0, LIMITS_OF_TRIAL),
+        MOCK_CPU: has_no_cpu_left(trial.mock_cpu_share or 0.0, LIMITS_OF_TRIAL),
+        ALL_CORES: has_no_cpu_left(own_cores, LIMITS_OF_TRIAL, cores),
         OTHER_WORK: others_cores >= OTHERS_SHARE * cores,
     }
     causes = [name for name, is_met in busy.items() if is_met]

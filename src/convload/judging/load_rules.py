@@ -1,13 +1,14 @@
 """Finds where the load was not the one that the plan meant, or the generator was what was measured."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from convload.judging.finding import Finding
+from convload.judging.generator import late_p99_ms, saturated_workers
 from convload.plan.facts import REPLAY
 from convload.plan.limits import ValidityLimits
-from convload.results.percentiles import milliseconds, short
+from convload.results.measured import of_workers
+from convload.results.percentiles import short
 from convload.results.run import Run
-from convload.results.runlog import Interval
 from convload.results.summary import Summary
 from convload.results.window import REMNANT_S, length_s
 
@@ -21,21 +22,15 @@ POISSON_SPREADS = 5
 def findings(run: Run) -> Iterator[Finding]:
     """Yields all that the load itself was short of."""
     limits, summary = run.plan.validity, run.summary
-    seconds = [
-        part
-        for parts in run.workers.values()
-        for part in parts
-        if run.window.overlaps(part) and length_s(part) >= REMNANT_S
-    ]
     if run.create.count < limits.samples:
         yield Finding("too_few_samples", _few(run.create.count, limits))
-    yield from _saturated(seconds, summary, limits)
+    yield from _saturated(run, limits)
     if run.is_open:
         yield from _late(run, limits)
         yield from _rate_missed(summary, limits)
         yield from _schedule_cut(run, limits)
         yield from _unsent(summary)
-    yield from _hub_delay(seconds, limits)
+    yield from _hub_delay(run, limits)
     yield from _exhausted(run, limits)
 
 
@@ -45,32 +40,17 @@ def _few(count: int, limits: ValidityLimits) -> str:
     return f"{count:,} create requests were measured, at least {limits.samples:,} are asked for"
 
 
-def _saturated(seconds: list[Interval], summary: Summary, limits: ValidityLimits) -> Iterator[Finding]:
-    for worker in sorted({part.worker for part in seconds}):
-        all_s, hot_s, hot = _shares(seconds, worker, lambda part: part.cpu_share >= limits.cpu_share)
-        if len(hot) < limits.cpu_seconds or hot_s <= limits.cpu_seconds_share * all_s:
-            continue
-        mean = sum(part.cpu_share for part in hot) / len(hot)
-        late = summary.generator.lateness_p99_ms
-        end = "the generator was the limit, not the target" if late is None else f"lateness p99 {short(late)} ms"
-        text = f"worker {worker} was at {100 * mean:.0f} % CPU for {hot_s:.0f} of {all_s:.0f} s; {end}"
-        yield Finding("generator_saturated", text)
-
-
-def _shares(
-    seconds: list[Interval], worker: int, chosen: Callable[[Interval], bool]
-) -> tuple[float, float, list[Interval]]:
-    """Returns a worker's time, how much of it was chosen, and the chosen intervals."""
-    own = [part for part in seconds if part.worker == worker]
-    hot = [part for part in own if chosen(part)]
-    all_s, hot_s = (sum(map(length_s, parts)) for parts in (own, hot))
-    return all_s, hot_s, hot
+def _saturated(run: Run, limits: ValidityLimits) -> Iterator[Finding]:
+    late = run.generator.lateness_p99_ms
+    end = "the generator was the limit, not the target" if late is None else f"lateness p99 {short(late)} ms"
+    for found in saturated_workers(run.measured_intervals, limits):
+        at = f"{100 * found.cpu_share:.0f} % CPU for {found.hot_s:.0f} of {found.all_s:.0f} s"
+        yield Finding("generator_saturated", f"worker {found.worker} was at {at}; {end}")
 
 
 def _late(run: Run, limits: ValidityLimits) -> Iterator[Finding]:
-    lateness = run.create.all_lateness
-    p99_ms = milliseconds(lateness.percentile(99)) if lateness.count else 0.0
-    if p99_ms > limits.lateness_p99_ms:
+    p99_ms = late_p99_ms(run.create.all_lateness, limits)
+    if p99_ms is not None:
         text = f"requests started late: lateness p99 {short(p99_ms)} ms, the limit is {limits.lateness_p99_ms:g} ms"
         yield Finding("late", text + _waiting(run.summary))
 
@@ -117,9 +97,9 @@ def _unsent(summary: Summary) -> Iterator[Finding]:
         yield Finding("unsent", text + _waiting(summary))
 
 
-def _hub_delay(seconds: list[Interval], limits: ValidityLimits) -> Iterator[Finding]:
-    for worker in sorted({part.worker for part in seconds}):
-        _, _, stalled = _shares(seconds, worker, lambda part: part.hub_delay_ms > limits.hub_delay_ms)
+def _hub_delay(run: Run, limits: ValidityLimits) -> Iterator[Finding]:
+    for worker, parts in of_workers(run.measured_intervals).items():
+        stalled = [part for part in parts if length_s(part) >= REMNANT_S and part.hub_delay_ms > limits.hub_delay_ms]
         if len(stalled) > limits.hub_delay_intervals:
             longest = max(part.hub_delay_ms for part in stalled)
             text = (

@@ -3,6 +3,7 @@
 import msgspec
 
 from convload.judging import load_rules, record_rules
+from convload.judging.generator import all_users_busy
 from convload.judging.steadiness import examine_steadiness
 from convload.plan.limits import ReasonName
 from convload.results.run import Run
@@ -69,13 +70,8 @@ def unsound(run: Run, validity: Validity) -> list[str]:
 
 
 def _follows_from_abort(name: ReasonName, run: Run) -> bool:
-    """Says whether a reason is no objection to the verdict of a run that was stopped early.
-
-    Requests that start late may be the generator's fault or the target's. Where every user was busy it was the target
-    that held them, and the wait is what it did to its callers.
-    """
+    """Says whether a reason is no objection to the verdict of a run that was stopped early."""
     if run.log.aborted is None:
         return False
-    users = run.plan.most_users
-    all_busy = users is not None and run.summary.in_flight_highest >= users
-    return name in FOLLOWS_FROM_ABORT or (name == "late" and all_busy)
+    by_target = name == "late" and all_users_busy(run.measured_intervals, run.plan.most_users)
+    return name in FOLLOWS_FROM_ABORT or by_target

@@ -160,6 +160,14 @@ def begun_within(parts: Sequence[Interval], within: Window) -> float:
     return risen(parts, within, "sent") - risen(parts, within, "retried")
 
 
+def highest_together(parts: Iterable[Interval], name: str) -> int:
+    """Returns the highest sum over the workers of what their intervals of the same number state."""
+    together: dict[int, int] = defaultdict(int)
+    for interval in parts:
+        together[interval.n] += getattr(interval, name)
+    return max(together.values(), default=0)
+
+
 def with_arrivals(workers: Mapping[int, list[Interval]]) -> Iterator[Interval]:
     """Yields the intervals in which an arrival was due."""
     for parts in workers.values():

@@ -26,6 +26,7 @@ from convload.results.measured import (
     add_up,
     begun_within,
     count_creates,
+    highest_together,
     of_workers,
     rate,
     risen,
@@ -138,6 +139,11 @@ class Run:
             return (one for one in self.intervals if any(cell.phase == MEASURE for cell in one.cells))
         by_schedule = self.cut_short or self.plan.duration_s is None
         return with_arrivals(self.workers) if by_schedule else iter(self.intervals)
+
+    @cached_property
+    def measured_intervals(self) -> list[Interval]:
+        """The intervals of which any was measured."""
+        return list(filter(self.window.overlaps, self.intervals))
 
     @cached_property
     def stage_times(self) -> dict[str, list[Window]]:
@@ -262,8 +268,8 @@ class Run:
             offered_rate=rate(self.create.count + counts.unsent, of_time) if self.is_open else None,
             achieved_rate=self._achieved_rate,
             unsent=counts.unsent,
-            backlog_highest=self._highest_together("backlog"),
-            in_flight_highest=self._highest_together("in_flight"),
+            backlog_highest=highest_together(self.measured_intervals, "backlog"),
+            in_flight_highest=highest_together(self.measured_intervals, "in_flight"),
             steps={name: self.requests_of(figures) for name, figures in self.steps.items()},
             variants={name: self.requests_of(figures) for name, figures in self.variants.items()},
             stages={mark.name: self._stage(mark) for mark in self.marks if not (mark.warmup or mark.target)},
@@ -308,17 +314,10 @@ class Run:
         count = self.sent_within(self.window) if self.is_open else self.create.count
         return rate(count, self.window.length_s)
 
-    def _highest_together(self, name: str) -> int:
-        """Returns the highest sum over the workers of what their measured intervals of the same number state."""
-        together: dict[int, int] = defaultdict(int)
-        for interval in filter(self.window.overlaps, self.intervals):
-            together[interval.n] += getattr(interval, name)
-        return max(together.values(), default=0)
-
     @cached_property
     def generator(self) -> Generator:
         """What the load generator itself used."""
-        inside = list(filter(self.window.overlaps, self.intervals))
+        inside = self.measured_intervals
         shares = [mean_cpu_share(parts) for parts in of_workers(inside).values()]
         return Generator(
             cpu_share=round(max(shares), 3) if shares else None,
