@@ -66,9 +66,10 @@ def test_a_frozen_target_shows_in_the_response_as_arithmetic_says(cli: Cli) -> N
     # An arrival that is due u into a freeze of f is answered f − u after it was due: uniform on 0 to f.
     expected_ms = {p: 1000 * frozen_s * (1 - (100 - p) / 100 / share) for p in (95, 99)}
     assert create["count"] == rate * duration_s
-    assert create["response_ms"]["p95"] == pytest.approx(expected_ms[95], rel=0.05)
-    assert create["response_ms"]["p99"] == pytest.approx(expected_ms[99], rel=0.05)
-    assert create["response_ms"]["max"] == pytest.approx(1000 * frozen_s, rel=0.05)
+    # Signals reach a process when its turn comes: a busy machine moves both ends of the freeze by some hundredths.
+    assert create["response_ms"]["p95"] == pytest.approx(expected_ms[95], rel=0.2)
+    assert create["response_ms"]["p99"] == pytest.approx(expected_ms[99], rel=0.2)
+    assert create["response_ms"]["max"] == pytest.approx(1000 * frozen_s, rel=0.2)
     assert create["service_ms"]["p95"] < 50
     assert create["service_ms"]["p99"] < 50
 

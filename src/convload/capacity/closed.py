@@ -18,7 +18,8 @@ from convload.results import runlog
 from convload.results.capacity_result import Outcome, Trial
 from convload.results.percentiles import milliseconds
 from convload.results.run import Run
-from convload.run.execution import Interrupted, execute
+from convload.run.children import Interrupted
+from convload.run.execution import execute
 
 SETTLING_SHARE = 0.2
 """Of a trial's time, left out of its figures."""

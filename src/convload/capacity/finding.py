@@ -24,7 +24,8 @@ from convload.results import runlog
 from convload.results.capacity_result import CapacityResult, Overload, Trial
 from convload.results.run import Run
 from convload.results.runlog import FILE_NAME
-from convload.run.execution import Interrupted, execute
+from convload.run.children import Interrupted
+from convload.run.execution import execute
 from convload.run.folder import new_folder, remove_unless_started
 
 FIRST_S = 1.0

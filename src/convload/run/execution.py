@@ -2,33 +2,28 @@
 
 import os
 import secrets
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 import msgspec
 
 from convload import machine
 from convload.errors import ConvloadError, UsageError
-from convload.load.processes.messages import AddStages, Command, Failure, Finish, Job, Listening, Setup, Stop, ToParent
+from convload.load.processes.messages import AddStages, Finish, Job, Setup, Stop
 from convload.mock.process import MockProcess, start_mock
 from convload.plan.plan import MOCK, Plan
 from convload.plan.schedule import Stage
 from convload.results.runlog import FILE_NAME, Aborted, Ledger, Note, Record, RunLogWriter
 from convload.run import ceiling
+from convload.run.children import Children, Interrupted, describe_end
 from convload.run.folder import has_started, new_folder, remove_unless_started, started_unix_s
 from convload.run.inputs import manifest_of, read_inputs
 
 POLL_S = 0.1
-END_TIMEOUT_S = 10.0
-"""After this a child that was told to end is killed."""
-
 LOOPBACK = "127.0.0.1"
 ANY_ADDRESSES = {"0.0.0.0": LOOPBACK, "::": "::1"}
 """What stands for all addresses of this machine, and where its own workers then find the coordinator."""
@@ -41,26 +36,6 @@ COORDINATOR_ALONE_S = 10.0
 
 LAST_WORDS_S = 1.0
 """For the coordinator to tell of a failed set-up itself, after which a worker ends too."""
-
-
-class Interrupted:
-    """Counts Ctrl-C and SIGTERM while it is installed: once asks for an orderly end, twice for a quick one."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def _note(self, _signal: int, _frame: FrameType | None) -> None:
-        self.count += 1
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Takes the signals over until the block ends."""
-        before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 class Joining(msgspec.Struct, frozen=True):
@@ -130,9 +105,9 @@ def execute(
     folder = new_folder(plan, out)
     interrupted = interrupted or Interrupted()
     try:
-        with interrupted.listening(), ExitStack() as children:
+        with interrupted.listening(), ExitStack() as stack:
             environment = _environment(plan)
-            mock = children.enter_context(start_mock(plan.mock, env=environment)) if plan.target == MOCK else None
+            mock = stack.enter_context(start_mock(plan.mock, env=environment)) if plan.target == MOCK else None
             target = mock.url if mock else plan.target
             setup = Setup(
                 plan=msgspec.to_builtins(plan),
@@ -148,13 +123,15 @@ def execute(
                 held_open=steering is not None and steering.held_open,
             )
             log = RunLogWriter(folder / FILE_NAME)
-            children.callback(log.close)
+            stack.callback(log.close)
             # Of workers on other machines nothing is known here.
             limit = None if joining else ceiling.known(ceiling.path(), ceiling.here(), plan.workers)
             manifest = manifest_of(plan, target, inputs)
             log.write(msgspec.structs.replace(manifest, ceiling=limit, baseline=baseline))
-            family = _Children(children, environment, folder, setup, mock, log, interrupted)
-            family.see_through(on_progress, joining, steering)
+            run = _Run(Children(stack, environment), folder, setup, mock, log, interrupted)
+            run.start(joining)
+            run.steer_to_end(on_progress, steering)
+            run.check_end()
     except ConvloadError:
         remove_unless_started(folder)
         raise
@@ -172,132 +149,97 @@ def _environment(plan: Plan) -> dict[str, str]:
     return environment
 
 
-class _Children:
-    """The coordinator and the workers of one run, from their start to their end."""
+class _Run:
+    """The processes of one run from their start to their end; it is itself the `Controls` of what steers it."""
 
     def __init__(
         self,
-        children: ExitStack,
-        environment: dict[str, str],
+        children: Children,
         folder: Path,
         setup: Setup,
         mock: MockProcess | None,
         log: RunLogWriter,
         interrupted: Interrupted,
     ) -> None:
-        self._children = children
-        self._environment = environment
-        self._setup = setup
         self.folder = folder
+        self._children = children
+        self._setup = setup
         self._mock = mock
         self._log = log
         self._interrupted = interrupted
-        self._stopped = False
+        self._coordinator = children.start_coordinator()
         self._workers: list[subprocess.Popen[bytes]] = []
-        self._alone_since_s: float | None = None
+        self._stopped = False
         self._started = False
         self._died_s: float | None = None
+        self._alone_since_s: float | None = None
 
-    def see_through(
-        self, on_progress: Callable[[Path], None], joining: Joining | None, steering: Steering | None
-    ) -> None:
-        """Starts the processes and waits until the coordinator has ended."""
-        self._coordinator = self._start("convload.load.processes.coordinator", stdout=subprocess.PIPE)
-        host, port, within_s = (
-            (joining.host, joining.port, joining.within_s) if joining else (LOOPBACK, 0, JOIN_WITHIN_S)
-        )
-        job = Job(self._setup, str(self.folder / FILE_NAME), within_s, host, port)
-        self._command(job)
-        listening = self._hear()
-        if listening is None:
-            raise UsageError("the coordinator could not be started; what it printed above says why")
+    def start(self, joining: Joining | None) -> None:
+        """Starts the workers of this machine when the coordinator listens, which waits for all others."""
+        log, expected = str(self.folder / FILE_NAME), joining.expected if joining else 0
+        job = Job(self._setup, log, JOIN_WITHIN_S, LOOPBACK)
         if joining is not None:
-            joining.on_listening(listening.port)
-        nearest = ANY_ADDRESSES.get(host, host)
-        for _ in range(self._setup.workers - (joining.expected if joining else 0)):
-            worker = self._start("convload.load.processes.worker", nearest, str(listening.port), "--until-stdin-closes")
-            self._workers.append(worker)
-        while self._coordinator.poll() is None:
+            job = Job(self._setup, log, joining.within_s, joining.host, joining.port)
+        port = self._coordinator.listen(job)
+        if joining is not None:
+            joining.on_listening(port)
+        nearest = ANY_ADDRESSES.get(job.host, job.host)
+        for _ in range(self._setup.workers - expected):
+            self._workers.append(self._children.start_worker(nearest, port))
+
+    def steer_to_end(self, on_progress: Callable[[Path], None], steering: Steering | None) -> None:
+        """Looks after the processes until the coordinator has ended."""
+        while self._coordinator.status() is None:
             self._look_around()
             self._require_workers()
             on_progress(self.folder)
             if steering is not None and not self._stopped:
                 steering.look(self)
             time.sleep(POLL_S)
-        self._hear()
-        if status := self._coordinator.returncode:
-            how = _how_it_ended(status)
-            self._note(f"the coordinator {how}; nothing was recorded after that", invalidates=True)
-        counts_all = self._mock is not None and not self._setup.target_b
-        if counts_all and self._mock is not None and self._mock.exit_status() is None:
+
+    def check_end(self) -> None:
+        """Writes how the coordinator ended, if not well, and what the mock has counted.
+
+        Raises:
+            ConvloadError: the set-up had failed.
+        """
+        self._coordinator.check_end()
+        if status := self._coordinator.status():
+            how = describe_end(status)
+            self._write_note(f"the coordinator {how}; nothing was recorded after that", invalidates=True)
+        # Of two targets the mock sees half of the requests.
+        if self._mock is not None and not self._setup.target_b and self._mock.exit_status() is None:
             create = self._mock.stats()["create"]
             self._write(Ledger(received=create["received"], accepted=create["accepted"]))
 
-    def _start(self, module: str, *arguments: str, stdout: int | None = None) -> "subprocess.Popen[bytes]":
-        # A session of its own: Ctrl-C reaches this process alone, which then ends the run in good order.
-        child = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=stdout,
-            env=self._environment,
-            start_new_session=True,
-        )
-        self._children.callback(_end, child)
-        return child
-
     def add(self, stages: Sequence[Stage]) -> None:
         """See Controls."""
-        self._command(AddStages(list(stages)))
+        self._coordinator.send(AddStages(list(stages)))
 
     def finish(self) -> None:
         """See Controls."""
-        self._command(Finish())
+        self._coordinator.send(Finish())
 
     def abort(self, condition: str, text: str) -> None:
         """See Controls."""
         self._stopped = True
         self._write(Aborted(self._elapsed_s(), condition, text))
-        self._command(Stop())
+        self._coordinator.send(Stop())
 
     def note(self, text: str) -> None:
         """See Controls."""
-        self._note(text)
-
-    def _command(self, command: Command | Job) -> None:
-        self._say(command.encode() + b"\n")
-
-    def _say(self, words: bytes) -> None:
-        try:
-            assert self._coordinator.stdin is not None  # noqa: S101 -- it was started with a pipe
-            self._coordinator.stdin.write(words)
-            self._coordinator.stdin.flush()
-        except BrokenPipeError:
-            pass  # it has ended; what it said last tells why
-
-    def _hear(self) -> Listening | None:
-        """Returns the coordinator's next message, None when it has ended without one.
-
-        Raises:
-            ConvloadError: it tells of a failed set-up.
-        """
-        assert self._coordinator.stdout is not None  # noqa: S101 -- it was started with a pipe
-        line = self._coordinator.stdout.readline()
-        match msgspec.json.decode(line, type=ToParent) if line else None:
-            case Failure() as failure:
-                raise failure.error()
-            case message:
-                return message
+        self._write_note(text)
 
     def _look_around(self) -> None:
         if self._interrupted.count > 1:
-            self._note("interrupted twice: ended at once", interrupted=True)
+            self._write_note("interrupted twice: ended at once", interrupted=True)
             self._coordinator.kill()
         elif self._interrupted.count and not self._stopped:
             self._stop("interrupted: stopped before its planned end", interrupted=True)
         elif self._mock is not None and self._mock.exit_status() is not None and not self._stopped:
             self._stop(f"the embedded mock ended in the middle of the run ({self._mock_end()})", invalidates=True)
         elif self._coordinator_hangs():
-            self._note("the coordinator did not end when all workers had ended; it was killed", invalidates=True)
+            self._write_note("the coordinator did not end when all workers had ended; it was killed", invalidates=True)
             self._coordinator.kill()
 
     def _require_workers(self) -> None:
@@ -312,7 +254,7 @@ class _Children:
         self._started = has_started(self.folder)
         self._died_s = self._died_s or time.monotonic()
         if not self._started and time.monotonic() - self._died_s > LAST_WORDS_S:
-            raise UsageError(f"a worker {_how_it_ended(dead.returncode)} before the run began; see what it printed")
+            raise UsageError(f"a worker {describe_end(dead.returncode)} before the run began; see what it printed")
 
     def _coordinator_hangs(self) -> bool:
         are_all_here = len(self._workers) == self._setup.workers
@@ -326,10 +268,10 @@ class _Children:
 
     def _stop(self, why: str, *, interrupted: bool = False, invalidates: bool = False) -> None:
         self._stopped = True
-        self._note(why, interrupted=interrupted, invalidates=invalidates)
-        self._command(Stop())
+        self._write_note(why, interrupted=interrupted, invalidates=invalidates)
+        self._coordinator.send(Stop())
 
-    def _note(self, text: str, *, interrupted: bool = False, invalidates: bool = False) -> None:
+    def _write_note(self, text: str, *, interrupted: bool = False, invalidates: bool = False) -> None:
         self._write(Note(self._elapsed_s(), text, invalidates=invalidates, interrupted=interrupted))
 
     def _elapsed_s(self) -> float:
@@ -342,21 +284,3 @@ class _Children:
             self._log.write(record)
         except OSError as error:
             raise UsageError(f"{self.folder / FILE_NAME}: cannot be written: {error.strerror}") from error
-
-
-def _how_it_ended(status: int) -> str:
-    return f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-
-
-def _end(child: "subprocess.Popen[bytes]") -> None:
-    """Ends a child: first by the end of its input, then by signals; returns when it is reaped."""
-    for pipe in (child.stdin, child.stdout):
-        if pipe is not None:
-            pipe.close()
-    child.terminate()
-    child.send_signal(signal.SIGCONT)  # one that was stopped takes no other signal before
-    try:
-        child.wait(END_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()

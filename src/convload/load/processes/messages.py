@@ -8,7 +8,7 @@ from convload.errors import ConvloadError, ExitCode, SetupFailedError
 from convload.plan.schedule import Loss, Stage
 from convload.results.runlog import Interval, Note
 
-CHANNEL = "convload"
+CHANNEL = "convload.message"
 """The one kind of Locust's messages that all of ours are; each carries a tag that says which it is."""
 
 

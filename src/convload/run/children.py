@@ -1,0 +1,137 @@
+"""The child processes of a run: starts them, talks with the coordinator, and sees to it that none is left."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+import msgspec
+
+from convload.errors import UsageError
+from convload.load.processes.messages import Command, Failure, Job, Listening, ToParent
+
+END_TIMEOUT_S = 10.0
+"""After this a child that was asked to end is killed."""
+
+
+class Interrupted:
+    """Counts Ctrl-C and SIGTERM while it is installed: once asks for an orderly end, twice for a quick one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def _note(self, _signal: int, _frame: FrameType | None) -> None:
+        self.count += 1
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Takes the signals over until the block ends."""
+        before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class Children:
+    """Starts processes that end with the stack, the last one first; each holds a pipe and ends when it closes."""
+
+    def __init__(self, stack: ExitStack, environment: Mapping[str, str]) -> None:
+        self._stack = stack
+        self._environment = environment
+
+    def start(self, module: str, *arguments: str, stdout: int | None = None) -> "subprocess.Popen[bytes]":
+        """Starts a module of ours as a process."""
+        # A session of its own: Ctrl-C reaches the parent alone, which then ends the run in good order.
+        child = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            env=self._environment,
+            start_new_session=True,
+        )
+        self._stack.callback(_end, child)
+        return child
+
+    def start_coordinator(self) -> "CoordinatorProcess":
+        """Starts the coordinator, which waits for its job."""
+        return CoordinatorProcess(self.start("convload.load.processes.coordinator", stdout=subprocess.PIPE))
+
+    def start_worker(self, host: str, port: int) -> "subprocess.Popen[bytes]":
+        """Starts a worker, which joins the coordinator at that address."""
+        return self.start("convload.load.processes.worker", host, str(port), "--until-stdin-closes")
+
+
+class CoordinatorProcess:
+    """The coordinator, and the two pipes to it: a message a line, both ways."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 -- started with pipes
+        self._process, self._stdin, self._stdout = process, process.stdin, process.stdout
+
+    def status(self) -> int | None:
+        """Returns what it has ended with, negative for a signal; None while it runs."""
+        return self._process.poll()
+
+    def kill(self) -> None:
+        """Ends it at once."""
+        self._process.kill()
+
+    def listen(self, job: Job) -> int:
+        """Gives it its job; returns the port on which it waits for workers.
+
+        Raises:
+            ConvloadError: it cannot listen there, or could not be started.
+        """
+        self.send(job)
+        listening = self._receive()
+        if listening is None:
+            raise UsageError("the coordinator could not be started; what it printed above says why")
+        return listening.port
+
+    def send(self, message: Command | Job) -> None:
+        """Sends a message; one that has ended is told nothing, and what it said last says why."""
+        try:
+            self._stdin.write(message.encode() + b"\n")
+            self._stdin.flush()
+        except BrokenPipeError:
+            pass
+
+    def check_end(self) -> None:
+        """Reads what it said in the end.
+
+        Raises:
+            ConvloadError: the set-up had failed.
+        """
+        self._receive()
+
+    def _receive(self) -> Listening | None:
+        """Returns its next message, None when it has ended without one."""
+        line = self._stdout.readline()
+        match msgspec.json.decode(line, type=ToParent) if line else None:
+            case Failure() as failure:
+                raise failure.error()
+            case listening:
+                return listening
+
+
+def describe_end(status: int) -> str:
+    """Returns how a process with this status has ended."""
+    return f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """Ends a child: first by the end of its input, then by signals; returns when it is reaped."""
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            pipe.close()
+    child.terminate()
+    child.send_signal(signal.SIGCONT)  # one that was stopped takes no other signal before
+    try:
+        child.wait(END_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
