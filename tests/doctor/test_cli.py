@@ -11,7 +11,8 @@ from tests.conftest import Cli, summary_of, wait_for
 
 from convload.cli.doctor import Report, print_report
 from convload.doctor.facts import Check
-from convload.doctor.search import Ceiling, CeilingTrial
+from convload.doctor.search import Ceiling
+from convload.doctor.trials import CeilingTrial
 from convload.run.ceiling import FILE
 
 

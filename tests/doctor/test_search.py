@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convload.doctor.search import NEAR_ENOUGH, Ceiling, CeilingTrial, search
+from convload.doctor.search import NEAR_ENOUGH, Ceiling, search
+from convload.doctor.trials import CeilingTrial
 
 
 class Generator:

@@ -5,10 +5,8 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from convload.doctor.search import Ceiling, CeilingTrial
-from convload.doctor.trials import limits_of
-from convload.doctor.verdict import describe, known_ceiling
-from convload.doctor.watch import Seen, busiest_share, taken_by_others
+from convload.doctor.search import Ceiling, describe, known_ceiling
+from convload.doctor.trials import CeilingTrial, Seen, busiest_share, limits_of, taken_by_others
 
 LATE = CeilingTrial(
     16_000.0,

@@ -16,9 +16,8 @@ from rich.text import Text
 from convload.cli.worker import parse_time
 from convload.doctor import machine_checks, target
 from convload.doctor.facts import Check
-from convload.doctor.search import Ceiling, CeilingTrial
-from convload.doctor.trials import Interrupted, find_ceiling
-from convload.doctor.verdict import describe, known_ceiling
+from convload.doctor.search import Ceiling, describe, find_ceiling, known_ceiling
+from convload.doctor.trials import CeilingTrial
 from convload.errors import ConvloadError, ExitCode, UsageError
 from convload.plan.plan import MOCK, assemble
 from convload.report import figures
@@ -105,7 +104,7 @@ def _measure(workers: int, seconds: float, *, quick: bool, most_trials: int | No
     click.echo("convload: measuring the ceiling of this machine against the embedded mock", err=True)
     try:
         found = find_ceiling(workers, seconds, quick=quick, most_trials=most_trials)
-    except Interrupted as error:
+    except KeyboardInterrupt as error:
         raise click.Abort from error
     except ConvloadError as error:
         return None, [f"The ceiling could not be measured: {problem}" for problem in error.problems]

@@ -1,16 +1,16 @@
-"""Measures one rate: a short open run against the embedded mock, through the same door as `convload run`."""
+"""Tries one rate: a short open run against the embedded mock, through the same door as `convload run`."""
 
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from convload import machine
 from convload.comparison.conclusion import Conclusion, conclude
 from convload.contract.steps import CREATE
-from convload.doctor.search import Ceiling, CeilingTrial, search
-from convload.doctor.watch import TrialWatch
 from convload.errors import ConvloadError, ExitCode
 from convload.judging.gate_result import FAIL
 from convload.judging.generator import has_no_cpu_left, limits_of_trial
@@ -22,10 +22,6 @@ from convload.run.execution import execute
 WARMUP_S = 1.0
 IN_FLIGHT_A_WORKER = 300
 """With more users an overloaded worker falls into a backlog that it never works off."""
-
-START_RATE, MOST_TRIALS = 2_000.0, 8
-QUICK_START_RATE, QUICK_MOST_TRIALS = 4_000.0, 3
-"""Rates a worker. Three doublings from 2,000 reach what a core of these years gives, and leave some to narrow."""
 
 LIMITS_OF_TRIAL = limits_of_trial(ValidityLimits())
 
@@ -46,20 +42,97 @@ WORKER_CPU, MOCK_CPU, ALL_CORES, OTHER_WORK = "worker CPU", "mock CPU", "all cor
 OTHERS_SHARE = 0.2
 """Of all cores: so much taken by others delays a process that wants to run at once."""
 
+SPAN_S = 1.0
+MOCK_MODULE = "convload.mock"
 
-class Interrupted(Exception):  # noqa: N818 -- it asks for an end and is no error
-    """A person ended a trial."""
+BUSY_TIMES = ("user", "nice", "system", "irq", "softirq", "steal")
+"""Of the machine's CPU times, those in which a core was not free for us."""
 
 
-def find_ceiling(workers: int, seconds: float, *, quick: bool, most_trials: int | None = None) -> Ceiling:
-    """Searches the ceiling of so many workers of this machine; `most_trials` is as usual where it is None.
+class CeilingTrial(msgspec.Struct, frozen=True):
+    """A short run at one rate: rates per second, shares of a core. `reasons` are why it is not valid.
 
-    Raises:
-        ConvloadError: a run could not be set up.
-        Interrupted: a person ended it.
+    `mock_cpu_share` is the busiest second of the embedded mock; `others_cores` is how many cores other work took
+    meanwhile; None where it could not be seen. `limits` names what it met: see `limits_of`.
     """
-    start_rate, most = (QUICK_START_RATE, QUICK_MOST_TRIALS) if quick else (START_RATE, MOST_TRIALS)
-    return search(lambda rate: measure(rate, workers, seconds), workers * start_rate, most_trials or most)
+
+    rate: float
+    valid: bool
+    achieved_per_s: float | None = None
+    lateness_p50_ms: float | None = None
+    lateness_p99_ms: float | None = None
+    cpu_share: float | None = None
+    mock_cpu_share: float | None = None
+    others_cores: float | None = None
+    reasons: list[str] = []
+    limits: list[str] = []
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """CPU times so far, in seconds: of the mock, of all processes of the trial, of the whole machine."""
+
+    at_s: float
+    mock_s: float
+    own_s: float
+    machine_s: float
+
+
+class TrialWatch:
+    """Looks at the children of this process again and again; what has ended keeps its last time."""
+
+    def __init__(self) -> None:
+        self._processes: dict[int, float] = {}
+        self._mock_pid: int | None = None
+        self._seen: list[Seen] = []
+
+    def look(self, _folder: Path) -> None:
+        """Notes the CPU times so far."""
+        parent = psutil.Process()
+        for child in [parent, *parent.children(recursive=True)]:
+            self._note(child)
+        if self._mock_pid is not None:
+            own_s, mock_s = sum(self._processes.values()), self._processes[self._mock_pid]
+            times = psutil.cpu_times()
+            machine_s = sum(getattr(times, name, 0.0) for name in BUSY_TIMES)
+            self._seen.append(Seen(time.monotonic(), mock_s, own_s, machine_s))
+
+    def _note(self, process: psutil.Process) -> None:
+        try:
+            times = process.cpu_times()
+            if self._mock_pid is None and MOCK_MODULE in process.cmdline():
+                self._mock_pid = process.pid
+        except psutil.Error:
+            return  # it has ended
+        self._processes[process.pid] = times.user + times.system
+
+    def mock_share(self) -> float | None:
+        """Returns the mock's highest share of a core over about a second; None where it was not seen for so long."""
+        return busiest_share([(seen.at_s, seen.mock_s) for seen in self._seen], SPAN_S)
+
+    def others_cores(self) -> float | None:
+        """Returns how many cores other work took on average; None where the trial was not seen for a second."""
+        return taken_by_others(self._seen)
+
+
+def busiest_share(seen: list[tuple[float, float]], span_s: float) -> float | None:
+    """Returns the highest rise of CPU time over wall time between two points at least `span_s` apart."""
+    highest, first = None, 0
+    for at_s, cpu_s in seen:
+        while first + 1 < len(seen) and at_s - seen[first + 1][0] >= span_s:
+            first += 1
+        length_s = at_s - seen[first][0]
+        if length_s >= span_s:
+            highest = max(highest or 0.0, (cpu_s - seen[first][1]) / length_s)
+    return None if highest is None else round(highest, 3)
+
+
+def taken_by_others(seen: list[Seen]) -> float | None:
+    """Returns the cores that the machine was busy with, less those of the trial itself."""
+    if not seen or seen[-1].at_s - seen[0].at_s < SPAN_S:
+        return None
+    first, last = seen[0], seen[-1]
+    others_s = (last.machine_s - first.machine_s) - (last.own_s - first.own_s)
+    return round(max(others_s, 0.0) / (last.at_s - first.at_s), 2)
 
 
 def measure(rate: float, workers: int, seconds: float) -> CeilingTrial:
@@ -67,7 +140,7 @@ def measure(rate: float, workers: int, seconds: float) -> CeilingTrial:
 
     Raises:
         ConvloadError: the run could not be set up.
-        Interrupted: a person ended it.
+        KeyboardInterrupt: a person ended it.
     """
     watch = TrialWatch()
     with tempfile.TemporaryDirectory(prefix="convload-doctor-") as folder:
@@ -75,10 +148,10 @@ def measure(rate: float, workers: int, seconds: float) -> CeilingTrial:
             conclusion = conclude(runlog.read(execute(plan_of(rate, workers, seconds), Path(folder), watch.look)))
         except ConvloadError as error:
             if error.exit_code == ExitCode.INTERRUPTED:
-                raise Interrupted from error
+                raise KeyboardInterrupt from error
             raise
     if conclusion.verdict.exit_code == ExitCode.INTERRUPTED:
-        raise Interrupted
+        raise KeyboardInterrupt
     return read_trial(rate, conclusion, watch)
 
 
