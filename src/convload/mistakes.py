@@ -1,6 +1,7 @@
 """Finds every mistake in a value that should fit a msgspec type, where msgspec itself stops at the first."""
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -67,8 +68,8 @@ def _leaf(value: object, wanted: typing.Any, path: str) -> Iterator[Mistake]:
     try:
         msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:
-        what, _, inner = str(error).rpartition(" - at `$")
-        yield from _told(path + inner.rstrip("`"), what) if what else _told(path, str(error))
+        what, _, inner = str(error).partition(" - at `$")
+        yield from _split(path + inner.rstrip("`"), in_words(what, wanted))
         return
     for check in checks_of(wanted):
         try:
@@ -77,11 +78,36 @@ def _leaf(value: object, wanted: typing.Any, path: str) -> Iterator[Mistake]:
             yield Mistake(path, str(error))
 
 
-def _told(path: str, text: str) -> Iterator[Mistake]:
+def _split(path: str, text: str) -> Iterator[Mistake]:
     """Takes a message apart that tells of several rules, a line each, in the form `.key: what is wrong`."""
     for line in text.split("\n"):
         key, _, what = line.partition(": ")
         yield Mistake(path + key, what) if line.startswith(".") else Mistake(path, line)
+
+
+_BOUND = re.compile(r"Expected `(int|float)` (>=|<=|>|<) (\S+)")
+_NUMBERS = {"int": "a whole number", "float": "a number"}
+_LIMITS = {">=": "of at least", "<=": "of at most", ">": "above", "<": "below"}
+_NO_CHOICE = "Invalid enum value "
+
+
+def in_words(text: str, wanted: typing.Any) -> str:
+    """Returns a message of msgspec's as a sentence, where it has signs in place of words or leaves the choices out."""
+    if bound := _BOUND.fullmatch(text):
+        kind, sign, limit = bound.groups()
+        return f"must be {_NUMBERS[kind]} {_LIMITS[sign]} {float(limit):,.15g}"
+    choices = sorted(map(str, _choices_of(wanted)))
+    if text.startswith(_NO_CHOICE) and choices:
+        given = text.removeprefix(_NO_CHOICE)
+        near = difflib.get_close_matches(given.strip("'"), choices, n=1)
+        return f"{given} must be one of {', '.join(choices)}" + (f"; did you mean {near[0]!r}?" if near else "")
+    return text
+
+
+def _choices_of(wanted: typing.Any) -> tuple[typing.Any, ...]:
+    """Returns the values of a `Literal`, alone or with others such as None."""
+    literals = [option for option in _options(wanted) if typing.get_origin(option) is typing.Literal]
+    return sum((typing.get_args(literal) for literal in literals), ())
 
 
 def checks_of(wanted: typing.Any) -> list[Callable[[typing.Any], object]]:

@@ -99,8 +99,8 @@ def test_mistakes_of_a_file_of_gates_have_its_lines(tmp_path: Path) -> None:
             "target_b = 'http://127.0.0.1:2'\ntarget = 'http://127.0.0.1:1'\nextend = '5s'",
             "takes its two targets in turns, by windows that are planned beforehand (target_b)",
         ),
-        ("confidence = 1.0", "confidence: Expected `float` < 1.0"),
-        ("confidence = 0.4", "confidence: Expected `float` >= 0.5"),
+        ("confidence = 1.0", "confidence: must be a number below 1"),
+        ("confidence = 0.4", "confidence: must be a number of at least 0.5"),
         ("gates = 'errors < 1%'", "gates: Expected `array`, got `str`"),
         ("gates = [3]", "gates[0]: Expected `str`, got `int`"),
         (

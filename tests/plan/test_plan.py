@@ -78,9 +78,9 @@ def test_all_mistakes_of_all_sources_are_told_at_once_with_their_place(tmp_path:
         f"{path}:3: warmup: '5' is no duration; write a number with ms, s, m or h, such as 30s",
         f"{path}:4: users: Expected `int`, got `str`",
         f"{path}:5: mock.reset_shar: unknown key, did you mean 'reset_share'?",
-        "CONVLOAD_SEED: '-1': Expected `int` >= 0",
-        "--workers: '0': Expected `int` >= 1",
-        "--duration: Expected `float` > 0.0 (in seconds)",
+        "CONVLOAD_SEED: '-1': must be a whole number of at least 0",
+        "--workers: '0': must be a whole number of at least 1",
+        "--duration: must be a number above 0 (in seconds)",
     ]
 
 
@@ -88,6 +88,11 @@ def test_all_mistakes_of_all_sources_are_told_at_once_with_their_place(tmp_path:
     ("text", "problem"),
     [
         ("users = [", "is no TOML"),
+        ("x = " + "[" * 900 + "]" * 900, "is nested too deeply"),
+        ("users = " + "9" * 4400, "holds a number of more than 4,300 digits"),
+        ("rate = 5\nduration = '0.001ms'", "duration: '0.001ms' is shorter than 1ms"),
+        ("model = 'opn'", ":1: model: 'opn' must be one of closed, open; did you mean 'open'?"),
+        ("consumers = 'pol'", "'pol' must be one of close, fresh, none, pool; did you mean 'pool'?"),
         ("model = 'open'", "an open load needs exactly one of rate, stages, replay; this plan has none"),
         ("rate = 5\nreplay = 'x'", "needs exactly one of rate, stages, replay; this plan has rate and replay"),
         ("rate = 5\nthink = 'constant 1s'", "think, ramp: are for the closed model"),

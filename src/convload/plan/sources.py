@@ -1,6 +1,7 @@
 """Values of a plan as they were written, in a file, the environment or flags, and what is wrong with each."""
 
 import re
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 
 from convload.errors import UsageError
-from convload.mistakes import find_mistakes, suggest
+from convload.mistakes import find_mistakes, in_words, suggest
 from convload.plan import retry
 from convload.plan.durations import parse_duration_s
 
@@ -27,6 +28,8 @@ DURATIONS = {
     "window": "window_s",
 }
 """Keys that are written with their unit ("30s") and kept in seconds."""
+
+SHORTEST_S = 0.001
 
 TABLES = frozenset({"mock", "validity", "stages"})
 """Keys that only a file can have."""
@@ -81,6 +84,10 @@ def from_file(path: Path) -> Source:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: is no TOML: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: is nested too deeply: a plan has tables in a table, and nothing deeper") from error
+    except ValueError as error:  # Python's own limit for whole numbers
+        raise UsageError(f"{path}: holds a number of more than {sys.get_int_max_str_digits():,} digits") from error
 
 
 def from_environment(environment: Mapping[str, str], types: Types) -> Source:
@@ -130,7 +137,8 @@ def _text_mistakes(value: object, wanted: Any) -> Iterator[str]:
     try:
         msgspec.convert(value, wanted, strict=False)
     except msgspec.ValidationError as error:
-        yield f"{value!r}: {error}"
+        what = in_words(str(error), wanted)
+        yield what if repr(value) in what else f"{value!r}: {what}"
 
 
 def _duration_mistakes(value: object, wanted: Any) -> Iterator[str]:
@@ -139,6 +147,8 @@ def _duration_mistakes(value: object, wanted: Any) -> Iterator[str]:
     except ValueError as error:
         yield str(error)
         return
+    if 0 < seconds < SHORTEST_S:
+        yield f"{value!r} is shorter than 1ms, the shortest time that a plan knows"
     for mistake in find_mistakes(seconds, wanted):
         yield f"{mistake.what} (in seconds)"
 
