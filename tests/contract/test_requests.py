@@ -19,6 +19,8 @@ PROFILE = "userprofile.SetUserProfile"
 CONVERSATION = "cm.ConsumerRequestConversation"
 PUBLISH = "ms.PublishEvent"
 
+CONTENT_TYPES = "HostedFile, hosted/file, text/plain; did you mean 'text/plain'?"
+
 
 def check(request: Any, reading: Reading | None = None) -> Checked:
     return check_request(json.dumps(request, ensure_ascii=False).encode(), ACCOUNT, reading or Reading())
@@ -202,7 +204,7 @@ def test_the_shapes_of_known_clients_are_accepted(request_: list[Any]) -> None:
         (
             [*pair(), message({"type": "ContentEvent", "contentType": "text/html", "message": "x"})],
             [
-                "$[2].body.event.contentType: 'text/html' must be one of HostedFile, hosted/file, text/plain; did you mean 'text/plain'?"
+                f"$[2].body.event.contentType: 'text/html' must be one of {CONTENT_TYPES}",
             ],
         ),
         (
