@@ -53,7 +53,7 @@ def test_all_services_are_listed(desk: MakeDesk, suffix: str) -> None:
     status, body = desk().read("GET", f"{BASE}/service/baseURI{suffix}?version=1.0")
 
     assert status == 200
-    assert [entry["service"] for entry in body["baseURIs"]] == list(paths.SERVICES)
+    assert [entry["service"] for entry in body["baseURIs"]] == list(paths.KNOWN_SERVICES)
     assert {entry["baseURI"] for entry in body["baseURIs"]} == {"mock:80"}
 
 

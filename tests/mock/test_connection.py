@@ -337,6 +337,18 @@ def test_a_reset_is_a_reset(serve: Serve, wire: Connect, message: Message) -> No
     assert stats["conversations"]["opened"] == 0
 
 
+def test_an_answer_that_stalls_never_comes_though_the_work_is_done(
+    serve: Serve, wire: Connect, message: Message
+) -> None:
+    mock = serve(auth=False, done_stall_share=1.0, idle_timeout_s=0.2)
+    connection = wire(mock).send(message("POST", CREATE, BODY) + message("GET", DOMAIN))
+    connection.sock.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        connection.rest()
+
+    assert mock.stats()["conversations"]["opened"] == 1
+
+
 def test_delays_last_as_long_as_they_should(serve: Serve, wire: Connect, message: Message) -> None:
     connection = wire(serve(auth=False, service_time="constant(50ms)"))
     request = message("POST", CREATE, BODY)

@@ -15,15 +15,15 @@ DRAWS = 20_000
 def test_a_true_mock_draws_nothing() -> None:
     faults = Faults(Behaviour())
 
-    assert faults.idle
-    assert faults.draw(7).fault == NO_FAULT
-    assert faults.draw(7).delay_s == 0
+    assert not faults.meets("create")
+    assert faults.draw("create", 7) == NO_FAULT
+    assert faults.service_s(7) == 0
 
 
 def test_each_fault_comes_as_often_as_its_share_says() -> None:
-    shares = dict(zip(FAULT_SHARES, (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25), strict=True))
+    shares = dict(zip(FAULT_SHARES, (0.01, 0.02, 0.05, 0.1, 0.13, 0.16, 0.2, 0.06, 0.04, 0.03), strict=True))
     faults = Faults(msgspec.convert({"seed": 7, **shares}, Behaviour))
-    drawn = [faults.draw(number).fault for number in range(DRAWS)]
+    drawn = [faults.draw("create", number) for number in range(DRAWS)]
 
     for name, share in [*zip(FAULTS, shares.values(), strict=True), (NO_FAULT, 1 - sum(shares.values()))]:
         deviation = math.sqrt(DRAWS * share * (1 - share))
@@ -34,12 +34,12 @@ def test_each_fault_comes_as_often_as_its_share_says() -> None:
 def test_a_share_of_one_is_every_request(name: str) -> None:
     faults = Faults(msgspec.convert({name: 1.0}, Behaviour))
 
-    assert {faults.draw(number).fault for number in range(1000)} == {name.removesuffix("_share")}
+    assert {faults.draw("create", number) for number in range(1000)} == {name.removesuffix("_share")}
 
 
 def test_log_normal_delays_have_the_median_and_sigma_that_were_asked_for() -> None:
     faults = Faults(Behaviour(service_time="lognormal(40ms, 0.6)"))
-    delays_ms = sorted(faults.draw(number).delay_s * 1000 for number in range(DRAWS))
+    delays_ms = sorted(faults.service_s(number) * 1000 for number in range(DRAWS))
     logs = [math.log(delay) for delay in delays_ms]
 
     assert statistics.median(delays_ms) == pytest.approx(40, rel=0.03)
@@ -50,18 +50,12 @@ def test_log_normal_delays_have_the_median_and_sigma_that_were_asked_for() -> No
 def test_a_constant_service_time_is_the_same_for_every_request() -> None:
     faults = Faults(Behaviour(service_time="constant(25ms)"))
 
-    assert {faults.draw(number).delay_s for number in range(100)} == {0.025}
-
-
-def test_with_servers_the_service_time_is_no_delay_of_its_own() -> None:
-    faults = Faults(Behaviour(servers=2, service_time="constant(25ms)"))
-
-    assert (faults.idle, faults.draw(0).delay_s, faults.service_s(0)) == (True, 0, 0.025)
+    assert {faults.service_s(number) for number in range(100)} == {0.025}
 
 
 def test_delays_and_faults_are_drawn_independently() -> None:
     faults = Faults(Behaviour(service_time="lognormal(40ms, 0.5)", reset_share=0.5))
-    slow = [faults.draw(number).fault for number in range(DRAWS) if faults.draw(number).delay_s > 0.04]
+    slow = [faults.draw("create", number) for number in range(DRAWS) if faults.service_s(number) > 0.04]
 
     assert abs(slow.count("reset") / len(slow) - 0.5) < 0.02
 
@@ -70,11 +64,20 @@ def test_delays_and_faults_are_drawn_independently() -> None:
 def test_the_same_seed_and_number_have_the_same_fate(seed: int, number: int) -> None:
     behaviour = Behaviour(seed=seed, service_time="lognormal(5ms, 0.5)", reset_share=0.3, bad_json_share=0.3)
 
-    assert Faults(behaviour).draw(number) == Faults(behaviour).draw(number)
+    assert Faults(behaviour).draw("create", number) == Faults(behaviour).draw("create", number)
+    assert Faults(behaviour).service_s(number) == Faults(behaviour).service_s(number)
 
 
 def test_another_seed_is_another_sequence() -> None:
     one, two = (Faults(Behaviour(seed=seed, reset_share=0.5)) for seed in (1, 2))
-    differing = sum(one.draw(number) != two.draw(number) for number in range(1000))
+    differing = sum(one.draw("create", number) != two.draw("create", number) for number in range(1000))
 
     assert 400 < differing < 600
+
+
+def test_steps_have_faults_of_their_own() -> None:
+    faults = Faults(Behaviour(fault_steps="create, send", reset_share=0.5))
+    differing = sum(faults.draw("create", number) != faults.draw("send", number) for number in range(1000))
+
+    assert 400 < differing < 600
+    assert not any(faults.draw("close", number) for number in range(100))

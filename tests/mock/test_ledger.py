@@ -170,7 +170,7 @@ def test_a_request_that_is_refused_anyway_gets_no_wrong_answer(desk: MakeDesk) -
     assert asked.stats()["faults"] == {}
 
 
-def test_faults_and_delays_meet_the_create_call_only(desk: MakeDesk) -> None:
+def test_faults_and_service_times_meet_creates_alone_by_default(desk: MakeDesk) -> None:
     asked = desk(http_5xx_share=1.0, service_time="constant(50ms)")
 
     assert asked.headers()
@@ -189,3 +189,88 @@ def test_shares_of_faults_show_in_the_counts(desk: MakeDesk, example: Example) -
         assert abs(stats["faults"][fault] - 3000 * share) < 4 * (3000 * share * (1 - share)) ** 0.5
     assert stats["create"]["by_status"]["429"] == stats["faults"]["http_429"]
     assert stats["create"]["by_status"]["200"] == stats["create"]["accepted"] == stats["conversations"]["opened"]
+
+
+DOMAIN = f"/api/account/{ACCOUNT}/service/idp/baseURI.json?version=1.0"
+SEND = CREATE.replace("?", "/send?")
+UPDATE = {"kind": "req", "id": "1", "type": "cm.UpdateConversationField"}
+
+
+@pytest.mark.parametrize("status", [201, 202, 302, 401, 500, 504])
+def test_a_create_can_be_done_and_answered_with_any_status(desk: MakeDesk, example: Example, status: int) -> None:
+    asked = desk(done_status_share=1.0, done_status=status)
+    tokens = asked.headers()
+    reply = asked.ask("POST", CREATE, example, **tokens)
+    again, body = asked.create(example, **tokens)
+    stats = asked.stats()
+
+    assert reply.status == status
+    assert (again, body[1]["code"]) == (400, "BAD_REQUEST")
+    assert "already has open conversation" in body[1]["body"]["msg"]
+    assert stats["create"] == {"received": 2, "accepted": 1, "by_status": {str(status): 1, "400": 1}}
+    assert (stats["conversations"]["opened"], stats["faults"]) == (1, {"done_status": 1})
+    assert (b"Location: " in reply.headers) == (status == 302)
+    assert ("conversationId" in reply.body.decode()) == (status < 300)
+
+
+@pytest.mark.parametrize("fault", ["done_reset", "done_stall"])
+def test_a_create_can_be_done_and_never_answered(desk: MakeDesk, example: Example, fault: str) -> None:
+    asked = desk(auth=False, **{f"{fault}_share": 1.0})
+    reply = asked.ask("POST", CREATE, example)
+    stats = asked.stats()
+
+    assert (reply.resets, reply.stalls) == (fault == "done_reset", fault == "done_stall")
+    assert stats["create"] == {"received": 1, "accepted": 1, "by_status": {}}
+    assert (stats["conversations"]["opened"], stats["faults"]) == (1, {fault: 1})
+
+
+def test_what_is_refused_is_not_done_and_failed(desk: MakeDesk) -> None:
+    asked = desk(done_status_share=1.0)
+
+    assert asked.create([])[0] == 401
+    assert asked.stats()["faults"] == {}
+
+
+def test_an_injected_401_has_the_documented_error_code(desk: MakeDesk) -> None:
+    assert desk(http_4xx_share=1.0, http_4xx_status=401).create()[1]["body"] == {
+        "title": "Invalid AppJWT",
+        "details": "AppJWT has expired or is invalid",
+        "errorCode": 40102,
+    }
+
+
+@pytest.mark.parametrize("step", ["create", "send", "close", "app_token", "consumer_token", "domain"])
+def test_faults_can_be_laid_on_any_step_and_meet_no_other(desk: MakeDesk, example: Example, step: str) -> None:
+    asked = desk(auth=False, fault_steps=step, http_5xx_share=1.0)
+    conversation_id = asked.create(example)[1]
+    conversation_id = "" if step == "create" else conversation_id[1]["body"]["conversationId"]
+    event = {"dialogId": conversation_id, "event": example[2]["body"]["event"]}
+    closing = {"conversationId": conversation_id, "conversationField": CLOSE}
+    asked.read("GET", DOMAIN)
+    asked.ask("POST", f"/sentinel/api/account/{ACCOUNT}/app/token", "grant_type=client_credentials&client_id=a")
+    asked.ask("POST", f"/api/account/{ACCOUNT}/consumer", {"ext_consumer_id": "Ada"})
+    if conversation_id:
+        asked.send("ms.PublishEvent", event)
+        asked.send("cm.UpdateConversationField", closing)
+    stats = asked.stats()
+
+    assert stats["faults"] == {"http_5xx" if step == "create" else f"{step}.http_5xx": 1}
+    assert [name for name, tally in stats.items() if tally.get("by_status", {}).get("502")] == [step]
+
+
+def test_a_close_can_be_done_and_answered_wrongly(desk: MakeDesk, example: Example) -> None:
+    asked = desk(auth=False, fault_steps="send, close", done_status_share=1.0)
+    conversation_id = asked.create(example)[1][1]["body"]["conversationId"]
+    closing = {"conversationId": conversation_id, "conversationField": CLOSE}
+
+    assert asked.send("cm.UpdateConversationField", closing)[0] == 504
+    assert asked.send("cm.UpdateConversationField", closing)[0] == 400
+    assert asked.stats()["conversations"] == {"opened": 1, "closed": 1}
+
+
+@pytest.mark.parametrize("fault", ["missing_id", "swapped_ids"])
+def test_a_wrong_id_where_there_is_none_is_no_fault(desk: MakeDesk, fault: str) -> None:
+    asked = desk(fault_steps="app_token,consumer_token", **{f"{fault}_share": 1.0})
+
+    assert asked.headers()
+    assert asked.stats()["faults"] == {}

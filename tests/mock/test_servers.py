@@ -133,6 +133,17 @@ def test_a_refused_create_takes_its_time_too() -> None:
     assert visit_of(replies[-1]).done_s == pytest.approx(0.4)
 
 
+def test_a_create_that_stalls_takes_its_time_at_the_servers_and_is_not_answered(
+    serve: Serve, wire: Connect, message: Message
+) -> None:
+    mock = serve(auth=False, servers=1, service_time="constant(20ms)", done_stall_share=1.0)
+    connection = wire(mock).send(message("POST", CREATE, BODY))
+    wait_for(lambda: mock.stats()["servers"]["served"], "the create is served")
+    connection.sock.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        connection.rest()
+
+
 def test_request_k_takes_the_same_time_in_every_run_of_a_seed() -> None:
     def times(seed: int) -> list[float]:
         mock = Queueing(servers=1, service_time="exponential(20ms)", seed=seed)

@@ -41,6 +41,14 @@ def test_no_setting_takes_a_number_that_is_none(name: str, value: float) -> None
     assert find_mistakes({name: value}, Behaviour)
 
 
+def test_a_step_that_faults_cannot_meet_is_refused_with_those_they_can() -> None:
+    assert not find_mistakes({"fault_steps": "close,send"}, Behaviour)
+    (mistake,) = find_mistakes({"fault_steps": "create, closing"}, Behaviour, "mock")
+
+    assert mistake.path == "mock.fault_steps"
+    assert "'closing' is no step; allowed, divided by commas: create, send, close, app_token" in mistake.what
+
+
 def test_the_reading_of_requests_is_part_of_it() -> None:
     behaviour = msgspec.convert({"any_order": True, "strict": True, "max_message_chars": 9}, Behaviour)
 

@@ -11,6 +11,9 @@ IDP = "idp"
 SERVICES = (MESSAGING, SENTINEL, IDP)
 """The services that the calls of this package go to, by their case-sensitive names."""
 
+KNOWN_SERVICES = (*SERVICES, "swift", "accountConfigReadWrite", "agentVep")
+"""And those that known clients look up beside them: file storage, installation of an app, login of agents."""
+
 AUTHORIZATION = "Authorization"
 ON_BEHALF = "X-LP-ON-BEHALF"
 CLIENT_PROPERTIES = "Client-Properties"

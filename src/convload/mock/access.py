@@ -10,10 +10,8 @@ from convload.contract import paths
 from convload.contract.refusals import Refusal, bad_request
 from convload.contract.requests import UNDECODABLE
 from convload.mock.messages import Reply, Request
-from convload.mock.replies import CREATED, OK, json_reply, refused
+from convload.mock.replies import CREATED, NOT_AUTHORISED, OK, json_reply, refused
 from convload.mock.tokens import ConsumerClaims, Tokens
-
-NOT_AUTHORISED = 401
 
 AUTHORIZATION = paths.AUTHORIZATION.lower().encode()
 ON_BEHALF = paths.ON_BEHALF.lower().encode()
@@ -92,14 +90,14 @@ def look_up(target: Target, request: Request) -> Reply:
     if not host or target.query.get("version", "1.0") != "1.0":
         return refused(bad_request("needs a Host header, and version=1.0 in the query"))
     entries = [
-        {"service": name, "account": target.account, "baseURI": host.decode("latin-1")} for name in paths.SERVICES
+        {"service": name, "account": target.account, "baseURI": host.decode("latin-1")} for name in paths.KNOWN_SERVICES
     ]
     if not target.service:
         return json_reply(OK, {"baseURIs": entries})
     for entry in entries:
         if entry["service"] == target.service:
             return json_reply(OK, entry)
-    return refused(bad_request(f"unknown service; known: {', '.join(paths.SERVICES)}"))
+    return refused(bad_request(f"unknown service; known: {', '.join(paths.KNOWN_SERVICES)}"))
 
 
 def _fits(given: str, wanted: str | None) -> bool:

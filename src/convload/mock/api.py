@@ -11,13 +11,14 @@ import msgspec
 from convload.contract import paths
 from convload.contract.refusals import MISSING_BRAND, Refusal, bad_request, of_status
 from convload.contract.requests import check_request
-from convload.mock import faults, replies
+from convload.contract.sends import check_send
+from convload.mock import replies
 from convload.mock.access import Access, Credentials, Target, look_up
 from convload.mock.faults import Faults
 from convload.mock.ledger import Ledger
 from convload.mock.messages import Reply, Request, Traffic
 from convload.mock.replies import OK, json_reply, refused, unreadable
-from convload.mock.sending import Sending
+from convload.mock.sending import Sending, closes
 from convload.mock.state import Conversations
 from convload.mock.tokens import Tokens
 from convload.mock.waiting_line import Counts, Visit
@@ -92,7 +93,6 @@ class Api:
         self._reading = behaviour.reading
         self._traffic = traffic
         self._faults = Faults(behaviour)
-        self._instead = _replies_instead(behaviour)
         self._conversations = Conversations(one_open=behaviour.one_open_conversation)
         self._ledger = Ledger()
         self._tallies = self._ledger.tallies
@@ -105,11 +105,8 @@ class Api:
     def _make_routes(self) -> tuple[_Route, ...]:
         get, post, version = b"GET", b"POST", paths.API_VERSION
         counted, access = self._counted, self._access
-        create = self._open if self._faults.idle else self._create
-        if self._line is not None:
-            create = partial(self._served, self._line, create)
         return (
-            _Route("create", post, _CONVERSATION, counted("create", create), version),
+            _Route("create", post, _CONVERSATION, counted("create", self._open), version),
             _Route("send", post, f"{_CONVERSATION}/send", self._send, version),
             _Route("consumer_token", post, f"{_ACCOUNT}/consumer", counted("consumer_token", access.consumer_token)),
             _Route("app_token", post, f"/sentinel{_ACCOUNT}/app/token", counted("app_token", access.app_token)),
@@ -168,27 +165,31 @@ class Api:
         return lambda _: tally.count(reply)
 
     def _counted(self, name: str, answer: Answer) -> Answer:
+        """Returns an answer that is counted, with the faults, the service times and the servers that its step has."""
+        if self._faults.meets(name):
+            answer = partial(self._faulty, name, answer)
+        if name == "create" and self._line is not None:
+            answer = partial(self._served, self._line, answer)
+        elif name == "create" and self._behaviour.service_time:
+            answer = partial(self._delayed, answer)
         count = self._tallies[name].count
         return lambda where, request: count(answer(where, request))
 
-    # Conversations
+    def _faulty(self, name: str, answer: Answer, where: Target, request: Request) -> Reply:
+        return self._faults.answer(name, self._tallies[name].received, lambda: answer(where, request))
+
+    def _delayed(self, create: Answer, where: Target, request: Request) -> Reply:
+        delay_s = self._faults.service_s(self._tallies["create"].received)
+        return msgspec.structs.replace(create(where, request), delay_s=delay_s)
 
     def _served(self, line: Line, create: Answer, where: Target, request: Request) -> Reply:
         """Answers a create, whatever the answer is, when the servers are done with it; a shed one at once."""
         visit = line.enter(self._faults.service_s(self._tallies["create"].received))
         return self._shed if visit is None else msgspec.structs.replace(create(where, request), visit=visit)
 
-    def _create(self, where: Target, request: Request) -> Reply:
-        """Answers a create as its fate wants it; where every fate is the same, `_open` is asked at once."""
-        fate = self._faults.draw(self._tallies["create"].received)
-        if fate.fault in faults.INSTEAD:
-            self._ledger.faults[fate.fault] += 1
-            reply = self._instead[fate.fault]
-        else:
-            reply = self._open(where, request, fate.fault)
-        return msgspec.structs.replace(reply, delay_s=fate.delay_s)
+    # Conversations
 
-    def _open(self, where: Target, request: Request, fault: str = faults.NO_FAULT) -> Reply:
+    def _open(self, where: Target, request: Request) -> Reply:
         consumer = self._access.consumer_of(where, request)
         if not isinstance(consumer, str):
             return refused(consumer)
@@ -199,15 +200,14 @@ class Api:
         if conversation is None:
             return replies.refused_open(checked.elements, consumer, answers_event=self._answers_event)
         self._ledger.count_shape(checked.elements)
-        if fault == faults.SWAPPED_IDS and len({str(element.id) for element in checked.elements}) == 1:
-            fault = faults.NO_FAULT  # nobody could see it, so it must not be counted
-        if fault:
-            self._ledger.faults[fault] += 1
-        return replies.created(checked.elements, conversation, fault)
+        return replies.created(checked.elements, conversation)
 
     def _send(self, where: Target, request: Request) -> Reply:
-        reply, closing = self._sending.send(where, request)
-        return self._tallies["close" if closing else "send"].count(reply)
+        send = check_send(request.body)
+        name = "close" if closes(send) else "send"
+        tally = self._tallies[name]
+        work = partial(self._sending.answer, where, request, send)
+        return tally.count(self._faults.answer(name, tally.received, work) if self._faults.meets(name) else work())
 
     # What the mock says about itself; these requests are counted nowhere
 
@@ -215,7 +215,7 @@ class Api:
         traffic = self._traffic
         shown: dict[str, object] = dict(self._tallies)
         shown["shapes"] = self._ledger.shown_shapes()
-        shown["faults"] = self._ledger.faults
+        shown["faults"] = self._faults.counts
         shown["conversations"] = self._show_conversations()
         shown["connections"] = {"open": traffic.connections_open, "total": traffic.connections_total}
         shown["bytes"] = {"received": traffic.bytes_received, "sent": traffic.bytes_sent}
@@ -265,17 +265,6 @@ def _origin_form(target: bytes) -> str:
     if not text.startswith(("http://", "https://")):
         return text
     return "/" + text.partition("://")[2].partition("/")[2]
-
-
-def _replies_instead(behaviour: Behaviour) -> dict[str, Reply]:
-    """Returns the answers of the faults that come in place of the work."""
-    statuses = {
-        faults.HTTP_4XX: behaviour.http_4xx_status,
-        faults.HTTP_429: 429,
-        faults.HTTP_5XX: behaviour.http_5xx_status,
-    }
-    replies = {fault: refused(of_status(status, "an injected fault")) for fault, status in statuses.items()}
-    return replies | {faults.RESET: Reply(0, resets=True)}
 
 
 def _shed_reply(behaviour: Behaviour) -> Reply:

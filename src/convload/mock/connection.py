@@ -225,12 +225,15 @@ class Connection(asyncio.Protocol):
 
     def _reply(self, reply: Reply, method: bytes, connection: bytes) -> None:
         payload = self._site.encoder.encode(reply, connection, method)
-        if not (self._waiting or reply.delay_s or reply.visit or reply.resets or connection is CLOSE):
+        later = reply.delay_s or reply.visit or reply.stalls
+        if not (later or self._waiting or reply.resets or connection is CLOSE):
             self._write(payload)
             return
         self._ended = reply.resets or connection is CLOSE
-        waiting = _Waiting(payload, connection is CLOSE, reply.resets, not (reply.delay_s or reply.visit))
+        waiting = _Waiting(payload, connection is CLOSE, reply.resets, not later)
         self._enqueue(waiting)
+        if reply.stalls:
+            return
         if reply.visit is not None:
             reply.visit.on_done = partial(self._ripen, waiting)
         elif reply.delay_s:

@@ -1,50 +1,113 @@
-"""Decides for each create request how long it takes and what goes wrong; a pure function of seed and number."""
+"""What goes wrong with a request and how long it takes: a pure function of seed and number."""
 
 from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable
 from itertools import accumulate
+from typing import Any
 
 import msgspec
 
-from convload.plan.mock_behaviour import FAULT_SHARES, Behaviour
+from convload.contract.refusals import INVALID_APP_TOKEN, Refusal, of_status
+from convload.mock.messages import Reply
+from convload.mock.replies import BAD_REQUEST, FIRST_REFUSAL, NOT_AUTHORISED, refused
+from convload.plan.mock_behaviour import FAULT_SHARES, FAULT_STEPS, Behaviour, fault_steps_of
 
 NO_FAULT = ""
-HTTP_4XX, HTTP_429, HTTP_5XX, RESET, BAD_JSON, MISSING_ID, SWAPPED_IDS = FAULTS = tuple(
-    name.removesuffix("_share") for name in FAULT_SHARES
-)
-INSTEAD = frozenset({HTTP_4XX, HTTP_429, HTTP_5XX, RESET})
-"""Faults that come in place of the work: the request is not even looked at, so nothing is created."""
+FAULTS = tuple(name.removesuffix("_share") for name in FAULT_SHARES)
+HTTP_4XX, HTTP_429, HTTP_5XX, RESET, BAD_JSON, MISSING_ID, SWAPPED_IDS, DONE_STATUS, DONE_RESET, DONE_STALL = FAULTS
 
 _MASK = 2**64 - 1
-
-
-class Fate(msgspec.Struct, frozen=True, gc=False):
-    """What becomes of one create request: one of FAULTS or none, after a service time."""
-
-    fault: str = NO_FAULT
-    delay_s: float = 0.0
+_STEP_BITS = 40
+"""How far the numbers of two steps lie apart; no step has as many requests."""
 
 
 class Faults:
-    """Draws the fate of each create request."""
+    """Draws what goes wrong with each request, does it, and counts it."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self._bounds = list(accumulate(getattr(behaviour, name) for name in FAULT_SHARES))
-        self._fault_key = _mix(2 * behaviour.seed)
-        self._delay_key = _mix(2 * behaviour.seed + 1)
+        self._key, self._delay_key = _mix(2 * behaviour.seed), _mix(2 * behaviour.seed + 1)
+        self._steps = frozenset(fault_steps_of(behaviour.fault_steps) if self._bounds[-1] else ())
         self._service = behaviour.service if behaviour.service_time else None
-        self._queues = bool(behaviour.servers)
-        self.idle = not (self._bounds[-1] or (self._service and not self._queues))
-        """Whether every fate is the same: no fault, no delay."""
+        self._instead = _replies_instead(behaviour)
+        self._done_status = behaviour.done_status
+        self.counts: Counter[str] = Counter()
 
-    def draw(self, number: int) -> Fate:
-        """Returns the fate of the `number`-th create request."""
-        position = bisect_right(self._bounds, _uniform(self._fault_key, number))
-        fault = FAULTS[position] if position < len(FAULTS) else NO_FAULT
-        return Fate(fault, 0.0 if self._queues else self.service_s(number))
+    def meets(self, step: str) -> bool:
+        """Says whether anything can go wrong with the requests of a step."""
+        return step in self._steps
+
+    def draw(self, step: str, number: int) -> str:
+        """Returns the fault of the `number`-th request of a step: one of FAULTS or none."""
+        if step not in self._steps:
+            return NO_FAULT
+        key = self._key + (FAULT_STEPS.index(step) << _STEP_BITS)
+        position = bisect_right(self._bounds, _uniform(key, number))
+        return FAULTS[position] if position < len(FAULTS) else NO_FAULT
 
     def service_s(self, number: int) -> float:
         """Returns the service time of the `number`-th create request."""
         return 0.0 if self._service is None else self._service.quantile_s(_uniform(self._delay_key, number))
+
+    def answer(self, step: str, number: int, work: Callable[[], Reply]) -> Reply:
+        """Answers the `number`-th request of a step, whose work may be left out or answered wrongly.
+
+        What nobody could see is not counted: a wrong answer in place of a refusal, an id that is not there.
+        """
+        fault = self.draw(step, number)
+        if fault in self._instead:
+            reply = self._instead[fault]
+        else:
+            done = work()
+            reply = done if not fault or done.status >= FIRST_REFUSAL else self._spoil(done, fault)
+            if reply is done:
+                return done
+        self.counts[fault if step == FAULT_STEPS[0] else f"{step}.{fault}"] += 1
+        return reply
+
+    def _spoil(self, reply: Reply, fault: str) -> Reply:
+        """Returns what a fault makes of the answer to work that is done; the same answer where it changes nothing."""
+        if fault == DONE_STATUS:
+            return _with_status(reply, self._done_status)
+        if fault in {DONE_RESET, DONE_STALL}:
+            return msgspec.structs.replace(reply, resets=fault == DONE_RESET, stalls=fault == DONE_STALL)
+        if fault == BAD_JSON:
+            return msgspec.structs.replace(reply, body=reply.body[: len(reply.body) // 2])
+        body = msgspec.json.encode(_with_wrong_ids(msgspec.json.decode(reply.body), fault))
+        return reply if body == reply.body else msgspec.structs.replace(reply, body=body)
+
+
+def _with_wrong_ids(answer: Any, fault: str) -> Any:
+    """Takes the `conversationId` out of the answer to a create, or moves each `reqId` one element on."""
+    if not isinstance(answer, list):
+        return answer
+    ids = [element["reqId"] for element in answer]
+    for element, reply_id in zip(answer, [*ids[1:], ids[0]], strict=True):
+        if fault == SWAPPED_IDS:
+            element["reqId"] = reply_id
+        else:
+            element["body"].pop("conversationId", None)
+    return answer
+
+
+def _with_status(reply: Reply, status: int) -> Reply:
+    """Returns the answer under another status; only a 2xx keeps its body."""
+    if status < FIRST_REFUSAL:
+        return msgspec.structs.replace(reply, status=status)
+    headers = b"Location: /elsewhere\r\n" if status < BAD_REQUEST else b""
+    return Reply(status, _injected(status).body(), headers=headers, done=True)
+
+
+def _injected(status: int) -> Refusal:
+    return INVALID_APP_TOKEN if status == NOT_AUTHORISED else of_status(status, "an injected fault")
+
+
+def _replies_instead(behaviour: Behaviour) -> dict[str, Reply]:
+    """Returns the answers of the faults that come in place of the work: the request is not even looked at."""
+    statuses = {HTTP_4XX: behaviour.http_4xx_status, HTTP_429: 429, HTTP_5XX: behaviour.http_5xx_status}
+    replies = {fault: refused(_injected(status)) for fault, status in statuses.items()}
+    return replies | {RESET: Reply(0, resets=True)}
 
 
 def _uniform(key: int, number: int) -> float:

@@ -1,7 +1,5 @@
 """Counts what came in and what was answered, so that a client's own figures can be reconciled with the mock's."""
 
-from collections import Counter
-
 import msgspec
 from msgspec import UNSET
 
@@ -13,17 +11,16 @@ from convload.contract.requests import (
     SetProfileElement,
 )
 from convload.mock.messages import Reply
+from convload.mock.replies import FIRST_REFUSAL
 
 ENDPOINTS = ("domain", "app_token", "consumer_token", "create", "send", "close", "other")
 """Where requests are counted; `close` is the send call that closes, `other` whatever has no endpoint."""
-
-FIRST_REFUSAL = 300
 
 
 class Tally(msgspec.Struct):
     """The requests to one endpoint: `accepted` did what they asked for, whatever the answer then looked like.
 
-    A request that is answered with a reset has no status.
+    A request that is answered with a reset, or not at all, has no status.
     """
 
     received: int = 0
@@ -33,9 +30,9 @@ class Tally(msgspec.Struct):
     def count(self, reply: Reply) -> Reply:
         """Counts a request by its reply, and returns that."""
         self.received += 1
-        if not reply.resets:
-            status = reply.status
-            self.accepted += status < FIRST_REFUSAL
+        status = reply.status
+        self.accepted += reply.done or 0 < status < FIRST_REFUSAL
+        if not (reply.resets or reply.stalls):
             self.by_status[status] = self.by_status.get(status, 0) + 1
         return reply
 
@@ -45,7 +42,6 @@ class Ledger:
 
     def __init__(self) -> None:
         self.tallies = {name: Tally() for name in ENDPOINTS}
-        self.faults: Counter[str] = Counter()
         self._shapes = [0] * (1 << len(PARTS))
 
     def count_shape(self, elements: list[Element]) -> None:

@@ -27,10 +27,10 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):
-    """What to answer, when, and whether to reset the connection in place of it.
+    """What to answer, when, and whether to reset the connection in place of it, or to leave it without an answer.
 
     `headers` are whole lines, each with its line end. Every body is JSON. It goes out after `delay_s`, or when its
-    `visit` to the servers is over.
+    `visit` to the servers is over. `done` says that the request did what it asked for although it is refused.
     """
 
     status: int
@@ -38,6 +38,8 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     headers: bytes = b""
     delay_s: float = 0.0
     resets: bool = False
+    stalls: bool = False
+    done: bool = False
     visit: Visit | None = None
 
 

@@ -18,13 +18,14 @@ from convload.contract.requests import (
     SetProfileElement,
 )
 from convload.mistakes import Mistake
-from convload.mock.faults import BAD_JSON, MISSING_ID, SWAPPED_IDS
 from convload.mock.messages import Reply
 from convload.mock.state import Conversation
 
 OK = 200
 CREATED = 201
 BAD_REQUEST = 400
+FIRST_REFUSAL = 300
+NOT_AUTHORISED = 401
 
 _NO_BRAND = (".body.brandId", "is missing")
 
@@ -93,29 +94,20 @@ PROFILE_SET_BODY = _Message(PROFILE_SET)
 _NOTHING = _Nothing()
 
 
-def created(elements: Sequence[Element], conversation: Conversation, fault: str) -> Reply:
-    """Answers with the documented array, spoilt by one of the faults that leave the work done."""
+def created(elements: Sequence[Element], conversation: Conversation) -> Reply:
+    """Answers with the documented array."""
     answered = []
     for element in elements:
         body: Body
         # An isinstance() that is false costs three times as much on a struct.
         if type(element) is ConversationElement:
-            body = _NOTHING if fault == MISSING_ID else _Created(conversation.id)
+            body = _Created(conversation.id)
         elif type(element) is PublishElement:
             body = published(element.body.event, conversation)
         else:
             body = PROFILE_SET_BODY
         answered.append(_Element(CODE_OK, body, str(element.id)))
-    if fault == SWAPPED_IDS:
-        answered = _with_ids_swapped(answered)
-    encoded = _encode(answered)
-    return Reply(OK, encoded[: len(encoded) // 2] if fault == BAD_JSON else encoded)
-
-
-def _with_ids_swapped(answered: list[_Element]) -> list[_Element]:
-    ids = [element.reply_id for element in answered]
-    pairs = zip(answered, [*ids[1:], ids[0]], strict=True)
-    return [_Element(element.code, element.body, reply_id) for element, reply_id in pairs]
+    return Reply(OK, _encode(answered))
 
 
 def refused_open(elements: Sequence[Element], consumer: str, *, answers_event: bool) -> Reply:

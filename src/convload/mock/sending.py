@@ -18,8 +18,8 @@ from convload.contract.sends import (
     SendMessage,
     SendProfile,
     UpdateElement,
-    check_send,
 )
+from convload.mistakes import Mistake
 from convload.mock import replies
 from convload.mock.access import Access, Target
 from convload.mock.messages import Reply, Request
@@ -61,19 +61,18 @@ class Sending:
             SendFileDownload: self._download_url,
         }
 
-    def send(self, target: Target, request: Request) -> tuple[Reply, bool]:
-        """Answers a send request, and says whether it is one that closes."""
+    def answer(self, target: Target, request: Request, send: Send | list[Mistake]) -> Reply:
+        """Answers a send request that has been read."""
         consumer = self._access.consumer_of(target, request)
         if not isinstance(consumer, str):
-            return refused(consumer), False
-        send = check_send(request.body)
+            return refused(consumer)
         if isinstance(send, list):
-            return unreadable(send), False
+            return unreadable(send)
         # No text has more characters than bytes, so most requests are never decoded for their length.
         size = len(request.body)
         if size > self._max_chars and len(request.body.decode("utf-8", "replace")) > self._max_chars:
-            return replies.refused_send(TOO_LARGE, send.id), closes(send)
-        return self._answers[type(send)](target, consumer, send), closes(send)
+            return replies.refused_send(TOO_LARGE, send.id)
+        return self._answers[type(send)](target, consumer, send)
 
     def _publish(self, target: Target, consumer: str, send: SendMessage) -> Reply:  # noqa: ARG002 -- one signature
         conversation = self._open_conversation(send.body.dialog_id, consumer, send)
@@ -115,7 +114,7 @@ class Sending:
         return replies.done(replies.file_url(path, self._clock()), send.id)
 
 
-def closes(send: Send) -> bool:
+def closes(send: Send | list[Mistake]) -> bool:
     """Tells whether a request closes its conversation.
 
     Closing the main dialog would start a survey where one is set up; here none is, so it ends the conversation.

@@ -24,8 +24,14 @@ FAULT_SHARES = (
     "bad_json_share",
     "missing_id_share",
     "swapped_ids_share",
+    "done_status_share",
+    "done_reset_share",
+    "done_stall_share",
 )
-"""The shares that exclude each other: one create request has at most one of these faults."""
+"""The shares that exclude each other: one request has at most one of these faults."""
+
+FAULT_STEPS = ("create", "send", "close", "app_token", "consumer_token", "domain")
+"""The calls that faults can meet, as `/__mock__/stats` names them."""
 
 EARLIER = ("delay_ms", "lognormal_median_ms", "lognormal_sigma", "delay_cap_ms")
 """What an earlier version wrote in place of `service_time`."""
@@ -42,12 +48,25 @@ def _check_service_time(text: str) -> None:
         parse_service_time(text)
 
 
+def fault_steps_of(text: str) -> tuple[str, ...]:
+    """Returns the steps of a text such as "send, close".
+
+    Raises:
+        ValueError: it names none, or one that there is not.
+    """
+    steps = tuple(part.strip() for part in text.split(","))
+    for step in steps:
+        if step not in FAULT_STEPS:
+            raise ValueError(f"{step!r} is no step; allowed, divided by commas: {', '.join(FAULT_STEPS)}")
+    return steps
+
+
 ServiceTimeText = Annotated[str, Meta(extra={"check": _check_service_time})]
 Duration = Annotated[str, Meta(extra={"check": parse_duration_s})]
 
 
 class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Every setting of the mock. Delays, servers and faults meet the create call only; the others stay fast and true.
+    """Every setting of the mock. Service times and servers meet the create call only, faults those of `fault_steps`.
 
     The event loop counts delays in whole milliseconds, so one comes out up to about a millisecond short or long;
     service times of `servers` are kept by a finer timer.
@@ -115,16 +134,24 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         Duration, Meta(description="Time without any create that makes the servers cold again.")
     ] = "10s"
 
-    http_4xx_share: Annotated[Share, Meta(description="Share of creates answered with the 4xx status.")] = 0.0
+    fault_steps: Annotated[
+        str,
+        Meta(
+            description="The calls that faults meet, divided by commas: create, send, close, app_token, "
+            "consumer_token, domain.",
+            extra={"check": fault_steps_of},
+        ),
+    ] = "create"
+    http_4xx_share: Annotated[Share, Meta(description="Share of requests answered with the 4xx status.")] = 0.0
     http_4xx_status: Annotated[int, Meta(ge=400, le=499, description="The status of these answers.")] = 400
-    http_429_share: Annotated[Share, Meta(description="Share of creates answered with 429.")] = 0.0
-    http_5xx_share: Annotated[Share, Meta(description="Share of creates answered with the 5xx status.")] = 0.0
+    http_429_share: Annotated[Share, Meta(description="Share of requests answered with 429.")] = 0.0
+    http_5xx_share: Annotated[Share, Meta(description="Share of requests answered with the 5xx status.")] = 0.0
     http_5xx_status: Annotated[int, Meta(ge=500, le=599, description="The status of these answers.")] = 502
     reset_share: Annotated[
-        Share, Meta(description="Share of creates whose connection is reset (RST) in place of an answer.")
+        Share, Meta(description="Share of requests whose connection is reset (RST) in place of an answer.")
     ] = 0.0
     bad_json_share: Annotated[
-        Share, Meta(description="Share of creates that succeed but are answered with broken JSON.")
+        Share, Meta(description="Share of requests that succeed but are answered with broken JSON.")
     ] = 0.0
     missing_id_share: Annotated[
         Share, Meta(description="Share of creates that succeed but are answered without conversationId.")
@@ -132,7 +159,15 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     swapped_ids_share: Annotated[
         Share, Meta(description="Share of creates that succeed but are answered with reqIds swapped.")
     ] = 0.0
-    seed: Annotated[int, Meta(ge=0, description="Seed of delays and faults; request k is always the same.")] = 0
+    done_status_share: Annotated[
+        Share, Meta(description="Share of requests that succeed but are answered with the status of --done-status.")
+    ] = 0.0
+    done_status: Annotated[int, Meta(ge=201, le=599, description="The status of these answers.")] = 504
+    done_reset_share: Annotated[
+        Share, Meta(description="Share of requests that succeed but whose connection is reset.")
+    ] = 0.0
+    done_stall_share: Annotated[Share, Meta(description="Share of requests that succeed but are never answered.")] = 0.0
+    seed: Annotated[int, Meta(ge=0, description="Seed of service times and faults; request k is always the same.")] = 0
 
     read_timeout_s: Annotated[Seconds, Meta(description="Time for a request to come in whole, in seconds.")] = 30.0
     idle_timeout_s: Annotated[Seconds, Meta(description="Time that a quiet connection is kept, in seconds.")] = 300.0
