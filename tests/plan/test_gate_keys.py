@@ -84,7 +84,7 @@ def test_mistakes_of_a_file_of_gates_have_its_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("rate = 5\ngates = ['create{stage=hold}.p9 < 1s']", "unknown stage 'hold'; allowed: 1 5/s"),
+        ("rate = 5\ngates = ['create{stage=hold}.p9 < 1s']", "unknown stage 'hold'; allowed: 1: 5/s"),
         ("gates = ['create{variant=minimax}.p9 < 1s']", "unknown variant 'minimax', did you mean 'minimal'?"),
         ("mix = 'seed'\ngates = ['create{variant=minimal}.p9 < 1s']", "unknown variant 'minimal'; allowed: seed"),
         ("users = 5\ngates = ['unsent == 0']", "a closed load has no unsent"),

@@ -196,7 +196,7 @@ def test_stages_hold_ramp_step_spike_and_pause(tmp_path: Path) -> None:
             "[[stages]]\nhold = 100\nduration = '10s'\nname = 'base'\n"
             "[[stages]]\nramp = [100, 300]\nduration = '5s'\n"
             "[[stages]]\nsteps = [300, 400]\nduration = '2s'\n"
-            "[[stages]]\nspike = 900\nduration = '1s'\n"
+            "[[stages]]\nspike = 1900\nduration = '1s'\n"
             "[[stages]]\npause = true\nduration = '3s'\n",
         ),
         {},
@@ -206,11 +206,11 @@ def test_stages_hold_ramp_step_spike_and_pause(tmp_path: Path) -> None:
     assert [(one.name, one.from_rate, one.to_rate, one.duration_s) for one in plan.resolved_stages()] == [
         ("warm-up", 100.0, 100.0, 1.0),
         ("base", 100.0, 100.0, 10.0),
-        ("2 100 to 300/s", 100.0, 300.0, 5.0),
-        ("3 300/s", 300.0, 300.0, 2.0),
-        ("3 400/s", 400.0, 400.0, 2.0),
-        ("4 900/s", 900.0, 900.0, 1.0),
-        ("5 pause", 0.0, 0.0, 3.0),
+        ("2: 100 to 300/s", 100.0, 300.0, 5.0),
+        ("3: 300/s", 300.0, 300.0, 2.0),
+        ("3: 400/s", 400.0, 400.0, 2.0),
+        ("4: 1,900/s", 1900.0, 1900.0, 1.0),
+        ("5: pause", 0.0, 0.0, 3.0),
     ]
     assert plan.duration_s == 23.0
 

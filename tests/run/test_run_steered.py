@@ -63,7 +63,7 @@ def test_a_stage_that_is_added_follows_without_a_gap_and_every_arrival_of_it_is_
     log = run(tmp_path, Steps(add(more)), rate=40, duration="2s", workers=2)
     summary = Run(log).summary
     assert [mark.starts_s for mark in log.stages] == [0.0, 2.0]
-    assert {name: stage.count for name, stage in summary.stages.items()} == {"1 40/s": 80, "more": 90}
+    assert {name: stage.count for name, stage in summary.stages.items()} == {"1: 40/s": 80, "more": 90}
     assert summary.duration_s == 3.5
     assert summary.counts.sent == summary.counts.recorded == summary.counts.offered == 170
     assert summary.ledger is not None
@@ -82,7 +82,7 @@ def test_a_run_that_is_held_open_waits_for_its_next_stage_and_ends_when_it_is_to
     assert steering.left == 0
     assert log.stages[1].starts_s > 2.0
     counts = {name: figures.count for name, figures in Run(log).stages.items()}
-    assert counts == {"1 50/s": 50, "second": 100}
+    assert counts == {"1: 50/s": 50, "second": 100}
     assert Run(log).summary.counts.sent == 150
 
 

@@ -276,7 +276,7 @@ def test_a_run_goes_on_until_its_gate_is_decided_and_then_ends(runs: Runs, folde
     assert why == f"the extension ended after {summary['duration_s'] - 3:g} of up to 8 s: every gate is decided"
     assert f"Note: {why}" in " ".join(runs["undecided"].out.split())
     stages = [mark.name for mark in runlog.read(folder / "undecided").stages]
-    assert stages[:3] == ["1 200/s", "extension 1", "extension 2"]
+    assert stages[:3] == ["1: 200/s", "extension 1", "extension 2"]
 
 
 def test_a_run_whose_gate_is_decided_is_as_long_as_planned(runs: Runs, folder: Path) -> None:

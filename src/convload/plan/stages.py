@@ -64,8 +64,8 @@ def resolve(specs: Sequence[StageSpec], warmup_s: float) -> list[Stage]:
 def _parts(position: int, spec: StageSpec) -> Iterator[Stage]:
     duration_s = parse_duration_s(spec.duration)
     for start, end in spec.rates:
-        written = f"{start:g}" if start == end else f"{start:g} to {end:g}"
-        name = spec.name or f"{position} {'pause' if spec.pause else written + '/s'}"
+        written = f"{start:,.7g}" if start == end else f"{start:,.7g} to {end:,.7g}"
+        name = spec.name or f"{position}: {'pause' if spec.pause else written + '/s'}"
         yield Stage(start, end, duration_s, f"{name} at {written}/s" if spec.steps and spec.name else name)
 
 
