@@ -37,13 +37,15 @@ class CreateConversation(ConversationUser):
 
     def on_start(self) -> None:
         """Puts the recording in place, once for all users of the process."""
-        if not isinstance(self.session.records, Recording):
-            self.session.records = Recording(self.session.records)
+        (target,) = self.session.targets
+        if not isinstance(target.records, Recording):
+            target.records = Recording(target.records)
 
     def on_stop(self) -> None:
         """Writes what there is; the last user to stop writes all."""
-        assert isinstance(self.session.records, Recording)
-        Path(os.environ["BENCH_TIMES"]).write_bytes(self.session.records.times.tobytes())
+        (target,) = self.session.targets
+        assert isinstance(target.records, Recording)
+        Path(os.environ["BENCH_TIMES"]).write_bytes(target.records.times.tobytes())
 
     @task  # type: ignore[untyped-decorator]  # Locust's decorators come without types
     def create(self) -> None:

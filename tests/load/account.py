@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 
 from tests.load.conftest import Peer, Script
 
-from convload.load.client.credentials import Credentials
+from convload.load.client.credentials import FIXED_ON_BEHALF, Credentials
 from convload.load.client.origin import tls_context
 from convload.load.conversation import Consumer
 from convload.load.recorder import FailedAttempt, Result
-from convload.load.session import Session
+from convload.load.session import Session, Share
+from convload.load.target import Target
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan.plan import assemble
 
@@ -130,9 +131,11 @@ class Rig:
     def __init__(self, url: str, **values: Any) -> None:
         self.kept = Kept()
         plan = assemble(None, {}, {"target": url, "consumers": "close"} | values)
-        self.session = Session(plan, CATALOGUE, url, tls_context("", verify=True), 0, 1, "run", self.kept)
-        self.session.open(None if plan.consumers == "none" else Credentials("me", "hush"), {})
-        self.consumer = Consumer(self.session)
+        self.session = Session(plan, Share(0, 1, "run"))
+        self.target = Target(self.session, url, tls_context("", verify=True), CATALOGUE, self.kept, lookup=plan.lookup)
+        needed = None if plan.consumers == "none" else Credentials("me", "hush")
+        self.target.open(needed, {FIXED_ON_BEHALF: "one"})
+        self.consumer = Consumer(self.target)
 
     def hold(self, conversations: int) -> None:
         """Opens and ends so many conversations, one after the other."""

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from convload.load.client import calls
-from convload.load.client.origin import Origin
+from convload.load.client.origin import JSON, Origin, complete
 
 Behave = Callable[["Peer"], None]
 
@@ -121,7 +120,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 
 
 def request(origin: Origin, body: bytes = b"[]") -> bytes:
-    return calls.complete(calls.head("POST", "/x", origin, calls.JSON), body)
+    return complete(origin.head("POST", "/x", JSON), body)
 
 
 def answers(*parts: bytes, hang_up: bool = False) -> Callable[[Peer], None]:

@@ -8,18 +8,15 @@ from typing import Any
 
 import gevent
 import pytest
-from tests.load.account import CATALOGUE, Account, Kept, answer
+from tests.load.account import Account, answer
 from tests.load.account import Rig as AccountRig
 from tests.load.conftest import Peer, Script
 
 from convload.contract.steps import ATTEMPTS
-from convload.load.client.credentials import FIXED_ON_BEHALF
-from convload.load.client.origin import Origin, tls_context
+from convload.load.client.origin import Origin
 from convload.load.client.tokens import Services
 from convload.load.conversation import Consumer
 from convload.load.recorder import FailedAttempt, Recorder, Result
-from convload.load.session import Session
-from convload.plan.plan import assemble
 from convload.plan.retry import CUT_OFF, GAVE_UP, HONOURED, IGNORED, NOT_RETRIED, RETRIED
 
 CREATE = "conversation.create"
@@ -57,16 +54,11 @@ class Target:
             peer.send(answer)
 
 
-class Rig:
-    """One user's client and the session it belongs to."""
+class Rig(AccountRig):
+    """One consumer that retries."""
 
     def __init__(self, url: str, **retry: Any) -> None:
-        self.kept = Kept()
-        table = {"policy": "fixed", "first_wait_s": 0.0} | retry
-        plan = assemble(None, {}, {"target": url, "consumers": "none", "retry": table})
-        self.session = Session(plan, CATALOGUE, url, tls_context("", verify=True), 0, 1, "run", self.kept)
-        self.session.open(None, {FIXED_ON_BEHALF: "one"})
-        self.consumer = Consumer(self.session)
+        super().__init__(url, consumers="none", retry={"policy": "fixed", "first_wait_s": 0.0} | retry)
 
     def create(self, due_s: float = 0.0) -> str:
         """Creates a conversation; returns what became of the whole."""
@@ -97,7 +89,7 @@ def test_the_same_bytes_are_sent_again_for_the_same_consumer(
     assert len(target.requests) == 3
     assert len(set(target.requests)) == 1
     assert b"X-LP-ON-BEHALF: one\r\n" in target.requests[0]
-    assert (made.session.built, made.session.sent, made.session.retried) == (1, 3, 2)
+    assert (made.target.payloads.built, made.target.sent, made.target.retried) == (1, 3, 2)
 
 
 def test_the_whole_and_its_attempts_are_told_apart(serve: Callable[..., Script], rig: Callable[..., Rig]) -> None:
@@ -156,11 +148,11 @@ def test_a_mistake_of_the_request_is_not_sent_again(
 
 def test_nobody_listens_and_it_is_tried_again(serve: Callable[..., Script], rig: Callable[..., Rig]) -> None:
     made = rig(Target(serve).url, attempts=2)
-    made.session.services = Services(*[Origin("http://127.0.0.1:9")] * 3)
-    made.consumer = Consumer(made.session)
+    made.target.services = Services(*[Origin("http://127.0.0.1:9")] * 3)
+    made.consumer = Consumer(made.target)
 
     assert made.create() == "connect_refused"
-    assert made.session.sent == 2
+    assert made.target.sent == 2
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -220,7 +212,7 @@ def test_an_unclear_outcome_is_retried_only_when_asked_for(
 
     assert shy.create() == "reset"
     assert bold.create() == "ok"
-    assert (shy.session.sent, bold.session.sent) == (1, 2)
+    assert (shy.target.sent, bold.target.sent) == (1, 2)
 
 
 def test_after_an_unclear_attempt_only_success_keeps_the_consumer(serve: Callable[..., Script]) -> None:
@@ -267,7 +259,7 @@ def test_a_user_that_is_killed_leaves_a_whole_record(
 
     assert [result.step for result in made.kept.results] == [ATTEMPTS[0], CREATE]
     assert [fate for _, fate, _ in made.kept.fates] == [CUT_OFF]
-    assert made.session.in_flight == 0
+    assert made.target.in_flight == 0
 
 
 def test_retries_belong_to_the_phase_and_stage_of_their_conversation() -> None:

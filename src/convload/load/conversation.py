@@ -7,20 +7,21 @@ waits included; its first attempt and the later ones are steps of their own.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from gevent import GreenletExit
+from gevent.pool import Group
 
 from convload.contract import sends
 from convload.contract.answers import Answer, check_create, check_send
 from convload.contract.outcomes import OK, RATE_LIMITED
 from convload.contract.steps import CLOSE, CREATE, FIRST, RETRY, SEND
-from convload.load.client import calls
 from convload.load.client.http import Client
+from convload.load.client.origin import complete
 from convload.load.pacing.protocol import NOW
 from convload.load.recorder import FailedAttempt, Result
-from convload.load.session import OpenConversation, Session, on_behalf_line
+from convload.load.target import OpenConversation, Target
 from convload.payloads.payload import Payload
 from convload.plan.retry import CUT_OFF, NONE, RETRIED, Decision, decide
 
@@ -52,6 +53,9 @@ CUT_OFF_BY_THE_END = "cut off by the end of the run"
 MAY_SAY_WHEN = {RATE_LIMITED, "http_503"}
 """Outcomes whose answer may carry a Retry-After that concerns a create."""
 
+CLOSING_AT_ONCE = 20
+"""Connections that close what is left open at the end."""
+
 Record = Callable[[Result], None]
 
 
@@ -62,14 +66,16 @@ class Consumer:
         in_vain: set when there was no connection or no token to be had; whoever sees it is to pause, and unsets it.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, target: Target) -> None:
+        self.target = target
         self.in_vain = False
-        services, limits = session.services, session.limits
+        services, limits = target.services, target.limits
         self.client = Client(services.messaging, limits)
         shared = str(services.idp) == str(services.messaging)
         self._idp = self.client if shared else Client(services.idp, limits)
-        self._on_behalf = b""
+        plan = target.session.plan
+        self._kind, self._retries = plan.consumers, plan.retry.policy != NONE
+        self._on_behalf = target.on_behalf
 
     def leave(self) -> None:
         """Closes the connections."""
@@ -82,19 +88,13 @@ class Consumer:
         A pool's consumers are not taken before they are needed: they are counted out.
         """
         self.client.make_ready()
-        return self.session.plan.consumers not in {"close", "fresh"} or self._is_somebody()
+        return self._kind not in {"close", "fresh"} or self._is_somebody()
 
     def _is_somebody(self) -> bool:
-        if self._on_behalf:
-            return True
-        session = self.session
-        if session.plan.consumers == "pool":
-            token = session.take_consumer()
-        else:
-            token = session.mint_consumer(self._idp)
-            self.in_vain = not token
-        self._on_behalf = on_behalf_line(token)
-        return bool(token)
+        if not self._on_behalf:
+            self._on_behalf = self.target.next_consumer(self._idp)
+            self.in_vain = not self._on_behalf
+        return bool(self._on_behalf)
 
     def create(self, due_s: float = NOW, variant: str = "") -> OpenConversation | None:
         """Creates a conversation with the next payload, in as many attempts as the plan's policy allows.
@@ -102,30 +102,29 @@ class Consumer:
         `due_s` is when it was due, a reading of `time.monotonic`. `variant` names the payload's kind, "" takes the
         mix's.
         """
-        session, consumers = self.session, self.session.plan.consumers
-        if consumers != "none" and not self._is_somebody():
+        if self._kind != "none" and not self._is_somebody():
             return None
-        on_behalf = self._on_behalf or session.fixed_on_behalf
-        payload = session.build(variant)
-        plain = session.plan.retry.policy == NONE
-        answer = self.attempt(payload, due_s) if plain else _Retried(self, payload, due_s).create()
+        payload = self.target.payloads.build(variant)
+        headers = payload.headers + self._on_behalf
+        record = self.target.records.record
+        retried = self._retries and _Retried(self, payload, headers, due_s)
+        answer = retried.create() if retried else self.attempt(payload, headers, due_s, record)
         if answer.outcome != OK:
             self.in_vain = answer.outcome in NO_CONNECTION
-        if consumers != "close" or _may_be_left_open(answer):
+        if self._kind != "none" and (self._kind != "close" or _may_be_left_open(answer)):
             self._on_behalf = b""
-        return OpenConversation(answer.conversation_id, on_behalf) if answer.conversation_id else None
+        return OpenConversation(answer.conversation_id, headers) if answer.conversation_id else None
 
-    def attempt(self, payload: Payload, due_s: float, record: Record | None = None) -> Answer:
-        """Sends a create once and checks its answer, which goes to the results, or to `record`."""
-        session = self.session
+    def attempt(self, payload: Payload, headers: bytes, due_s: float, record: Record) -> Answer:
+        """Sends a create once, checks its answer and records the result."""
+        target = self.target
         # Put together for each attempt: the app's token may have been renewed while this conversation waited.
-        on_behalf = self._on_behalf or session.fixed_on_behalf
-        request = calls.complete(session.create_head, payload.body, payload.headers + on_behalf)
-        session.sent += 1
+        request = complete(target.create_head, payload.body, headers)
+        target.sent += 1
         return self._call(
             request,
             lambda status, body: check_create(payload.reply_ids, status, body, payload.expect),
-            record or session.records.record,
+            record,
             CREATE,
             payload.variant,
             payload.index,
@@ -138,26 +137,24 @@ class Consumer:
 
     def end(self, conversation: OpenConversation | None) -> None:
         """Closes a conversation now if its consumer is to be used again, else when the run has ended."""
-        consumers = self.session.plan.consumers
-        if conversation is None or consumers == "none":
+        if conversation is None or self._kind == "none":
             return
-        if consumers == "close":
+        if self._kind == "close":
             self.close(conversation)
         else:
-            self.session.close_later(conversation)
+            self.target.left_open.add(conversation)
 
     def close(self, conversation: OpenConversation) -> Answer:
         """Closes a conversation now."""
         answer = self._send(CLOSE, conversation, sends.close_body(conversation.conversation_id))
         if answer.outcome != OK:
-            self.session.left_open += 1
+            self.target.left_open.count += 1
             self._on_behalf = b""
         return answer
 
     def _send(self, step: str, conversation: OpenConversation, body: bytes) -> Answer:
-        session = self.session
-        request = calls.complete(session.send_head, body, conversation.on_behalf)
-        return self._call(request, _check_send, session.records.record, step)
+        request = complete(self.target.send_head, body, conversation.headers)
+        return self._call(request, _check_send, self.target.records.record, step)
 
     def _call(
         self,
@@ -169,9 +166,9 @@ class Consumer:
         index: int = -1,
         due_s: float = NOW,
     ) -> Answer:
-        session = self.session
+        target = self.target
         sent_s = time.monotonic()
-        session.in_flight += 1
+        target.in_flight += 1
         try:
             exchange = self.client.exchange(request)
         except GreenletExit:
@@ -181,7 +178,7 @@ class Consumer:
             record(Result(step, "read_timeout", due_s or sent_s, sent_s, done_s, variant, index, CUT_OFF_BY_THE_END))
             raise
         finally:
-            session.in_flight -= 1
+            target.in_flight -= 1
         failed = exchange.failure
         answer = Answer(failed, exchange.detail) if failed else check(exchange.status, exchange.body)
         sent_s, done_s, size = exchange.sent_s, exchange.done_s, len(exchange.body)
@@ -208,8 +205,8 @@ class _Retried:
     and the API, which allows one open conversation a consumer, then shows the duplicate as a refusal.
     """
 
-    def __init__(self, consumer: Consumer, payload: Payload, due_s: float) -> None:
-        self._consumer, self._session, self._payload = consumer, consumer.session, payload
+    def __init__(self, consumer: Consumer, payload: Payload, headers: bytes, due_s: float) -> None:
+        self._consumer, self._target, self._payload, self._headers = consumer, consumer.target, payload, headers
         self._due_s, self._sent_s = due_s, 0.0
         self._made = 0
         self._last: Result | None = None
@@ -223,13 +220,13 @@ class _Retried:
                 answer = self._attempt()
         finally:
             if self._last is not None:
-                self._session.records.record(msgspec.structs.replace(self._last, sent_s=self._sent_s))
+                self._target.records.record(msgspec.structs.replace(self._last, sent_s=self._sent_s))
         return answer if answer.outcome == OK else self._unclear or answer
 
     def _attempt(self) -> Answer:
-        self._session.retried += self._made > 0
+        self._target.retried += self._made > 0
         try:
-            answer = self._consumer.attempt(self._payload, self._due_s, self._record)
+            answer = self._consumer.attempt(self._payload, self._headers, self._due_s, self._record)
         except GreenletExit:
             self._record_failed_attempt("read_timeout", Decision(CUT_OFF))
             raise
@@ -244,13 +241,13 @@ class _Retried:
             self._due_s, self._sent_s = result.due_s, result.sent_s
         self._made += 1
         self._last = result
-        self._session.records.record(msgspec.structs.replace(result, step=step, variant=""))
+        self._target.records.record(msgspec.structs.replace(result, step=step, variant=""))
 
     def _waits_after(self, failed: Answer) -> bool:
         """Waits as the policy says; False when there is to be no other attempt."""
-        session, outcome = self._session, failed.outcome
+        session, outcome = self._target.session, failed.outcome
         retry_after = self._consumer.client.answer_header(b"retry-after") if outcome in MAY_SAY_WHEN else ""
-        decision = decide(session.plan.retry, self._made, outcome, retry_after, time.time(), session.retry_random)
+        decision = decide(session.plan.retry, self._made, outcome, retry_after, time.time(), self._target.random)
         if decision.fate != RETRIED:
             self._record_failed_attempt(outcome, decision)
             return False
@@ -263,6 +260,23 @@ class _Retried:
         return fate == RETRIED
 
     def _record_failed_attempt(self, outcome: str, decision: Decision) -> None:
-        self._session.records.record_failed_attempt(
+        self._target.records.record_failed_attempt(
             FailedAttempt(outcome, decision.fate, decision.retry_after, self._due_s, decision.wait_s)
         )
+
+
+def close_left_open(targets: Sequence[Target], deadline_s: float) -> None:
+    """Closes what is left open when the run has ended, as far as the deadline lets it; counts the rest."""
+    closing = Group()
+    for target in [*targets] * CLOSING_AT_ONCE:
+        closing.spawn(_close_some, target, deadline_s)
+    closing.join()
+    for target in targets:
+        target.left_open.give_up()
+
+
+def _close_some(target: Target, deadline_s: float) -> None:
+    consumer = Consumer(target)
+    while time.monotonic() < deadline_s and (opened := target.left_open.take()):
+        consumer.close(opened)
+    consumer.leave()

@@ -14,7 +14,8 @@ from convload.errors import ConvloadError, UsageError
 from convload.load.client import credentials
 from convload.load.client.origin import tls_context
 from convload.load.recorder import FailedAttempt, Result
-from convload.load.session import Session
+from convload.load.session import Session, Share
+from convload.load.target import Target
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan.plan import MOCK, Plan, assemble, host_allowed
 
@@ -79,17 +80,13 @@ def _open_session(environment: Any) -> Session:
     plan = assemble(None, os.environ, {"target": environment.host})
     folder = Path(plan.payloads) if plan.payloads else default_folder()
     index = max(getattr(environment.runner, "worker_index", 0), 0)
-    session = Session(
-        plan,
-        Catalogue.read(folder),
-        plan.target,
-        tls_context(read_ca(plan), verify=plan.verify_tls),
-        index,
-        STRIDE,
-        uuid4().hex[:8],
-        LocustRecords(environment),
+    session = Session(plan, Share(index, STRIDE, uuid4().hex[:8]))
+    context = tls_context(read_ca(plan), verify=plan.verify_tls)
+    target = Target(
+        session, plan.target, context, Catalogue.read(folder), LocustRecords(environment), lookup=plan.lookup
     )
-    session.open(needed_credentials(plan), os.environ)
+    target.open(needed_credentials(plan), os.environ)
+    session.targets = [target]
     return session
 
 

@@ -13,8 +13,9 @@ from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, TaskSe
 from convload.contract.answers import Answer
 from convload.load.conversation import Consumer
 from convload.load.pacing.protocol import NOW
-from convload.load.session import OpenConversation, Session
+from convload.load.session import Session
 from convload.load.stock import session_of
+from convload.load.target import OpenConversation
 
 PAUSE_WITHOUT_CONNECTION_S = 0.1
 """A user that gets no connection waits this long: refused connections are no load, and a dead target would
@@ -44,10 +45,9 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
     def session(self) -> Session:
         """What this user shares with the others of its process."""
         if not self._consumers:
-            session = session_of(self.environment)
-            self._consumers = [Consumer(one) for one in (session, session.other) if one is not None]
+            self._consumers = [Consumer(target) for target in session_of(self.environment).targets]
             self._consumer = self._consumers[0]
-        return self._consumer.session
+        return self._consumer.target.session
 
     def create_conversation(self) -> OpenConversation | None:
         """Creates a conversation with the next payload; None when there is none, which the results tell."""

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.load.conftest import ANSWER, BODY, Peer, Script, answers, request
 
-from convload.load.client import calls
 from convload.load.client.http import Client, Exchange, Limits, probe
 from convload.load.client.origin import Origin
 from convload.mock.process import start_mock
@@ -318,7 +317,7 @@ def test_more_than_1024_connections_work_in_one_process() -> None:
     with start_mock(Behaviour(auth=False)) as mock:
         origin = Origin(mock.url)
         clients = [Client(origin, Limits()) for _ in range(1200)]
-        get = calls.get("/__mock__/stats", origin)
+        get = origin.head("GET", "/__mock__/stats", {}) + b"\r\n"
 
         def twice(client: Client) -> list[int]:
             return [client.exchange(get).status for _ in range(2)]

@@ -14,9 +14,16 @@ import httptools
 import msgspec
 from gevent import get_hub, getcurrent
 
-from convload.load.client.connect import READ_BYTES, READABLE, WRITABLE, RequestFailed, open_connection, wait_for
+from convload.load.client.connect import (
+    READ_BYTES,
+    READABLE,
+    WRITABLE,
+    RequestFailed,
+    TlsFailed,
+    open_connection,
+    wait_for,
+)
 from convload.load.client.origin import Origin
-from convload.load.client.tls import TlsFailed
 
 FIRST_FINAL_STATUS = 200
 

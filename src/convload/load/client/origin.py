@@ -1,15 +1,20 @@
-"""Where requests go: scheme, host, port, addresses and the one TLS context of a process."""
+"""Where requests go: scheme, host, port, addresses, TLS context; and the requests, put together from ready heads."""
 
 import ssl
 import time
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from gevent import socket as gevent_socket
 
+from convload import __version__
 from convload.errors import UsageError
 
 ADDRESS_LIFETIME_S = 30.0
 """How long a name's addresses are kept: short enough to follow a failover, long enough to cost nothing."""
+
+JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 Address = tuple[int, tuple[str | int, ...]]
 
@@ -56,6 +61,24 @@ class Origin:
             self._addresses = [(int(family), address) for family, _, _, _, address in found]
             self._resolved_s = time.monotonic()
         return self._addresses
+
+    def head(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
+        """Returns the head of a request, written once for many: without the length and the empty line of `complete`.
+
+        Raises:
+            ValueError: a header holds a line break or a character outside Latin-1.
+        """
+        lines = {"Host": self.authority, "User-Agent": f"convload/{__version__}", "Accept": "application/json"}
+        lines |= headers
+        if any(char in value for value in lines.values() for char in "\r\n"):
+            raise ValueError("a header value must not hold a line break")
+        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        return f"{method} {path} HTTP/1.1\r\n{text}".encode("latin-1")
+
+
+def complete(head: bytes, body: bytes, headers: bytes = b"") -> bytes:
+    """Returns the whole request: head, ready-made header lines, length, body."""
+    return b"".join((head, headers, b"Content-Length: %d\r\n\r\n" % len(body), body))
 
 
 def tls_context(ca_pem: str, *, verify: bool) -> ssl.SSLContext:

@@ -1,21 +1,22 @@
 """The way in: where the services are, the AppJWT and its renewal, ConsumerJWSs."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
 import gevent
 import msgspec
+from gevent.pool import Pool
 
 from convload.contract import answers, paths
 from convload.contract.answers import Answer, AppToken
 from convload.contract.outcomes import OK
 from convload.contract.steps import APP_TOKEN, CONSUMER_TOKEN
 from convload.errors import TargetError, UsageError
-from convload.load.client import calls
 from convload.load.client.credentials import Credentials
 from convload.load.client.http import Client, Exchange, Limits, probe
-from convload.load.client.origin import Origin
+from convload.load.client.origin import FORM, JSON, Origin, complete
 from convload.load.recorder import Records, Result
 from convload.plan.plan import host_allowed, refusal_of_host
 
@@ -24,6 +25,9 @@ RENEW_AT = 0.8
 grows with the lifetime."""
 
 RETRY_S = 1.0
+
+MINTING_AT_ONCE = 32
+"""Connections that mint the pool of consumers: enough to be quick, few enough to be polite."""
 
 _T = TypeVar("_T")
 
@@ -47,7 +51,7 @@ def locate(target: Origin, account: str, limits: Limits, allow_hosts: list[str],
         require_reachable(target, limits)
         return Services(target, target, target)
     client = Client(target, limits)
-    exchange = client.exchange(calls.get(paths.domain(account), target))
+    exchange = client.exchange(target.head("GET", paths.domain(account), {}) + b"\r\n")
     client.close()
     found = answers.read_domains(exchange.status, exchange.body) if not exchange.failure else _failure(exchange)
     if isinstance(found, Answer):
@@ -80,7 +84,7 @@ class AppTokens:
         self, services: Services, account: str, credentials: Credentials, limits: Limits, records: Records
     ) -> None:
         self._client = Client(services.sentinel, limits)
-        self._head = calls.head("POST", paths.app_token(account), services.sentinel, calls.FORM)
+        self._head = services.sentinel.head("POST", paths.app_token(account), FORM)
         self._credentials = credentials
         self._records = records
         self._renews_at_s = 0.0
@@ -106,7 +110,7 @@ class AppTokens:
                 gevent.sleep(RETRY_S)
 
     def _request(self) -> Answer:
-        exchange = self._client.exchange(calls.complete(self._head, self._credentials.form()))
+        exchange = self._client.exchange(complete(self._head, self._credentials.form()))
         answer = _read(exchange, answers.read_app_token)
         if isinstance(answer, AppToken):
             self.token = answer.access_token
@@ -117,26 +121,61 @@ class AppTokens:
 
 
 class ConsumerTokens:
-    """Mints ConsumerJWSs, which never expire; one per consumer id."""
+    """Mints ConsumerJWSs, which never expire: one for each consumer, that nobody was before; or a pool of them.
 
-    def __init__(self, services: Services, account: str, app_tokens: AppTokens, records: Records) -> None:
-        self.origin = services.idp
-        self._account = account
+    Args:
+        services: where they are minted.
+        account: whose consumers they are.
+        app_tokens: what lets us mint.
+        limits: of each request.
+        records: where its result goes.
+        prefix: begins the ids of all these consumers and of no others.
+    """
+
+    def __init__(
+        self, services: Services, account: str, app_tokens: AppTokens, limits: Limits, records: Records, prefix: str
+    ) -> None:
+        self._origin, self._path = services.idp, paths.consumer_token(account)
         self._app_tokens = app_tokens
-        self._records = records
+        self._limits, self._records = limits, records
+        self._prefix, self._named = prefix, 0
+        self._pool: deque[str] = deque()
 
-    def mint(self, client: Client, consumer_id: str) -> str:
-        """Returns the token of a consumer, or "" after recording why there is none."""
-        headers = calls.JSON | {paths.AUTHORIZATION: self._app_tokens.token}
-        head = calls.head("POST", paths.consumer_token(self._account), self.origin, headers)
-        body = msgspec.json.encode({"ext_consumer_id": consumer_id})
-        exchange = client.exchange(calls.complete(head, body))
+    def mint(self, client: Client) -> str:
+        """Returns the token of a new consumer, or "" after recording why there is none."""
+        self._named += 1
+        head = self._origin.head("POST", self._path, JSON | {paths.AUTHORIZATION: self._app_tokens.token})
+        body = msgspec.json.encode({"ext_consumer_id": f"{self._prefix}-{self._named}"})
+        exchange = client.exchange(complete(head, body))
         answer = _read(exchange, answers.read_consumer_token)
         if isinstance(answer, Answer):
             _record(self._records, CONSUMER_TOKEN, exchange, answer)
             return ""
         _record(self._records, CONSUMER_TOKEN, exchange, Answer(OK))
         return answer.token
+
+    def fill_pool(self, size: int) -> None:
+        """Mints so many before the run.
+
+        Raises:
+            TargetError: some could not be minted.
+        """
+        workers = min(MINTING_AT_ONCE, size)
+        minting = Pool(workers)
+        for position in range(workers):
+            minting.spawn(self._mint_some, len(range(position, size, workers)))
+        minting.join()
+        if len(self._pool) < size:
+            raise TargetError(f"pool of consumers: {size - len(self._pool)} of {size} could not be minted")
+
+    def _mint_some(self, count: int) -> None:
+        client = Client(self._origin, self._limits)
+        self._pool.extend(filter(None, (self.mint(client) for _ in range(count))))
+        client.close()
+
+    def take(self) -> str:
+        """Returns one of the pool, "" when it is used up."""
+        return self._pool.popleft() if self._pool else ""
 
 
 def _read(exchange: Exchange, read: Callable[[int, bytes], _T | Answer]) -> _T | Answer:

@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import gevent
@@ -41,17 +41,15 @@ class Reporter:
     Args:
         worker: its number.
         recorder: what came of its requests.
-        sessions: what its users share, one for each target; they have one pacing.
+        session: what its users share.
         send: where intervals go.
     """
 
-    def __init__(
-        self, worker: int, recorder: Recorder, sessions: Sequence[Session], send: Callable[[Interval], None]
-    ) -> None:
+    def __init__(self, worker: int, recorder: Recorder, session: Session, send: Callable[[Interval], None]) -> None:
         self._worker = worker
         self._recorder = recorder
-        self._sessions = sessions
-        self._pacing = sessions[0].pacing
+        self._targets = session.targets
+        self._pacing = session.pacing
         self._send = send
         self._watch = GeneratorWatch(self._count_pending)
         self._process = psutil.Process()
@@ -95,12 +93,12 @@ class Reporter:
         self._send(msgspec.structs.replace(interval, **results))
 
     def _count_pending(self) -> int:
-        return sum(session.in_flight for session in self._sessions) + self._pacing.backlog
+        return sum(target.in_flight for target in self._targets) + self._pacing.backlog
 
     def _look_around(self, *, last: bool, unsent: int) -> Interval:
         """Returns an interval that ends now, without its results."""
         from_s, to_s = self._reported_s, max(time.monotonic(), self._reported_s + 1e-6)
-        cpu_s, pacing, sessions = _cpu_s(), self._pacing, self._sessions
+        cpu_s, pacing, targets = _cpu_s(), self._pacing, self._targets
         cpu_share = round((cpu_s - self._cpu_s) / (to_s - from_s), 4)
         self._reported_s, self._cpu_s = to_s, cpu_s
         return Interval(
@@ -110,14 +108,14 @@ class Reporter:
             to_s=round(to_s - self._recorder.started_s, 6),
             cells=[],
             users=pacing.in_progress,
-            in_flight=sum(session.in_flight for session in sessions),
-            built=sum(session.built for session in sessions),
-            sent=sum(session.sent for session in sessions),
-            retried=sum(session.retried for session in sessions),
+            in_flight=sum(target.in_flight for target in targets),
+            built=sum(target.payloads.built for target in targets),
+            sent=sum(target.sent for target in targets),
+            retried=sum(target.retried for target in targets),
             recorded=0,
             cpu_share=cpu_share,
             memory_bytes=self._process.memory_info().rss,
-            left_open=sum(session.left_open for session in sessions),
+            left_open=sum(target.left_open.count for target in targets),
             last=last,
             offered=pacing.offered,
             unsent=unsent,

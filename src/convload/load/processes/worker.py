@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -19,7 +20,6 @@ import locust
 import msgspec
 from gevent.event import Event
 from gevent.os import make_nonblocking, nb_read
-from gevent.pool import Group
 from locust.env import Environment
 
 from convload import __version__
@@ -27,7 +27,7 @@ from convload.addresses import write_address
 from convload.errors import ConvloadError, ExitCode, UsageError
 from convload.load import stock
 from convload.load.client.origin import tls_context
-from convload.load.conversation import Consumer
+from convload.load.conversation import close_left_open
 from convload.load.pacing.closed import ClosedPacing
 from convload.load.pacing.open import OpenPacing
 from convload.load.pacing.protocol import Pacing
@@ -38,7 +38,8 @@ from convload.load.processes.messages import CHANNEL, Failure, Message, More, Se
 from convload.load.processes.reporting import Reporter
 from convload.load.processes.setup import load_users, raise_file_limit
 from convload.load.recorder import Recorder
-from convload.load.session import Session
+from convload.load.session import Session, Share
+from convload.load.target import Target
 from convload.payloads.catalogue import Catalogue
 from convload.plan.plan import MOCK, Plan, marks
 from convload.plan.schedule import Loss
@@ -56,9 +57,6 @@ COORDINATOR_SILENT_S = 6.0
 COORDINATOR = "coordinator"
 LAST_WORDS_S = 0.5
 """For the last messages of a worker that leaves to be on their way."""
-
-CLOSING_AT_ONCE = 20
-"""Connections that close what is left open at the end."""
 
 TRY_EVERY_S = 0.5
 TRY_TIMEOUT_S = 5.0
@@ -144,34 +142,26 @@ class Worker:
         self._recorder = Recorder(setup.worker, attempt_steps(plan.retry))
         self._number = setup.worker
         pacing = self._make_pacing(plan, setup)
-        self._session = self._make_session(plan, setup, pacing, setup.target, "A" if setup.target_b else "")
-        self._sessions = [self._session]
-        if setup.target_b:
-            # Only the embedded mock is found by a look-up that the plan did not ask for.
-            as_planned = msgspec.structs.replace(plan, lookup=plan.lookup and plan.target != MOCK)
-            self._session.other = self._make_session(as_planned, setup, pacing, setup.target_b, "B")
-            self._session.other.no_retries = self._session.no_retries
-            self._sessions.append(self._session.other)
+        self._session = Session(plan, Share(setup.worker, setup.workers, setup.run_id), pacing)
+        self._session.targets = list(self._targets(setup))
         self._environment.user_classes = load_users(setup.locustfile)
-        for session in self._sessions:
-            session.open(stock.needed_credentials(session.plan), os.environ)
+        for target in self._session.targets:
+            target.open(stock.needed_credentials(plan), os.environ)
         setattr(self._environment, stock.ATTRIBUTE, self._session)
         # What set-up made stays for the whole run: the collector need not look at it again.
         gc.collect()
         gc.freeze()
 
-    def _make_session(self, plan: Plan, setup: Setup, pacing: Pacing, target: str, name: str) -> Session:
-        return Session(
-            plan,
-            Catalogue.from_files(setup.payload_files),
-            target,
-            tls_context(setup.ca_pem, verify=plan.verify_tls),
-            setup.worker,
-            setup.workers,
-            setup.run_id,
-            self._recorder.of_target(name) if name else self._recorder,
-            pacing,
-        )
+    def _targets(self, setup: Setup) -> Iterator[Target]:
+        session, plan, recorder = self._session, self._session.plan, self._recorder
+        context = tls_context(setup.ca_pem, verify=plan.verify_tls)
+        catalogue = Catalogue.from_files(setup.payload_files)
+        records = recorder.of_target("A") if setup.target_b else recorder
+        yield Target(session, setup.target, context, catalogue, records, lookup=plan.lookup)
+        if setup.target_b:
+            # Only the embedded mock is found by a look-up that the plan did not ask for.
+            lookup = plan.lookup and plan.target != MOCK
+            yield Target(session, setup.target_b, context, catalogue, recorder.of_target("B"), lookup=lookup)
 
     def _make_pacing(self, plan: Plan, setup: Setup) -> Pacing:
         if plan.model == "closed":
@@ -187,16 +177,15 @@ class Worker:
         recorder.started_s = time.monotonic() + (at_unix_s - time.time())
         recorder.measure_from_s = recorder.started_s + (plan.warmup_s or 0.0)
         recorder.stages = marks(plan.resolved_stages())
-        if self._session.other is not None:
-            alternation = AlternatingTargets(recorder.stages, recorder.started_s)
-            self._session.alternation = self._session.other.alternation = alternation
+        if self._setup.target_b:
+            self._session.alternation = AlternatingTargets(recorder.stages, recorder.started_s)
         pacing.start(recorder.started_s)
         recorder.measure_until_s = pacing.stop_s
         gevent.spawn(self._see_through)
 
     def _see_through(self) -> None:
         """Reports until the end of the run, and then the rest."""
-        reporter = Reporter(self._number, self._recorder, self._sessions, self._send_interval)
+        reporter = Reporter(self._number, self._recorder, self._session, self._send_interval)
         reporting = gevent.spawn(reporter.report_until, self._ended)
         self._conduct()
         self._ended.set()
@@ -255,7 +244,7 @@ class Worker:
         self._session.no_retries.set()
         self._unsent = pacing.settle()
         self._runner.user_greenlets.kill(block=True, timeout=LAST_RESULTS_S)
-        self._close_left_open(deadline_s)
+        close_left_open(self._session.targets, deadline_s)
 
     def _is_hopeless(self, pacing: Pacing) -> bool:
         """Whether arrivals wait and will wait for ever: the run was stopped, so nobody takes them."""
@@ -267,17 +256,9 @@ class Worker:
         names = random.choices([one.__name__ for one in classes], [one.weight or 1 for one in classes], k=count)
         self._runner.spawn_users(dict(Counter(names)))
 
-    def _close_left_open(self, deadline_s: float) -> None:
-        closing = Group()
-        for session in self._sessions * CLOSING_AT_ONCE:
-            closing.spawn(_close_some, session, deadline_s)
-        closing.join()
-        for session in self._sessions:
-            session.forget_the_rest()
-
     def _send_notes(self) -> None:
         at_s = round(time.monotonic() - self._recorder.started_s, 3)
-        raised = sum((session.task_errors for session in self._sessions), Counter())
+        raised = self._session.task_errors
         notes = [f"a task raised {error} ({count} times)" for error, count in raised.items()]
         if self._session.pacing.dry:
             notes.append(f"worker {self._number} stopped early: {self._session.pacing.dry}")
@@ -292,13 +273,6 @@ class Worker:
             gevent.sleep(WATCH_S)
             self._silences.look()
         _leave("the coordinator is gone")
-
-
-def _close_some(session: Session, deadline_s: float) -> None:
-    consumer = Consumer(session)
-    while time.monotonic() < deadline_s and (opened := session.next_to_close()):
-        consumer.close(opened)
-    consumer.leave()
 
 
 _messages = msgspec.json.Decoder(ToWorker)

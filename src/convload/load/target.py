@@ -1,0 +1,152 @@
+"""One target, as the users of a worker fire at it: services, tokens, payloads, what is left open there."""
+
+import random
+import ssl
+from collections import deque
+from collections.abc import Mapping
+
+import gevent
+import msgspec
+
+from convload.contract import paths
+from convload.load.client.credentials import FIXED_AUTHORIZATION, FIXED_ON_BEHALF, Credentials
+from convload.load.client.http import Client, Limits
+from convload.load.client.origin import JSON, Origin
+from convload.load.client.tokens import AppTokens, ConsumerTokens, locate
+from convload.load.pacing.closed import share_of
+from convload.load.recorder import Records
+from convload.load.session import Session, Share
+from convload.payloads.builder import Builder, Payload
+from convload.payloads.catalogue import Catalogue
+from convload.plan.plan import Plan
+
+MAX_REMEMBERED = 200_000
+"""Open conversations that are remembered to be closed at the end; what is beyond stays open and is counted."""
+
+
+class OpenConversation(msgspec.Struct, frozen=True, gc=False):
+    """A conversation to be closed, and the header lines of the consumer it belongs to."""
+
+    conversation_id: str
+    headers: bytes
+
+
+class Target:
+    """What the calls of all users need, and what is counted of them.
+
+    Attributes:
+        session: what its users share with those of the other target.
+        records: where results go.
+        limits: of each request.
+        services: where they go to.
+        create_head, send_head: how they begin; the app's token is in them.
+        on_behalf: the header line of the one consumer that all are, if there is such a one.
+        payloads: what is created.
+        left_open: what is still to be closed.
+        sent: create requests begun so far, of which `retried` were not the first of their payload.
+        in_flight: requests of any kind that wait for their answer.
+        random: draws the waits before retries.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        url: str,
+        context: ssl.SSLContext,
+        catalogue: Catalogue,
+        records: Records,
+        *,
+        lookup: bool,
+    ) -> None:
+        plan, share = session.plan, session.share
+        self.session = session
+        self.records = records
+        self.limits = Limits(plan.connect_timeout_s, plan.timeout_s)
+        self.payloads = Payloads(catalogue, plan, share)
+        self.left_open = LeftOpen()
+        self.sent = self.retried = self.in_flight = 0
+        self.random = random.Random(f"{plan.seed}/{share.worker}/retry")
+        self.on_behalf = b""
+        self._origin, self._lookup = Origin(url, context), lookup
+
+    def open(self, credentials: Credentials | None, environment: Mapping[str, str]) -> None:
+        """Finds the services and gets the tokens; `credentials` are needed unless consumers = "none".
+
+        Raises:
+            TargetError: the target cannot be used.
+            UsageError: a look-up leads where it is not allowed to fire.
+        """
+        plan, share = self.session.plan, self.session.share
+        services = locate(self._origin, plan.account, self.limits, plan.allow_hosts, lookup=self._lookup)
+        self.services = services
+        if credentials is None:
+            self._authorize(environment.get(FIXED_AUTHORIZATION, ""))
+            self.on_behalf = on_behalf_line(environment.get(FIXED_ON_BEHALF, ""))
+            return
+        app_tokens = AppTokens(services, plan.account, credentials, self.limits, self.records)
+        app_tokens.mint()
+        self._authorize(app_tokens.token)
+        prefix = f"convload-{share.run_id}-{share.worker}"
+        self._consumers = ConsumerTokens(services, plan.account, app_tokens, self.limits, self.records, prefix)
+        gevent.spawn(app_tokens.renew_forever, lambda: self._authorize(app_tokens.token))
+        if plan.consumers == "pool":
+            self._consumers.fill_pool(share_of(plan.pool_size or plan.conversations or 0, share.worker, share.workers))
+
+    def _authorize(self, token: str) -> None:
+        headers = JSON | ({paths.AUTHORIZATION: token} if token else {})
+        account, messaging = self.session.plan.account, self.services.messaging
+        self.create_head = messaging.head("POST", paths.create(account), headers)
+        self.send_head = messaging.head("POST", paths.send(account), headers)
+
+    def next_consumer(self, client: Client) -> bytes:
+        """Returns the header line of a consumer that nobody is, b"" without one; a used up pool ends the run."""
+        if self.session.plan.consumers != "pool":
+            return on_behalf_line(self._consumers.mint(client))
+        token = self._consumers.take()
+        if not token:
+            self.session.pacing.run_dry("the pool of consumers is used up")
+        return on_behalf_line(token)
+
+
+class Payloads:
+    """This worker's payloads, one after the other; the indices of all workers together have no double."""
+
+    def __init__(self, catalogue: Catalogue, plan: Plan, share: Share) -> None:
+        self._builder = Builder(catalogue, mix=plan.mix, account=plan.account, seed=plan.seed)
+        self._worker, self._workers = share.worker, share.workers
+        self.built = 0
+
+    def build(self, variant: str = "") -> Payload:
+        """Returns the next one, of that variant or as the mix has it."""
+        index = self._worker + self.built * self._workers
+        self.built += 1
+        return self._builder.build_variant(variant, index) if variant else self._builder.build(index)
+
+
+class LeftOpen:
+    """Conversations that are to be closed when the run has ended; `count` are those that nobody will close."""
+
+    def __init__(self) -> None:
+        self._known: deque[OpenConversation] = deque()
+        self.count = 0
+
+    def add(self, conversation: OpenConversation) -> None:
+        """Remembers a conversation."""
+        if len(self._known) < MAX_REMEMBERED:
+            self._known.append(conversation)
+        else:
+            self.count += 1
+
+    def take(self) -> OpenConversation | None:
+        """Returns a remembered conversation, which is then forgotten."""
+        return self._known.popleft() if self._known else None
+
+    def give_up(self) -> None:
+        """Counts what is still remembered as left open."""
+        self.count += len(self._known)
+        self._known.clear()
+
+
+def on_behalf_line(token: str) -> bytes:
+    """Returns the header line that names the consumer, empty without one."""
+    return f"{paths.ON_BEHALF}: {token}\r\n".encode("latin-1") if token else b""
