@@ -114,6 +114,10 @@ BROKEN_ANSWERS = {
     "closed-without-a-byte": (b"", "reset"),
     "closed-in-the-head": (b"HTTP/1.1 200 OK\r\nConte", "reset"),
     "closed-in-the-body": (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "reset"),
+    "closed-in-the-body-behind-an-interim-answer": (
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{",
+        "reset",
+    ),
     "closed-in-a-chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", "reset"),
     "not-http": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "malformed_http"),
     "bad-length": (b"HTTP/1.1 200 OK\r\nContent-Length: ten\r\n\r\n", "malformed_http"),
@@ -377,3 +381,34 @@ def test_a_header_of_the_last_answer_can_be_asked_for(serve: Serve) -> None:
     assert client.answer_header(b"retry-after") == ""
     client.close()
     assert client.answer_header(b"content-type") == ""
+
+
+def test_a_server_that_never_reads_a_large_request_is_a_time_out(serve: Serve) -> None:
+    done = threading.Event()
+    script = serve(lambda _: done.wait(20) and None)
+    origin = Origin(script.url)
+    client = Client(origin, SHORT)
+
+    with gevent.Timeout(10):
+        got = client.exchange(request(origin, b"x" * 30_000_000))
+    done.set()
+
+    assert got.failure == "read_timeout"
+
+
+def test_a_refusal_ends_a_request_that_is_still_being_written(serve: Serve) -> None:
+    def refuse(peer: Peer) -> None:
+        peer.sock.recv(100)
+        peer.send(b"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n")
+        peer.sock.recv(1)
+        while peer.sock.recv(1 << 20):
+            pass
+
+    script = serve(refuse)
+    origin = Origin(script.url)
+    client = Client(origin, Limits())
+
+    got = client.exchange(request(origin, b"x" * 30_000_000))
+    client.close()
+
+    assert got.status == 413

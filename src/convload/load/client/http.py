@@ -1,8 +1,40 @@
 """A keep-alive HTTP/1.1 client for one user: gevent's event loop and llhttp's parser, nothing else.
 
-A connection's read watcher stays active for its whole life and its callback reads. So an idle one
-that the server closes is noticed before the next request is written to it; a request costs one `send`, one
-`recv` and one switch there and back.
+Theory of operation
+-------------------
+A `Client` is one user's; it has one `_Connection` or none. Two greenlets meet in it: the user's, which writes a
+request and waits, and the hub's, which reads whatever comes and parses it. A request costs one `send`, one `recv` and
+one switch there and back. There is no lock: a greenlet gives way only in `_wait`, and the hub never gives way.
+
+    none ──connect──▶ idle ──exchange──▶ waiting ──whole answer──▶ idle, or ended if it is the last one
+     ▲                  │                   │
+     │                  │                   └─ time-out, reset, no HTTP, too large ──▶ failed
+     └──── close ───────┴─ the peer closes, or says what nobody asked for ──▶ ended
+
+The state is in four fields. `_complete`: no answer is awaited. `_failure`: why there will be none. `usable`: another
+request may be written. `_waiter`: the greenlet that sleeps in `_wait`, and nobody at any other time.
+
+**Who may change what.** The user's greenlet alone opens, writes and starts an exchange (`_expect_answer`, which sets
+`_complete` back). The hub alone sets `_complete`, `_failure` and `_status` while an answer is awaited. Both may say
+that the connection is not `usable` any more; nobody says that it is again, but a whole answer that keeps it alive.
+
+**Why it cannot hang.** Who sleeps has set `_waiter`, sleeps in a loop whose condition is `_complete` or `_failure`, and
+is woken after each change of them. One of them comes: the timer runs from before the first byte is written to after the
+last one is read, through `_write_rest` too, and its callback sets `_failure`. The kernel cannot keep us either: the
+socket does not block, and what it does not take at once is offered again when it is writable. To connect has a bound of
+its own (`connect.py`), and only there another greenlet may be waited for, the resolver's.
+
+**Why nothing is lost or sent twice.** A request is written once. Only where the kernel took no byte of it, for an idle
+connection had ended meanwhile, it is written to a new one (`_Stale`): the server cannot have seen it. After the first
+byte each exchange ends as exactly one `Exchange`, with a status or with a failure; `BaseException`, such as the kill at
+the end of a run, closes the connection and goes on to the caller, who records it.
+
+**Why no answer is taken for another's.** The read watcher is active for the connection's whole life, so the end of an
+idle one is seen before the next request, and bytes that come while nothing is awaited close it. A second answer behind
+a first one makes it unusable, as does whatever the parser refuses. A connection that failed is closed, never reused: a
+late answer has nowhere to go.
+
+**What is bounded:** time (`Limits`), the bytes of head and body, and the memory, since one answer is kept at a time.
 """
 
 import contextlib
@@ -21,7 +53,6 @@ from convload.load.client.connect import (
     RequestFailed,
     TlsFailed,
     open_connection,
-    wait_for,
 )
 from convload.load.client.origin import Origin
 
@@ -194,7 +225,7 @@ class _Connection:
 
     def answer_header(self, name: bytes) -> str:
         """Returns a header of the answer that was read last."""
-        lines = self._head.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+        lines = self._final_head.split(b"\r\n")[1:]
         fields = (line.partition(b":") for line in lines)
         return next((value.strip().decode("latin-1") for key, _, value in fields if key.lower() == name), "")
 
@@ -236,14 +267,20 @@ class _Connection:
         A server that refuses a large request answers before it has read it all and closes. Then writing fails,
         but what decides is the answer, or the reset, that the reader finds.
         """
-        while data:
-            wait_for(self._sock, WRITABLE)
-            if self._failure is not None:
-                raise self._failure
-            try:
-                data = data[self._sock.send(data) :]
-            except OSError:
-                return
+        writable = get_hub().loop.io(self._sock.fileno(), WRITABLE)
+        writable.start(self._wake)
+        try:
+            while data and not self._complete:
+                self._wait()
+                if self._failure is not None:
+                    raise self._failure
+                with contextlib.suppress(BlockingIOError):
+                    data = data[self._sock.send(data) :]
+            self.usable = self.usable and not data
+        except OSError:
+            return
+        finally:
+            writable.close()
 
     # -- called by the event loop, in the hub's greenlet --
 
@@ -308,8 +345,16 @@ class _Connection:
 
     @property
     def _ends_with_the_stream(self) -> bool:
-        head = self._head.partition(b"\r\n\r\n")[0].lower()
+        head = self._final_head.lower()
         return b"\ncontent-length:" not in head and b"\ntransfer-encoding:" not in head
+
+    @property
+    def _final_head(self) -> bytes:
+        """What was read while in a head may begin with interim answers and end with a part of the body."""
+        head, _, rest = self._head.partition(b"\r\n\r\n")
+        while head[9:10] == b"1" and rest:
+            head, _, rest = rest.partition(b"\r\n\r\n")
+        return head
 
     def _fail(self, kind: str, detail: str) -> None:
         self._failure = RequestFailed(kind, detail)
@@ -340,7 +385,7 @@ class _Connection:
         if self._complete:
             return
         if self._status < FIRST_FINAL_STATUS:
-            self._expect_answer()
+            self._status, self._in_head = 0, True
         else:
             self._complete = True
             self.usable = self._parser.should_keep_alive()
