@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from convload.errors import UsageError
 from convload.plan.durations import Think, parse_duration_s, parse_think
-from convload.plan.plan import Plan, assemble, find, host_allowed
+from convload.plan.plan import Plan, assemble, find, host_allowed, unused_flags
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -120,6 +120,71 @@ def test_all_mistakes_of_all_sources_are_told_at_once_with_their_place(tmp_path:
 )
 def test_each_impossible_plan_has_its_message(tmp_path: Path, text: str, problem: str) -> None:
     assert problem in "\n".join(problems_of(write(tmp_path, text), {}, {}))
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("CONVLOAD_DURATON", "CONVLOAD_DURATON: unknown variable, did you mean CONVLOAD_DURATION?"),
+        ("CONVLOAD_ALLOW_HOST", "CONVLOAD_ALLOW_HOST: unknown variable, did you mean CONVLOAD_ALLOW_HOSTS?"),
+        ("CONVLOAD_CLIENTID", "CONVLOAD_CLIENTID: unknown variable, did you mean CONVLOAD_CLIENT_ID?"),
+        ("CONVLOAD_STAGES", "CONVLOAD_STAGES: stages has its place in a plan file alone"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_with_the_one_that_was_meant(name: str, problem: str) -> None:
+    assert problems_of(None, {name: "1"}, {}) == [problem]
+
+
+def test_other_variables_of_that_prefix_are_left_alone() -> None:
+    assert assemble(None, {"CONVLOAD_CLIENT_ID": "a", "CONVLOAD_ON_BEHALF": "b", "CONVLOAD_HOME": "/c"}, {}) == Plan(
+        name="run", model="closed", duration_s=30.0, warmup_s=5.0, lookup=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        ({"users": "5", "rate": "10"}, "--users: is for the closed model, and this load is open"),
+        ({"users": "5", "arrivals": "even"}, "--arrivals: is for the open model, and this load is closed"),
+        ({"users": "5", "max_in_flight": "9"}, "--max-in-flight: is for the open model"),
+        ({"model": "closed", "rate": "10"}, "--model closed: --rate makes the load open"),
+        ({"window": "1s"}, "--window: is the length of a turn; give --target-b URL too"),
+        ({"arrivals": "even", "replay": "starts.csv"}, "--arrivals: a replay has starts of its own"),
+    ],
+)
+def test_a_flag_that_the_model_does_not_use_is_refused(flags: dict[str, str], problem: str) -> None:
+    assert [text[: len(problem)] for text in unused_flags(assemble(None, {}, flags), flags)] == [problem]
+
+
+def test_flags_that_the_model_uses_are_fine(tmp_path: Path) -> None:
+    path = write(tmp_path, "rate = 5\narrivals = 'even'\nmax_in_flight = 7\n")
+    for flags in ({"users": "5", "think": "constant 1s"}, {"rate": "9", "arrivals": "poisson"}, {"max_in_flight": "9"}):
+        assert unused_flags(assemble(path, {}, flags), flags) == []
+
+
+@pytest.mark.parametrize("name", ["x/../../../../escaped", "/etc", "a\n::error::b", "..", "\x7f"])
+def test_a_name_that_could_leave_its_folder_or_line_is_refused(name: str) -> None:
+    [problem] = problems_of(None, {}, {"name": name})
+
+    assert problem.startswith("name: ")
+    assert problem.isprintable()
+
+
+def test_a_plan_without_tokens_for_the_mock_has_them_at_another_target(tmp_path: Path) -> None:
+    path = write(tmp_path, "target = 'mock'\nconsumers = 'none'\n")
+    host = {"target": "http://127.0.0.1:9"}
+
+    assert assemble(path, {}, {}).consumers == "none"
+    assert assemble(path, {}, host).consumers == "close"
+    assert assemble(path, {"CONVLOAD_TARGET": host["target"]}, {}).consumers == "close"
+    assert assemble(path, {}, host | {"consumers": "none"}).consumers == "none"
+    assert assemble(path, {"CONVLOAD_CONSUMERS": "none"}, host).consumers == "none"
+
+
+def test_a_plan_that_names_its_own_target_keeps_its_consumers(tmp_path: Path) -> None:
+    path = write(tmp_path, "target = 'http://127.0.0.1:8'\nconsumers = 'none'\n")
+
+    assert assemble(path, {}, {"target": "http://127.0.0.1:9"}).consumers == "none"
 
 
 def test_a_plan_that_cannot_be_read_says_why(tmp_path: Path) -> None:

@@ -68,6 +68,16 @@ def test_without_out_the_folder_is_under_reports_and_latest_points_to_it(cli: Cl
     assert summary_of(latest)["counts"]["recorded"] == 5
 
 
+def test_a_run_at_a_host_is_titled_after_it_or_as_asked(cli: Cli) -> None:
+    short = ("run", "--users", "1", "--conversations", "5", "--consumers", "none")
+    with start_mock(Behaviour(auth=False)) as mock:
+        done = cli(*short, "--target", mock.url), cli(*short, "--target", mock.url, "--name", "nightly")
+
+    assert [one.code for one in done] == [0, 0], done
+    folders = [path for path in (cli.folder / "reports").iterdir() if not path.is_symlink()]
+    assert {path.name.partition("-")[2] for path in folders} == {"127.0.0.1", "nightly"}
+
+
 @pytest.mark.parametrize(("consumers", "minted"), [("fresh", 200), ("pool", 200), ("none", 0)])
 def test_every_way_to_get_consumers_creates_every_conversation(cli: Cli, consumers: str, minted: int) -> None:
     done = cli("run", "--users", "8", "--conversations", "200", "--consumers", consumers, "--out", "out")

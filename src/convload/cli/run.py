@@ -6,21 +6,24 @@ import socket
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
+import msgspec
 
 from convload.addresses import parse_address, write_address
 from convload.cli.ending import end, exit_zero_option
 from convload.cli.judged import baseline_of, warnings_of
 from convload.cli.worker import parse_time
 from convload.errors import UsageError
-from convload.plan.plan import MOCK, Plan, assemble, find
+from convload.plan.plan import MOCK, Plan, assemble, find, unused_flags
 from convload.plan.retry import POLICIES
 from convload.report.folder import write_all
 from convload.run.execution import Joining, execute
 from convload.run.live import Live
 from convload.run.steering import Judging
 
+DEFAULT_PLAN = "smoke"
 DEFAULT_JOIN_WITHIN = "120s"
 
 EPILOG = """\b
@@ -33,7 +36,8 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("plan", default="smoke")
+@click.argument("plan", required=False)
+@click.option("--name", metavar="TEXT", help="The title of the run.  [default: the plan's name]")
 @click.option("--target", metavar="URL|mock", help="Where to fire: the embedded mock, or http(s)://HOST[:PORT].")
 @click.option("--target-b", metavar="URL", help="A second target: both in turns, in one run, compared in the end.")
 @click.option(
@@ -75,7 +79,7 @@ Examples:
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The run folder, exactly as given.")
 @exit_zero_option
 def run(
-    plan: str,
+    plan: str | None,
     out: Path | None,
     allow_host: tuple[str, ...],
     bind: str | None,
@@ -87,15 +91,17 @@ def run(
 ) -> int:
     """Run a load test and end with its report.
 
-    PLAN is a TOML file or the name of a bundled plan. Flags override CONVLOAD_* variables, which override the
-    plan.
+    PLAN is a TOML file or the name of a bundled plan, `smoke` without. Flags override CONVLOAD_* variables, which
+    override the plan.
     """
     flags["allow_hosts"] = list(allow_host) or None
     for key in ("gates", "abort_when"):
         flags[key] = list(flags[key]) or None
     joining = _joining(bind, expect_workers, join_within)
     flags["workers"] = _workers(flags["workers"], joining)
-    settled = assemble(find(plan), os.environ, flags)
+    settled = _titled(assemble(find(plan or DEFAULT_PLAN), os.environ, flags), plan)
+    if problems := unused_flags(settled, flags):
+        raise UsageError(*problems)
     if joining is not None:
         _check_reach(settled, joining)
     live = Live(sys.stderr)
@@ -106,6 +112,13 @@ def run(
     folder = execute(settled, out, live.update, joining, Judging.of(settled), baseline)
     live.close()
     return end(write_all(folder), folder, exit_zero=exit_zero)
+
+
+def _titled(plan: Plan, given: str | None) -> Plan:
+    """Titles a run after its host where nobody has chosen the plan, whose name would say something else."""
+    if given is None and plan.target != MOCK and plan.name == DEFAULT_PLAN:
+        return msgspec.structs.replace(plan, name=str(urlsplit(plan.target).hostname))
+    return plan
 
 
 def _joining(bind: str | None, expected: int | None, within: str | None) -> Joining | None:

@@ -123,11 +123,12 @@ def assemble(plan_file: Path | None, environment: Mapping[str, str], flags: Mapp
         UsageError: with every mistake of every source.
     """
     types = _public_types()
-    sources = [from_file(plan_file)] if plan_file else []
-    sources += [
+    sources = [
         from_environment(environment, types),
         Source({k: v for k, v in flags.items() if v is not None}, FLAGS),
     ]
+    if plan_file:
+        sources.insert(0, _with_tokens(from_file(plan_file), sources))
     values: dict[str, Any] = {"name": plan_file.stem} if plan_file else {}
     problems: list[str] = []
     for source in sources:
@@ -152,6 +153,18 @@ def assemble(plan_file: Path | None, environment: Mapping[str, str], flags: Mapp
     return plan
 
 
+def _with_tokens(plan: Source, newer: Sequence[Source]) -> Source:
+    """Drops that a plan for the mock has no tokens where a newer source names a target that may ask for them."""
+    values, is_for_mock = plan.values, plan.values.get("target", MOCK) == MOCK
+    if (
+        is_for_mock
+        and values.get("consumers") == "none"
+        and any(one.values.get("target", MOCK) != MOCK for one in newer)
+    ):
+        values = {key: value for key, value in values.items() if key != "consumers"}
+    return Source(values, plan.origin, plan.text)
+
+
 def _without_other_ends(values: dict[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
     """Drops how the run was to end where a newer source says it otherwise.
 
@@ -171,6 +184,25 @@ def _without_other_ends(values: dict[str, Any], newer: Mapping[str, Any]) -> dic
     }
     dropped = {key for end, others in ends.items() if end in newer for key in others}
     return {key: value for key, value in values.items() if key not in dropped}
+
+
+def unused_flags(plan: Plan, flags: Mapping[str, Any]) -> list[str]:
+    """Returns what is wrong with flags that the plan they led to has no use for: nobody gives them for nothing."""
+    open_alone = "is for the open model, and this load is closed"
+    is_open = plan.model == "open"
+    unused = {
+        "users": is_open
+        and "is for the closed model, and this load is open: its users grow as needed, up to --max-in-flight",
+        "arrivals": (not is_open and f"{open_alone}; give --rate R too")
+        or (plan.replay and "a replay has starts of its own; leave it out"),
+        "max_in_flight": not is_open and f"{open_alone}; did you mean --users?",
+        "window": not plan.target_b and "is the length of a turn; give --target-b URL too",
+    }
+    found = [f"--{key.replace('_', '-')}: {why}" for key, why in unused.items() if why and flags.get(key) is not None]
+    if is_open and flags.get("model") == "closed":
+        made = next(key for key in ("rate", "stages", "replay") if getattr(plan, key))
+        found.append(f"--model closed: --{made} makes the load open; give --users N in place of it")
+    return found
 
 
 def find(name: str) -> Path:
@@ -238,6 +270,8 @@ def _open_mistakes(plan: Plan) -> Iterator[str]:
 
 
 def _rules_between(plan: Plan) -> Iterator[str]:
+    if "/" in plan.name or not plan.name.isprintable() or plan.name.strip(".") == "":
+        yield f"name: {plan.name!r} must be a plain name, it becomes part of the name of the run folder"
     if plan.model == "open":
         yield from _open_mistakes(plan)
     try:

@@ -1,5 +1,6 @@
 """Values of a plan as they were written, in a file, the environment or flags, and what is wrong with each."""
 
+import difflib
 import re
 import sys
 import tomllib
@@ -33,6 +34,12 @@ SHORTEST_S = 0.001
 
 TABLES = frozenset({"mock", "validity", "stages"})
 """Keys that only a file can have."""
+
+CREDENTIALS = tuple(ENVIRONMENT_PREFIX + name for name in ("CLIENT_ID", "CLIENT_SECRET", "AUTHORIZATION", "ON_BEHALF"))
+"""Variables that are no keys: what nobody should write into a plan."""
+
+NEAR = 0.75
+"""How alike a variable must be to a known one to be taken for a slip; others may be of another program."""
 
 SEPARATORS = {"allow_hosts": ",", "gates": ";", "baseline_gates": ";", "abort_when": ";"}
 """Keys that are lists, and what stands between two items in a variable; gates have commas of their own."""
@@ -91,7 +98,13 @@ def from_file(path: Path) -> Source:
 
 
 def from_environment(environment: Mapping[str, str], types: Types) -> Source:
-    """Takes every key but the tables; lists are divided."""
+    """Takes every key but the tables; lists are divided.
+
+    Raises:
+        UsageError: a variable is a table, or looks like a misspelt one.
+    """
+    if problems := list(_misspelt(environment, types)):
+        raise UsageError(*problems)
     values: dict[str, Any] = {}
     for key in types:
         text = environment.get(ENVIRONMENT_PREFIX + key.upper())
@@ -102,6 +115,16 @@ def from_environment(environment: Mapping[str, str], types: Types) -> Source:
         if separator:
             values[key] = [part.strip() for part in text.split(separator) if part.strip() or key == "allow_hosts"]
     return Source(values, ENVIRONMENT_PREFIX)
+
+
+def _misspelt(environment: Mapping[str, str], types: Types) -> Iterator[str]:
+    known = [ENVIRONMENT_PREFIX + key.upper() for key in types if key not in TABLES] + list(CREDENTIALS)
+    for name in sorted(name for name in environment if name.startswith(ENVIRONMENT_PREFIX) and name not in known):
+        key = name.removeprefix(ENVIRONMENT_PREFIX)
+        if key.lower() in TABLES:
+            yield f"{name}: {key.lower()} has its place in a plan file alone"
+        elif near := difflib.get_close_matches(key, [one.removeprefix(ENVIRONMENT_PREFIX) for one in known], 1, NEAR):
+            yield f"{name}: unknown variable, did you mean {ENVIRONMENT_PREFIX}{near[0]}?"
 
 
 def check(source: Source, types: Types) -> Iterator[tuple[str, str]]:
