@@ -1,3 +1,4 @@
+import base64
 import json
 from typing import Any
 
@@ -319,3 +320,27 @@ def test_the_elements_of_a_sound_request_are_at_hand() -> None:
 
     assert isinstance(elements[2], PublishElement)
     assert elements[2].body.event.message == "hi"  # type: ignore[union-attr]  # the request holds a text
+
+
+def hosted_file(preview_bytes: int, caption: str = "") -> dict[str, Any]:
+    preview = "data:image/png;base64," + base64.b64encode(b"\xff" * preview_bytes).decode()
+    file = {"relativePath": "/x", "fileType": "PNG", "preview": preview, "caption": caption}
+    return message({"type": "ContentEvent", "contentType": "hosted/file", "message": file})
+
+
+def test_the_limit_of_characters_holds_without_the_preview_of_a_file() -> None:
+    assert mistakes([*pair(), hosted_file(19_000)]) == []
+    assert mistakes([*pair(), hosted_file(100, caption="x" * 5000)])[0].endswith("at most 5000 are allowed")
+
+
+def test_a_preview_is_smaller_than_30_kb() -> None:
+    assert mistakes([*pair(), hosted_file(30 * 1024 - 1)]) == []
+    assert mistakes([*pair(), hosted_file(30 * 1024)]) == [
+        "$[2]: has a preview of 30720 bytes; less than 30720 are allowed"
+    ]
+
+
+def test_escaped_slashes_of_a_preview_are_no_characters_of_its_message() -> None:
+    body = json.dumps([*pair(), hosted_file(19_000)]).replace("/", "\\/").encode()
+
+    assert check_request(body, ACCOUNT).mistakes == []

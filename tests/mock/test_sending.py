@@ -123,6 +123,15 @@ def test_a_request_of_more_than_5000_characters_is_too_large(conversation: Open)
     assert fixed + len(conversation.id) + 6 * (too_many - 1) <= 5000 < fixed + len(conversation.id) + 6 * too_many
 
 
+@pytest.mark.parametrize(("preview_bytes", "status"), [(19_000, 200), (30_700, 200), (31_000, 400)])
+def test_the_preview_of_a_file_has_a_limit_of_its_own(conversation: Open, preview_bytes: int, status: int) -> None:
+    preview = "data:image/png;base64," + "A" * (preview_bytes * 4 // 3)
+    file = {"relativePath": "/x", "fileType": "PNG", "preview": preview}
+    event = {"type": "ContentEvent", "contentType": "hosted/file", "message": file}
+
+    assert conversation.publish(event)[0] == status
+
+
 def test_the_limit_counts_characters_not_bytes(desk: MakeDesk) -> None:
     asked = Open(desk(max_message_chars=1000))
     text = "é" * 600

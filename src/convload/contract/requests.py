@@ -14,7 +14,10 @@ ORDER = (SET_PROFILE, REQUEST_CONVERSATION, PUBLISH_EVENT)
 """The documented order; the third element is optional."""
 
 MAX_MESSAGE_ELEMENT_CHARS = 5000
-"""Documented for one send request; assumed to hold for the message element of a batch."""
+"""Documented for one send request; assumed to hold for the message element of a batch, without a file's preview."""
+
+PREVIEW_BYTES = 30 * 1024
+"""The preview of a hosted file must be smaller: documented as 30 KB, assumed to be of the image that it encodes."""
 
 MAX_SKILL_DIGITS = 10
 
@@ -303,16 +306,25 @@ def _rules_between(elements: list[Element], body: bytes, account: str, reading: 
             mistakes.append(_at(position, "body.brandId", f"is not the account of the path, {account!r}"))
         # No element is longer than the whole, so most requests never need their element measured.
         if isinstance(element, PublishElement) and len(body) > reading.max_message_chars:
-            mistakes += _size_mistakes(position, body, reading.max_message_chars)
+            raw = bytes(msgspec.json.decode(body, type=list[msgspec.Raw])[position])
+            if what := size_problem(raw, element.body.event, reading.max_message_chars):
+                mistakes.append(Mistake(f"$[{position}]", what))
         if reading.strict:
             mistakes += _strict_mistakes(position, element)
     return mistakes
 
 
-def _size_mistakes(position: int, body: bytes, max_chars: int) -> list[Mistake]:
-    chars = len(bytes(msgspec.json.decode(body, type=list[msgspec.Raw])[position]).decode("utf-8", "replace"))
-    what = f"has {chars} characters; at most {max_chars} are allowed"
-    return [Mistake(f"$[{position}]", what)] if chars > max_chars else []
+def size_problem(raw: bytes, event: Event | None, max_chars: int) -> str:
+    """Returns why a request is too large, "" if it is not: its text and the preview of a file have a limit each."""
+    text = raw.decode("utf-8", "replace")
+    chars = len(text)
+    if isinstance(event, ContentEvent) and isinstance(event.message, HostedFile) and event.message.preview:
+        preview = event.message.preview
+        size = len(preview.partition(",")[2].rstrip("=")) * 3 // 4
+        if size >= PREVIEW_BYTES:
+            return f"has a preview of {size} bytes; less than {PREVIEW_BYTES} are allowed"
+        chars -= len(preview) + text.count("\\/")
+    return f"has {chars} characters; at most {max_chars} are allowed" if chars > max_chars else ""
 
 
 def _strict_mistakes(position: int, element: Element) -> list[Mistake]:

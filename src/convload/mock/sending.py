@@ -10,6 +10,7 @@ from convload.contract.refusals import (
     INVALID_CONSUMER_TOKEN,
     TOO_LARGE,
 )
+from convload.contract.requests import size_problem
 from convload.contract.sends import (
     ConversationField,
     Send,
@@ -69,9 +70,10 @@ class Sending:
         if isinstance(send, list):
             return unreadable(send)
         # No text has more characters than bytes, so most requests are never decoded for their length.
-        size = len(request.body)
-        if size > self._max_chars and len(request.body.decode("utf-8", "replace")) > self._max_chars:
-            return replies.refused_send(TOO_LARGE, send.id)
+        if len(request.body) > self._max_chars:
+            event = send.body.event if isinstance(send, SendMessage) else None
+            if size_problem(request.body, event, self._max_chars):
+                return replies.refused_send(TOO_LARGE, send.id)
         return self._answers[type(send)](target, consumer, send)
 
     def _publish(self, target: Target, consumer: str, send: SendMessage) -> Reply:  # noqa: ARG002 -- one signature
