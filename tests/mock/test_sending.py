@@ -206,3 +206,30 @@ def test_a_broken_send_is_refused(conversation: Open, raw: bytes) -> None:
     status, body = conversation.desk.read("POST", target, raw, **conversation.tokens)
 
     assert (status, body["body"]["errorCode"]) == (400, 40000)
+
+
+PROPERTIES = {"Client_Properties": '{"type": ".ClientProperties", "features": ["AUTO_MESSAGES"]}'}
+
+
+@pytest.mark.parametrize(
+    ("of_create", "of_others", "status"), [(PROPERTIES, {}, 400), (PROPERTIES, PROPERTIES, 200), ({}, {}, 200)]
+)
+def test_the_mock_can_require_client_properties_of_what_follows_a_create_that_had_them(
+    desk: MakeDesk, of_create: dict[str, str], of_others: dict[str, str], status: int
+) -> None:
+    asked = desk(require_client_properties=True)
+    tokens = asked.headers()
+    dialog = asked.create(**tokens, **of_create)[1][1]["body"]["conversationId"]
+    sent, answer = asked.send(PUBLISH, {"dialogId": dialog, "event": EVENT}, **tokens, **of_others)
+    closed, _ = asked.send(UPDATE, {"conversationId": dialog, "conversationField": CLOSE}, **tokens, **of_others)
+
+    assert (sent, closed) == (status, status)
+    assert status == 200 or "Client-Properties" in answer["body"]["details"]
+
+
+def test_client_properties_are_required_of_nobody_by_default(desk: MakeDesk) -> None:
+    asked = desk()
+    tokens = asked.headers()
+    dialog = asked.create(**tokens, **PROPERTIES)[1][1]["body"]["conversationId"]
+
+    assert asked.send(PUBLISH, {"dialogId": dialog, "event": EVENT}, **tokens)[0] == 200

@@ -31,7 +31,8 @@ _SENT = "locustfile payloads mix consumers pool_size"
 _FAILED = """connect_timeout_s timeout_s retry.policy retry.attempts retry.on retry.first_wait_s retry.factor
     retry.max_wait_s retry.jitter retry.honour_retry_after retry.max_retry_after_s"""
 _LOADED = """target mock.auth mock.account mock.app_token_lifetime_s mock.one_open_conversation mock.refused_event
-    mock.any_order mock.strict mock.max_message_chars mock.servers mock.service_time mock.queue mock.shed
+    mock.any_order mock.strict mock.require_client_properties mock.max_message_chars mock.servers mock.service_time
+    mock.queue mock.shed
     mock.retry_after mock.usl_sigma mock.usl_kappa mock.degrade mock.degrade_cap mock.stall_every mock.stall_for
     mock.slow_start_factor mock.slow_start_for mock.slow_start_idle mock.http_4xx_share mock.http_4xx_status
     mock.http_429_share mock.http_5xx_share mock.http_5xx_status mock.reset_share mock.bad_json_share

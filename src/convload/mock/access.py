@@ -15,6 +15,7 @@ from convload.mock.tokens import ConsumerClaims, Tokens
 
 AUTHORIZATION = paths.AUTHORIZATION.lower().encode()
 ON_BEHALF = paths.ON_BEHALF.lower().encode()
+CLIENT_PROPERTIES = paths.CLIENT_PROPERTIES.lower().encode()
 
 
 class Credentials(msgspec.Struct, frozen=True):

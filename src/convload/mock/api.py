@@ -13,7 +13,7 @@ from convload.contract.refusals import MISSING_BRAND, Refusal, bad_request, of_s
 from convload.contract.requests import check_request
 from convload.contract.sends import check_send
 from convload.mock import replies
-from convload.mock.access import Access, Credentials, Target, look_up
+from convload.mock.access import CLIENT_PROPERTIES, Access, Credentials, Target, look_up
 from convload.mock.faults import Faults
 from convload.mock.ledger import Ledger
 from convload.mock.messages import Reply, Request, Traffic
@@ -199,6 +199,8 @@ class Api:
         conversation = self._conversations.open(consumer)
         if conversation is None:
             return replies.refused_open(checked.elements, consumer, answers_event=self._answers_event)
+        if self._behaviour.require_client_properties:
+            conversation.with_properties = CLIENT_PROPERTIES in request.headers
         self._ledger.count_shape(checked.elements)
         return replies.created(checked.elements, conversation)
 

@@ -4,11 +4,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from convload.contract.refusals import (
     CLOSED_CONVERSATION,
     CONVERSATION_CLOSED,
     INVALID_CONSUMER_TOKEN,
     TOO_LARGE,
+    bad_request,
 )
 from convload.contract.requests import size_problem
 from convload.contract.sends import (
@@ -22,7 +25,7 @@ from convload.contract.sends import (
 )
 from convload.mistakes import Mistake
 from convload.mock import replies
-from convload.mock.access import Access, Target
+from convload.mock.access import CLIENT_PROPERTIES, Access, Target
 from convload.mock.messages import Reply, Request
 from convload.mock.replies import refused, unreadable
 from convload.mock.state import Conversation, Conversations
@@ -37,6 +40,15 @@ FILE_TYPES = ("JPG", "JPEG", "PNG", "GIF")
 MAX_FILE_BYTES = 3 * 1024 * 1024
 
 _SIZE = re.compile("[0-9]{1,7}")
+
+
+class _Call(msgspec.Struct, frozen=True, gc=False):
+    """A send request that may be answered; `send` is of the type that the answer is for."""
+
+    account: str
+    consumer: str
+    send: Any
+    has_properties: bool
 
 
 class Sending:
@@ -54,10 +66,10 @@ class Sending:
         self._conversations = conversations
         self._max_chars = max_chars
         self._clock = clock
-        self._answers: dict[type, Callable[[Target, str, Any], Reply]] = {
+        self._answers: dict[type, Callable[[_Call], Reply]] = {
             SendMessage: self._publish,
             UpdateElement: self._update,
-            SendProfile: self._set_profile,
+            SendProfile: lambda call: replies.done(replies.PROFILE_SET_BODY, call.send.id),
             SendFileUrl: self._upload_url,
             SendFileDownload: self._download_url,
         }
@@ -74,46 +86,46 @@ class Sending:
             event = send.body.event if isinstance(send, SendMessage) else None
             if size_problem(request.body, event, self._max_chars):
                 return replies.refused_send(TOO_LARGE, send.id)
-        return self._answers[type(send)](target, consumer, send)
+        call = _Call(target.account, consumer, send, has_properties=CLIENT_PROPERTIES in request.headers)
+        return self._answers[type(send)](call)
 
-    def _publish(self, target: Target, consumer: str, send: SendMessage) -> Reply:  # noqa: ARG002 -- one signature
-        conversation = self._open_conversation(send.body.dialog_id, consumer, send)
+    def _publish(self, call: _Call) -> Reply:
+        conversation = self._open_conversation(call.send.body.dialog_id, call)
         if isinstance(conversation, Reply):
             return conversation
-        return replies.done(replies.published(send.body.event, conversation), send.id)
+        return replies.done(replies.published(call.send.body.event, conversation), call.send.id)
 
-    def _update(self, target: Target, consumer: str, send: UpdateElement) -> Reply:  # noqa: ARG002 -- as above
-        conversation = self._open_conversation(send.body.conversation_id, consumer, send)
+    def _update(self, call: _Call) -> Reply:
+        conversation = self._open_conversation(call.send.body.conversation_id, call)
         if isinstance(conversation, Reply):
             return conversation
-        if not closes(send):
-            return replies.done(replies.message(CONVERSATION_UPDATED), send.id)
+        if not closes(call.send):
+            return replies.done(replies.message(CONVERSATION_UPDATED), call.send.id)
         self._conversations.close(conversation)
-        return replies.done(replies.message(CONVERSATION_CLOSED), send.id)
+        return replies.done(replies.message(CONVERSATION_CLOSED), call.send.id)
 
-    def _open_conversation(self, conversation_id: str, consumer: str, send: Send) -> Conversation | Reply:
+    def _open_conversation(self, conversation_id: str, call: _Call) -> Conversation | Reply:
         """Returns the consumer's own conversation, or why it cannot be used."""
         conversation = self._conversations.find(conversation_id)
-        if conversation is None or conversation.consumer != consumer:
+        if conversation is None or conversation.consumer != call.consumer:
             return refused(INVALID_CONSUMER_TOKEN)
-        return conversation if conversation.is_open else replies.refused_send(CLOSED_CONVERSATION, send.id)
+        if conversation.with_properties and not call.has_properties:
+            return refused(bad_request("Client-Properties is missing, which the create had"))
+        return conversation if conversation.is_open else replies.refused_send(CLOSED_CONVERSATION, call.send.id)
 
-    def _set_profile(self, target: Target, consumer: str, send: SendProfile) -> Reply:  # noqa: ARG002 -- as above
-        return replies.done(replies.PROFILE_SET_BODY, send.id)
-
-    def _upload_url(self, target: Target, consumer: str, send: SendFileUrl) -> Reply:  # noqa: ARG002 -- as above
-        size, kind = str(send.body.get("fileSize", "")), str(send.body.get("fileType", "")).upper()
+    def _upload_url(self, call: _Call) -> Reply:
+        asked = call.send.body
+        size, kind = str(asked.get("fileSize", "")), str(asked.get("fileType", "")).upper()
         if kind not in FILE_TYPES or not (_SIZE.fullmatch(size) and 0 < int(size) <= MAX_FILE_BYTES):
-            return replies.refused_send(BAD_FILE, send.id)
+            return replies.refused_send(BAD_FILE, call.send.id)
         now_s = self._clock()
-        path = replies.upload_path(target.account, kind, now_s)
-        return replies.done(replies.file_url(path, now_s), send.id)
+        return replies.done(replies.file_url(replies.upload_path(call.account, kind, now_s), now_s), call.send.id)
 
-    def _download_url(self, target: Target, consumer: str, send: SendFileDownload) -> Reply:  # noqa: ARG002 -- as above
-        path = send.body.get("relativePath")
+    def _download_url(self, call: _Call) -> Reply:
+        path = call.send.body.get("relativePath")
         if not isinstance(path, str) or not path:
-            return replies.refused_send(BAD_FILE, send.id)
-        return replies.done(replies.file_url(path, self._clock()), send.id)
+            return replies.refused_send(BAD_FILE, call.send.id)
+        return replies.done(replies.file_url(path, self._clock()), call.send.id)
 
 
 def closes(send: Send | list[Mistake]) -> bool:

@@ -11,13 +11,17 @@ _SHARDS = 256
 
 
 class Conversation(msgspec.Struct, gc=False):
-    """One conversation. `consumer` is an `lp_consumer_id`, empty where tokens are not looked at."""
+    """One conversation. `consumer` is an `lp_consumer_id`, empty where tokens are not looked at.
+
+    `with_properties` says that what follows the create needs its Client-Properties too.
+    """
 
     number: int
     id: str
     consumer: str
     is_open: bool = True
     next_sequence: int = 0
+    with_properties: bool = False
 
     def take_sequence(self) -> int:
         """Returns the number of the next content or accept-status event, from 0."""

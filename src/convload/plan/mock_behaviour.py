@@ -88,6 +88,9 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     strict: Annotated[
         bool, Meta(description="Also hold TTR names, skill digits and kind, which known clients disregard.")
     ] = False
+    require_client_properties: Annotated[
+        bool, Meta(description="Refuse a send or close without Client-Properties where its create had them.")
+    ] = False
     max_message_chars: Annotated[
         int, Meta(ge=1, description="Longest message element or send request, in characters.")
     ] = MAX_MESSAGE_ELEMENT_CHARS
