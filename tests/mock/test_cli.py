@@ -94,6 +94,15 @@ def test_the_capacity_is_told_beside_the_one_line_for_programs() -> None:
             child.kill()
 
 
+def test_both_ports_are_in_the_line() -> None:
+    command = [sys.executable, "-m", "convload.cli", "mock", "--tls-port", "0", "--until-stdin-closes"]
+    done = subprocess.run(command, input="", capture_output=True, text=True, check=True, timeout=DEADLINE_S)
+    line = json.loads(done.stdout)
+
+    assert line.keys() == {"url", "pid", "ca_file", "tls_url"}
+    assert (line["url"][:7], line["tls_url"][:8]) == ("http://", "https://")
+
+
 def test_a_signal_ends_the_verb_with_0() -> None:
     with subprocess.Popen([sys.executable, "-m", "convload.cli", "mock"], stdout=subprocess.PIPE) as child:
         try:

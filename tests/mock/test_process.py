@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -29,6 +30,7 @@ BODY = [
     {"kind": "req", "id": "1,", "type": "userprofile.SetUserProfile", "body": {}},
     {"kind": "req", "id": "2,", "type": "cm.ConsumerRequestConversation", "body": {"brandId": ACCOUNT}},
 ]
+DOMAIN = f"{BASE}/service/idp/baseURI.json?version=1.0"
 DEADLINE_S = 10.0
 CURL = shutil.which("curl")
 
@@ -271,6 +273,36 @@ def test_tls_is_verified_by_the_file_it_names(serve: Serve) -> None:
     named.request("GET", f"{BASE}/service/idp/baseURI")
     assert json.loads(named.getresponse().read())["baseURI"] == f"localhost:{parts.port}"
     named.close()
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[MockProcess]:
+    """A mock that serves http and https at once."""
+    with start_mock(Behaviour(auth=False), tls_port=0) as mock:
+        yield mock
+
+
+def read_json(url: str, mock: MockProcess) -> Any:
+    context = ssl.create_default_context(cafile=mock.ca_file)
+    with urlopen(url, context=context if url.startswith("https") else None, timeout=10) as answer:  # noqa: S310 -- ours
+        return json.load(answer)
+
+
+def test_http_and_https_are_served_at_once_by_one_mock(both: MockProcess) -> None:
+    assert both.tls_url is not None
+    before = both.stats()["domain"]["received"]
+    for base in (both.url, both.tls_url):
+        read_json(f"{base}{DOMAIN}", both)
+
+    assert (both.url[:5], both.tls_url[:6]) == ("http:", "https:")
+    assert both.stats()["domain"]["received"] == before + 2
+
+
+def test_a_look_up_over_http_leads_to_the_services_over_https(both: MockProcess) -> None:
+    found = read_json(f"{both.url}{DOMAIN}", both)["baseURI"]
+
+    assert f"https://{found}" == both.tls_url
+    assert read_json(f"https://{found}{DOMAIN}", both)["baseURI"] == found
 
 
 def test_tls_keeps_the_order_closes_and_resets(serve: Serve, wire: Callable[..., Any]) -> None:

@@ -214,7 +214,7 @@ PROPERTIES = {"Client_Properties": '{"type": ".ClientProperties", "features": ["
 @pytest.mark.parametrize(
     ("of_create", "of_others", "status"), [(PROPERTIES, {}, 400), (PROPERTIES, PROPERTIES, 200), ({}, {}, 200)]
 )
-def test_the_mock_can_require_client_properties_of_what_follows_a_create_that_had_them(
+def test_client_properties_of_a_create_can_be_required_of_what_follows(
     desk: MakeDesk, of_create: dict[str, str], of_others: dict[str, str], status: int
 ) -> None:
     asked = desk(require_client_properties=True)

@@ -58,6 +58,7 @@ def _option(name: str, hint: Any, default: Any) -> Callable[[Command], Command]:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0 takes any free one.")
 @click.option("--tls", is_flag=True, help="Serve https with a certificate made now; its CA file is in the line.")
+@click.option("--tls-port", type=click.IntRange(0, 65535), help="Serve https at this port too, and http at --port.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="Serve https with this PEM certificate chain.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="The private key, where it is not in that file.")
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
@@ -66,6 +67,7 @@ def mock(
     host: str,
     port: int,
     tls: bool,
+    tls_port: int | None,
     tls_cert: Path | None,
     tls_key: Path | None,
     until_stdin_closes: bool,
@@ -74,7 +76,7 @@ def mock(
     """Serve the API on this machine until stopped, as the contract says or as badly as asked.
 
     Prints one line of JSON with the base URL once it listens, and with --servers its capacity on standard error.
-    Delays, servers and faults meet the create call only. GET /__mock__/stats and /__mock__/ledger tell what came in
+    Service times and servers meet the create call only. GET /__mock__/stats and /__mock__/ledger say what came in
     and what was accepted, /__mock__/truth the capacity and the times expected at ?rate=R. CONVLOAD_CLIENT_ID and
     CONVLOAD_CLIENT_SECRET, where set, are the credentials it asks for.
     """
@@ -87,6 +89,7 @@ def mock(
         host=host,
         port=port,
         tls=tls,
+        tls_port=tls_port,
         tls_cert=None if tls_cert is None else str(tls_cert),
         tls_key=None if tls_key is None else str(tls_key),
         until_stdin_closes=until_stdin_closes,

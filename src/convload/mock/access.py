@@ -1,5 +1,6 @@
 """The calls that come before a conversation: domain look-up, AppJWT, ConsumerJWS; and who is calling."""
 
+import re
 from typing import Annotated
 from urllib.parse import parse_qsl
 
@@ -85,14 +86,15 @@ class Access:
         return self._tokens.check_app(request.headers.get(AUTHORIZATION), target.account)
 
 
-def look_up(target: Target, request: Request) -> Reply:
-    """Answers the domain look-up: every service is where the request itself has found the mock."""
+def look_up(target: Target, request: Request, port: int | None) -> Reply:
+    """Answers the domain look-up: every service is where the request itself has found the mock, or at another port."""
     host = request.headers.get(b"host")
     if not host or target.query.get("version", "1.0") != "1.0":
         return refused(bad_request("needs a Host header, and version=1.0 in the query"))
-    entries = [
-        {"service": name, "account": target.account, "baseURI": host.decode("latin-1")} for name in paths.KNOWN_SERVICES
-    ]
+    place = host.decode("latin-1")
+    if port is not None:
+        place = f"{re.sub(r':[0-9]*$', '', place)}:{port}"
+    entries = [{"service": name, "account": target.account, "baseURI": place} for name in paths.KNOWN_SERVICES]
     if not target.service:
         return json_reply(OK, {"baseURIs": entries})
     for entry in entries:

@@ -91,7 +91,9 @@ class Api:
         self._account = behaviour.account
         self._answers_event = behaviour.refused_event == "bad_request"
         self._reading = behaviour.reading
-        self._traffic = traffic
+        self.traffic = traffic
+        self.services_port: int | None = None
+        """Where look-ups lead, if not to the port that they came to."""
         self._faults = Faults(behaviour)
         self._conversations = Conversations(one_open=behaviour.one_open_conversation)
         self._ledger = Ledger()
@@ -110,7 +112,7 @@ class Api:
             _Route("send", post, f"{_CONVERSATION}/send", self._send, version),
             _Route("consumer_token", post, f"{_ACCOUNT}/consumer", counted("consumer_token", access.consumer_token)),
             _Route("app_token", post, f"/sentinel{_ACCOUNT}/app/token", counted("app_token", access.app_token)),
-            _Route("domain", get, _DOMAIN, counted("domain", look_up)),
+            _Route("domain", get, _DOMAIN, counted("domain", self._look_up)),
             _Route("", get, "/__mock__/stats", self._show_stats),
             _Route("", get, "/__mock__/ledger", self._show_ledger),
             _Route("", get, "/__mock__/truth", self._show_truth),
@@ -187,6 +189,9 @@ class Api:
         visit = line.enter(self._faults.service_s(self._tallies["create"].received))
         return self._shed if visit is None else msgspec.structs.replace(create(where, request), visit=visit)
 
+    def _look_up(self, where: Target, request: Request) -> Reply:
+        return look_up(where, request, self.services_port)
+
     # Conversations
 
     def _open(self, where: Target, request: Request) -> Reply:
@@ -214,7 +219,7 @@ class Api:
     # What the mock says about itself; these requests are counted nowhere
 
     def _show_stats(self, where: Target, request: Request) -> Reply:  # noqa: ARG002 -- the signature of an answer
-        traffic = self._traffic
+        traffic = self.traffic
         shown: dict[str, object] = dict(self._tallies)
         shown["shapes"] = self._ledger.shown_shapes()
         shown["faults"] = self._faults.counts

@@ -66,6 +66,7 @@ class Connection(asyncio.Protocol):
         "_raw_headers",
         "_read_stopped",
         "_site",
+        "_tls",
         "_traffic",
         "_transport",
         "_upgrades",
@@ -79,8 +80,9 @@ class Connection(asyncio.Protocol):
     _transport: asyncio.Transport
     _watch: asyncio.TimerHandle
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *, tls: bool) -> None:
         self._site = site
+        self._tls = tls
         self._traffic = site.traffic
         self._raw_headers: dict[bytes, bytes] = {}
         # Called by the parser for each header: no Python frame in between.
@@ -144,7 +146,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Keeps a half-closed connection until its replies are out; TLS cannot be half closed."""
-        if not self._waiting or self._site.tls:
+        if not self._waiting or self._tls:
             return False
         self._ended = self._half_closed = True
         self._waiting[-1].closes = True
@@ -343,7 +345,7 @@ class Connection(asyncio.Protocol):
 
         Closing with unread bytes makes the kernel send a reset, which can overtake the last reply.
         """
-        if self._site.tls or self._half_closed:
+        if self._tls or self._half_closed:
             self._transport.close()
         elif not self._transport.is_closing():
             self._transport.write_eof()

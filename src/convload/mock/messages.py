@@ -118,13 +118,10 @@ class Site:
         respond: Respond,
         limits: Limits,
         traffic: Traffic,
-        *,
-        tls: bool,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.respond = respond
         self.limits = limits
-        self.tls = tls
         self.loop = loop
         self.check_every_s = min(limits.read_timeout_s, limits.idle_timeout_s) / CHECKS
         self.encoder = Encoder()

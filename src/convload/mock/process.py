@@ -30,7 +30,8 @@ TRUTH_PATH = "/__mock__/truth"
 class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a mock process needs to know; credentials come from its environment.
 
-    With `tls` and no certificate it makes one of its own. `until_stdin_closes` ties it to the life of the
+    With `tls` the port serves https; with `tls_port` it serves http and that other port https. Without a certificate it
+    makes one of its own. `until_stdin_closes` ties it to the life of the
     process that holds the other end of its standard input.
     """
 
@@ -38,9 +39,15 @@ class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 0
     tls: bool = False
+    tls_port: Annotated[int, Meta(ge=0, le=65535)] | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
     until_stdin_closes: bool = False
+
+    @property
+    def secure(self) -> bool:
+        """Whether `port` serves https."""
+        return self.tls_port is None and (self.tls or self.tls_cert is not None)
 
 
 class Announcement(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -49,15 +56,17 @@ class Announcement(msgspec.Struct, frozen=True, omit_defaults=True):
     url: str
     pid: int
     ca_file: str | None = None
+    tls_url: str | None = None
 
 
 class MockProcess(msgspec.Struct, frozen=True):
-    """A mock that listens. `ca_file` is there with TLS only."""
+    """A mock that listens. `ca_file` is there with TLS only, `tls_url` where it serves http and https at once."""
 
     url: str
     pid: int
     ca_file: str | None
     process: subprocess.Popen[bytes]
+    tls_url: str | None = None
 
     def stats(self) -> dict[str, Any]:
         """Returns the mock's own counts, as `GET /__mock__/stats` shows them.
@@ -80,7 +89,7 @@ class MockProcess(msgspec.Struct, frozen=True):
     def _read(self, path: str) -> dict[str, Any]:
         parts = urlsplit(self.url)
         host, port = str(parts.hostname), parts.port
-        if self.ca_file is None:
+        if parts.scheme == "http":
             connection = http.client.HTTPConnection(host, port, timeout=STATS_TIMEOUT_S)
         else:
             context = ssl.create_default_context(cafile=self.ca_file)
@@ -102,7 +111,7 @@ class MockProcess(msgspec.Struct, frozen=True):
 
 @contextmanager
 def start_mock(
-    behaviour: Behaviour, *, env: Mapping[str, str] | None = None, tls: bool = False
+    behaviour: Behaviour, *, env: Mapping[str, str] | None = None, tls: bool = False, tls_port: int | None = None
 ) -> Iterator[MockProcess]:
     """Runs a mock on a free port of loopback for the time of the context.
 
@@ -112,11 +121,12 @@ def start_mock(
         behaviour: how it behaves.
         env: its whole environment, which holds the credentials that it asks for; None: as here.
         tls: whether it serves https with a certificate of its own, verified by `ca_file`.
+        tls_port: where it serves https beside http; 0 takes any free port.
 
     Raises:
         UsageError: it did not start; with what it said.
     """
-    serving = Serving(behaviour=behaviour, tls=tls, until_stdin_closes=True)
+    serving = Serving(behaviour=behaviour, tls=tls, tls_port=tls_port, until_stdin_closes=True)
     # -P keeps the user's folder off the module path. A session of its own keeps Ctrl-C of the terminal away.
     command = [sys.executable, "-P", "-m", "convload.mock", msgspec.json.encode(serving).decode()]
     with (
@@ -132,7 +142,7 @@ def start_mock(
     ):
         try:
             said = _await_announcement(process, errors)
-            yield MockProcess(said.url, said.pid, said.ca_file, process)
+            yield MockProcess(said.url, said.pid, said.ca_file, process, said.tls_url)
         finally:
             _stop(process)
 

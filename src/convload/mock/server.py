@@ -71,8 +71,9 @@ async def _run(serving: Serving, tls: ServerTls, announce: Callable[[str], None]
         loop.add_signal_handler(number, stop.set)
     if serving.until_stdin_closes:
         loop.add_reader(sys.stdin.fileno(), _stop_at_end, stop)
-    async with serve(serving, tls) as url:
-        announce(msgspec.json.encode(Announcement(url, os.getpid(), tls.ca_file)).decode())
+    async with serve(serving, tls) as (url, *more):
+        found = Announcement(url, os.getpid(), tls.ca_file, more[0] if more else None)
+        announce(msgspec.json.encode(found).decode())
         await stop.wait()
 
 
@@ -83,19 +84,24 @@ def _stop_at_end(stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def serve(serving: Serving, tls: ServerTls) -> AsyncIterator[str]:
-    """Listens, yields the base URL, and at the end gives what is owed a moment to go out."""
+async def serve(serving: Serving, tls: ServerTls) -> AsyncIterator[list[str]]:
+    """Listens, yields the base URL of each port, and at the end gives what is owed a moment to go out."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_reporter())
     keeper = _make_keeper(serving.behaviour, loop)
-    site = _make_site(serving, tls, loop, keeper)
-    server = await _listen(serving, tls, site, loop)
+    api = _make_api(serving.behaviour, keeper)
+    site = _make_site(serving.behaviour, api, loop)
+    servers = [await _listen(site, serving.host, serving.port, tls.context if serving.secure else None)]
+    if serving.tls_port is not None:
+        servers.append(await _listen(site, serving.host, serving.tls_port, tls.context))
+        api.services_port = servers[1].sockets[0].getsockname()[1]
     refresh = asyncio.ensure_future(_refresh_date(site))
     try:
-        yield _url_of(server, tls)
+        yield [_url_of(server, secure=serving.secure or server is not servers[0]) for server in servers]
     finally:
         refresh.cancel()
-        server.close()
+        for server in servers:
+            server.close()
         await _drain(site)
         if keeper is not None:
             keeper.close()
@@ -107,33 +113,31 @@ def _make_keeper(behaviour: Behaviour, loop: asyncio.AbstractEventLoop) -> Timek
     return Timekeeper(WaitingLine(station_of(behaviour), time.monotonic()), loop)
 
 
-def _make_site(serving: Serving, tls: ServerTls, loop: asyncio.AbstractEventLoop, keeper: Timekeeper | None) -> Site:
-    behaviour = serving.behaviour
-    traffic = Traffic()
+def _make_api(behaviour: Behaviour, keeper: Timekeeper | None) -> Api:
     credentials = Credentials(os.environ.get(CLIENT_ID_VARIABLE), os.environ.get(CLIENT_SECRET_VARIABLE))
-    api = Api(behaviour, credentials, traffic, time.time, keeper)
+    return Api(behaviour, credentials, Traffic(), time.time, keeper)
+
+
+def _make_site(behaviour: Behaviour, api: Api, loop: asyncio.AbstractEventLoop) -> Site:
     limits = Limits(behaviour.read_timeout_s, behaviour.idle_timeout_s, behaviour.max_body_bytes)
-    return Site(api.respond, limits, traffic, tls=tls.context is not None, loop=loop)
+    return Site(api.respond, limits, api.traffic, loop)
 
 
-async def _listen(
-    serving: Serving, tls: ServerTls, site: Site, loop: asyncio.AbstractEventLoop
-) -> asyncio.AbstractServer:
+async def _listen(site: Site, host: str, port: int, context: ssl.SSLContext | None) -> asyncio.Server:
+    def connect() -> Connection:
+        return Connection(site, tls=context is not None)
+
     try:
-        return await loop.create_server(
-            lambda: Connection(site), serving.host, serving.port, ssl=tls.context, backlog=BACKLOG
-        )
+        return await site.loop.create_server(connect, host, port, ssl=context, backlog=BACKLOG)
     except OSError as error:
         why = error.strerror or error
-        raise UsageError(
-            f"cannot listen on host {serving.host}, port {serving.port}: {why}; port 0 takes any free one"
-        ) from error
+        raise UsageError(f"cannot listen on host {host}, port {port}: {why}; port 0 takes any free one") from error
 
 
-def _url_of(server: Any, tls: ServerTls) -> str:
+def _url_of(server: Any, *, secure: bool) -> str:
     host, port, *_ = server.sockets[0].getsockname()
     shown = _UNSPECIFIED.get(host, host)
-    return f"{'https' if tls.context else 'http'}://{f'[{shown}]' if ':' in shown else shown}:{port}"
+    return f"{'https' if secure else 'http'}://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
 
 async def _refresh_date(site: Site) -> None:
@@ -183,11 +187,13 @@ def server_tls(serving: Serving) -> Iterator[ServerTls]:
     Raises:
         UsageError: a certificate that cannot be used.
     """
+    if serving.tls and serving.tls_port is not None:
+        raise UsageError("tls port: is for https beside http; with tls, port serves https already")
     if serving.tls_cert is not None:
         yield ServerTls(_load(serving.tls_cert, serving.tls_key))
     elif serving.tls_key is not None:
         raise UsageError("tls key: needs a tls certificate beside it")
-    elif serving.tls:
+    elif serving.tls or serving.tls_port is not None:
         with tempfile.NamedTemporaryFile(prefix="convload-mock-ca-", suffix=".pem") as file:
             yield ServerTls(_make(serving.host, file.name), file.name)
     else:
