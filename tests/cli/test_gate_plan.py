@@ -9,7 +9,8 @@ import pytest
 from tests.conftest import Cli, summary_of
 from tests.run_logs import Make
 
-from convload.judging.gates import confidence_of, gates_of, judge
+from convload.judging.gates import judge
+from convload.judging.plan_gates import confidence_of, gates_of
 from convload.plan.facts import PlanFacts
 from convload.plan.plan import Plan, assemble, find
 from convload.plan.service_times import LogNormal

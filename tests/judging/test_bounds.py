@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convload.judging.bounds import least_samples, percentile_ranks, share_bounds
-from convload.judging.estimates import Sureness, percentile_bounds_us
+from convload.judging.estimates import Confidences, percentile_bounds_us
 from convload.results.histogram import Histogram
 
 
@@ -80,7 +80,7 @@ def test_each_bound_of_a_percentile_holds_at_least_as_often_as_it_claims(percent
     below = above = 0
     for _ in range(runs):
         times = Histogram.of((20_000 * np.exp(0.5 * random.standard_normal(count))).astype(np.int64))
-        low, high = percentile_bounds_us(times, percent, Sureness(confidence, confidence))
+        low, high = percentile_bounds_us(times, percent, Confidences(confidence, confidence))
         below += low is None or low <= true_us
         above += high is None or high >= true_us
 
@@ -107,7 +107,7 @@ def test_bounds_of_a_histogram_reach_as_far_as_those_of_the_samples_themselves(
     low_rank, _ = percentile_ranks(len(times), percent, 0.9)
     _, high_rank = percentile_ranks(len(times), percent, 0.9)
 
-    low, high = percentile_bounds_us(Histogram.of(np.array(times)), percent, Sureness(0.9, 0.9))
+    low, high = percentile_bounds_us(Histogram.of(np.array(times)), percent, Confidences(0.9, 0.9))
 
     assert (low is None) == (low_rank is None)
     assert (high is None) == (high_rank is None)

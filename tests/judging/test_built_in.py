@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from convload.judging.gate_result import GateResult
-from convload.judging.gates import judge_plan
+from convload.judging.plan_gates import judge_plan
 from convload.results.run import Run
 from convload.results.runlog import RunLog
 

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from convload.comparison.conclusion import conclude
 from convload.errors import RunLogError
-from convload.judging.estimates import Estimate
+from convload.judging.estimates import Estimate, fixed
 from convload.judging.gate_result import GateResult
-from convload.judging.gates import Held, compare, confidence_of, extension_rate, judge, judge_plan, look_times_s
+from convload.judging.gates import compare, judge
+from convload.judging.plan_gates import confidence_of, extension_rate, judge_plan, look_times_s
 from convload.plan.gate_grammar import parse
 from convload.plan.schedule import StageMark
 from convload.results.run import Run
@@ -232,12 +233,12 @@ def test_a_wider_interval_never_decides_what_a_narrower_one_did_not(
     operator: str, bounds: list[float], limit: float
 ) -> None:
     low, value, high = sorted(bounds)
-    held = Held(limit, limit, limit)
+    held = fixed(limit)
 
     narrow = compare(operator, Estimate(value, value, value), held)
     wide = compare(operator, Estimate(value, low, high), held)
     unbounded = compare(operator, Estimate(value, None, None), held)
-    unsure_limit = compare(operator, Estimate(value, low, high), Held(limit, limit - 1, limit + 1))
+    unsure_limit = compare(operator, Estimate(value, low, high), Estimate(limit, limit - 1, limit + 1))
 
     assert narrow in {"pass", "fail"}
     assert wide in {narrow, "inconclusive"}

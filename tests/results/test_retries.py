@@ -9,7 +9,7 @@ from tests.run_logs import Make
 
 from convload.contract.steps import ATTEMPTS, CREATE
 from convload.judging import record_rules
-from convload.judging.gates import judge_plan
+from convload.judging.plan_gates import judge_plan
 from convload.results.histogram import Histogram
 from convload.results.run import Run
 from convload.results.runlog import Backoff, Interval, Ledger, RunLog
@@ -51,7 +51,7 @@ def log(make: Make, *, ledger: int = 0, **changes: Any) -> RunLog:
 
 
 def said(run: RunLog) -> list[str]:
-    return [finding.text for finding in record_rules.findings(Run(run))]
+    return [text for _, text in record_rules.findings(Run(run))]
 
 
 def test_a_run_without_a_policy_says_nothing_of_retries(make: Make) -> None:

@@ -6,8 +6,7 @@ from convload.comparison.outcomes import REGRESSED, UNKNOWN
 from convload.comparison.two_targets import Turns, compare_turns, stages_of
 from convload.judging.baseline import read_frozen
 from convload.judging.gate_result import GateResult
-from convload.judging.gates import judge_plan
-from convload.judging.two_targets import judge_turns
+from convload.judging.plan_gates import judge_plan, judge_two_targets
 from convload.judging.validity import Validity, examine
 from convload.judging.verdict import Compared, Verdict, decide
 from convload.plan.schedule import StageMark
@@ -62,7 +61,7 @@ def conclude(log: RunLog) -> Conclusion:
     known = None if baseline is None else baseline.totals()
     turns = compare_turns(run)
     gates = (
-        judge_turns(run.totals, {target: stages_of(log, target) for target in turns.targets})
+        judge_two_targets(run.totals, {target: stages_of(log, target) for target in turns.targets})
         if turns
         else judge_plan(run, known)
     )

@@ -2,6 +2,7 @@
 
 import math
 from statistics import NormalDist
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,8 +16,8 @@ from convload.results.measured import Totals
 US_PER_MS = 1000
 
 
-class Sureness(msgspec.Struct, frozen=True):
-    """The confidence of the lower and of the upper bound, each on its own."""
+class Confidences(NamedTuple):
+    """That of the lower bound and that of the upper one, each on its own."""
 
     low: float
     high: float
@@ -36,6 +37,11 @@ class Estimate(msgspec.Struct, frozen=True):
     exact: bool = False
 
 
+def fixed(value: float | None, samples: int | None = None) -> Estimate:
+    """Returns what is known without an error of sampling: a limit as it was written, a count of what happened."""
+    return Estimate(value, value, value, samples, exact=True)
+
+
 class Needed(msgspec.Struct, frozen=True):
     """How many samples it takes: at least, or about."""
 
@@ -43,16 +49,16 @@ class Needed(msgspec.Struct, frozen=True):
     at_least: bool = False
 
 
-def estimate(subject: Subject, quantity: Quantity, totals: Totals, sure: Sureness) -> Estimate:
+def estimate(subject: Subject, quantity: Quantity, totals: Totals, confidences: Confidences) -> Estimate:
     """Returns what `totals` say of a subject."""
     if subject.measure == "time":
-        return _time(subject, totals, sure)
+        return _time(subject, totals, confidences)
     if subject.measure == "errors":
-        return _errors(subject, quantity, totals, sure)
+        return _errors(subject, quantity, totals, confidences)
     return _flow(subject, totals)
 
 
-def _time(subject: Subject, totals: Totals, sure: Sureness) -> Estimate:
+def _time(subject: Subject, totals: Totals, confidences: Confidences) -> Estimate:
     figures = totals.figures(subject.step, subject.variant, subject.stage)
     # A failed request could be late too; a time to an answer is of those that were answered well.
     times = figures.all_lateness if subject.clock == "lateness" else getattr(figures, subject.clock)
@@ -60,20 +66,20 @@ def _time(subject: Subject, totals: Totals, sure: Sureness) -> Estimate:
         return Estimate(samples=0)
     percent = subject.percent
     if percent is None:
-        return _exact(times.max_us / US_PER_MS, times.count)
-    low, high = percentile_bounds_us(times, percent, sure)
+        return fixed(times.max_us / US_PER_MS, times.count)
+    low, high = percentile_bounds_us(times, percent, confidences)
     return Estimate(_ms(times.percentile(percent)), _ms(low), _ms(high), times.count)
 
 
-def percentile_bounds_us(times: Histogram, percent: float, sure: Sureness) -> tuple[int | None, int | None]:
+def percentile_bounds_us(times: Histogram, percent: float, confidences: Confidences) -> tuple[int | None, int | None]:
     """Returns the bounds of a percentile: the far edges of the buckets that the bounding samples lie in."""
-    low_rank, _ = percentile_ranks(times.count, percent, sure.low)
-    _, high_rank = percentile_ranks(times.count, percent, sure.high)
+    low_rank, _ = percentile_ranks(times.count, percent, confidences.low)
+    _, high_rank = percentile_ranks(times.count, percent, confidences.high)
     low = None if low_rank is None else times.edges(low_rank)[0]
     return low, None if high_rank is None else times.edges(high_rank)[1]
 
 
-def _errors(subject: Subject, quantity: Quantity, totals: Totals, sure: Sureness) -> Estimate:
+def _errors(subject: Subject, quantity: Quantity, totals: Totals, confidences: Confidences) -> Estimate:
     """Counts failed requests, or one kind of them; arrivals that were never sent are errors of create as a whole."""
     figures = totals.figures(subject.step, subject.variant, subject.stage)
     flow = totals.flows.get(subject.stage)
@@ -83,8 +89,8 @@ def _errors(subject: Subject, quantity: Quantity, totals: Totals, sure: Sureness
     if not count:
         return Estimate(samples=0)
     if quantity is COUNT:
-        return _exact(hits, count)
-    low, high = share_bounds(hits, count, sure.low)[0], share_bounds(hits, count, sure.high)[1]
+        return fixed(hits, count)
+    low, high = share_bounds(hits, count, confidences.low)[0], share_bounds(hits, count, confidences.high)[1]
     return Estimate(100 * hits / count, 100 * low, 100 * high, count, hits)
 
 
@@ -93,25 +99,23 @@ def _flow(subject: Subject, totals: Totals) -> Estimate:
     if flow is None or not (flow.sent or flow.offered):
         return Estimate()
     rates = {"rate": flow.achieved_rate, "offered": flow.offered_rate, "unsent": flow.unsent}
-    return _exact(rates[subject.measure], None)
-
-
-def _exact(value: float | None, samples: int | None) -> Estimate:
-    return Estimate(value, value, value, samples, exact=True)
+    return fixed(rates[subject.measure])
 
 
 def _ms(us: int | None) -> float | None:
     return None if us is None else us / US_PER_MS
 
 
-def samples_needed(subject: Subject, operator: str, found: Estimate, limit: float, sure: Sureness) -> "Needed | None":
+def samples_needed(
+    subject: Subject, operator: str, found: Estimate, limit: float, confidences: Confidences
+) -> "Needed | None":
     """Returns how many samples the gate needs at least where there are fewer, else about how many would decide it.
 
     About: bounds draw near a percentile like 1/√n, so the present distance of the bound from the value is scaled until
     it fits between value and limit; for a share the same by the normal approximation. None where the value lies on the
     limit, or a figure is exact.
     """
-    least = least_needed(subject, operator, limit, sure)
+    least = least_needed(subject, operator, limit, confidences)
     if least is None:
         return None
     if (found.samples or 0) < least or found.value is None:
@@ -120,7 +124,7 @@ def samples_needed(subject: Subject, operator: str, found: Estimate, limit: floa
     if not gap:
         return None
     if subject.measure == "errors":
-        about = share_samples(found.value / 100, limit / 100, max(sure.low, sure.high))
+        about = share_samples(found.value / 100, limit / 100, max(confidences.low, confidences.high))
         return Needed(max((found.samples or 0) + 1, about))
     bound = found.high if gap > 0 else found.low
     if bound is None or found.samples is None:
@@ -128,10 +132,10 @@ def samples_needed(subject: Subject, operator: str, found: Estimate, limit: floa
     return Needed(max(found.samples + 1, math.ceil(found.samples * ((bound - found.value) / gap) ** 2)))
 
 
-def least_needed(subject: Subject, operator: str, limit: float, sure: Sureness) -> int | None:
+def least_needed(subject: Subject, operator: str, limit: float, confidences: Confidences) -> int | None:
     """Returns the fewest samples with which the gate can pass at all; None where it takes no number of them."""
     below = operator in {"<", "<=", "=="}
-    confidence = sure.high if below else sure.low
+    confidence = confidences.high if below else confidences.low
     if subject.measure == "time" and subject.percent is not None:
         share = subject.percent / 100
         return least_samples(share if below else 1 - share, confidence)

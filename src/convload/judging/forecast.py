@@ -12,9 +12,9 @@ from statistics import NormalDist
 import msgspec
 
 from convload.contract.steps import CREATE, FIRST
-from convload.judging.estimates import Sureness, least_needed
-from convload.judging.gates import confidence_of, extension_rate, gates_of
-from convload.judging.windows import allowed_misses, confidences
+from convload.judging.estimates import Confidences, least_needed
+from convload.judging.gates import allowed_misses, window_confidences
+from convload.judging.plan_gates import confidence_of, extension_rate, gates_of
 from convload.plan.facts import OPEN, PlanFacts
 from convload.plan.gate import Gate
 from convload.plan.gate_names import COUNT, UNITS
@@ -48,8 +48,8 @@ def plan_warnings(plan: PlanFacts, stages: Sequence[StageMark], weights: Mapping
         stages: of an open load, as planned.
         weights: of the variants in the plan's mix.
     """
-    told = (_warning(gate, plan, stages, weights) for gate in gates_of(plan))
-    return [warning for warning in told if warning]
+    warnings = (_warning(gate, plan, stages, weights) for gate in gates_of(plan))
+    return [warning for warning in warnings if warning]
 
 
 def _warning(gate: Gate, plan: PlanFacts, stages: Sequence[StageMark], weights: Mapping[str, float]) -> str | None:
@@ -58,7 +58,7 @@ def _warning(gate: Gate, plan: PlanFacts, stages: Sequence[StageMark], weights: 
         return None
     confidence = confidence_of_gate(gate, plan, forecast)
     limit = gate.limit.constant * UNITS[gate.limit.unit].scale
-    least = least_needed(gate.subject, gate.operator, limit, Sureness(confidence, confidence))
+    least = least_needed(gate.subject, gate.operator, limit, Confidences(confidence, confidence))
     if gate.windows is not None and forecast.windows == 0:
         return f"{gate.text}: no window of {gate.windows.length_s:g} s fits into the plan; the run ends inconclusive"
     where = f" in each window of {gate.windows.length_s:g} s" if gate.windows else ""
@@ -91,7 +91,7 @@ def confidence_of_gate(gate: Gate, plan: PlanFacts, forecast: Forecast) -> float
         return (1 + confidence) / 2
     if gate.windows is None or not forecast.windows:
         return confidence
-    return confidences(forecast.windows, allowed_misses(gate.windows, forecast.windows), confidence)[0]
+    return window_confidences(forecast.windows, allowed_misses(gate.windows, forecast.windows), confidence)[0]
 
 
 def forecast_of(

@@ -1,10 +1,19 @@
-"""What a gate says of a run."""
+"""What a gate says of a run: in figures, and in a sentence that says what is missing where it found nothing."""
+
+from collections.abc import Sequence
 
 import msgspec
+
+from convload.judging.estimates import Estimate, Needed
+from convload.plan.gate import Gate, Windows, write_subject
+from convload.plan.gate_names import SHARE, TIME, UNITS
+from convload.results.percentiles import short
 
 PASS = "pass"  # noqa: S105 -- an outcome
 FAIL = "fail"
 INCONCLUSIVE = "inconclusive"
+
+_SAID = {PASS: "holds", FAIL: "is broken", INCONCLUSIVE: "is undecided"}
 
 
 class GateResult(msgspec.Struct, frozen=True):
@@ -29,3 +38,139 @@ class GateResult(msgspec.Struct, frozen=True):
     needed: int | None = None
     confidence: float = 0.99
     exact: bool = False
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What was found for a gate, and the limit, in the unit of its quantity.
+
+    Against a baseline the limit has bounds too. `why` takes the place of figures where there are none. `windows` says
+    how the windows came out.
+    """
+
+    outcome: str
+    found: Estimate
+    limit: Estimate
+    needed: Needed | None = None
+    why: str = ""
+    baseline: Estimate | None = None
+    windows: str = ""
+
+
+def result_of(gate: Gate, finding: Finding, confidence: float) -> GateResult:
+    """Returns the result, in the unit of the gate."""
+    scale, found = UNITS[gate.limit.unit].scale, finding.found
+    value, low, high, limit = (
+        None if figure is None else round(figure / scale, 4)
+        for figure in (found.value, found.low, found.high, finding.limit.value)
+    )
+    return GateResult(
+        gate=gate.text,
+        outcome=finding.outcome,
+        value=value,
+        low=low,
+        high=high,
+        limit=limit,
+        unit=gate.limit.unit,
+        builtin=False,
+        message=sentence(gate, finding, confidence),
+        samples=found.samples,
+        needed=finding.needed.samples if finding.needed else None,
+        confidence=confidence,
+        exact=found.exact,
+    )
+
+
+def sentence(gate: Gate, finding: Finding, confidence: float) -> str:
+    """Says what was found, without a full stop."""
+    head = f"{gate.text} {_SAID[finding.outcome]}: "
+    if finding.windows:
+        return head + finding.windows
+    return head + (finding.why or _figures(gate, finding, confidence))
+
+
+def conclude_windows(gate: Gate, windows: Windows, findings: Sequence[Finding], misses: int) -> Finding:
+    """Returns what all windows say together, with the figures of the worst."""
+    passed, failed, undecided = (
+        sum(finding.outcome == outcome for finding in findings) for outcome in (PASS, FAIL, INCONCLUSIVE)
+    )
+    outcome = PASS if passed >= len(findings) - misses else FAIL if failed > misses else INCONCLUSIVE
+    worst = max(findings, key=lambda finding: _badness(gate, finding))
+    parts = [f"{failed:,} are broken" if failed else "", f"{undecided:,} are undecided" if undecided else ""]
+    parts = [f"{passed:,} of {len(findings):,} windows of {windows.length_s:g} s hold", *filter(None, parts)]
+    said = f"{', '.join(parts)}; at least {len(findings) - misses:,} must hold"
+    figures = worst.why or _value(gate, worst.found)
+    fewest = min((finding.found.samples or 0 for finding in findings), default=0)
+    needs = [finding.needed for finding in findings if finding.needed and finding.outcome == INCONCLUSIVE]
+    needed = max(needs, key=lambda one: one.samples, default=None)
+    if worst.found.value is not None:
+        said += f"; the worst has {figures}"
+    if needed and outcome == INCONCLUSIVE:
+        said += f"; the one with the fewest has {fewest:,} samples, and up to {needed.samples:,} are needed in each"
+    return Finding(outcome, worst.found, worst.limit, needed if outcome == INCONCLUSIVE else None, windows=said)
+
+
+def _badness(gate: Gate, finding: Finding) -> tuple[int, float]:
+    value = finding.found.value
+    rank = {PASS: 0, INCONCLUSIVE: 1, FAIL: 2}[finding.outcome]
+    if value is None:
+        return rank, 0.0
+    return rank, value if gate.operator in {"<", "<=", "=="} else -value
+
+
+def _figures(gate: Gate, finding: Finding, confidence: float) -> str:
+    found = finding.found
+    if found.value is None:
+        return f"nothing was measured of {write_subject(gate.subject)}"
+    said = _value(gate, found)
+    if not found.exact:
+        said += f" ({_bounds(gate, found)} at {100 * confidence:.4g} % confidence)"
+    if finding.baseline is not None:
+        said += f"; {_against(gate, finding)}"
+    return said + _missing(gate, finding, confidence)
+
+
+def _value(gate: Gate, found: Estimate) -> str:
+    if found.value is None:
+        return "no figure"
+    value = _written(gate, found.value)
+    if gate.quantity is SHARE:
+        return f"{found.hits:,} of {found.samples or 0:,}, {value}"
+    if gate.quantity is TIME:
+        point = ", judged by its point value" if gate.subject.percent is None else ""
+        return f"{gate.subject.statistic} {value} of {found.samples or 0:,} requests{point}"
+    return value
+
+
+def _bounds(gate: Gate, found: Estimate) -> str:
+    if found.low is None or found.high is None:
+        at_least, at_most = (None if bound is None else _written(gate, bound) for bound in (found.low, found.high))
+        return f"at least {at_least}" if at_least else f"at most {at_most}" if at_most else "no bounds"
+    return f"{short(found.low / UNITS[gate.limit.unit].scale)} to {_written(gate, found.high)}"
+
+
+def _against(gate: Gate, finding: Finding) -> str:
+    known, limit = finding.baseline, finding.limit
+    low, high = limit.low, limit.high
+    said = "" if known is None or known.value is None else f"the baseline has {_value(gate, known)}, "
+    if limit.value is None or low is None or high is None or low == high:
+        return f"{said}so the limit is {'—' if limit.value is None else _written(gate, limit.value)}"
+    return f"{said}so the limit lies between {_written(gate, low)} and {_written(gate, high)}"
+
+
+def _missing(gate: Gate, finding: Finding, confidence: float) -> str:
+    found, needed = finding.found, finding.needed
+    if finding.outcome != INCONCLUSIVE or found.samples is None:
+        return ""
+    if needed is None:
+        return "; the value lies on the limit, which more samples may not decide"
+    what = "a share" if gate.quantity is SHARE else f"a {gate.subject.statistic}"
+    if needed.at_least:
+        least = f"{what} at {100 * confidence:.4g} % confidence needs at least {needed.samples:,}"
+        return f"; {found.samples:,} samples; {least}"
+    return f"; {found.samples:,} samples; about {needed.samples:,} would decide it"
+
+
+def _written(gate: Gate, value: float) -> str:
+    unit = gate.limit.unit
+    space = "" if unit.startswith("/") or not unit else " "
+    return f"{short(value / UNITS[unit].scale)}{space}{unit}"

@@ -2,28 +2,31 @@
 
 from collections.abc import Iterator
 
-from convload.judging.finding import Finding
 from convload.judging.generator import late_p99_ms, saturated_workers
 from convload.plan.facts import REPLAY
-from convload.plan.limits import ValidityLimits
+from convload.plan.limits import ReasonName, ValidityLimits
 from convload.results.measured import of_workers
 from convload.results.percentiles import short
 from convload.results.run import Run
 from convload.results.summary import Summary
+from convload.results.trend import Trend, stretches, trend, whole_seconds
 from convload.results.window import REMNANT_S, length_s
 
 EPHEMERAL_PORTS = 28_000
 """Linux hands out 32768 to 60999 unless told otherwise: 28,232. Taken where the manifest does not say."""
 
+Found = tuple[ReasonName, str]
+"""What a rule found: the name of the reason, and a sentence with its figures."""
+
 POISSON_SPREADS = 5
 """A Poisson count lies further than 5 standard deviations from its mean less than once in a million runs."""
 
 
-def findings(run: Run) -> Iterator[Finding]:
+def findings(run: Run) -> Iterator[Found]:
     """Yields all that the load itself was short of."""
     limits, summary = run.plan.validity, run.summary
     if run.create.count < limits.samples:
-        yield Finding("too_few_samples", _few(run.create.count, limits))
+        yield "too_few_samples", _few(run.create.count, limits)
     yield from _saturated(run, limits)
     if run.is_open:
         yield from _late(run, limits)
@@ -40,19 +43,19 @@ def _few(count: int, limits: ValidityLimits) -> str:
     return f"{count:,} create requests were measured, at least {limits.samples:,} are asked for"
 
 
-def _saturated(run: Run, limits: ValidityLimits) -> Iterator[Finding]:
+def _saturated(run: Run, limits: ValidityLimits) -> Iterator[Found]:
     late = run.generator.lateness_p99_ms
     end = "the generator was the limit, not the target" if late is None else f"lateness p99 {short(late)} ms"
     for found in saturated_workers(run.measured_intervals, limits):
         at = f"{100 * found.cpu_share:.0f} % CPU for {found.hot_s:.0f} of {found.all_s:.0f} s"
-        yield Finding("generator_saturated", f"worker {found.worker} was at {at}; {end}")
+        yield "generator_saturated", f"worker {found.worker} was at {at}; {end}"
 
 
-def _late(run: Run, limits: ValidityLimits) -> Iterator[Finding]:
+def _late(run: Run, limits: ValidityLimits) -> Iterator[Found]:
     p99_ms = late_p99_ms(run.create.all_lateness, limits)
     if p99_ms is not None:
         text = f"requests started late: lateness p99 {short(p99_ms)} ms, the limit is {limits.lateness_p99_ms:g} ms"
-        yield Finding("late", text + _waiting(run.summary))
+        yield "late", text + _waiting(run.summary)
 
 
 def _waiting(summary: Summary) -> str:
@@ -61,7 +64,7 @@ def _waiting(summary: Summary) -> str:
     return f"; arrivals that waited for a free user at once: up to {summary.backlog_highest:,}"
 
 
-def _rate_missed(summary: Summary, limits: ValidityLimits) -> Iterator[Finding]:
+def _rate_missed(summary: Summary, limits: ValidityLimits) -> Iterator[Found]:
     if not summary.offered_rate or summary.achieved_rate is None:
         return
     off = (summary.achieved_rate - summary.offered_rate) / summary.offered_rate
@@ -73,10 +76,10 @@ def _rate_missed(summary: Summary, limits: ValidityLimits) -> Iterator[Finding]:
             f"offered: {short(100 * abs(off))} % {'less' if off < 0 else 'more'}, "
             f"{100 * limits.rate_deviation:g} % is allowed"
         )
-        yield Finding("rate_missed", text + _waiting(summary))
+        yield "rate_missed", text + _waiting(summary)
 
 
-def _schedule_cut(run: Run, limits: ValidityLimits) -> Iterator[Finding]:
+def _schedule_cut(run: Run, limits: ValidityLimits) -> Iterator[Found]:
     """Yields a schedule that did not run as the plan's stages say: arrivals that never came due are not unsent."""
     summary, stages = run.summary, [mark for mark in run.marks if not mark.warmup]
     if run.cut_short or not stages or summary.arrivals == REPLAY:
@@ -88,16 +91,16 @@ def _schedule_cut(run: Run, limits: ValidityLimits) -> Iterator[Finding]:
         allowed += POISSON_SPREADS * meant**0.5
     if abs(came - meant) > allowed:
         text = f"the plan's stages mean {meant:,.0f} arrivals, {came:,} were measured or left unsent"
-        yield Finding("rate_missed", text)
+        yield "rate_missed", text
 
 
-def _unsent(summary: Summary) -> Iterator[Finding]:
+def _unsent(summary: Summary) -> Iterator[Found]:
     if summary.unsent:
         text = f"{summary.unsent:,} of {summary.counts.offered:,} arrivals were due and never sent"
-        yield Finding("unsent", text + _waiting(summary))
+        yield "unsent", text + _waiting(summary)
 
 
-def _hub_delay(run: Run, limits: ValidityLimits) -> Iterator[Finding]:
+def _hub_delay(run: Run, limits: ValidityLimits) -> Iterator[Found]:
     for worker, parts in of_workers(run.measured_intervals).items():
         stalled = [part for part in parts if length_s(part) >= REMNANT_S and part.hub_delay_ms > limits.hub_delay_ms]
         if len(stalled) > limits.hub_delay_intervals:
@@ -106,15 +109,15 @@ def _hub_delay(run: Run, limits: ValidityLimits) -> Iterator[Finding]:
                 f"worker {worker}: the event loop was late by more than {limits.hub_delay_ms:g} ms "
                 f"in {len(stalled)} seconds, at worst by {longest:,.0f} ms"
             )
-            yield Finding("hub_delay", text)
+            yield "hub_delay", text
 
 
-def _exhausted(run: Run, limits: ValidityLimits) -> Iterator[Finding]:
+def _exhausted(run: Run, limits: ValidityLimits) -> Iterator[Found]:
     generator = run.generator
     if generator.files_free_lowest is not None and generator.files_free_lowest < limits.files_free:
         left = generator.files_free_lowest
         text = f"a worker had {left} file descriptors left, at least {limits.files_free} are asked for"
-        yield Finding("files_exhausted", text)
+        yield "files_exhausted", text
     stated = run.manifest.machine.get("ephemeral_ports")
     ports = stated if isinstance(stated, int) and stated > 0 else EPHEMERAL_PORTS
     if generator.sockets_waiting_highest > limits.ports_share * ports:
@@ -122,4 +125,37 @@ def _exhausted(run: Run, limits: ValidityLimits) -> Iterator[Finding]:
             f"{generator.sockets_waiting_highest:,} of {ports:,} local ports were waiting to be free again "
             f"(TIME_WAIT), more than {100 * limits.ports_share:g} %"
         )
-        yield Finding("ports_exhausted", text)
+        yield "ports_exhausted", text
+
+
+def examine_steadiness(run: Run) -> tuple[list[Found], list[str]]:
+    """Tests each stretch of constant load, several sharing the significance among them (Bonferroni).
+
+    Returns what was found, and what could not be looked at.
+    """
+    limits = run.plan.validity
+    medians = {
+        name: [row.service_ms["p50"] for row in whole_seconds(run.series, stretch) if row.service_ms]
+        for name, stretch in stretches(run).items()
+    }
+    tested = {name: values for name, values in medians.items() if len(values) >= limits.trend_seconds}
+    if not tested:
+        longest = max((len(values) for values in medians.values()), default=0)
+        needed = f"it needs {limits.trend_seconds} s of constant load, the longest stretch has {longest} s"
+        return [], [f"whether the run was steady: {needed}"]
+    significance = limits.trend_significance / len(tested)
+    trends = {name: trend(values) for name, values in tested.items()}
+    return [
+        ("not_steady", _unsteady(name, found))
+        for name, found in trends.items()
+        if found.p < significance and abs(found.change) > limits.trend_change
+    ], []
+
+
+def _unsteady(name: str, found: Trend) -> str:
+    way = "rose" if found.change > 0 else "fell"
+    return (
+        f"not steady: in {name} the median service time {way} from {short(found.first)} ms in the first third to "
+        f"{short(found.last)} ms in the last (Mann-Kendall p = {found.p:.2g}); "
+        "the warm-up was too short or the target drifts"
+    )

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from convload.contract.steps import ATTEMPTS, CREATE
-from convload.judging.finding import Finding
+from convload.judging.load_rules import Found
 from convload.results.measured import attempt_steps
 from convload.results.run import Run
 from convload.results.runlog import Note, Started, WorkerLost
@@ -17,66 +17,66 @@ NOT_SURELY_RECEIVED = frozenset(
 _TOKEN_STEPS = frozenset({"token.app", "token.consumer"})
 
 
-def findings(run: Run) -> Iterator[Finding]:
+def findings(run: Run) -> Iterator[Found]:
     """Yields all that is wrong with the record."""
     for text in run.log.damage:
-        yield Finding("log_damaged", text)
+        yield "log_damaged", text
     yield from _workers(run)
     yield from _gaps(run)
     for record in run.log.records:
         if isinstance(record, Note) and record.invalidates:
-            yield Finding("noted", record.text)
+            yield "noted", record.text
     yield from _counts(run)
     yield from _ledger(run)
 
 
-def _workers(run: Run) -> Iterator[Finding]:
+def _workers(run: Run) -> Iterator[Found]:
     for record in run.log.records:
         if isinstance(record, WorkerLost):
-            yield Finding("worker_lost", f"worker {record.worker} was lost after {record.at_s:.1f} s: {record.why}")
+            yield "worker_lost", f"worker {record.worker} was lost after {record.at_s:.1f} s: {record.why}"
     started = next((record for record in run.log.records if isinstance(record, Started)), None)
     seen = len(run.workers)
     if started is None:
-        yield Finding("not_started", "the run never started")
+        yield "not_started", "the run never started"
     elif seen != started.workers:
-        yield Finding("worker_lost", f"{started.workers} workers were started, but {seen} reported")
+        yield "worker_lost", f"{started.workers} workers were started, but {seen} reported"
 
 
-def _gaps(run: Run) -> Iterator[Finding]:
+def _gaps(run: Run) -> Iterator[Found]:
     lost = {record.worker for record in run.log.records if isinstance(record, WorkerLost)}
     for worker, parts in run.workers.items():
         numbers = [part.n for part in parts]
         missing = sorted(set(range(max(numbers) + 1)) - set(numbers))
         if missing:
             text = f"worker {worker}: intervals missing: {len(missing)}, the first is number {missing[0]}"
-            yield Finding("intervals_missing", text)
+            yield "intervals_missing", text
         if len(set(numbers)) < len(numbers):
             text = f"worker {worker}: intervals that came twice: {len(numbers) - len(set(numbers))}"
-            yield Finding("intervals_missing", text)
+            yield "intervals_missing", text
         if not parts[-1].last and worker not in lost:
-            yield Finding("intervals_missing", f"worker {worker} did not send its last interval")
+            yield "intervals_missing", f"worker {worker} did not send its last interval"
 
 
-def _counts(run: Run) -> Iterator[Finding]:
+def _counts(run: Run) -> Iterator[Found]:
     counts, reported = run.counts, _attempts(run).total()
     untold = counts.offered - counts.unsent - counts.begun
     if untold > 0 and untold > _failed_tokens(run):
         text = f"{counts.offered:,} arrivals were due but {counts.begun:,} were sent and {counts.unsent:,} left unsent"
-        yield Finding("counts_differ", text)
+        yield "counts_differ", text
     if counts.built != counts.begun:
         again = f", {counts.retried:,} of them again" if counts.retried else ""
         text = f"{counts.built:,} create payloads were built but {counts.sent:,} were sent{again}"
-        yield Finding("counts_differ", text)
+        yield "counts_differ", text
     if counts.sent != counts.recorded:
         text = f"{counts.sent:,} create requests were sent but {counts.recorded:,} results were recorded"
-        yield Finding("counts_differ", text)
+        yield "counts_differ", text
     if counts.recorded != reported:
         text = f"{counts.recorded:,} results were recorded but the intervals hold {reported:,}"
-        yield Finding("counts_differ", text)
+        yield "counts_differ", text
     yield from _conversations(run)
 
 
-def _conversations(run: Run) -> Iterator[Finding]:
+def _conversations(run: Run) -> Iterator[Found]:
     """Yields what does not add up between conversations and their attempts, where there are several a conversation."""
     if run.summary.retries is None:
         return
@@ -86,10 +86,10 @@ def _conversations(run: Run) -> Iterator[Finding]:
             f"{run.counts.begun:,} conversations were begun, but there are {firsts:,} results of first attempts "
             f"and {conversations:,} of whole conversations"
         )
-        yield Finding("counts_differ", text)
+        yield "counts_differ", text
     if others != run.counts.retried:
         text = f"{run.counts.retried:,} creates were retried but there are {others:,} results of retries"
-        yield Finding("counts_differ", text)
+        yield "counts_differ", text
 
 
 def _attempts(run: Run) -> Counter[str]:
@@ -102,20 +102,20 @@ def _failed_tokens(run: Run) -> int:
     return sum(count for kind, count in _outcomes(run, _TOKEN_STEPS).items() if kind != "ok")
 
 
-def _ledger(run: Run) -> Iterator[Finding]:
+def _ledger(run: Run) -> Iterator[Found]:
     if run.received is None:
         return
     sent, arrived = run.counts.sent, run.received.received
     unsure = sum(count for kind, count in _attempts(run).items() if kind in NOT_SURELY_RECEIVED)
     if arrived > sent:
         text = f"the mock received {arrived:,} create requests but only {sent:,} were sent"
-        yield Finding("ledger_differs", text)
+        yield "ledger_differs", text
     elif sent - arrived > unsure:
         text = (
             f"the mock received {arrived:,} of {sent:,} create requests sent; "
             f"connection failures and timeouts explain only {unsure:,} of the difference"
         )
-        yield Finding("ledger_differs", text)
+        yield "ledger_differs", text
 
 
 def _outcomes(run: Run, steps: Collection[str]) -> Counter[str]:

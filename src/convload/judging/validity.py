@@ -4,7 +4,6 @@ import msgspec
 
 from convload.judging import load_rules, record_rules
 from convload.judging.generator import all_users_busy
-from convload.judging.steadiness import examine_steadiness
 from convload.plan.limits import ReasonName
 from convload.results.run import Run
 
@@ -49,14 +48,11 @@ class Validity(msgspec.Struct, frozen=True):
 def examine(run: Run) -> Validity:
     """Returns whether the run's record is whole and adds up, and whether the load was the one that was meant."""
     waive = run.plan.validity.waive
-    steadiness = examine_steadiness(run)
-    found = [*record_rules.findings(run), *load_rules.findings(run), *steadiness.findings]
-    named = [
-        Reason(finding.name, finding.text, finding.name in waive, _follows_from_abort(finding.name, run))
-        for finding in found
-    ]
+    unsteady, left_out = load_rules.examine_steadiness(run)
+    found = [*record_rules.findings(run), *load_rules.findings(run), *unsteady]
+    named = [Reason(name, text, name in waive, _follows_from_abort(name, run)) for name, text in found]
     reasons = [reason.text for reason in named if reason.invalidates]
-    return Validity(not reasons, reasons, named, steadiness.left_out)
+    return Validity(not reasons, reasons, named, left_out)
 
 
 def unsound(run: Run, validity: Validity) -> list[str]:

@@ -10,7 +10,7 @@ from convload.judging.aborting import check
 from convload.judging.baseline import read_frozen
 from convload.judging.bounds import be_ready
 from convload.judging.gate_result import FAIL, INCONCLUSIVE, GateResult
-from convload.judging.gates import extension_rate, gates_of, judge_plan, look_times_s
+from convload.judging.plan_gates import extension_rate, gates_of, judge_plan, look_times_s
 from convload.plan.facts import PlanFacts
 from convload.plan.gate_keys import parsed
 from convload.plan.plan import Plan

@@ -1,0 +1,127 @@
+"""Judges a run by the gates of its plan, or by the built-in one where it has none; says when, and how surely."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+
+from convload.contract.steps import CREATE
+from convload.errors import RunLogError
+from convload.judging.estimates import Confidences, Estimate, estimate, fixed
+from convload.judging.gate_result import FAIL, INCONCLUSIVE, Finding, GateResult, result_of
+from convload.judging.gates import CONFIDENCE, compare, judge
+from convload.plan.facts import PlanFacts
+from convload.plan.gate import Gate, Vocabulary, WrittenGate
+from convload.plan.gate_grammar import parse_all
+from convload.plan.gate_names import SHARE
+from convload.plan.schedule import StageMark
+from convload.results.measured import Flow, Totals
+from convload.results.run import Run
+
+BUILT_IN = "errors <= 1%"
+_BUILT_IN_LIMIT_PERCENT = 1.0
+
+EXTENSIONS = 4
+"""How often a run that may be extended is judged again after its planned end, in equal parts of the extension."""
+
+SHORTEST_PART_S = 2.0
+"""A shorter part would be over before what was measured in it is known."""
+
+_BASE = "A"
+
+
+def judge_plan(run: Run, baseline: Totals | None = None) -> list[GateResult]:
+    """Judges by the gates of the plan in a run log, or by the built-in one.
+
+    Raises:
+        RunLogError: the plan's gates are none.
+    """
+    gates = gates_of(run.plan)
+    if not gates:
+        return [judge_built_in(run.totals)]
+    return judge(run, gates, baseline=baseline, confidence=confidence_of(run.plan))
+
+
+def gates_of(plan: PlanFacts) -> list[Gate]:
+    """Parses the gates of the plan in a run log; raises RunLogError with all that is wrong with them."""
+    gates, problems = parse_all([WrittenGate("the manifest's plan", text) for text in plan.gates], Vocabulary())
+    if problems:
+        raise RunLogError(*problems)
+    return gates
+
+
+def confidence_of(plan: PlanFacts) -> float:
+    """Returns the confidence of one look at a run.
+
+    A run that may go on until it is decided is looked at several times, and each look is another chance of a wrong
+    decision. With k looks each at 1 - (1 - c)/k, the chance that any of them is wrong is at most 1 - c (Bonferroni).
+    """
+    looks = 1 + EXTENSIONS if plan.extend_s else 1
+    return 1 - (1 - plan.confidence) / looks
+
+
+def look_times_s(plan: PlanFacts) -> list[float]:
+    """Returns when a run that may be extended is judged, in seconds from its start: from its planned end on.
+
+    A short extension has fewer parts. It is judged at the same confidence, which then holds all the more.
+    """
+    ends_s = plan.warmup_s + (plan.duration_s or 0.0)
+    parts = min(EXTENSIONS, max(1, int(plan.extend_s / SHORTEST_PART_S)))
+    return [ends_s + n * plan.extend_s / parts for n in range(parts + 1)] if plan.extend_s else [ends_s]
+
+
+def extension_rate(stages: Sequence[StageMark]) -> float:
+    """Returns the arrivals a second at which an open run goes on: those of the last stage that is no pause."""
+    rates = (mark.to_rate or mark.from_rate for mark in reversed(stages))
+    return next((rate for rate in rates if rate), 0.0)
+
+
+def judge_built_in(totals: Totals) -> GateResult:
+    """Judges a run whose plan has no gate of its own: by what was counted, so that a short run gets an answer too.
+
+    Nobody asked for a claim about the target at large; the bounds beside the value say how far it may be off.
+    """
+    (gate,), _ = parse_all([WrittenGate("", BUILT_IN)], Vocabulary())
+    found = estimate(gate.subject, SHARE, totals, Confidences(CONFIDENCE, CONFIDENCE))
+    limit = fixed(_BUILT_IN_LIMIT_PERCENT)
+    outcome = compare(gate.operator, fixed(found.value), limit)
+    result = result_of(gate, Finding(outcome, found, limit), CONFIDENCE)
+    return msgspec.structs.replace(result, builtin=True, message=_built_in_message(found, totals))
+
+
+def _built_in_message(found: Estimate, totals: Totals) -> str:
+    if found.value is None:
+        return "no create request was measured, so there is nothing to judge"
+    unsent = totals.flows[""].unsent or 0
+    count = found.samples or 0
+    failed = found.hits - unsent
+    said = f"{failed:,} of {count:,} create requests failed"
+    if unsent:
+        said = f"{found.hits:,} of {count:,} arrivals came to nothing: {failed:,} failed, {unsent:,} were never sent"
+    return (
+        f"{said}: {found.value:.3g} % (at {100 * CONFIDENCE:g} % confidence {found.low:.3g} % to {found.high:.3g} %); "
+        f"at most {_BUILT_IN_LIMIT_PERCENT:g} % is allowed; the point value decides"
+    )
+
+
+def judge_two_targets(totals: Totals, stages: Mapping[str, Collection[str]]) -> list[GateResult]:
+    """Returns the built-in gate of each of two targets on its own; `stages` names the windows of each.
+
+    Where A fails too often nothing can be compared with it, and that is no fault of B: its gate is inconclusive then.
+    Which target an arrival that was never sent would have gone to is not known; it makes the run invalid.
+    """
+    return [_judge_target(target, _part(totals, own)) for target, own in stages.items()]
+
+
+def _judge_target(target: str, totals: Totals) -> GateResult:
+    found = judge_built_in(totals)
+    result = msgspec.structs.replace(found, gate=f"{BUILT_IN} ({target})", message=f"target {target}: {found.message}")
+    if target != _BASE or found.outcome != FAIL:
+        return result
+    message = f"{result.message}; B is compared with A, so a broken A says nothing of B"
+    return msgspec.structs.replace(result, message=message, outcome=INCONCLUSIVE)
+
+
+def _part(totals: Totals, stages: Collection[str]) -> Totals:
+    parts = {key: figures for key, figures in totals.parts.items() if key[2] in stages}
+    count = sum(figures.count for key, figures in parts.items() if key[0] == CREATE)
+    return Totals(parts, {"": Flow(0.0, count, count, 0)})
