@@ -12,7 +12,7 @@ from convload.comparison.outcomes import UNKNOWN, Difference, Minimum, Shift, to
 from convload.errors import ExitCode
 from convload.judging.alike import Unlikeness
 from convload.report import github
-from convload.report.comparison import print_comparison, render_json, render_markdown, told_github
+from convload.report.comparison import github_report, print_comparison, render_json, render_markdown
 
 CREATE = "conversation.create"
 
@@ -68,7 +68,7 @@ def test_the_markdown_is_as_it_was(golden: Callable[[str, str], None]) -> None:
 )
 def test_github_is_told_the_sentence_by_its_outcome_and_what_was_forced(outcome: str, kind: str) -> None:
     found = msgspec.structs.replace(comparison(), outcome=outcome)
-    told = told_github(found)
+    told = github_report(found)
     said = [obeyed(line) for line in told.annotations]
 
     assert said[0] == (kind, {"title": "convload: compare"}, found.text)
@@ -83,7 +83,7 @@ def test_github_is_told_the_sentence_by_its_outcome_and_what_was_forced(outcome:
 
 def test_github_shows_all_annotations_however_much_was_forced() -> None:
     many = [Unlikeness("plan", f"`{number}`", "1", "2") for number in range(40)]
-    told = told_github(msgspec.structs.replace(comparison(), outcome=UNKNOWN, unlike=many))
+    told = github_report(msgspec.structs.replace(comparison(), outcome=UNKNOWN, unlike=many))
 
     assert len(told.annotations) == github.MOST_OF_A_KIND
     assert "more of this kind" in told.annotations[-1]

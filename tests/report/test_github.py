@@ -120,7 +120,7 @@ def test_the_summary_is_appended_and_the_outputs_can_be_read_by_later_steps(
     environment = HERE | {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(output)}
     out = io.StringIO()
 
-    assert github.tell(github.of_run(conclusion, Path("reports/x")), environment, out) == []
+    assert github.publish(github.run_report(conclusion, Path("reports/x")), environment, out) == []
 
     assert summary.read_text() == "before\n" + run.render_markdown(conclusion)
     found = outputs_in(output.read_text())
@@ -139,8 +139,10 @@ def test_no_value_of_an_output_can_add_another(conclusion: Conclusion, tmp_path:
     hostile = msgspec.structs.replace(conclusion.verdict, text="x\nEOF\nverdict<<y\npass\ny")
     gates = [gate("a\nexit_code<<z\n0\nz", "fail")]
 
-    github.tell(
-        github.of_run(msgspec.structs.replace(conclusion, verdict=hostile, gates=gates), Path("a\nverdict=pass\nb")),
+    github.publish(
+        github.run_report(
+            msgspec.structs.replace(conclusion, verdict=hostile, gates=gates), Path("a\nverdict=pass\nb")
+        ),
         HERE | {"GITHUB_OUTPUT": str(output)},
         io.StringIO(),
     )
@@ -164,7 +166,7 @@ def test_a_summary_that_is_too_long_is_cut_between_two_parts(
     long = msgspec.structs.replace(conclusion, verdict=verdict) if not taken else conclusion
     environment = HERE | {"GITHUB_STEP_SUMMARY": str(summary)}
 
-    github.tell(github.of_run(long, tmp_path), environment, io.StringIO())
+    github.publish(github.run_report(long, tmp_path), environment, io.StringIO())
 
     text = summary.read_text()[taken:]
     assert summary.stat().st_size <= github.SUMMARY_BYTES
@@ -182,13 +184,13 @@ def test_a_summary_that_is_too_long_is_cut_between_two_parts(
 def test_a_file_that_cannot_be_written_is_told_and_loses_no_run(conclusion: Conclusion, tmp_path: Path) -> None:
     environment = HERE | {"GITHUB_STEP_SUMMARY": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path / "a" / "b")}
 
-    problems = github.tell(github.of_run(conclusion, tmp_path), environment, io.StringIO())
+    problems = github.publish(github.run_report(conclusion, tmp_path), environment, io.StringIO())
 
     assert [problem.partition(":")[0] for problem in problems] == ["GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"]
 
 
 def test_without_the_files_there_are_annotations_alone(conclusion: Conclusion, tmp_path: Path) -> None:
-    assert github.tell(github.of_run(conclusion, tmp_path), HERE, io.StringIO()) == []
+    assert github.publish(github.run_report(conclusion, tmp_path), HERE, io.StringIO()) == []
     assert not list(tmp_path.iterdir())
 
 

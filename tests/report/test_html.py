@@ -11,8 +11,8 @@ import pytest
 
 from convload.comparison.conclusion import Conclusion
 from convload.report import charts
+from convload.report.document import brief
 from convload.report.run import render_html as render
-from convload.report.untrusted import brief
 from convload.results.runlog import Cell, Note, Record
 
 Element = tuple[str, dict[str, str | None], list[str]]

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from convload.comparison.conclusion import Conclusion
+from convload.report.document import brief, visible
 from convload.report.markdown import code, plain
 from convload.report.run import render_markdown as render
-from convload.report.untrusted import brief, visible
 from convload.results.runlog import Note, Record
 
 # An independent reader with all that GitHub switches on and more: HTML passes, bare links are links.

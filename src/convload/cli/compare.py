@@ -11,7 +11,7 @@ from convload.comparison.batches import Clock
 from convload.comparison.outcomes import Minimum
 from convload.comparison.sides import read_side
 from convload.errors import UsageError
-from convload.report.comparison import print_comparison, render_json, render_markdown, told_github
+from convload.report.comparison import github_report, print_comparison, render_json, render_markdown
 from convload.report.folder import write_text
 
 EPILOG = """\b
@@ -104,7 +104,7 @@ def compare(
     for path, text in ((json_file, render_json), (markdown_file, render_markdown)):
         if path is not None:
             write_text(path, text(found))
-    tell_ci(lambda: told_github(found))
+    tell_ci(lambda: github_report(found))
     show(lambda console: print_comparison(found, console))
     return int(found.exit_code)
 

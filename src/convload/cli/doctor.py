@@ -21,7 +21,7 @@ from convload.doctor.trials import CeilingTrial
 from convload.errors import ConvloadError, ExitCode, UsageError
 from convload.plan.plan import MOCK, assemble
 from convload.report import figures
-from convload.report.untrusted import brief, visible
+from convload.report.document import brief, visible
 from convload.run import ceiling
 
 FORMAT = "convload/doctor/1"

@@ -28,7 +28,7 @@ Print = Callable[[Console], None]
 
 def end(conclusion: Conclusion, folder: Path, *, exit_zero: bool, print_it: Print | None = None) -> int:
     """Tells a person and the CI system of a run; returns the exit code. `print_it` prints it in another way."""
-    tell_ci(lambda: github.of_run(conclusion, folder))
+    tell_ci(lambda: github.run_report(conclusion, folder))
     if print_it is None:
         show_run(conclusion, folder)
     else:
@@ -50,7 +50,7 @@ def exit_code(conclusion: Conclusion, *, exit_zero: bool) -> int:
     return int(ExitCode.PASS if exit_zero and code in _REPORTED_ONLY else code)
 
 
-def tell_ci(told: Callable[[], github.Told]) -> None:
+def tell_ci(told: Callable[[], github.StepReport]) -> None:
     """Tells the CI system, where there is one, what was found."""
     if github.is_here(os.environ):
         _guarded(lambda: _tell_github(told()))
@@ -69,8 +69,8 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-def _tell_github(told: github.Told) -> None:
-    for problem in github.tell(told, os.environ, sys.stdout):
+def _tell_github(told: github.StepReport) -> None:
+    for problem in github.publish(told, os.environ, sys.stdout):
         click.echo(f"convload: {github.defused(problem)}", err=True)
 
 

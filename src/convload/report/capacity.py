@@ -26,9 +26,9 @@ from convload.report.document import (
     Table,
     Tone,
     Words,
+    visible,
 )
 from convload.report.figures import NONE, about
-from convload.report.untrusted import visible
 from convload.results.capacity_result import Bounded, CapacityResult, Trial, Usl
 
 _OUTCOMES: dict[ExitCode, Tone] = {
@@ -57,10 +57,10 @@ def render_html(result: CapacityResult, limit_ms: float | None = None) -> str:
     return html.render(document(result, limit_ms))
 
 
-def github_report(result: CapacityResult, folder: Path) -> github.Told:
+def github_report(result: CapacityResult, folder: Path) -> github.StepReport:
     """Returns the answer as an annotation, capacity.md, and the outputs; a bound that is open is empty."""
     outcome, bounds = _OUTCOMES[result.exit_code], result.capacity_per_s
-    return github.Told(
+    return github.StepReport(
         annotations=github.commands(_ANNOTATIONS.get(outcome, "warning"), [("capacity", result.statement)]),
         summary=render_markdown(result),
         outputs={
@@ -107,7 +107,9 @@ def document(result: CapacityResult, limit_ms: float | None = None) -> Document:
                 ],
                 on=(MARKDOWN,),
             ),
-            Section(title="By load", blocks=[*_diagrams(result.trials), Charts(_charts(result))], on=PAGES),
+            Section(
+                title="By load", blocks=[*_diagrams(result.trials), Charts(_charts(result))], on=PAGES, form="plain"
+            ),
             Section(
                 title="Beyond capacity",
                 blocks=[

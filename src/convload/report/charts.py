@@ -6,12 +6,11 @@ from typing import Any
 from convload.comparison.conclusion import Conclusion
 from convload.plan.facts import OPEN
 from convload.plan.schedule import TARGETS
-from convload.report.document import Chart
-from convload.report.untrusted import brief
+from convload.report.document import Chart, brief
 from convload.results.series import CLEANUP, WARMUP, Second
 
 _KINDS = 6
-"""Error kinds told apart by colour; the rest are drawn as one."""
+"""Error kinds with a colour of their own; the rest are drawn as one."""
 
 _OTHER = "other kinds"
 

@@ -9,8 +9,7 @@ from rich.console import Console
 from convload.comparison.compare import BETWEEN, Comparison, RunFacts
 from convload.comparison.outcomes import IMPROVED, REGRESSED, UNKNOWN, Difference
 from convload.report import github, markdown, tables, terminal
-from convload.report.document import TERMINAL, Bullets, Code, Document, Mark, Section
-from convload.report.untrusted import visible
+from convload.report.document import TERMINAL, Bullets, Code, Document, Mark, Section, visible
 
 _ANNOTATIONS = {REGRESSED: "error", UNKNOWN: "warning"}
 
@@ -55,10 +54,10 @@ def document(comparison: Comparison) -> Document:
     )
 
 
-def told_github(comparison: Comparison) -> github.Told:
-    """Returns what GitHub is told: the sentence as an error, a warning or a notice, and what was compared by force."""
+def github_report(comparison: Comparison) -> github.StepReport:
+    """Returns what GitHub shows: the sentence as an error, a warning or a notice, and what was compared by force."""
     forced = [("compare", line) for line in warnings(comparison)]
-    return github.Told(
+    return github.StepReport(
         annotations=[
             *github.commands(_ANNOTATIONS.get(comparison.outcome, "notice"), [("compare", comparison.text)]),
             # One less than GitHub shows, as the sentence may be a warning too.
@@ -108,7 +107,7 @@ def _step(comparison: Comparison, step: str) -> Section:
 
 
 def _reasons(found: list[Difference]) -> Iterator[str]:
-    """Says of what nothing can be told, a line a reason."""
+    """Says what is undecided, a line a reason."""
     for why in dict.fromkeys(one.why for one in found if one.why):
         names = ", ".join(tables.statistic(one) for one in found if one.why == why)
         yield f"{UNKNOWN.capitalize()}, {names}: {why}"

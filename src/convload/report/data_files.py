@@ -42,8 +42,8 @@ def summary_json(conclusion: Conclusion) -> str:
 
 def turns_as_json(turns: Turns) -> dict[str, Any]:
     """Returns the comparison of two targets; its windows one by one are for the chart alone."""
-    told = {key: value for key, value in msgspec.structs.asdict(turns).items() if key not in {"turns", "figures"}}
-    return told | {"differences": [_difference(one) for one in turns.differences], "steps": turns.figures}
+    document = {key: value for key, value in msgspec.structs.asdict(turns).items() if key not in {"turns", "figures"}}
+    return document | {"differences": [_difference(one) for one in turns.differences], "steps": turns.figures}
 
 
 def intervals_csv(conclusion: Conclusion) -> str:

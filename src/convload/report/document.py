@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 import msgspec
 
+LONGEST = 300
+"""Letters of text from elsewhere, where it is not to fill a page."""
+
 Medium = Literal["brief", "details", "markdown", "html"]
 BRIEF: Medium = "brief"
 DETAILS: Medium = "details"
@@ -189,6 +192,21 @@ def plain_text(words: Words) -> str:
 def parts(words: Words) -> Sequence[str | Code | Mark]:
     """Returns the pieces of a run of text."""
     return [words] if isinstance(words, str | Code | Mark) else words
+
+
+def visible(text: str) -> str:
+    """Makes text from elsewhere (answers, errors, addresses) safe to show: it is data in every format.
+
+    Each character that does not print becomes its escape: controls, line breaks, marks of direction. What is left fits
+    into XML and into one line, and no terminal obeys it.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def brief(text: str, longest: int = LONGEST) -> str:
+    """Makes text visible and cuts it, with a mark that it was cut."""
+    shown = visible(text)
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 def _has_content(block: Block) -> bool:

@@ -5,8 +5,20 @@ from collections.abc import Iterator
 from convload.comparison.conclusion import Conclusion
 from convload.contract.outcomes import MEANINGS
 from convload.report import figures
-from convload.report.document import DETAILS, HTML, MARKDOWN, Block, Code, Column, Folded, Note, Section, Table, Words
-from convload.report.untrusted import brief
+from convload.report.document import (
+    DETAILS,
+    HTML,
+    MARKDOWN,
+    Block,
+    Code,
+    Column,
+    Folded,
+    Note,
+    Section,
+    Table,
+    Words,
+    brief,
+)
 from convload.results.runlog import ErrorSample
 
 _DETAIL = 120

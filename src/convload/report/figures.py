@@ -289,8 +289,8 @@ def turns_facts(turns: Turns) -> list[str]:
     ]
 
 
-def turns_untold(turns: Turns) -> list[str]:
-    """What cannot be told, and why: a line a reason."""
+def turns_undecided(turns: Turns) -> list[str]:
+    """What is undecided, and why: a line a reason."""
     reasons: dict[str, list[str]] = {}
     for one in turns.differences:
         if one.why:

@@ -1,4 +1,4 @@
-"""Tells GitHub Actions what was found: annotations, the summary of the step, outputs for later steps.
+"""Shows GitHub Actions what was found: annotations, the summary of the step, outputs for later steps.
 
 Workflow commands are lines of a step's output, so text of a target that looks like one would be obeyed;
 `defused` takes that from it. The runner knows two forms (actions/runner, ActionCommand.cs): `::name …::` at the
@@ -19,7 +19,7 @@ from convload.comparison.two_targets import Turns
 from convload.contract.steps import CREATE
 from convload.judging.gate_result import FAIL, INCONCLUSIVE
 from convload.report import figures, run
-from convload.report.untrusted import visible
+from convload.report.document import visible
 from convload.results.summary import Requests
 
 SUMMARY_BYTES = 1_048_576
@@ -31,8 +31,8 @@ MOST_OF_A_KIND = 10
 _COMMAND = re.compile(r"^(\s*):(?=:)|##(?=\[)", re.MULTILINE)
 
 
-class Told(msgspec.Struct, frozen=True):
-    """What GitHub is told: annotations as workflow commands, Markdown for the summary, outputs by their name.
+class StepReport(msgspec.Struct, frozen=True):
+    """What a step of GitHub Actions shows: annotations as workflow commands, Markdown, outputs by name.
 
     `whole` says where the rest of a summary is that is cut.
     """
@@ -48,9 +48,9 @@ def is_here(environment: Mapping[str, str]) -> bool:
     return environment.get("GITHUB_ACTIONS") == "true"
 
 
-def of_run(conclusion: Conclusion, folder: Path) -> Told:
-    """Returns what GitHub is told of a run."""
-    return Told(
+def run_report(conclusion: Conclusion, folder: Path) -> StepReport:
+    """Returns what GitHub shows of a run."""
+    return StepReport(
         annotations(conclusion),
         run.render_markdown(conclusion),
         outputs(conclusion, folder),
@@ -58,12 +58,12 @@ def of_run(conclusion: Conclusion, folder: Path) -> Told:
     )
 
 
-def tell(told: Told, environment: Mapping[str, str], out: TextIO) -> list[str]:
+def publish(report: StepReport, environment: Mapping[str, str], out: TextIO) -> list[str]:
     """Prints the annotations on `out`, appends to the files that GitHub names, returns what could not be done.
 
     What was found is worth more than a summary of it, so a file that cannot be written is no error.
     """
-    out.writelines(f"{line}\n" for line in told.annotations)
+    out.writelines(f"{line}\n" for line in report.annotations)
     out.flush()
     problems = []
     parts = {"GITHUB_STEP_SUMMARY": _summary, "GITHUB_OUTPUT": _outputs}
@@ -73,7 +73,7 @@ def tell(told: Told, environment: Mapping[str, str], out: TextIO) -> list[str]:
         path = Path(environment[variable])
         try:
             with path.open("a", encoding="utf-8", newline="") as file:
-                file.write(text(told, file.tell()))
+                file.write(text(report, file.tell()))
         except OSError as error:
             problems.append(f"{variable}: {path}: cannot be written: {error.strerror}")
     return problems
@@ -199,19 +199,19 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def _summary(told: Told, taken_bytes: int) -> str:
+def _summary(report: StepReport, taken_bytes: int) -> str:
     """Returns the summary, cut between two parts where it would not fit with what the step has said already."""
-    text = told.summary
+    text = report.summary
     room = SUMMARY_BYTES - taken_bytes
     if len(text.encode()) <= room:
         return text
-    cut = f"\n\n*The rest is left out, as GitHub takes 1 MiB a step; it is in {told.whole}.*\n"
+    cut = f"\n\n*The rest is left out, as GitHub takes 1 MiB a step; it is in {report.whole}.*\n"
     kept = text.encode()[: max(room - len(cut.encode()), 0)].decode(errors="ignore")
     whole = kept.rpartition("\n\n")[0]
     return whole + cut if whole else ""
 
 
-def _outputs(told: Told, _taken_bytes: int) -> str:
+def _outputs(report: StepReport, _taken_bytes: int) -> str:
     """Writes each output between two lines that nobody can guess, so that no value ends early or adds another."""
     fence = f"convload_{secrets.token_hex(16)}"
-    return "".join(f"{name}<<{fence}\n{text}\n{fence}\n" for name, text in told.outputs.items())
+    return "".join(f"{name}<<{fence}\n{text}\n{fence}\n" for name, text in report.outputs.items())

@@ -25,8 +25,8 @@ from convload.report.document import (
     Table,
     Tone,
     Words,
+    brief,
 )
-from convload.report.untrusted import brief
 
 WORSE, BETTER, CHANGED = "worse", "better", "changed"
 

@@ -12,8 +12,19 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from convload.report.document import HTML, Block, Code, Column, Document, Mark, Section, Words, parts, plain_text
-from convload.report.untrusted import visible
+from convload.report.document import (
+    HTML,
+    Block,
+    Code,
+    Column,
+    Document,
+    Mark,
+    Section,
+    Words,
+    parts,
+    plain_text,
+    visible,
+)
 
 _HERE = Path(__file__).parent
 

@@ -9,7 +9,7 @@ from convload.judging.gate_result import FAIL, INCONCLUSIVE, GateResult
 from convload.judging.verdict import INTERRUPTED
 from convload.plan.facts import OPEN
 from convload.report import figures
-from convload.report.untrusted import visible
+from convload.report.document import visible
 
 _ELEMENTS = {FAIL: "failure", INCONCLUSIVE: "error"}
 

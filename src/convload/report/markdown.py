@@ -17,9 +17,10 @@ from convload.report.document import (
     Section,
     Table,
     Words,
+    brief,
     parts,
+    visible,
 )
-from convload.report.untrusted import brief, visible
 
 # What CommonMark or GitHub may read as markup; an underscore inside a word is none.
 _ACTIVE = re.compile(r"([\\`*{}\[\]<>#!~&@]|(?<![^\W_])_|_(?![^\W_])|(?<=\w):(?=//))")

@@ -8,7 +8,7 @@ from convload.comparison.two_targets import Turns
 from convload.contract.steps import CREATE
 from convload.judging.gate_result import PASS
 from convload.plan.facts import OPEN
-from convload.report.untrusted import visible
+from convload.report.document import visible
 from convload.results.percentiles import PERCENTILES
 from convload.results.summary import Requests
 
@@ -56,8 +56,8 @@ def _singles(conclusion: Conclusion) -> Iterator[_Family]:
         "create_failed_ratio": (failed, "Share of measured create requests that failed."),
         "create_unsent": (float(summary.unsent), "Arrivals that were due and never sent."),
     }
-    for name, (value, told) in singles.items():
-        yield f"convload_{name}", "gauge", told, [] if value is None else [("", {}, value)]
+    for name, (value, text) in singles.items():
+        yield f"convload_{name}", "gauge", text, [] if value is None else [("", {}, value)]
 
 
 def _turns(turns: Turns, model: str) -> Iterator[_Family]:
@@ -73,8 +73,8 @@ def _turns(turns: Turns, model: str) -> Iterator[_Family]:
         for bound, value in (("low", one.low), ("point", one.difference), ("high", one.high))
         if value is not None
     ]
-    told = "B less A with its interval: times in ms, errors in percentage points, rates per second."
-    yield "convload_comparison_difference", "gauge", told, differences
+    text = "B less A with its interval: times in ms, errors in percentage points, rates per second."
+    yield "convload_comparison_difference", "gauge", text, differences
     sides = [({"target": target}, steps) for target, steps in turns.figures.items()]
     yield from _times("convload_target_create", sides, model)
     counts = [sample for labels, steps in sides for sample in _counts(labels, steps)]
@@ -97,14 +97,14 @@ def _counts(labels: dict[str, str], steps: dict[str, Requests]) -> list[_Sample]
 
 def _times(prefix: str, sides: list[tuple[dict[str, str], dict[str, Requests]]], model: str) -> Iterator[_Family]:
     """Yields a family of each clock that the model has, with the creates of each side."""
-    for clock, told in _CLOCKS.items() if model == OPEN else list(_CLOCKS.items())[:1]:
+    for clock, text in _CLOCKS.items() if model == OPEN else list(_CLOCKS.items())[:1]:
         samples = [
             sample
             for labels, steps in sides
             if (create := steps.get(CREATE)) is not None
             for sample in _quantiles(labels, create, clock)
         ]
-        yield f"{prefix}_{clock}_milliseconds", "summary", f"{told}, of successful creates.", samples
+        yield f"{prefix}_{clock}_milliseconds", "summary", f"{text}, of successful creates.", samples
 
 
 def _quantiles(labels: dict[str, str], create: Requests, clock: str) -> list[_Sample]:
@@ -116,10 +116,10 @@ def _quantiles(labels: dict[str, str], create: Requests, clock: str) -> list[_Sa
 
 
 def _written(family: _Family) -> Iterator[str]:
-    name, kind, told, samples = family
+    name, kind, text, samples = family
     yield f"# TYPE {name} {kind}"
     yield from (f"# UNIT {name} {unit}" for unit in _UNITS if name.endswith(f"_{unit}"))
-    yield f"# HELP {name} {told}"
+    yield f"# HELP {name} {text}"
     for suffix, labels, value in samples:
         yield f"{name}{suffix}{_labels(labels)} {value:.12g}"
 

@@ -26,8 +26,8 @@ from convload.report.document import (
     Note,
     Section,
     Words,
+    brief,
 )
-from convload.report.untrusted import brief
 from convload.results.summary import Summary
 
 _CLAUSE = "(times in ms, of successful requests)"
@@ -218,7 +218,7 @@ def _turns(conclusion: Conclusion) -> list[Section]:
         return []
     model = conclusion.summary.model
     both = {f"{target} {step}": row for target, steps in turns.figures.items() for step, row in steps.items()}
-    facts, untold = figures.turns_facts(turns), figures.turns_untold(turns)
+    facts, undecided = figures.turns_facts(turns), figures.turns_undecided(turns)
     return [
         Section(
             title="A against B",
@@ -226,8 +226,8 @@ def _turns(conclusion: Conclusion) -> list[Section]:
                 Note(f"{turns.text}.", on=PAGES),
                 Bullets(facts, on=(MARKDOWN,)),
                 tables.differences(turns.differences, ("A", "B"), "interval", by_step=True),
-                Bullets([*facts, *untold], on=(DETAILS,), tone="muted"),
-                *(Note(f"{text}.", on=(HTML,), tone="muted") for text in [*facts, *untold]),
+                Bullets([*facts, *undecided], on=(DETAILS,), tone="muted"),
+                *(Note(f"{text}.", on=(HTML,), tone="muted") for text in [*facts, *undecided]),
                 charts.of_turns(conclusion),
             ],
             on=(BRIEF, *IN_FULL),

@@ -81,5 +81,5 @@ def _signed(value: float | None, unit: str) -> str:
 
 
 def _unit(unit: str) -> str:
-    """A difference of percents is told in points."""
+    """A difference of percents is in points."""
     return "points" if unit == "%" else unit

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from convload.report.document import (
     DETAILS,
+    LONGEST,
     Block,
     Bullets,
     Column,
@@ -23,10 +24,11 @@ from convload.report.document import (
     Table,
     Tone,
     Words,
+    brief,
     parts,
     plain_text,
+    visible,
 )
-from convload.report.untrusted import LONGEST, brief, visible
 
 _STYLES: dict[Tone, str] = {
     "": "",

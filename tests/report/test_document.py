@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convload.report.untrusted import brief, visible
+from convload.report.document import brief, visible
 
 
 @pytest.mark.parametrize(
