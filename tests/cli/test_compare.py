@@ -99,5 +99,5 @@ def test_the_history_is_told_and_written(cli: Cli) -> None:
     assert done.code == 0, done
     assert "2 runs" in done.out
     assert "needs 10 runs to look for changes, has 2" in done.out
-    assert (cli.folder / "h.html").read_text().startswith("<!doctype html>")
+    assert (cli.folder / "h.html").read_text().startswith("<!DOCTYPE html>")
     assert len(json.loads((cli.folder / "h.json").read_text())["points"]) == 2
