@@ -1,8 +1,6 @@
 """Consumers that say something after the create: an example of a file of your own."""
 
-from locust import task
-
-from convload.load.users import ConversationUser
+from convload import ConversationUser, task
 
 
 class Chat(ConversationUser):

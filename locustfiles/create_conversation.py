@@ -4,9 +4,7 @@
 `locust -f create_conversation.py --headless -u 50 -t 20s -H http://127.0.0.1:PORT`.
 """
 
-from locust import task
-
-from convload.load.users import ConversationUser
+from convload import ConversationUser, task
 
 
 class CreateConversation(ConversationUser):

@@ -1,13 +1,17 @@
 """What the documentation says exists, and what exists is documented."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import click
 import pytest
 
+import convload as convload_package
 from convload.cli import VERBS, convload
+from convload.load.conversation import PROVES_NONE
 from convload.plan.mock_behaviour import Behaviour
 from convload.plan.plan import Plan
 from convload.plan.retry import POLICIES, RetryPolicy
@@ -132,3 +136,27 @@ def test_every_command_has_a_help_text_with_an_example() -> None:
         for one in commands:
             assert one.help, verb
             assert "convload" in (one.epilog or one.help), f"{verb} {one.name} has no example"
+
+
+def test_the_documented_locustfiles_define_users() -> None:
+    text = (ROOT / "docs" / "locustfiles.md").read_text()
+    files = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+    code = "from convload.load.processes.setup import load_users; import sys; print(len(load_users(sys.argv[1])))"
+    found = [
+        subprocess.run([sys.executable, "-c", code, one], capture_output=True, text=True, check=True) for one in files
+    ]
+
+    assert [one.stdout.strip() for one in found] == ["1", "2"]
+
+
+def test_every_public_name_is_documented() -> None:
+    text = (ROOT / "docs" / "locustfiles.md").read_text()
+
+    assert [name for name in convload_package.__all__ if f"`{name}`" not in text] == []
+
+
+def test_every_outcome_that_keeps_a_consumer_is_documented() -> None:
+    text = (ROOT / "docs" / "locustfiles.md").read_text()
+
+    assert [outcome for outcome in PROVES_NONE if f"`{outcome}`" not in text] == []

@@ -96,15 +96,15 @@ class Consumer:
             self.in_vain = not self._on_behalf
         return bool(self._on_behalf)
 
-    def create(self, due_s: float = NOW, variant: str = "") -> OpenConversation | None:
+    def create(self, due_s: float = NOW, variant: str = "", mix: str = "") -> OpenConversation | None:
         """Creates a conversation with the next payload, in as many attempts as the plan's policy allows.
 
-        `due_s` is when it was due, a reading of `time.monotonic`. `variant` names the payload's kind, "" takes the
-        mix's.
+        `due_s` is when it was due, a reading of `time.monotonic`. The payload is of that variant, or as that mix has
+        it, or as the plan's has it.
         """
         if self._kind != "none" and not self._is_somebody():
             return None
-        payload = self.target.payloads.build(variant)
+        payload = self.target.payloads.build(variant, mix)
         headers = payload.headers + self._on_behalf
         record = self.target.records.record
         retried = self._retries and _Retried(self, payload, headers, due_s)

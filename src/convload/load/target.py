@@ -3,7 +3,7 @@
 import random
 import ssl
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import gevent
 import msgspec
@@ -112,15 +112,35 @@ class Payloads:
     """This worker's payloads, one after the other; the indices of all workers together have no double."""
 
     def __init__(self, catalogue: Catalogue, plan: Plan, share: Share) -> None:
-        self._builder = Builder(catalogue, mix=plan.mix, account=plan.account, seed=plan.seed)
+        self._catalogue, self._plan = catalogue, plan
         self._worker, self._workers = share.worker, share.workers
+        self._builders: dict[str, Builder] = {}
+        self.require_mixes([""])
         self.built = 0
 
-    def build(self, variant: str = "") -> Payload:
-        """Returns the next one, of that variant or as the mix has it."""
+    def require_mixes(self, mixes: Iterable[str]) -> None:
+        """Makes ready what builds the payloads of these mixes; "" is the plan's.
+
+        Raises:
+            UsageError: there is no such mix.
+        """
+        plan = self._plan
+        for mix in set(mixes) - self._builders.keys():
+            self._builders[mix] = Builder(self._catalogue, mix=mix or plan.mix, account=plan.account, seed=plan.seed)
+
+    def build(self, variant: str = "", mix: str = "") -> Payload:
+        """Returns the next one: of that variant, or as that mix has it, or as the plan's has it.
+
+        Raises:
+            UsageError: there is no such variant or mix.
+        """
+        if mix not in self._builders:
+            self.require_mixes([mix])
+        builder = self._builders[mix]
         index = self._worker + self.built * self._workers
+        payload = builder.build_variant(variant, index) if variant else builder.build(index)
         self.built += 1
-        return self._builder.build_variant(variant, index) if variant else self._builder.build(index)
+        return payload
 
 
 class LeftOpen:

@@ -33,6 +33,9 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
 
     abstract = True
 
+    mix = ""
+    """The mix that this class takes its payloads from; "" is the plan's."""
+
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self._consumers: list[Consumer] = []  # one for each target
@@ -49,13 +52,19 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
             self._consumer = self._consumers[0]
         return self._consumer.target.session
 
-    def create_conversation(self) -> OpenConversation | None:
-        """Creates a conversation with the next payload; None when there is none, which the results tell."""
+    def create_conversation(self, variant: str = "", mix: str = "") -> OpenConversation | None:
+        """Creates a conversation with the next payload; None when there is none, which the results show.
+
+        The payload is of `variant`, or one of `mix`; where neither is given, of the variant that a replayed start
+        names, or one of this class's `mix`, or one of the plan's.
+        """
         session = self.session
         if self._nested and session.paced and not self._take(session):
             raise StopUser
         due_s, self._due_s = self._due_s, NOW
-        return self._consumer.create(due_s, self._variant)
+        if not variant and not mix:
+            variant, mix = self._variant, self.mix
+        return self._consumer.create(due_s, variant, mix)
 
     def send_message(self, opened: OpenConversation, text: str) -> Answer:
         """Sends a text message into an open conversation."""

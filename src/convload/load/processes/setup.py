@@ -9,6 +9,7 @@ from locust.util.load_locustfile import load_locustfile
 
 from convload.errors import UsageError
 from convload.load.processes.messages import Setup
+from convload.load.users import ConversationUser
 from convload.plan.needs import files_needed
 from convload.plan.plan import Plan
 
@@ -35,8 +36,13 @@ def load_users(text: str) -> list[type[User]]:
         except Exception as error:  # a tester's file may raise anything
             raise UsageError(f"locustfile{_line_of(error)}: {type(error).__name__}: {error}") from error
     users = [user for user in found.values() if user.weight > 0 or user.fixed_count > 0]
-    if not users:
-        raise UsageError("locustfile: defines no user class; subclass convload.load.users.ConversationUser")
+    if not any(issubclass(user, ConversationUser) for user in users):
+        found = (
+            f"{', '.join(user.__name__ for user in users)}, of which none holds conversations"
+            if users
+            else "no user class"
+        )
+        raise UsageError(f"locustfile: defines {found}; subclass convload.ConversationUser")
     return users
 
 

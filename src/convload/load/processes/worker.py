@@ -146,6 +146,7 @@ class Worker:
         self._session.targets = list(self._targets(setup))
         self._environment.user_classes = load_users(setup.locustfile)
         for target in self._session.targets:
+            target.payloads.require_mixes(getattr(user, "mix", "") for user in self._environment.user_classes)
             target.open(stock.needed_credentials(plan), os.environ)
         setattr(self._environment, stock.ATTRIBUTE, self._session)
         # What set-up made stays for the whole run: the collector need not look at it again.
