@@ -30,7 +30,7 @@ EPILOG = """\b
 Examples:
   convload run                                     the plan `smoke` against the embedded mock
   convload run plans/soak.toml --users 200
-  convload run plans/soak.toml --bind 10.0.0.5:5557 --expect-workers 2     fires from two other machines
+  convload run plans/soak.toml --bind 127.0.0.1:5557 --expect-workers 2     fires from two `convload worker`
   convload run --target https://va.msg.example.net --allow-host va.msg.example.net --account 123 --users 50
 """
 

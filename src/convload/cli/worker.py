@@ -8,8 +8,8 @@ from convload.plan.durations import parse_duration_s
 
 EPILOG = """\b
 Examples:
-  convload run plans/soak.toml --bind 10.0.0.5:5557 --expect-workers 2     on one machine
-  convload worker 10.0.0.5:5557                                            on two others
+  convload run --target https://HOST --allow-host HOST --bind 10.0.0.5:5557 --expect-workers 2     on one machine
+  convload worker 10.0.0.5:5557                                                                    on two others
 """
 
 

@@ -106,7 +106,8 @@ def execute(
     interrupted = interrupted or Interrupted()
     try:
         with interrupted.listening(), ExitStack() as stack:
-            environment = _environment(plan)
+            made_up = _made_up_credentials(plan)
+            environment = machine.SINGLE_THREADED | dict(os.environ) | made_up  # what the user has set himself counts
             mock = stack.enter_context(start_mock(plan.mock, env=environment)) if plan.target == MOCK else None
             target = mock.url if mock else plan.target
             setup = Setup(
@@ -121,6 +122,7 @@ def execute(
                 locustfile=inputs.locustfile,
                 replay=inputs.replay,
                 held_open=steering is not None and steering.held_open,
+                made_up_credentials=made_up,
             )
             log = RunLogWriter(folder / FILE_NAME)
             stack.callback(log.close)
@@ -138,15 +140,13 @@ def execute(
     return folder
 
 
-def _environment(plan: Plan) -> dict[str, str]:
-    """Returns the children's environment; for the embedded mock credentials are made up where there are none."""
-    # What the user has set himself counts.
-    environment = machine.SINGLE_THREADED | dict(os.environ)
-    if plan.target == MOCK and not plan.credentials_file:
-        for name in ("CONVLOAD_CLIENT_ID", "CONVLOAD_CLIENT_SECRET"):
-            # Empty is what a pipeline gives for a secret that it does not have.
-            environment[name] = environment.get(name) or secrets.token_hex(16)
-    return environment
+def _made_up_credentials(plan: Plan) -> dict[str, str]:
+    """Returns the variables that the embedded mock and its workers need and the user has not set."""
+    if plan.target != MOCK or plan.credentials_file:
+        return {}
+    # Empty is what a pipeline gives for a secret that it does not have.
+    names = (name for name in ("CONVLOAD_CLIENT_ID", "CONVLOAD_CLIENT_SECRET") if not os.environ.get(name))
+    return {name: secrets.token_hex(16) for name in names}
 
 
 class _Run:

@@ -12,6 +12,7 @@ from typing import TypeVar
 import psutil
 import pytest
 from tests.conftest import (
+    COMMAND,
     Cli,
     clean_environment,
     intervals_of,
@@ -184,6 +185,13 @@ def test_when_the_coordinator_is_killed_nobody_fires_on_and_the_log_can_be_read(
 # -- workers of other machines --
 
 
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
+
+
 def join(cli: Cli, address: str, *arguments: str) -> "subprocess.Popen[str]":
     return cli.start("worker", address, *arguments, environment=CREDENTIALS)
 
@@ -265,6 +273,30 @@ def test_workers_of_another_version_are_refused_on_both_sides(cli: Cli) -> None:
     assert "has convload 0.0.0" in err
     assert "has convload 0.0.0" in worker.stderr
     assert not (cli.folder / "out").exists()
+
+
+def test_the_documented_pair_of_run_and_workers_works_as_written(cli: Cli, free_port: int) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "workers.md").read_text()
+    [example] = re.findall(r"```sh\n((?:convload worker \S+ &\n)+convload run .*\n)```", text)
+    short = {"CONVLOAD_DURATION": "2s", "CONVLOAD_WARMUP": "1s", "CONVLOAD_RATE": "50"}
+    done = subprocess.run(
+        [
+            "/bin/bash",
+            "-c",
+            'convload() { $C "$@"; }\n' + example.replace(":5557", f":{free_port}") + "status=$?; wait; exit $status",
+        ],
+        env=clean_environment() | short | {"C": " ".join(COMMAND)},
+        cwd=cli.folder,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+    assert done.returncode in {0, 3}, done  # on a busy machine some requests are late
+    summary = summary_of(cli.folder / "reports" / "latest")
+    assert summary["workers"] == 2
+    assert summary["counts"]["recorded"] == summary["ledger"]["accepted"] > 100
 
 
 def test_a_run_that_waits_in_vain_says_how_many_came(cli: Cli) -> None:

@@ -108,6 +108,8 @@ class Setup(Message, frozen=True):
     replay: str = ""
     target_b: str = ""
     held_open: bool = False
+    made_up_credentials: dict[str, str] = {}
+    """Variables for the embedded mock, which open no door elsewhere; real credentials never travel."""
 
 
 class Ping(Message, frozen=True):

@@ -138,6 +138,7 @@ class Worker:
     def _set_up(self, setup: Setup) -> None:
         plan = msgspec.convert(setup.plan, Plan)
         raise_file_limit(plan, setup.workers)
+        os.environ.update(setup.made_up_credentials)
         self._setup = setup
         self._recorder = Recorder(setup.worker, attempt_steps(plan.retry))
         self._number = setup.worker
