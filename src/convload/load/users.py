@@ -96,7 +96,8 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
             super().run()
             return
         try:
-            with session.pacing.taking_part():
+            self._starts = session.pacing.of_class(type(self).__name__)
+            with self._starts.taking_part():
                 if self._nested:
                     super().run()
                 else:
@@ -141,11 +142,11 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
             for consumer in self._consumers:
                 while not consumer.make_ready() and not session.pacing.stopped.is_set():
                     session.pacing.pause(PAUSE_WITHOUT_TOKEN_S)
-        due_s = session.pacing.take()
+        due_s = self._starts.take()
         if due_s is None or self._state == LOCUST_STATE_STOPPING:
             return False
         self._due_s = due_s
-        self._variant = session.pacing.variant
+        self._variant = self._starts.variant
         if session.alternation is not None:
             self._consumer = self._consumers[session.alternation.index_at(due_s or time.monotonic())]
         return True

@@ -36,6 +36,9 @@ BLOCK = 8192
 _LEG_SHIFT = 32
 """There are fewer workers than this many bits count."""
 
+_DRAWS_OF_CLASSES = 1 << 63
+"""Sets their streams apart from those of gaps."""
+
 TARGETS = ("A", "B")
 WINDOW_ORDER = "ABBA"
 """The order in which two targets take turns: a drift that is linear over a group of four hits both alike."""
@@ -129,13 +132,36 @@ def _even_counts(total: float, worker: int, workers: int) -> Iterator[Times]:
 
 def _poisson_counts(total: float, seed: int, stream: int, workers: int) -> Iterator[Times]:
     """Draws exponential gaps by inversion from a counter-based generator, whose bits are the same everywhere."""
-    source = np.random.Philox(key=np.array([seed, stream], dtype=np.uint64))
+    source = _source(seed, stream)
     reached = 0.0
     while reached < total:
-        uniform = (source.random_raw(BLOCK) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-        counts = reached + np.cumsum(-np.log1p(-uniform)) * workers
+        counts = reached + np.cumsum(-np.log1p(-_uniform(source, BLOCK))) * workers
         reached = float(counts[-1])
         yield counts[counts < total]
+
+
+def _source(seed: int, stream: int) -> np.random.Philox:
+    return np.random.Philox(key=np.array([seed, stream], dtype=np.uint64))
+
+
+def _uniform(source: np.random.Philox, count: int) -> npt.NDArray[np.float64]:
+    return (source.random_raw(count) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+class ClassDraw:
+    """Says which user class each arrival that was dealt to a worker is for, by the weights of the classes.
+
+    A draw for each, from a stream of its own: arrivals are due when they would be without classes, whoever fires one
+    knows its class, and the shares hold at any rate and from the first arrival on, but for the chance of the draw.
+    """
+
+    def __init__(self, weights: Sequence[float], seed: int, worker: int, leg: int = 0) -> None:
+        self._source = _source(seed, worker + (leg << _LEG_SHIFT) + _DRAWS_OF_CLASSES)
+        self._edges = np.cumsum(weights)[:-1] / sum(weights)
+
+    def next(self, count: int) -> Numbers:
+        """Returns the positions of the classes of the next arrivals."""
+        return np.searchsorted(self._edges, _uniform(self._source, count), side="right")
 
 
 class Loss(msgspec.Struct, frozen=True):

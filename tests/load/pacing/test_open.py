@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convload.load.pacing.arrivals import Block
-from convload.load.pacing.open import ASLEEP_S, BEHIND_S, HOLD_S, MOST_AT_ONCE, Growth, OpenPacing, StandStill
+from convload.load.pacing.open import ASLEEP_S, BEHIND_S, HOLD_S, MOST_AT_ONCE, Growth, OpenPacing, Room, StandStill
 
 DEADLINE_S = 5.0
 
@@ -34,7 +34,8 @@ class Crew:
         self.grown = 0
 
     def pace(self, arrivals: Iterator[Block], ends_s: float) -> OpenPacing:
-        self.pacing = OpenPacing(arrivals, ends_s, self.max_users, self.grow)
+        self.pacing = OpenPacing({"": arrivals}, ends_s, self.max_users, lambda _, count: self.grow(count))
+        self.starts = self.pacing.of_class("")
         return self.pacing
 
     def begin(self, users: int) -> None:
@@ -51,10 +52,10 @@ class Crew:
         self.users += [gevent.spawn(self.work, len(self.users) + number) for number in range(count)]
 
     def work(self, number: int) -> None:
-        with self.pacing.taking_part():
-            while (due_s := self.pacing.take()) is not None:
+        with self.starts.taking_part():
+            while (due_s := self.starts.take()) is not None:
                 self.taken.append((number, due_s - self.started_s, time.monotonic() - due_s))
-                self.variants.append(self.pacing.variant)
+                self.variants.append(self.starts.variant)
                 if self.hold_s:
                     gevent.sleep(self.hold_s)
 
@@ -92,7 +93,7 @@ def test_each_arrival_of_the_schedule_is_taken_once_in_order_and_when_it_is_due(
 
 
 def test_the_user_that_parked_last_takes_the_next_arrival() -> None:
-    crew = Crew(hold_s=0.001)
+    crew = Crew()
     crew.pace(blocks([0.02 * number for number in range(1, 10)]), 0.2)
 
     crew.begin(3)
@@ -168,7 +169,7 @@ def test_a_stop_sends_waiting_users_home_and_nothing_is_taken_after_it() -> None
     gevent.joinall(crew.users, timeout=DEADLINE_S)
 
     assert all(user.ready() for user in crew.users)
-    assert crew.pacing.take() is None
+    assert crew.starts.take() is None
     assert crew.end() == 0
 
 
@@ -190,7 +191,7 @@ def test_arrivals_taken_over_join_the_own_ones_in_order_with_their_variants() ->
     crew.begin(2)
     await_that(lambda: len(crew.taken) == 1)
 
-    crew.pacing.take_over(iter([block([0.2, 0.35], ["x", "y"]), block([0.5], ["z"])]), 100)
+    crew.pacing.take_over({"": iter([block([0.2, 0.35], ["x", "y"]), block([0.5], ["z"])])}, 100)
     await_that(lambda: len(crew.taken) == 7)
 
     assert crew.end() == 0
@@ -204,7 +205,7 @@ def test_one_whose_own_schedule_is_over_takes_over_too() -> None:
     crew.begin(1)
     await_that(lambda: len(crew.taken) == 1)
 
-    crew.pacing.take_over(blocks([0.05, 0.06]), 50)
+    crew.pacing.take_over({"": blocks([0.05, 0.06])}, 50)
     await_that(lambda: len(crew.taken) == 3)
 
     assert crew.end() == 0
@@ -230,7 +231,7 @@ def test_a_process_that_has_not_begun_was_not_stopped() -> None:
 
 
 def test_users_are_added_for_arrivals_that_wait_in_bounded_numbers() -> None:
-    growth = Growth(25)
+    growth = Growth(Room(25, 1))
 
     added = [growth.more(backlog=100, late_s=0.0) for _ in range(4)]
 
@@ -239,13 +240,13 @@ def test_users_are_added_for_arrivals_that_wait_in_bounded_numbers() -> None:
 
 
 def test_no_user_is_added_for_an_arrival_that_one_is_on_its_way_for() -> None:
-    growth = Growth(25)
+    growth = Growth(Room(25, 1))
 
     assert [growth.more(backlog=3, late_s=0.0)[0] for _ in range(2)] == [3, 0]
 
 
 def test_a_generator_that_is_behind_adds_no_users_and_looks_again() -> None:
-    count, again_s = Growth(25).more(backlog=3, late_s=2 * BEHIND_S)
+    count, again_s = Growth(Room(25, 1)).more(backlog=3, late_s=2 * BEHIND_S)
 
     assert (count, again_s > 0) == (0, True)
 
@@ -259,3 +260,51 @@ def test_a_process_that_was_stopped_sends_nothing_until_it_may() -> None:
 
     assert crew.end() == 0
     assert min(late_s + due_s for _, due_s, late_s in crew.taken) >= 0.2
+
+
+def test_a_class_without_users_gets_its_first_one_whatever_the_others_took() -> None:
+    room = Room(12, 3)
+    first, second, third = Growth(room), Growth(room), Growth(room)
+
+    greedy = [first.more(backlog=100, late_s=0.0)[0] for _ in range(3)]
+
+    assert greedy == [10, 0, 0]
+    assert [second.more(backlog=5, late_s=0.0)[0], third.more(backlog=5, late_s=0.0)[0]] == [1, 1]
+
+
+def test_places_that_users_leave_are_free_for_any_class() -> None:
+    room = Room(4, 2)
+    first, second = Growth(room), Growth(room)
+    for _ in range(first.more(backlog=10, late_s=0.0)[0]):
+        first.come()
+
+    while first.present:
+        first.leave()
+
+    assert second.more(backlog=10, late_s=0.0)[0] == 3
+
+
+def test_an_arrival_waits_for_a_user_of_its_class_and_keeps_none_of_another() -> None:
+    asked: list[tuple[str, int]] = []
+    pacing = OpenPacing(
+        {"slow": blocks([0.0, 0.01]), "quick": blocks([0.02, 0.03])}, 1.0, 2, lambda *more: asked.append(more)
+    )
+    taken: list[tuple[str, float]] = []
+
+    def work(name: str, hold_s: float) -> None:
+        starts = pacing.of_class(name)
+        with starts.taking_part():
+            while (due_s := starts.take()) is not None:
+                taken.append((name, round(due_s - started_s, 3)))
+                gevent.sleep(hold_s)
+
+    users = [gevent.spawn(work, "slow", 0.3), gevent.spawn(work, "quick", 0.0)]
+    gevent.sleep(0)
+    started_s = time.monotonic()
+    pacing.start(started_s)
+    await_that(lambda: len(taken) == 4)
+    unsent = pacing.settle()
+    gevent.joinall(users, timeout=DEADLINE_S)
+
+    assert taken == [("slow", 0.0), ("quick", 0.02), ("quick", 0.03), ("slow", 0.01)]
+    assert (unsent, asked) == (0, [])

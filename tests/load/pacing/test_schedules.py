@@ -1,15 +1,17 @@
 import itertools
 from collections.abc import Iterator
 
+import gevent
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from convload.load.pacing.arrivals import Block, Cursor, merged
-from convload.load.pacing.schedules import AlternatingTargets, Schedule
+from convload.load.pacing.schedules import AlternatingTargets, Schedule, Streams
 from convload.plan.plan import assemble, marks
-from convload.plan.schedule import Loss, Times
+from convload.plan.schedule import BLOCK, Loss, Times
 from convload.plan.stages import alternating_windows
 
 LOSSES = st.lists(st.tuples(st.integers(0, 4), st.floats(0.0, 3.0)), max_size=3)
@@ -28,8 +30,8 @@ def schedule(arrivals: str, workers: int, replay: str = "") -> Schedule:
     return Schedule(assemble(None, {}, keys), workers, replay)
 
 
-def times_of(found: Iterator[Block]) -> Times:
-    parts = [part.times for part in found]
+def times_of(found: Streams) -> Times:
+    parts = [part.times for part in merged(list(found.values()))]
     return np.concatenate(parts) if parts else np.empty(0)
 
 
@@ -98,6 +100,55 @@ def test_survivors_inherit_even_parts_also_of_what_was_inherited(arrivals: str) 
     assert abs((parts[0] - own[0]) - (parts[1] - own[1])) <= 2
 
 
+def test_what_is_inherited_is_read_without_giving_way() -> None:
+    # Three blocks a worker, the last of one arrival: one survivor of two has no part of it.
+    keys = {"rate": str(3 * (2 * BLOCK + 1)), "duration": "1s", "warmup": "0s", "arrivals": "even"}
+    plan = Schedule(assemble(None, {}, keys), 3, "")
+    due = times_of(plan.arrivals(1)) >= 0.1
+    plan.losses.append(Loss(1, 0.1, [0, 2]))
+    inherited = [plan.inherited(worker) for worker in (0, 2)]
+    others: list[int] = []
+    other = gevent.spawn(others.append, 1)
+
+    count = sum(len(times_of(streams)) for streams in inherited)
+
+    assert (count, others) == (due.sum(), [])
+    other.join()
+
+
+WEIGHTS = {"rare": 1.0, "common": 3.0, "odd": 0.5}
+
+
+@pytest.mark.parametrize("rate", [2, 20, 2000])
+@pytest.mark.parametrize("arrivals", ["even", "poisson"])
+def test_each_class_has_the_share_of_arrivals_that_its_weight_says(rate: int, arrivals: str) -> None:
+    keys = {"rate": str(rate), "duration": f"{400 / rate}s", "warmup": "0s", "arrivals": arrivals}
+    plan = Schedule(assemble(None, {}, keys), 3, "", WEIGHTS)
+
+    streams = [plan.arrivals(worker) for worker in range(3)]
+    counts = np.array([sum(len(times_of({"": stream[name]})) for stream in streams) for name in WEIGHTS])
+
+    expected = np.array([*WEIGHTS.values()]) / sum(WEIGHTS.values()) * counts.sum()
+    assert stats.chisquare(counts, expected).pvalue > 1e-4
+
+
+@given(from_s=st.floats(0.0, 3.0), arrivals=st.sampled_from(["even", "poisson"]))
+def test_classes_are_of_the_arrivals_and_go_with_them_to_who_inherits(from_s: float, arrivals: str) -> None:
+    keys = {"rate": "80", "duration": "3s", "warmup": "0s", "arrivals": arrivals}
+    plan = Schedule(assemble(None, {}, keys), 3, "", WEIGHTS)
+    before = {name: times_of({"": stream}) for name, stream in plan.arrivals(1).items()}
+    plan.losses.append(Loss(1, from_s, [0, 2]))
+
+    inherited = [plan.inherited(worker) for worker in (0, 2)]
+
+    for name, times in before.items():
+        parts = [times_of({"": streams[name]}) for streams in inherited if name in streams]
+        np.testing.assert_array_equal(np.sort(np.concatenate([*parts, []])), times[times >= from_s])
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate([*before.values()])), times_of(schedule(arrivals, 3).arrivals(1))
+    )
+
+
 def test_a_leg_that_is_added_after_a_loss_is_fired_by_those_who_are_left() -> None:
     plan = schedule("poisson", 3)
     plan.losses.append(Loss(1, 1.0, [0, 2]))
@@ -117,7 +168,7 @@ def test_a_share_of_a_replay_keeps_the_variant_of_each_arrival() -> None:
     found = [
         (due_s, variant)
         for worker in (0, 2)
-        for part in plan.arrivals(worker)
+        for part in plan.arrivals(worker)[""]
         for due_s, variant in zip(part.times.tolist(), part.variants.tolist(), strict=True)
     ]
 
@@ -133,7 +184,7 @@ def test_merging_streams_is_sorting_them(streams: list[list[list[float]]]) -> No
         ordered = iter(sorted(itertools.chain(*stream)))
         rising.append([list(itertools.islice(ordered, len(part))) for part in stream])
 
-    found = times_of(merged([blocks(*stream) for stream in rising]))
+    found = times_of({"": merged([blocks(*stream) for stream in rising])})
 
     assert found.tolist() == sorted(itertools.chain(*itertools.chain(*streams)))
 

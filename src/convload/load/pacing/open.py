@@ -1,8 +1,9 @@
 """The open model: hands arrivals to users when they are due, for the schedule does not wait for the target.
 
+    for each user class
     schedule ── blocks ──▶ Cursor ── next_s ──▶ HandOut ── due ──▶ a user, which sends at once
                                                  ├ Timer: calls at one instant
-                                                 ├ Growth: how many more users?
+                                                 ├ Growth: how many more users?  ◀── Room, of all classes
                                                  └ StandStill: may this process fire?
 
 **An arrival** is *ahead*, then *due*, then *taken* or, at the end, *unsent*. The cursor (`arrivals.py`) stands at the
@@ -11,6 +12,11 @@ waits, its wait counts, and the user that becomes free takes the oldest one, who
 
 **A user** is *parked* here, or *busy* with a conversation, or gone. It parks by switching to the hub, and is woken with
 the due instant of its arrival, or with None: go home.
+
+**A user class** has arrivals of its own: the schedule draws a class for each by the weights, and an arrival waits for a
+user of its class. So the shares are those of the weights whatever users there happen to be, and a class whose
+conversations are slow needs more users and gets no fewer arrivals. Each class has a hand-out, and they share nothing
+but the room for users.
 
 **Who may change what.** Everything runs in one thread, and greenlets give way only where they wait. Two do the work:
 the timer's callback, in the hub's greenlet, which switches straight into a user; and a user that comes back, which
@@ -33,8 +39,9 @@ nothing is handed out. The arrivals of that time are not lost: they are late, wh
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import gevent
@@ -75,11 +82,25 @@ class StandStill:
         return now_s < self.until_s
 
 
-class Growth:
-    """Says how many users are to be added when an arrival has found none free.
+class Room:
+    """How many users there may still be, of all classes together.
 
-    There may be `most`. By Little's law a load needs rate × service time of them, and nobody knows the service time
-    beforehand; so one is added for each arrival that waits and that none is on its way for. Two things bound that:
+    Each class has a place for one that is its own, so that none of its arrivals waits for ever. The others are for who
+    needs them first: what a class needs is its rate × its service time, which no share fixed beforehand could know.
+
+    Attributes:
+        free: places that are left beside those; negative where there are too few.
+    """
+
+    def __init__(self, most: int, classes: int) -> None:
+        self.free = most - classes
+
+
+class Growth:
+    """Says how many users of a class are to be added when an arrival has found none free.
+
+    By Little's law a load needs rate × service time of them, and nobody knows the service time beforehand; so one is
+    added for each arrival that waits and that none is on its way for. Besides the room two things bound that:
 
     - When the event loop comes to a due arrival later than `BEHIND_S`, it is the generator that is slow. More users
       would make it slower still: each request on another connection is dearer, the backlog grows, and more users are
@@ -89,48 +110,61 @@ class Growth:
       a core: at most `MOST_AT_ONCE`, and then none for `NEW_USER_S` each.
 
     Each answer names the instant of the next look, for if it is the target that does not answer, no user may become
-    free for long. No other look is needed once there may be no more, or as many are on their way as wait: they come by
-    themselves.
+    free for long. No other look is needed once as many are on their way as wait, for they come by themselves, or there
+    may be no more; where a class leaves room, the others find it when one of their users comes back.
 
     Attributes:
         present: users that take part.
         coming: users that were asked for and have not come yet.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, room: Room) -> None:
+        self._room = room
         self.present = 0
         self.coming = 0
 
-    @property
-    def has_room(self) -> bool:
-        """Whether there may be more."""
-        return self.present + self.coming < self.most
-
     def more(self, backlog: int, late_s: float) -> tuple[int, float]:
         """Returns how many to add now, and after how many seconds to look again, 0 for never."""
-        wanted = min(backlog - self.coming, self.most - self.present - self.coming, MOST_AT_ONCE)
+        left = self._room.free if self.present + self.coming else max(self._room.free, 0) + 1
+        wanted = min(backlog - self.coming, left, MOST_AT_ONCE)
         if wanted <= 0:
             return 0, 0.0
         if late_s > BEHIND_S:
             return 0, BEHIND_S
-        self.coming += wanted
+        self._change(coming=wanted)
         return wanted, wanted * NEW_USER_S
+
+    def come(self) -> None:
+        """Notes a user that takes part from now on, whether it was asked for or not."""
+        self._change(present=1, coming=-1 if self.coming else 0)
+
+    def leave(self) -> None:
+        """Notes that one takes part no more."""
+        self._change(present=-1)
+
+    def _change(self, present: int = 0, coming: int = 0) -> None:
+        before = self.present + self.coming
+        self.present += present
+        self.coming += coming
+        self._room.free -= max(self.present + self.coming - 1, 0) - max(before - 1, 0)
 
 
 class HandOut:
-    """Gives each arrival to one user.
+    """Gives each arrival for one user class to one of its users.
 
     Args:
-        cursor: where the arrivals come from.
-        growth: how many users there may be.
-        grow: starts that many more; must not wait.
+        blocks: the arrivals.
+        room: for users.
+        grow: starts that many more of the class; must not wait.
         stand_still: whether this process may fire.
     """
 
-    def __init__(self, cursor: Cursor, growth: Growth, grow: Callable[[int], None], stand_still: StandStill) -> None:
-        self._cursor = cursor
-        self._growth = growth
+    def __init__(
+        self, blocks: Iterator[Block], room: Room, grow: Callable[[int], None], stand_still: StandStill
+    ) -> None:
+        self.cursor = Cursor(blocks)
+        self.growth = Growth(room)
+        self._room = room
         self._grow = grow
         self._stand_still = stand_still
         self._parked: deque[Any] = deque()
@@ -139,24 +173,34 @@ class HandOut:
         self._expected_s = 0.0  # when the timer should call
         self._look_again_s = 0.0
         self._open = True
+        self.precise = self._timer.precise
 
     @property
-    def precise(self) -> bool:
-        """Whether users are woken by the kernel's timer."""
-        return self._timer.precise
+    def variant(self) -> str:
+        """The variant of the arrival that was taken last, "" for one of the mix."""
+        return self.cursor.variant
 
     @property
-    def parked(self) -> int:
-        """Users that wait here."""
-        return len(self._parked)
+    def busy(self) -> int:
+        """Users that hold a conversation."""
+        return self.growth.present - len(self._parked)
+
+    @contextmanager
+    def taking_part(self) -> Iterator[None]:
+        """Counts a user in while it may take arrivals."""
+        self.growth.come()
+        try:
+            yield
+        finally:
+            self.growth.leave()
 
     def take(self) -> float | None:
         """Waits for the next arrival and returns when it was due; None when there are no more."""
-        cursor, now_s = self._cursor, time.monotonic()
+        cursor, now_s = self.cursor, time.monotonic()
         next_s = cursor.next_s
         if next_s is not None and next_s <= now_s and not self._stand_still.holds(now_s) and self._open:
             cursor.advance()
-            if self._growth.has_room:
+            if self._room.free > 0:
                 self.arm()  # nobody may be parked when the next one is due, and then more users are needed
             return next_s
         return self._park() if self._open else None
@@ -176,7 +220,7 @@ class HandOut:
     def _on_due(self) -> None:
         """Gives each arrival that is due to the user that parked last; runs in the hub's greenlet."""
         self._armed_s = -1.0
-        cursor = self._cursor
+        cursor = self.cursor
         while (due_s := cursor.next_s) is not None and due_s <= (now_s := time.monotonic()):
             if self._stand_still.holds(now_s):  # asked anew each time: it may have been stopped within this loop
                 self._set(self._stand_still.until_s)
@@ -189,7 +233,7 @@ class HandOut:
         self.arm()
 
     def _call_for_more(self, now_s: float) -> None:
-        count, again_after_s = self._growth.more(self._cursor.count_due(now_s), now_s - self._expected_s)
+        count, again_after_s = self.growth.more(self.cursor.count_due(now_s), now_s - self._expected_s)
         if count:
             self._grow(count)
         self._look_again_s = now_s + again_after_s
@@ -199,7 +243,7 @@ class HandOut:
 
     def arm(self) -> None:
         """Sees to it that the next arrival is handed out when it is due."""
-        next_s = self._cursor.next_s
+        next_s = self.cursor.next_s
         if next_s is None or next_s == self._armed_s:
             return
         now_s = time.monotonic()
@@ -220,106 +264,116 @@ class HandOut:
             # Not a switch from here: the caller is a greenlet that a user would not come back to.
             run_soon(self._parked.popleft().switch, None)
 
-    def close_timer(self) -> None:
-        """Gives the timer back; nothing may be armed any more."""
+    def settle(self, until_s: float) -> int:
+        """Gives the timer back, after which nothing may be armed, and returns how many were due until then."""
         self._timer.close()
+        return self.cursor.pass_over(until_s)
 
 
 class OpenPacing:
     """One worker's arrivals and the users that take them.
 
     Args:
-        blocks: the arrivals, in rising order.
+        streams: the arrivals for each user class, by its name, in rising order.
         ends_s: when the schedule ends, in seconds from the start.
         max_users: how many users there may be.
-        grow: starts that many more users.
+        grow: starts more users of a class.
     """
 
-    def __init__(self, blocks: Iterator[Block], ends_s: float, max_users: int, grow: Callable[[int], None]) -> None:
-        self._cursor = Cursor(blocks)
-        self._growth = Growth(max_users)
+    def __init__(
+        self, streams: Mapping[str, Iterator[Block]], ends_s: float, max_users: int, grow: Callable[[str, int], None]
+    ) -> None:
         self.stand_still = StandStill()
-        self._hand_out = HandOut(self._cursor, self._growth, grow, self.stand_still)
+        self._max_users = max_users
+        self._room = Room(max_users, len(streams))
+        self._hand_outs = {
+            name: HandOut(blocks, self._room, partial(grow, name), self.stand_still) for name, blocks in streams.items()
+        }
         self._ends_s = ends_s
         self._started_s = float("inf")
         self._beating: gevent.Greenlet | None = None
         self.stop_s = float("inf")
         self.stopped = Event()
         self.dry = ""
-        self.take = self._hand_out.take  # not a method: it is on the way of each request
 
     @property
     def precise(self) -> bool:
         """Whether users are woken by the kernel's timer."""
-        return self._hand_out.precise
+        return all(each.precise for each in self._hand_outs.values())
+
+    def of_class(self, name: str, /) -> HandOut:
+        """Returns what gives a class its arrivals."""
+        return self._hand_outs[name]
 
     def start(self, started_s: float) -> None:
         """Sets the instant that the schedule counts from, a reading of `time.monotonic`."""
         self._started_s = started_s
         self.end_at(self._ends_s)
-        self._cursor.start(started_s)
         self._beating = gevent.spawn(self._beat)
-        self._hand_out.arm()
+        for each in self._hand_outs.values():
+            each.cursor.start(started_s)
+            each.arm()
 
     def _beat(self) -> None:
         while True:
             self.stand_still.holds(time.monotonic())
             gevent.sleep(BEAT_S)
 
-    def take_over(self, blocks: Iterator[Block], max_users: int) -> None:
+    def take_over(self, streams: Mapping[str, Iterator[Block]], max_users: int) -> None:
         """Adds arrivals of a lost worker to this one's."""
-        if not self.stopped.is_set():
-            self._cursor.merge(blocks)
-            self._growth.most = max_users
-            self._hand_out.arm()
+        if self.stopped.is_set():
+            return
+        self._room.free += max_users - self._max_users
+        self._max_users = max_users
+        for name, blocks in streams.items():
+            self._hand_outs[name].cursor.merge(blocks)
+            self._hand_outs[name].arm()
 
-    def go_on(self, blocks: Iterator[Block], ends_s: float) -> None:
+    def go_on(self, streams: Mapping[str, Iterator[Block]], ends_s: float) -> None:
         """Adds arrivals behind the last one; the schedule now ends at `ends_s` from the start."""
-        if not self.stopped.is_set():
-            self._cursor.append(blocks)
-            self.end_at(ends_s)
-            self._hand_out.arm()
+        if self.stopped.is_set():
+            return
+        self.end_at(ends_s)
+        for name, blocks in streams.items():
+            self._hand_outs[name].cursor.append(blocks)
+            self._hand_outs[name].arm()
 
     def end_at(self, ends_s: float) -> None:
         """Moves the end of the schedule, in seconds from the start."""
         self.stop_s = self._started_s + ends_s
 
     @property
-    def variant(self) -> str:
-        """The variant of the arrival that was taken last, "" for one of the mix."""
-        return self._cursor.variant
-
-    @property
     def in_progress(self) -> int:
         """Users that take part."""
-        return self._growth.present
+        return sum(each.growth.present for each in self._hand_outs.values())
 
     @property
     def backlog(self) -> int:
-        """Arrivals that are due and that no user has taken, as far as the present block tells."""
-        return self._cursor.count_due(min(time.monotonic(), self.stop_s))
+        """Arrivals that are due and that no user has taken, as far as the present blocks tell."""
+        until_s = min(time.monotonic(), self.stop_s)
+        return sum(each.cursor.count_due(until_s) for each in self._hand_outs.values())
 
     @property
     def offered(self) -> int:
         """Arrivals that were due so far."""
-        return self._cursor.taken + self.backlog
+        return sum(each.cursor.taken for each in self._hand_outs.values()) + self.backlog
 
     @property
     def busy(self) -> int:
         """Users that hold a conversation."""
-        return self._growth.present - self._hand_out.parked
+        return sum(each.busy for each in self._hand_outs.values())
 
     def stop(self) -> None:
         """Ends the handing out; parked users go home."""
         self.stop_s = min(self.stop_s, time.monotonic())
         self.stopped.set()
-        self._hand_out.close()
+        for each in self._hand_outs.values():
+            each.close()
 
     def settle(self) -> int:
         """Ends the handing out and returns how many arrivals were due and never sent."""
-        unsent = self._cursor.pass_over(self.stop_s)
+        unsent = sum(each.settle(self.stop_s) for each in self._hand_outs.values())
         self.stop()
-        self._hand_out.close_timer()
         if self._beating is not None:
             self._beating.kill(block=False)
         return unsent
@@ -336,13 +390,3 @@ class OpenPacing:
         """Stops because something that the plan counts on is used up; `dry` then says what."""
         self.dry = why
         self.stop()
-
-    @contextmanager
-    def taking_part(self) -> Iterator[None]:
-        """Counts a user in while it may take arrivals."""
-        self._growth.present += 1
-        self._growth.coming = max(self._growth.coming - 1, 0)
-        try:
-            yield
-        finally:
-            self._growth.present -= 1

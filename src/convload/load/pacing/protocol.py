@@ -9,6 +9,20 @@ NOW = 0.0
 """The due instant of a conversation that has none but the instant it is sent."""
 
 
+class Starts(Protocol):
+    """When the users of one class start conversations."""
+
+    @property
+    def variant(self) -> str:
+        """The variant that the arrival just taken names, "" for one of the mix."""
+
+    def take(self) -> float | None:
+        """Waits until a user is to start a conversation; returns when it was due, NOW, or None: go home."""
+
+    def taking_part(self) -> AbstractContextManager[None]:
+        """Counts a user in while it may start or finish conversations."""
+
+
 class Pacing(Protocol):
     """When users start conversations, and when they stop.
 
@@ -21,10 +35,6 @@ class Pacing(Protocol):
     stopped: Event
     stop_s: float
     dry: str
-
-    @property
-    def variant(self) -> str:
-        """The variant that the arrival just taken names, "" for one of the mix."""
 
     @property
     def offered(self) -> int:
@@ -48,8 +58,8 @@ class Pacing(Protocol):
     def end_at(self, ends_s: float) -> None:
         """Moves the end, in seconds from the start."""
 
-    def take(self) -> float | None:
-        """Waits until a user is to start a conversation; returns when it was due, NOW, or None: go home."""
+    def of_class(self, name: str, /) -> Starts:
+        """Returns what lets the users of a class start."""
 
     def think_s(self) -> float:
         """Draws the next think time; none in the open model, which has its schedule."""
@@ -65,6 +75,3 @@ class Pacing(Protocol):
 
     def run_dry(self, why: str) -> None:
         """Stops because something that the plan counts on is used up; `dry` then says what."""
-
-    def taking_part(self) -> AbstractContextManager[None]:
-        """Counts a user in while it may start or finish conversations."""

@@ -1,7 +1,8 @@
 """Says which worker fires which arrivals of an open plan, also when workers are lost, and at which of two targets.
 
 The schedule is a pure function: any worker can compute the arrivals of any other, so nobody sends arrivals about. Who
-fires which of them follows from the losses alone (`convload.plan.schedule.owners`).
+fires which of them follows from the losses alone (`convload.plan.schedule.owners`), for which user class it is from a
+draw (`ClassDraw`).
 
 **Why none is fired twice, or by nobody.** The coordinator alone decides on losses, one after the other, and every
 survivor hears of each in that order and before its instant; those who are lost or leave hear of no more and fire no
@@ -10,18 +11,28 @@ comes again. What the lost worker fired between its last word and that instant n
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from types import MappingProxyType
 
 import gevent
 import numpy as np
 
 from convload.load.pacing.arrivals import Block, merged
 from convload.plan.plan import Plan
-from convload.plan.schedule import BLOCK, TARGETS, Loss, RateProfile, Stage, StageMark, blocks, owners
+from convload.plan.schedule import BLOCK, TARGETS, ClassDraw, Loss, RateProfile, Stage, StageMark, blocks, owners
 from convload.plan.stages import parse_replay
 
 AFTER_LAST_S = 0.001
 """A recording ends behind its last start, so that this one too is due before the end."""
+
+
+Streams = dict[str, Iterator[Block]]
+"""The arrivals for each user class, by its name."""
+
+Losses = tuple[Loss, ...]
+
+ONE_CLASS = MappingProxyType({"": 1.0})
 
 
 class Schedule:
@@ -29,13 +40,20 @@ class Schedule:
 
     Its first leg is the plan's; others are added while the run goes on, each dealt out for itself.
 
+    Args:
+        plan: an open one.
+        workers: how many the arrivals are dealt to.
+        replay: the text of the recorded starts, "" without.
+        weights: those of the user classes by their names.
+
     Attributes:
         ends_s: when the last arrival may be due.
         losses: those so far, in the order in which they were decided on.
     """
 
-    def __init__(self, plan: Plan, workers: int, replay: str) -> None:
+    def __init__(self, plan: Plan, workers: int, replay: str, weights: Mapping[str, float] = ONE_CLASS) -> None:
         self._plan = plan
+        self._weights = weights
         self._workers = workers
         self._recorded = parse_replay(replay, plan.replay) if plan.replay else None
         self._legs = [(0.0, RateProfile(plan.resolved_stages()))]
@@ -47,19 +65,24 @@ class Schedule:
         self._legs.append((starts_s, RateProfile(stages)))
         self.ends_s = starts_s + sum(stage.duration_s for stage in stages)
 
-    def arrivals(self, worker: int, from_leg: int = 0) -> Iterator[Block]:
-        """Yields what a worker has to fire as things are now; legs count from 0, -1 is the last one."""
-        return self._owned(worker, self._legs_from(from_leg), tuple(self.losses), None)
+    def arrivals(self, worker: int, from_leg: int = 0) -> Streams:
+        """Returns what a worker has to fire as things are now; legs count from 0, -1 is the last one."""
+        return self._owned(worker, from_leg, tuple(self.losses), None)
 
-    def inherited(self, worker: int) -> Iterator[Block]:
-        """Yields what the last loss has made a worker's."""
+    def inherited(self, worker: int) -> Streams:
+        """Returns what the last loss has made a worker's.
+
+        The first of it is looked for here, and a long schedule is passed over with pauses in which users fire. The
+        streams themselves never give way: what reads them must not.
+        """
         losses = tuple(self.losses)
-        return self._owned(worker, self._legs_from(0), losses, losses[:-1])
+        found = self._owned(worker, 0, losses, losses[:-1])
+        return {name: chain([first], rest) for name, rest in found.items() if (first := next(rest, None)) is not None}
 
     def count(self, worker: int, from_s: float, to_s: float) -> int:
         """Returns how many arrivals of a worker are due from `from_s` on and before `to_s`."""
         found = 0
-        for block in self.arrivals(worker):
+        for block in merged(list(self.arrivals(worker).values())):
             first, end = np.searchsorted(block.times, (from_s, to_s)).tolist()
             found += max(end - first, 0)
             if end < len(block.times):
@@ -67,30 +90,32 @@ class Schedule:
             gevent.sleep(0)
         return found
 
-    def _legs_from(self, first: int) -> range:
-        return range(len(self._legs))[first:]
-
-    def _owned(
-        self, worker: int, legs: range, losses: tuple[Loss, ...], before: tuple[Loss, ...] | None
-    ) -> Iterator[Block]:
-        """Yields what is a worker's with these losses, and was not with those before."""
+    def _owned(self, worker: int, from_leg: int, losses: Losses, before: Losses | None) -> Streams:
+        """Returns what is a worker's with these losses, and was not with those before."""
         origins = dict.fromkeys([worker, *(loss.worker for loss in losses)])
-        return merged([self._owned_of(origin, worker, legs, losses, before) for origin in origins])
+        legs = range(len(self._legs))[from_leg:]
+        return {
+            name: merged([self._owned_of(origin, position, worker, legs, losses, before) for origin in origins])
+            for position, name in enumerate(self._weights)
+        }
 
     def _owned_of(
-        self, origin: int, worker: int, legs: range, losses: tuple[Loss, ...], before: tuple[Loss, ...] | None
+        self, origin: int, user_class: int, worker: int, legs: range, losses: Losses, before: Losses | None
     ) -> Iterator[Block]:
         for leg in legs:
-            first = 0
+            first, draw = 0, ClassDraw([*self._weights.values()], self._plan.seed, origin, leg)
             for block in self._dealt(origin, leg):
-                numbers = np.arange(first, first := first + len(block.times))
-                chosen = owners(origin, numbers, block.times, losses) == worker
+                times = block.times
+                numbers = np.arange(first, first := first + len(times))
+                chosen = owners(origin, numbers, times, losses) == worker
                 if before is not None:
-                    chosen &= owners(origin, numbers, block.times, before) != worker
+                    chosen &= owners(origin, numbers, times, before) != worker
+                if len(self._weights) > 1:
+                    chosen &= draw.next(len(times)) == user_class
                 if chosen.any():
                     yield block.where(chosen)
-                else:
-                    gevent.sleep(0)  # a long schedule is passed over a block at a time, and users fire in between
+                elif before is not None and times[-1] < losses[-1].from_s:
+                    gevent.sleep(0)
 
     def _dealt(self, origin: int, leg: int) -> Iterator[Block]:
         """Yields what was dealt to a worker of one leg."""

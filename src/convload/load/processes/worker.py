@@ -5,14 +5,11 @@ import gc
 import logging
 import math
 import os
-import random
 import signal
 import socket
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 import gevent
@@ -31,7 +28,7 @@ from convload.load.conversation import close_left_open
 from convload.load.pacing.closed import ClosedPacing
 from convload.load.pacing.open import OpenPacing
 from convload.load.pacing.protocol import Pacing
-from convload.load.pacing.schedules import AlternatingTargets, Schedule, users_of_one
+from convload.load.pacing.schedules import ONE_CLASS, AlternatingTargets, Schedule, users_of_one
 from convload.load.processes import messages
 from convload.load.processes.members import Silences
 from convload.load.processes.messages import CHANNEL, Failure, Message, More, Setup, ToWorker
@@ -40,6 +37,7 @@ from convload.load.processes.setup import load_users, raise_file_limit
 from convload.load.recorder import Recorder
 from convload.load.session import Session, Share
 from convload.load.target import Target
+from convload.load.users import ConversationUser
 from convload.payloads.catalogue import Catalogue
 from convload.plan.plan import MOCK, Plan, marks
 from convload.plan.schedule import Loss
@@ -142,10 +140,10 @@ class Worker:
         self._setup = setup
         self._recorder = Recorder(setup.worker, attempt_steps(plan.retry))
         self._number = setup.worker
+        self._environment.user_classes = load_users(setup.locustfile)
         pacing = self._make_pacing(plan, setup)
         self._session = Session(plan, Share(setup.worker, setup.workers, setup.run_id), pacing)
         self._session.targets = list(self._targets(setup))
-        self._environment.user_classes = load_users(setup.locustfile)
         for target in self._session.targets:
             target.payloads.require_mixes(getattr(user, "mix", "") for user in self._environment.user_classes)
             target.open(stock.needed_credentials(plan), os.environ)
@@ -168,7 +166,9 @@ class Worker:
     def _make_pacing(self, plan: Plan, setup: Setup) -> Pacing:
         if plan.model == "closed":
             return ClosedPacing(plan, setup.worker, setup.workers)
-        self._schedule = Schedule(plan, setup.workers, setup.replay)
+        classes = [one for one in self._environment.user_classes if issubclass(one, ConversationUser)]
+        weights = {one.__name__: float(one.weight or 1) for one in classes} or ONE_CLASS
+        self._schedule = Schedule(plan, setup.workers, setup.replay, weights)
         ends_s = math.inf if setup.held_open else self._schedule.ends_s
         arrivals = self._schedule.arrivals(setup.worker)
         return OpenPacing(arrivals, ends_s, users_of_one(plan, setup.workers), self._grow)
@@ -210,10 +210,7 @@ class Worker:
         assert isinstance(pacing, OpenPacing)  # noqa: S101 -- the closed model has no arrivals to take over
         raise_file_limit(plan, len(loss.survivors), strict=False)
         self._schedule.losses.append(loss)
-        arrivals = self._schedule.inherited(self._number)
-        # The first of them is looked for here, where a long schedule may be passed over with pauses.
-        if (first := next(arrivals, None)) is not None:
-            pacing.take_over(chain([first], arrivals), users_of_one(plan, len(loss.survivors)))
+        pacing.take_over(self._schedule.inherited(self._number), users_of_one(plan, len(loss.survivors)))
 
     def _go_on(self, more: More) -> None:
         pacing = self._session.pacing
@@ -252,11 +249,8 @@ class Worker:
         """Whether arrivals wait and will wait for ever: the run was stopped, so nobody takes them."""
         return pacing.stopped.is_set() and not pacing.busy
 
-    def _grow(self, count: int) -> None:
-        """Starts more users, of the classes in the shares that their weights say."""
-        classes = self._environment.user_classes
-        names = random.choices([one.__name__ for one in classes], [one.weight or 1 for one in classes], k=count)
-        self._runner.spawn_users(dict(Counter(names)))
+    def _grow(self, user_class: str, count: int) -> None:
+        self._runner.spawn_users({user_class: count})
 
     def _send_notes(self) -> None:
         at_s = round(time.monotonic() - self._recorder.started_s, 3)
