@@ -3,25 +3,11 @@
 from convload.comparison.conclusion import Conclusion
 from convload.contract.steps import CREATE
 from convload.plan.facts import OPEN
+from convload.report import document as doc
 from convload.report import figures
-from convload.report.document import (
-    BRIEF,
-    HTML,
-    MARKDOWN,
-    PAGES,
-    Bullets,
-    Code,
-    Column,
-    Mark,
-    Note,
-    Section,
-    Table,
-    Tile,
-    Tiles,
-)
 
 
-def key_figures(conclusion: Conclusion) -> Section:
+def key_figures(conclusion: Conclusion) -> doc.Section:
     """Returns what is read from afar."""
     summary, is_open = conclusion.summary, conclusion.summary.model == OPEN
     create = summary.steps.get(CREATE)
@@ -37,40 +23,40 @@ def key_figures(conclusion: Conclusion) -> Section:
     ]
     sent = "sent" if is_open else "throughput"
     blanks = figures.blanks([create], [("response", name) for name in ("p50", "p95", "p99")]) if create else ""
-    return Section(
-        title="Key figures",
-        blocks=[
-            Tiles(
+    return doc.Section(
+        "Key figures",
+        [
+            doc.Tiles(
                 [
                     *times,
                     _tile(
                         sent, summary.achieved_rate, "/s", f"offered {figures.about(summary.offered_rate)}" * is_open
                     ),
-                    Tile(
+                    doc.Tile(
                         name="failed",
                         figure=figures.percent(count - ok, count),
                         more=f"never sent {figures.count(summary.unsent)}" * is_open,
                         tone="bad" if summary.unsent or ok < count else "",
                     ),
-                    Tile(
+                    doc.Tile(
                         name="conversations",
                         figure=figures.count(ok),
                         more=f"of {figures.count(count + summary.unsent)} due" * is_open,
                     ),
                 ]
             ),
-            Note(
+            doc.Note(
                 f"{figures.MODEL_NOTES.get(summary.model, '')} Times are of successful create requests after the "
                 f"warm-up; {sent} counts failed ones too. {blanks}",
                 tone="muted",
             ),
         ],
-        on=(HTML,),
+        on=(doc.HTML,),
         form="untitled",
     )
 
 
-def gates(conclusion: Conclusion) -> Section:
+def gates(conclusion: Conclusion) -> doc.Section:
     """Returns the gates with what each found, and how they are judged."""
     built_in = any(gate.builtin for gate in conclusion.gates)
     rule = (
@@ -81,35 +67,38 @@ def gates(conclusion: Conclusion) -> Section:
     )
     undecided = [gate for gate in conclusion.gates if gate.outcome == "inconclusive"]
     supports = "The run supports a verdict." if conclusion.validity.valid else "The run supports no verdict."
-    return Section(
-        title="Gates",
-        blocks=[
-            Note(figures.aborted(conclusion), on=(MARKDOWN,)),
-            Note(supports, on=(MARKDOWN,)),
-            Bullets(figures.asides(conclusion), on=(MARKDOWN,)),
+    return doc.Section(
+        "Gates",
+        [
+            doc.Note(figures.aborted(conclusion), on=(doc.MARKDOWN,)),
+            doc.Note(supports, on=(doc.MARKDOWN,)),
+            doc.Bullets(figures.asides(conclusion), on=(doc.MARKDOWN,)),
             gates_table(conclusion),
-            Note(rule, on=(HTML,), tone="muted"),
-            *(Note((Code(gate.gate), f": {gate.message}."), on=(HTML,), tone="muted") for gate in undecided),
+            doc.Note(rule, on=(doc.HTML,), tone="muted"),
+            *(
+                doc.Note((doc.Code(gate.gate), f": {gate.message}."), on=(doc.HTML,), tone="muted")
+                for gate in undecided
+            ),
         ],
-        on=(BRIEF, *PAGES),
+        on=(doc.BRIEF, *doc.PAGES),
         form="half",
     )
 
 
-def gates_table(conclusion: Conclusion) -> Table:
+def gates_table(conclusion: Conclusion) -> doc.Table:
     """Returns a row a gate."""
-    return Table(
+    return doc.Table(
         [
-            Column(head="gate", kind="words"),
-            Column(head="outcome", kind="words"),
-            Column(head="value"),
-            Column(head=figures.bounds_head(conclusion.gates)),
-            Column(head="limit", on=PAGES),
+            doc.Column("gate", kind="words"),
+            doc.Column("outcome", kind="words"),
+            doc.Column("value"),
+            doc.Column(figures.bounds_head(conclusion.gates)),
+            doc.Column("limit", on=doc.PAGES),
         ],
         [
             [
-                (Code(gate.gate), " (built in)" if gate.builtin else ""),
-                Mark(gate.outcome, gate.outcome),
+                (doc.Code(gate.gate), " (built in)" if gate.builtin else ""),
+                doc.Mark(gate.outcome, gate.outcome),
                 figures.gate_value(gate),
                 figures.gate_interval(gate),
                 figures.gate_limit(gate),
@@ -119,26 +108,26 @@ def gates_table(conclusion: Conclusion) -> Table:
     )
 
 
-def validity(conclusion: Conclusion) -> Section:
+def validity(conclusion: Conclusion) -> doc.Section:
     """Returns whether the run supports a verdict, and why not."""
     valid = conclusion.validity.valid
-    mark = Mark("valid", "pass") if valid else Mark("not valid", "inconclusive")
+    mark = doc.Mark("valid", "pass") if valid else doc.Mark("not valid", "inconclusive")
     said = " The record of the run is whole and adds up." if valid else " The run supports no verdict:"
     chain = " → ".join(f"{count} {name}" for name, count in figures.reconciliation(conclusion.summary))
-    return Section(
-        title="Validity",
-        blocks=[
-            Note((mark, said)),
-            Bullets(conclusion.validity.reasons),
-            *(Note(f"{text}.", tone="muted") for text in figures.asides(conclusion)),
-            Note(chain),
-            Note(
+    return doc.Section(
+        "Validity",
+        [
+            doc.Note((mark, said)),
+            doc.Bullets(conclusion.validity.reasons),
+            *(doc.Note(f"{text}.", tone="muted") for text in figures.asides(conclusion)),
+            doc.Note(chain),
+            doc.Note(
                 "Create requests of the whole run, warm-up included. Left open: "
                 f"{figures.count(conclusion.summary.left_open)}.",
                 tone="muted",
             ),
         ],
-        on=(HTML,),
+        on=(doc.HTML,),
         form="half",
     )
 
@@ -148,5 +137,5 @@ def invalid(conclusion: Conclusion) -> list[str]:
     return [f"Not valid: {reason}" for reason in conclusion.validity.reasons]
 
 
-def _tile(name: str, value: float | None, unit: str, more: str) -> Tile:
-    return Tile(name=name, figure=figures.about(value), unit="" if value is None else unit, more=more)
+def _tile(name: str, value: float | None, unit: str, more: str) -> doc.Tile:
+    return doc.Tile(name=name, figure=figures.about(value), unit="" if value is None else unit, more=more)

@@ -7,31 +7,12 @@ from typing import Any
 from rich.console import Console
 
 from convload.errors import ExitCode
+from convload.report import document as doc
 from convload.report import github, html, markdown, mermaid, terminal
-from convload.report.document import (
-    DETAILS,
-    HTML,
-    MARKDOWN,
-    PAGES,
-    TERMINAL,
-    Bullets,
-    Chart,
-    Charts,
-    Code,
-    Column,
-    Diagram,
-    Document,
-    Note,
-    Section,
-    Table,
-    Tone,
-    Words,
-    visible,
-)
 from convload.report.figures import NONE, about
 from convload.results.capacity_result import Bounded, CapacityResult, Trial, Usl
 
-_OUTCOMES: dict[ExitCode, Tone] = {
+_OUTCOMES: dict[ExitCode, doc.Tone] = {
     ExitCode.PASS: "pass",
     ExitCode.GATE_FAILED: "fail",
     ExitCode.INCONCLUSIVE: "inconclusive",
@@ -66,7 +47,7 @@ def github_report(result: CapacityResult, folder: Path) -> github.StepReport:
         outputs={
             "outcome": outcome,
             "exit_code": str(int(result.exit_code)),
-            "text": visible(result.statement),
+            "text": doc.visible(result.statement),
             "capacity_low": github.stated(bounds.low),
             "capacity_high": github.stated(bounds.high),
             "limited_by": result.limited_by,
@@ -78,13 +59,13 @@ def github_report(result: CapacityResult, folder: Path) -> github.StepReport:
     )
 
 
-def document(result: CapacityResult, limit_ms: float | None = None) -> Document:
+def document(result: CapacityResult, limit_ms: float | None = None) -> doc.Document:
     """Returns the report."""
     needs = [part.text for part in (result.instances, result.peak, result.generator_need) if part]
     laws = _laws(result)
     beyond = result.overload.text if result.overload else ""
-    objective = _listed([Code(gate) for gate in result.objective])
-    return Document(
+    objective = _listed([doc.Code(gate) for gate in result.objective])
+    return doc.Document(
         kind="capacity",
         title="Capacity",
         heading="Capacity",
@@ -92,47 +73,49 @@ def document(result: CapacityResult, limit_ms: float | None = None) -> Document:
         statement=result.statement,
         tone=_OUTCOMES[result.exit_code],
         sections=[
-            Section(title="Trials", blocks=[_trials(result)], on=(DETAILS,)),
-            Section(
-                title="How it came about",
-                blocks=[Note(_course(result)), Bullets(result.notes), *(Note(text) for text in needs)],
-                on=(HTML,),
+            doc.Section("Trials", [_trials(result)], on=(doc.DETAILS,)),
+            doc.Section(
+                "How it came about",
+                [doc.Note(_course(result)), doc.Bullets(result.notes), *(doc.Note(text) for text in needs)],
+                on=(doc.HTML,),
             ),
-            Section(
-                title="",
-                blocks=[
-                    Bullets(result.notes),
-                    *(Note(text) for text in needs),
-                    Note(["Objective: ", *objective, ". ", _course(result)]),
+            doc.Section(
+                "",
+                [
+                    doc.Bullets(result.notes),
+                    *(doc.Note(text) for text in needs),
+                    doc.Note(["Objective: ", *objective, ". ", _course(result)]),
                 ],
-                on=(MARKDOWN,),
+                on=(doc.MARKDOWN,),
             ),
-            Section(
-                title="By load", blocks=[*_diagrams(result.trials), Charts(_charts(result))], on=PAGES, form="plain"
+            doc.Section(
+                "By load", [*_diagrams(result.trials), doc.Charts(_charts(result))], on=doc.PAGES, form="plain"
             ),
-            Section(
-                title="Beyond capacity",
-                blocks=[
-                    Note(beyond, on=PAGES),
+            doc.Section(
+                "Beyond capacity",
+                [
+                    doc.Note(beyond, on=doc.PAGES),
                     _beyond(result),
-                    Note(beyond, on=(DETAILS,)),
-                    Note("" if result.overload else "Nothing was measured beyond capacity.", on=(HTML,), tone="muted"),
+                    doc.Note(beyond, on=(doc.DETAILS,)),
+                    doc.Note(
+                        "" if result.overload else "Nothing was measured beyond capacity.", on=(doc.HTML,), tone="muted"
+                    ),
                 ],
             ),
-            Section(title="Scalability", blocks=[Bullets(laws)], on=PAGES),
-            Section(title="", blocks=[Bullets([*laws, _course(result), *result.notes, *needs])], on=TERMINAL),
-            Section(title="Trials", blocks=[_trials(result)], on=PAGES),
+            doc.Section("Scalability", [doc.Bullets(laws)], on=doc.PAGES),
+            doc.Section("", [doc.Bullets([*laws, _course(result), *result.notes, *needs])], on=doc.TERMINAL),
+            doc.Section("Trials", [_trials(result)], on=doc.PAGES),
         ],
         footer="Rendered from capacity.json by convload.",
         data=data(result, limit_ms),
     )
 
 
-def _listed(words: Sequence[Code]) -> list[str | Code]:
+def _listed(words: Sequence[doc.Code]) -> list[str | doc.Code]:
     return [part for word in words for part in (", ", word)][1:]
 
 
-def _trials(result: CapacityResult) -> Table:
+def _trials(result: CapacityResult) -> doc.Table:
     heads = ["at s", "rate /s", "for s", "outcome", "achieved /s", "good /s", "p99 ms", "broke"]
     rows = [
         [
@@ -150,7 +133,7 @@ def _trials(result: CapacityResult) -> Table:
     return _table(heads, rows)
 
 
-def _beyond(result: CapacityResult) -> Table:
+def _beyond(result: CapacityResult) -> doc.Table:
     heads = ["× capacity", "offered /s", "good /s", "kept", "shed", "by", "other failures", "p99 ms accepted"]
     rows = [
         [
@@ -168,17 +151,17 @@ def _beyond(result: CapacityResult) -> Table:
     return _table(heads, rows)
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[Words]]) -> Table:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[doc.Words]]) -> doc.Table:
     """Returns a table whose heads stand on two lines where the terminal is narrow for them."""
     columns = [
-        Column(
+        doc.Column(
             head=head,
             kind="words" if head in {"outcome", "broke", "by"} else "figure",
-            heads=dict.fromkeys(TERMINAL, "\n".join(head.rsplit(" ", 1))),
+            heads=dict.fromkeys(doc.TERMINAL, "\n".join(head.rsplit(" ", 1))),
         )
         for head in heads
     ]
-    return Table(columns, rows)
+    return doc.Table(columns, rows)
 
 
 def _course(result: CapacityResult) -> str:
@@ -227,7 +210,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _diagrams(trials: Sequence[Trial]) -> list[Diagram]:
+def _diagrams(trials: Sequence[Trial]) -> list[doc.Diagram]:
     """Draws the trials by their load, each load once: Mermaid spreads points evenly, whatever lies between them."""
     loads: dict[str, list[Trial]] = {}
     for trial in sorted(trials, key=lambda trial: trial.rate):
@@ -259,40 +242,20 @@ def _diagrams(trials: Sequence[Trial]) -> list[Diagram]:
     return [times, rates]
 
 
-def _charts(result: CapacityResult) -> list[Chart]:
-    shown = [
-        (
-            "response",
-            "Response by offered rate",
-            "ms",
-            "A dot a trial; shaded: the capacity interval; dashed: the limit of p99.",
-        ),
-        (
-            "achieved",
-            "Goodput by offered rate",
-            "/s",
-            "What falls below the dashed line was not answered in time, shed or failed.",
-        ),
-        (
-            "timeline",
-            "Trials in their order",
-            "",
-            "The rate of each by when it began; shaded: the capacity interval.",
-        ),
+def _charts(result: CapacityResult) -> list[doc.Chart]:
+    times = "A dot a trial; shaded: the capacity interval; dashed: the limit of p99."
+    good = "What falls below the dashed line was not answered in time, shed or failed."
+    order = "The rate of each by when it began; shaded: the capacity interval."
+    residuals = "Measured over fitted, in percent: a pattern tells that the law does not fit."
+    law = [
+        doc.Chart("usl", "Scalability law", "/s", "Throughput by the mean number in flight, and the fit."),
+        doc.Chart("residuals", "Residuals of the fit", "%", residuals),
     ]
-    if _fitted(result):
-        shown += [
-            ("usl", "Scalability law", "/s", "Throughput by the mean number in flight, and the fit."),
-            (
-                "residuals",
-                "Residuals of the fit",
-                "%",
-                "Measured over fitted, in percent: a pattern tells that the law does not fit.",
-            ),
-        ]
     return [
-        Chart(name=name, title=title, unit=unit, note=note, label=title, log=name == "response")
-        for name, title, unit, note in shown
+        doc.Chart("response", "Response by offered rate", "ms", times, log=True),
+        doc.Chart("achieved", "Goodput by offered rate", "/s", good),
+        doc.Chart("timeline", "Trials in their order", "", order),
+        *(law if _fitted(result) else []),
     ]
 
 

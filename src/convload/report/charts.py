@@ -6,7 +6,7 @@ from typing import Any
 from convload.comparison.conclusion import Conclusion
 from convload.plan.facts import OPEN
 from convload.plan.schedule import TARGETS
-from convload.report.document import Chart, brief
+from convload.report import document as doc
 from convload.results.series import CLEANUP, WARMUP, Second
 
 _KINDS = 6
@@ -36,7 +36,7 @@ def data(conclusion: Conclusion) -> dict[str, Any]:
         "warmup_to_s": max((row.t_s + 1 for row in conclusion.series if row.phase == WARMUP), default=None),
         "cleanup_from_s": min((row.t_s for row in conclusion.series if row.phase == CLEANUP), default=None),
         "stages": [
-            {"name": brief(mark.name, _STAGE_LETTERS), "from_s": mark.starts_s}
+            {"name": doc.brief(mark.name, _STAGE_LETTERS), "from_s": mark.starts_s}
             for mark in conclusion.stages
             # The windows of two targets would be dozens of lines.
             if not (mark.warmup or mark.target)
@@ -60,113 +60,57 @@ NOTE = (
     "legend entry hides or shows its line. With few requests in a second its p99 is its maximum."
 )
 
-_NO_SUCCESS = "No create request succeeded."
-_NO_SECOND = "No second was recorded."
 
-
-def of_run(conclusion: Conclusion) -> list[Chart]:
+def of_run(conclusion: Conclusion) -> list[doc.Chart]:
     """Returns the charts of every run."""
-    is_open = conclusion.summary.model == OPEN
-    rows = conclusion.series
-    recorded = "" if rows else _NO_SECOND
-    dashed = "; dashed: the p99 of the service time alone" if is_open else ""
+    rows, is_open = conclusion.series, conclusion.summary.model == OPEN
+    latency = f"Percentiles and maximum of each second ({_clock(conclusion)} of successful requests"
+    latency += "; dashed: the p99 of the service time alone)." if is_open else ")."
+    tail = "How slow the slowest were: each step to the right of 90 % leaves a tenth of the requests."
+    tail += " Dashed: the service time alone." if is_open else ""
+    lacks_time = _unless(any(row.response_ms for row in rows), "No create request succeeded.")
+    lacks_tail = _unless(any(part.ms for part in conclusion.distributions), "No request succeeded after the warm-up.")
+    lacks_error = _unless(any(row.errors_per_s for row in rows), "No create request failed.")
     return [
-        Chart(
-            name="latency",
-            title="Create latency",
-            unit="ms",
-            label="Line chart of create latency percentiles for each second",
-            note=f"Percentiles and maximum of each second ({_clock(conclusion)} of successful requests{dashed}).",
-            otherwise="" if any(row.response_ms for row in rows) else _NO_SUCCESS,
-            log=True,
-        ),
-        Chart(
-            name="distribution",
-            title="Percentile distribution",
-            unit="ms",
-            label="Line chart of latency by percentile for each step",
-            note="How slow the slowest were: each step to the right of 90 % leaves a tenth of the requests."
-            + " Dashed: the service time alone." * is_open,
-            otherwise=""
-            if any(part.ms for part in conclusion.distributions)
-            else "No request succeeded after the warm-up.",
-            log=True,
-        ),
-        *(_of_open(conclusion, recorded) if is_open else _of_closed(recorded)),
-        Chart(
-            name="errors",
-            title="Errors by kind",
-            unit="requests/s",
-            label="Bar chart of failed create requests by kind for each second",
-            note="Failed create requests of each second, stacked.",
-            otherwise="" if any(row.errors_per_s for row in rows) else "No create request failed.",
+        doc.Chart("latency", "Create latency", "ms", latency, otherwise=lacks_time, log=True),
+        doc.Chart("distribution", "Percentile distribution", "ms", tail, otherwise=lacks_tail, log=True),
+        *(_of_open(rows) if is_open else _of_closed(rows)),
+        doc.Chart(
+            "errors", "Errors by kind", "requests/s", "Failed create requests of each second, stacked.", lacks_error
         ),
     ]
 
 
-def of_turns(conclusion: Conclusion) -> Chart:
+def of_turns(conclusion: Conclusion) -> doc.Chart:
     """Returns the chart of two targets."""
+    note = f"Create latency of each window, by when requests were due ({_clock(conclusion)} of successful requests)."
     found = conclusion.turns.turns if conclusion.turns else []
-    return Chart(
-        name="turns",
-        title="A and B",
-        unit="ms",
-        label="Line chart of create latency percentiles of targets A and B for each window",
-        note=f"Create latency of each window, by when requests were due ({_clock(conclusion)} of successful requests).",
-        otherwise="" if any("p50" in turn.response_ms for turn in found) else _NO_SUCCESS,
-    )
+    otherwise = _unless(any("p50" in turn.response_ms for turn in found), "No create request succeeded.")
+    return doc.Chart("turns", "A and B", "ms", note, otherwise)
 
 
-def _of_open(conclusion: Conclusion, recorded: str) -> list[Chart]:
+def _of_open(rows: list[Second]) -> list[doc.Chart]:
+    offered = "Arrivals that came due and create requests answered in each second."
+    queue = "At the end of each second: requests without an answer yet, and arrivals without a free user."
+    late = "From when a request was due to when it was sent: the wait for a free user, or a slow generator."
+    cpu = "CPU time of the busiest worker (left) and the longest delay of its event loop (right) in each second."
+    lacks_row = _unless(bool(rows), "No second was recorded.")
+    lacks_time = _unless(any(row.lateness_ms for row in rows), "No create request succeeded.")
     return [
-        Chart(
-            name="throughput",
-            title="Offered and answered",
-            unit="requests/s",
-            label="Line chart of arrivals offered and create requests answered for each second",
-            note="Arrivals that came due and create requests answered in each second.",
-            otherwise=recorded,
-        ),
-        Chart(
-            name="queue",
-            title="In flight and waiting",
-            unit="requests",
-            label="Line chart of requests in flight and arrivals that wait at the end of each second",
-            note="At the end of each second: requests without an answer yet, and arrivals without a free user.",
-            otherwise=recorded,
-        ),
-        Chart(
-            name="lateness",
-            title="Lateness",
-            unit="ms",
-            label="Line chart of lateness percentiles for each second",
-            note="From when a request was due to when it was sent: the wait for a free user, or a slow generator.",
-            otherwise="" if any(row.lateness_ms for row in conclusion.series) else _NO_SUCCESS,
-            log=True,
-        ),
-        Chart(
-            name="generator",
-            title="Load generator",
-            unit="% of a core, ms",
-            label="Line chart of the generator's CPU time and event-loop delay for each second",
-            note="CPU time of the busiest worker (left) and the longest delay of its event loop (right) in each "
-            "second.",
-            otherwise=recorded,
-        ),
+        doc.Chart("throughput", "Offered and answered", "requests/s", offered, lacks_row),
+        doc.Chart("queue", "In flight and waiting", "requests", queue, lacks_row),
+        doc.Chart("lateness", "Lateness", "ms", late, lacks_time, log=True),
+        doc.Chart("generator", "Load generator", "% of a core, ms", cpu, lacks_row),
     ]
 
 
-def _of_closed(recorded: str) -> list[Chart]:
-    return [
-        Chart(
-            name="throughput",
-            title="Throughput",
-            unit="requests/s",
-            label="Line chart of create requests, users and requests in flight for each second",
-            note="Create requests answered in each second, with users and requests in flight on the right axis.",
-            otherwise=recorded,
-        )
-    ]
+def _of_closed(rows: list[Second]) -> list[doc.Chart]:
+    note = "Create requests answered in each second, with users and requests in flight on the right axis."
+    return [doc.Chart("throughput", "Throughput", "requests/s", note, _unless(bool(rows), "No second was recorded."))]
+
+
+def _unless(measured: bool, text: str) -> str:
+    return "" if measured else text
 
 
 def _clock(conclusion: Conclusion) -> str:

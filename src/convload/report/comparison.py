@@ -8,8 +8,8 @@ from rich.console import Console
 
 from convload.comparison.compare import BETWEEN, Comparison, RunFacts
 from convload.comparison.outcomes import IMPROVED, REGRESSED, UNKNOWN, Difference
+from convload.report import document as doc
 from convload.report import github, markdown, tables, terminal
-from convload.report.document import TERMINAL, Bullets, Code, Document, Mark, Section, visible
 
 _ANNOTATIONS = {REGRESSED: "error", UNKNOWN: "warning"}
 
@@ -29,18 +29,18 @@ def render_markdown(comparison: Comparison) -> str:
     return markdown.render(document(comparison))
 
 
-def document(comparison: Comparison) -> Document:
+def document(comparison: Comparison) -> doc.Document:
     """Returns the report."""
     word = "NO DIFFERENCE" if comparison.outcome == "same" else comparison.outcome.upper()
-    head = Section(
-        title="",
-        blocks=[
-            Bullets([*_sides(comparison), rule(comparison)]),
-            Bullets([Mark(line, "warning") for line in warnings(comparison)]),
+    head = doc.Section(
+        "",
+        [
+            doc.Bullets([*_sides(comparison), rule(comparison)]),
+            doc.Bullets([doc.Mark(line, "warning") for line in warnings(comparison)]),
         ],
     )
     steps = dict.fromkeys(one.step for one in comparison.differences)
-    return Document(
+    return doc.Document(
         kind="comparison",
         title=f"{word}: convload compare",
         heading="Comparison",
@@ -49,7 +49,7 @@ def document(comparison: Comparison) -> Document:
         sections=[
             head,
             *(_step(comparison, step) for step in steps),
-            Section(title="", blocks=[Bullets(comparison.notes, tone="muted")]),
+            doc.Section("", [doc.Bullets(comparison.notes, tone="muted")]),
         ],
     )
 
@@ -67,7 +67,7 @@ def github_report(comparison: Comparison) -> github.StepReport:
         outputs={
             "outcome": comparison.outcome,
             "exit_code": str(int(comparison.exit_code)),
-            "text": visible(comparison.text),
+            "text": doc.visible(comparison.text),
             **{outcome: _named(comparison, outcome) for outcome in (REGRESSED, IMPROVED)},
         },
         whole="the file of --markdown",
@@ -95,15 +95,15 @@ def warnings(comparison: Comparison) -> list[str]:
 
 def _named(comparison: Comparison, outcome: str) -> str:
     found = [one for one in comparison.differences if one.outcome == outcome]
-    return ", ".join(f"{visible(one.step)} {one.statistic}" for one in found)
+    return ", ".join(f"{doc.visible(one.step)} {one.statistic}" for one in found)
 
 
-def _step(comparison: Comparison, step: str) -> Section:
+def _step(comparison: Comparison, step: str) -> doc.Section:
     found = [one for one in comparison.differences if one.step == step]
     # The interval of repeated runs is each statistic's own; their alarm is the test's.
     of = "" if comparison.method == BETWEEN else f"{100 * comparison.confidence:g} % "
     table = tables.differences(found, ("base", "new"), f"{of}interval")
-    return Section(title=Code(step), blocks=[table, Bullets(list(_reasons(found)), on=TERMINAL, tone="muted")])
+    return doc.Section(doc.Code(step), [table, doc.Bullets(list(_reasons(found)), on=doc.TERMINAL, tone="muted")])
 
 
 def _reasons(found: list[Difference]) -> Iterator[str]:

@@ -46,7 +46,7 @@ Words = str | Code | Mark | Sequence[str | Code | Mark]
 """A run of text."""
 
 
-class Column(msgspec.Struct, frozen=True, kw_only=True):
+class Column(msgspec.Struct, frozen=True):
     """The head of a column; `heads` are those of media that call it otherwise.
 
     `kind` says whether it holds figures, words that may wrap, or names that may not. `clock` is the group of a time.
@@ -112,12 +112,11 @@ class Tiles(msgspec.Struct, frozen=True):
     on: tuple[Medium, ...] = (HTML,)
 
 
-class Chart(msgspec.Struct, frozen=True, kw_only=True):
+class Chart(msgspec.Struct, frozen=True):
     """A chart that charts.js draws by its name; `otherwise` stands where there is nothing to draw."""
 
     name: str
     title: str
-    label: str
     unit: str = ""
     note: str = ""
     otherwise: str = ""
@@ -152,7 +151,7 @@ class Folded(msgspec.Struct, frozen=True):
 Block = Table | Note | Bullets | Facts | Tiles | Chart | Charts | Diagram | Folded
 
 
-class Section(msgspec.Struct, frozen=True, kw_only=True):
+class Section(msgspec.Struct, frozen=True):
     """Blocks under a title. `form` is how a page lays it out; `terminal` its title there, if it has another."""
 
     title: Words

@@ -4,21 +4,8 @@ from collections.abc import Iterator
 
 from convload.comparison.conclusion import Conclusion
 from convload.contract.outcomes import MEANINGS
+from convload.report import document as doc
 from convload.report import figures
-from convload.report.document import (
-    DETAILS,
-    HTML,
-    MARKDOWN,
-    Block,
-    Code,
-    Column,
-    Folded,
-    Note,
-    Section,
-    Table,
-    Words,
-    brief,
-)
 from convload.results.runlog import ErrorSample
 
 _DETAIL = 120
@@ -34,35 +21,36 @@ def lines(conclusion: Conclusion) -> list[str]:
     ]
 
 
-def errors(conclusion: Conclusion) -> Section:
+def errors(conclusion: Conclusion) -> doc.Section:
     """Returns one row an error kind of a step, with what it means, and what was answered."""
-    table = Table(
+    table = doc.Table(
         [
-            Column(head="step", kind="words"),
-            Column(head="kind", kind="words"),
-            Column(head="count"),
-            Column(head="share", on=(HTML,)),
-            Column(head="meaning", kind="words", on=(HTML,)),
-            Column(head="a sample of it", kind="words", on=(DETAILS,)),
+            doc.Column("step", kind="words"),
+            doc.Column("kind", kind="words"),
+            doc.Column("count"),
+            doc.Column("share", on=(doc.HTML,)),
+            doc.Column("meaning", kind="words", on=(doc.HTML,)),
+            doc.Column("a sample of it", kind="words", on=(doc.DETAILS,)),
         ],
         list(_rows(conclusion)),
     )
     note = "After the warm-up; the share is of all requests of the step. More samples are in errors.jsonl."
     said = note if table.rows else "No request failed after the warm-up."
-    return Section(title="Errors", blocks=[table, Note(said, on=(HTML,), tone="muted"), *_quoted(conclusion)])
+    return doc.Section("Errors", [table, doc.Note(said, on=(doc.HTML,), tone="muted"), *_quoted(conclusion)])
 
 
-def samples(conclusion: Conclusion) -> Section:
+def samples(conclusion: Conclusion) -> doc.Section:
     """Returns the first samples of failed requests."""
     shown = conclusion.samples[:_SAMPLES]
     heads = ("kind", "variant", "detail")
-    rows: list[list[Words]] = [
-        [f"{one.t_s:.1f}", Code(one.outcome), Code(one.variant or one.step), Code(one.detail)] for one in shown
+    rows: list[list[doc.Words]] = [
+        [f"{one.t_s:.1f}", doc.Code(one.outcome), doc.Code(one.variant or one.step), doc.Code(one.detail)]
+        for one in shown
     ]
-    return Section(
-        title=f"Samples of failed requests ({len(shown)} of {len(conclusion.samples)} in errors.jsonl)",
-        blocks=[Table([Column(head="at s"), *(Column(head=head, kind="words") for head in heads)], rows)],
-        on=(MARKDOWN,),
+    return doc.Section(
+        f"Samples of failed requests ({len(shown)} of {len(conclusion.samples)} in errors.jsonl)",
+        [doc.Table([doc.Column("at s"), *(doc.Column(head, kind="words") for head in heads)], rows)],
+        on=(doc.MARKDOWN,),
     )
 
 
@@ -72,25 +60,25 @@ def _kinds(conclusion: Conclusion) -> Iterator[tuple[str, str, list[ErrorSample]
             yield step, kind, [one for one in conclusion.samples if (one.step, one.outcome) == (step, kind)]
 
 
-def _rows(conclusion: Conclusion) -> Iterator[list[Words]]:
+def _rows(conclusion: Conclusion) -> Iterator[list[doc.Words]]:
     for step, kind, found in _kinds(conclusion):
         row = conclusion.summary.steps[step]
         yield [
-            Code(step),
-            Code(kind),
+            doc.Code(step),
+            doc.Code(kind),
             figures.count(row.errors[kind]),
             figures.percent(row.errors[kind], row.count),
             MEANINGS.get("http_<status>" if kind.startswith("http_") else kind, ""),
-            brief(found[0].detail, _DETAIL) if found else "",
+            doc.brief(found[0].detail, _DETAIL) if found else "",
         ]
 
 
-def _quoted(conclusion: Conclusion) -> list[Block]:
+def _quoted(conclusion: Conclusion) -> list[doc.Block]:
     quoted = [(step, kind, found[:_SAMPLES_A_KIND]) for step, kind, found in _kinds(conclusion) if found]
     return [
-        Folded(
-            (Code(kind), f" of {step}"),
-            [(f"{_place(one)} ", Code(one.detail)) for one in found],
+        doc.Folded(
+            (doc.Code(kind), f" of {step}"),
+            [(f"{_place(one)} ", doc.Code(one.detail)) for one in found],
             is_open=at < _OPEN_KINDS,
         )
         for at, (step, kind, found) in enumerate(quoted)

@@ -134,10 +134,7 @@ def reconciliation(summary: Summary) -> list[tuple[str, str]]:
     if summary.retries is not None:
         chain.insert(1, ("sent again", counts.retried))
     if summary.ledger is not None:
-        chain += [
-            ("received by the mock", summary.ledger.received),
-            ("accepted by it", summary.ledger.accepted),
-        ]
+        chain += [("received by the mock", summary.ledger.received), ("accepted by it", summary.ledger.accepted)]
     return [(name, count(value)) for name, value in chain]
 
 

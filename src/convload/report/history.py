@@ -9,28 +9,12 @@ from rich.console import Console
 
 from convload.comparison.changepoints import Change
 from convload.comparison.history import History, Point, Series
+from convload.report import document as doc
 from convload.report import figures, html, terminal
-from convload.report.document import (
-    DETAILS,
-    HTML,
-    Bullets,
-    Chart,
-    Charts,
-    Code,
-    Column,
-    Document,
-    Mark,
-    Note,
-    Section,
-    Table,
-    Tone,
-    Words,
-    brief,
-)
 
 WORSE, BETTER, CHANGED = "worse", "better", "changed"
 
-_TONES: dict[str, Tone] = {WORSE: "fail", BETTER: "good", CHANGED: "doubt", "": "muted"}
+_TONES: dict[str, doc.Tone] = {WORSE: "fail", BETTER: "good", CHANGED: "doubt", "": "muted"}
 _MARK = "▲"
 
 
@@ -49,10 +33,10 @@ def render_html(history: History) -> str:
     return html.render(document(history))
 
 
-def document(history: History) -> Document:
+def document(history: History) -> doc.Document:
     """Returns the report."""
     head = _head(history)
-    return Document(
+    return doc.Document(
         kind="history",
         title=f"History: convload {history.plan}",
         heading=history.plan,
@@ -60,11 +44,11 @@ def document(history: History) -> Document:
         statement=head,
         tone="strong",
         sections=[
-            Section(title="", blocks=[_runs(history)], on=(DETAILS,)),
+            doc.Section("", [_runs(history)], on=(doc.DETAILS,)),
             _changes(history),
-            Section(title="Charts", blocks=[Charts(_charts(history))], on=(HTML,), form="plain"),
-            Section(title="Runs", blocks=[_runs(history)], on=(HTML,)),
-            Section(title="Left out", blocks=[Bullets(_left_out(history))], on=(HTML,)),
+            doc.Section("Charts", [doc.Charts(_charts(history))], on=(doc.HTML,), form="plain"),
+            doc.Section("Runs", [_runs(history)], on=(doc.HTML,)),
+            doc.Section("Left out", [doc.Bullets(_left_out(history))], on=(doc.HTML,)),
         ],
         footer="Rendered from run logs by convload. Changes are placed by PELT on ranks and tested by Mann and "
         "Whitney's U.",
@@ -78,26 +62,21 @@ def _head(history: History) -> str:
     return f"History of the plan {history.plan} at {history.target}: {runs}{left}"
 
 
-def _runs(history: History) -> Table:
+def _runs(history: History) -> doc.Table:
     columns = [
-        Column(head="run", kind="words"),
-        Column(head="started", kind="name"),
-        Column(head="outcome", kind="name", on=(HTML,)),
-        *(Column(head=_title(one)) for one in history.series),
+        doc.Column("run", kind="words"),
+        doc.Column("started", kind="name"),
+        doc.Column("outcome", kind="name", on=(doc.HTML,)),
+        *(doc.Column(_title(one)) for one in history.series),
     ]
-    rows: list[list[Words]] = [
-        [
-            Code(_name(history, point)),
-            _moment(point),
-            point.outcome,
-            *(_cell(one, at) for one in history.series),
-        ]
+    rows: list[list[doc.Words]] = [
+        [doc.Code(_name(history, point)), _moment(point), point.outcome, *(_cell(one, at) for one in history.series)]
         for at, point in enumerate(history.points)
     ]
-    return Table(columns, rows)
+    return doc.Table(columns, rows)
 
 
-def _changes(history: History) -> Section:
+def _changes(history: History) -> doc.Section:
     least = history.minimum
     changes = list(_sentences(history))
     notes = sorted({series.note for series in history.series if series.note})
@@ -106,39 +85,39 @@ def _changes(history: History) -> Section:
         f"({least.errors_points:g} percentage points) on, and when chance makes it once in a hundred at most. The "
         "dashed line is the median between changes."
     )
-    return Section(
-        title="Changes",
+    return doc.Section(
+        "Changes",
         terminal="",
         blocks=[
-            Bullets([Mark(f"{_MARK} {text}", _TONES[way]) for text, way in changes], on=(DETAILS,)),
-            Bullets([(Mark(way, _TONES[way]), f" {text}") for text, way in changes], on=(HTML,)),
-            Bullets([f"Changes: {note}" for note in notes], tone="muted"),
-            Note("" if changes or notes else "No change of level was found."),
-            Bullets(_left_out(history), on=(DETAILS,)),
-            Note(rule, on=(HTML,), tone="muted"),
+            doc.Bullets([doc.Mark(f"{_MARK} {text}", _TONES[way]) for text, way in changes], on=(doc.DETAILS,)),
+            doc.Bullets([(doc.Mark(way, _TONES[way]), f" {text}") for text, way in changes], on=(doc.HTML,)),
+            doc.Bullets([f"Changes: {note}" for note in notes], tone="muted"),
+            doc.Note("" if changes or notes else "No change of level was found."),
+            doc.Bullets(_left_out(history), on=(doc.DETAILS,)),
+            doc.Note(rule, on=(doc.HTML,), tone="muted"),
         ],
     )
 
 
-def _left_out(history: History) -> list[Words]:
+def _left_out(history: History) -> list[doc.Words]:
     lines = [f"Left out: {one.folder}: {reason}" for one in history.left_out for reason in one.reasons]
-    return [Mark(line, "warning") for line in lines]
+    return [doc.Mark(line, "warning") for line in lines]
 
 
 def _name(history: History, point: Point) -> str:
     """Names a run by its folder below the history's."""
-    return brief(point.folder.removeprefix(history.folder).lstrip("/") or point.folder)
+    return doc.brief(point.folder.removeprefix(history.folder).lstrip("/") or point.folder)
 
 
 def _moment(point: Point) -> str:
     """Says when a run was started, to the minute."""
-    return brief(point.started[:16].replace("T", " "))
+    return doc.brief(point.started[:16].replace("T", " "))
 
 
 def _title(series: Series) -> str:
     """Names a statistic with its unit."""
     if series.name.startswith("gate "):
-        return brief(series.name, 60)
+        return doc.brief(series.name, 60)
     return f"{'error share' if series.name == 'errors' else series.name} {series.unit}"
 
 
@@ -163,21 +142,17 @@ def _sentences(history: History) -> Iterator[tuple[str, str]]:
                 yield f"Possibly {of} {since}; too early to tell: {change.why}", ""
 
 
-def _cell(series: Series, at: int) -> Words:
+def _cell(series: Series, at: int) -> doc.Words:
     text = figures.about(series.values[at])
     change = next((change for change in series.changes if change.confirmed and change.at == at), None)
-    return text if change is None else Mark(f"{_MARK} {text}", _TONES[_way(series, change)])
+    return text if change is None else doc.Mark(f"{_MARK} {text}", _TONES[_way(series, change)])
 
 
-def _charts(history: History) -> list[Chart]:
+def _charts(history: History) -> list[doc.Chart]:
+    marked = [sum(change.confirmed for change in one.changes) for one in history.series]
     return [
-        Chart(
-            name=f"statistic-{at}",
-            title=_title(one),
-            label=f"Line chart of {_title(one)} for each run, "
-            f"{sum(change.confirmed for change in one.changes)} changes marked",
-        )
-        for at, one in enumerate(history.series)
+        doc.Chart(f"statistic-{at}", _title(one), note=f"{number} change{'s' * (number != 1)} marked." * bool(number))
+        for at, (one, number) in enumerate(zip(history.series, marked, strict=True))
     ]
 
 

@@ -12,24 +12,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from convload.report.document import (
-    HTML,
-    Block,
-    Code,
-    Column,
-    Document,
-    Mark,
-    Section,
-    Words,
-    parts,
-    plain_text,
-    visible,
-)
+from convload.report import document as doc
 
 _HERE = Path(__file__).parent
 
 
-def render(document: Document) -> str:
+def render(document: doc.Document) -> str:
     """Returns the page. Every string that goes into it is made visible and escaped; only our own assets are not."""
     style, scripts = assets()
     return _template().render(
@@ -39,7 +27,7 @@ def render(document: Document) -> str:
         words=_words,
         head=_head,
         kind_of=lambda block: type(block).__name__,
-        plain_text=plain_text,
+        plain_text=doc.plain_text,
         style=style,
         scripts=scripts,
         policy=_policy(style, scripts),
@@ -76,31 +64,31 @@ def _shown(value: Any) -> Any:
     """Makes every string visible on its way into the page, so that none can be forgotten; keeps its % with it."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return visible(value).replace(" %", "\N{NO-BREAK SPACE}%")
+    return doc.visible(value).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-def _words(words: Words) -> Markup:
-    return Markup().join(_part(part) for part in parts(words))
+def _words(words: doc.Words) -> Markup:
+    return Markup().join(_part(part) for part in doc.parts(words))
 
 
-def _part(part: str | Code | Mark) -> Markup:
+def _part(part: str | doc.Code | doc.Mark) -> Markup:
     match part:
-        case Code():
+        case doc.Code():
             return Markup("<code>{}</code>").format(_shown(part.text)) if part.text else Markup()
-        case Mark():
+        case doc.Mark():
             return Markup('<span class="{}">{}</span>').format(part.tone, _shown(part.text))
         case _:
             return Markup.escape(_shown(part))
 
 
-def _head(column: Column) -> str:
-    return column.heads.get(HTML, column.head)
+def _head(column: doc.Column) -> str:
+    return column.heads.get(doc.HTML, column.head)
 
 
-def _sections(document: Document) -> list[tuple[Section, list[Block], str]]:
+def _sections(document: doc.Document) -> list[tuple[doc.Section, list[doc.Block], str]]:
     """Returns what stands on the page: sections, their blocks, and their names, so that a link can lead to one."""
-    shown = [(section, blocks) for section in document.sections if (blocks := section.for_medium(HTML))]
-    names = [re.sub(r"[^a-z0-9]+", "-", plain_text(section.title).lower()).strip("-")[:40] for section, _ in shown]
+    shown = [(section, blocks) for section in document.sections if (blocks := section.for_medium(doc.HTML))]
+    names = [re.sub(r"[^a-z0-9]+", "-", doc.plain_text(section.title).lower()).strip("-")[:40] for section, _ in shown]
     return [
         (section, blocks, name if name and names.count(name) == 1 else f"section-{at}")
         for at, ((section, blocks), name) in enumerate(zip(shown, names, strict=True))

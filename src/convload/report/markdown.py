@@ -3,30 +3,13 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from convload.report.document import (
-    MARKDOWN,
-    Block,
-    Bullets,
-    Code,
-    Column,
-    Diagram,
-    Document,
-    Facts,
-    Mark,
-    Note,
-    Section,
-    Table,
-    Words,
-    brief,
-    parts,
-    visible,
-)
+from convload.report import document as doc
 
 # What CommonMark or GitHub may read as markup; an underscore inside a word is none.
 _ACTIVE = re.compile(r"([\\`*{}\[\]<>#!~&@]|(?<![^\W_])_|_(?![^\W_])|(?<=\w):(?=//))")
 
 
-def render(document: Document) -> str:
+def render(document: doc.Document) -> str:
     """Returns the whole text."""
     sections = [_section(section) for section in document.sections]
     return "\n\n".join([f"# {plain(document.title)}", plain(document.statement), *filter(None, sections)]) + "\n"
@@ -34,59 +17,59 @@ def render(document: Document) -> str:
 
 def plain(text: str) -> str:
     """Escapes text so that it is read as itself."""
-    return _ACTIVE.sub(r"\\\1", visible(text))
+    return _ACTIVE.sub(r"\\\1", doc.visible(text))
 
 
 def code(text: str) -> str:
     """Puts text into a code span that it cannot leave; nothing for no text."""
     if not text:
         return ""
-    shown = brief(text)
+    shown = doc.brief(text)
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
     # Spaces keep a backtick at the edge apart from the fence; Markdown takes one off each side again.
     pad = " " if shown.startswith(("`", " ")) or shown.endswith(("`", " ")) else ""
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
-def _section(section: Section) -> str:
-    blocks = [_block(block) for block in section.for_medium(MARKDOWN)]
+def _section(section: doc.Section) -> str:
+    blocks = [_block(block) for block in section.for_medium(doc.MARKDOWN)]
     if not blocks:
         return ""
     return "\n\n".join([*([f"## {_words(section.title)}"] if section.title else []), *blocks])
 
 
-def _block(block: Block) -> str:
+def _block(block: doc.Block) -> str:
     match block:
-        case Table():
-            columns, rows = block.for_medium(MARKDOWN)
+        case doc.Table():
+            columns, rows = block.for_medium(doc.MARKDOWN)
             return _table([_head(column) for column in columns], [[_words(cell) for cell in row] for row in rows])
-        case Note():
+        case doc.Note():
             return _words(block.words)
-        case Bullets():
+        case doc.Bullets():
             return "\n".join(f"- {_words(item)}" for item in block.items)
-        case Facts():
+        case doc.Facts():
             facts = [fact for group in block.groups.values() for fact in group.items()]
             return _table(["", "measured"], [[plain(name), plain(value)] for name, value in facts])
-        case Diagram():
+        case doc.Diagram():
             return f"{block.caption}\n\n```mermaid\n{block.source}\n```"
         case _:
             raise NotImplementedError(type(block).__name__)
 
 
-def _words(words: Words) -> str:
-    return "".join(_part(part) for part in parts(words))
+def _words(words: doc.Words) -> str:
+    return "".join(_part(part) for part in doc.parts(words))
 
 
-def _part(part: str | Code | Mark) -> str:
-    if isinstance(part, Code):
+def _part(part: str | doc.Code | doc.Mark) -> str:
+    if isinstance(part, doc.Code):
         return code(part.text)
-    if isinstance(part, Mark):
+    if isinstance(part, doc.Mark):
         return f"**{plain(part.text)}**" if part.tone == "warning" else plain(part.text)
     return plain(part)
 
 
-def _head(column: Column) -> str:
-    name = column.heads.get(MARKDOWN, column.head)
+def _head(column: doc.Column) -> str:
+    name = column.heads.get(doc.MARKDOWN, column.head)
     return f"{column.clock} {name}".strip()
 
 

@@ -9,41 +9,23 @@ from rich.console import Console
 
 from convload.comparison.conclusion import Conclusion
 from convload.report import answer, charts, failures, figures, html, markdown, mermaid, steadiness, tables, terminal
-from convload.report.document import (
-    BRIEF,
-    DETAILS,
-    HTML,
-    IN_FULL,
-    MARKDOWN,
-    PAGES,
-    TERMINAL,
-    Block,
-    Bullets,
-    Charts,
-    Code,
-    Document,
-    Facts,
-    Note,
-    Section,
-    Words,
-    brief,
-)
+from convload.report import document as doc
 from convload.results.summary import Summary
 
 _CLAUSE = "(times in ms, of successful requests)"
 
 
-def document(conclusion: Conclusion, folder: Path | None = None) -> Document:
+def document(conclusion: Conclusion, folder: Path | None = None) -> doc.Document:
     """Returns the report; `folder` is where it is kept, for the terminal."""
     summary, verdict = conclusion.summary, conclusion.verdict
     word = figures.OUTCOME_WORDS[verdict.outcome]
-    return Document(
+    return doc.Document(
         kind="run report",
         title=f"{word}: convload {summary.plan}",
         heading=summary.plan,
         subtitle=[
             figures.setting(summary),
-            ("Target ", Code(summary.target), f", started {summary.started}, seed {summary.seed}"),
+            ("Target ", doc.Code(summary.target), f", started {summary.started}, seed {summary.seed}"),
         ],
         word=word,
         tone=verdict.outcome,
@@ -67,37 +49,37 @@ def render_html(conclusion: Conclusion) -> str:
 
 def print_run(conclusion: Conclusion, console: Console, folder: Path | None = None, *, details: bool = True) -> None:
     """Prints the end of a run; `folder` is where the reports are, if they were written."""
-    terminal.show(document(conclusion, folder), console, DETAILS if details else BRIEF)
+    terminal.show(document(conclusion, folder), console, doc.DETAILS if details else doc.BRIEF)
 
 
 def print_judgement(conclusion: Conclusion, console: Console, *, details: bool = True) -> None:
     """Prints the gates of a run with what each found, and the verdict."""
-    terminal.show(_judgement(conclusion), console, DETAILS if details else BRIEF, opens=False)
+    terminal.show(_judgement(conclusion), console, doc.DETAILS if details else doc.BRIEF, opens=False)
 
 
-def _judgement(conclusion: Conclusion) -> Document:
+def _judgement(conclusion: Conclusion) -> doc.Document:
     """Returns what `convload gate` shows: the gates with what each found."""
     messages = [gate.message for gate in conclusion.gates]
     lines = [*filter(None, [figures.aborted(conclusion)]), *answer.invalid(conclusion), *figures.asides(conclusion)]
-    return Document(
+    return doc.Document(
         kind="judgement",
         title="",
         heading="",
         tone=conclusion.verdict.outcome,
         statement=conclusion.verdict.text,
         sections=[
-            Section(title="Gates", blocks=[answer.gates_table(conclusion)], on=TERMINAL),
+            doc.Section("Gates", [answer.gates_table(conclusion)], on=doc.TERMINAL),
             *_turns(conclusion)[:1],
-            Section(title="", blocks=[Bullets(messages, on=(DETAILS,)), Bullets(lines)], on=TERMINAL),
+            doc.Section("", [doc.Bullets(messages, on=(doc.DETAILS,)), doc.Bullets(lines)], on=doc.TERMINAL),
         ],
     )
 
 
-def _answer(conclusion: Conclusion) -> list[Section]:
+def _answer(conclusion: Conclusion) -> list[doc.Section]:
     """Returns what the verdict rests on."""
     return [
         _head(conclusion),
-        Section(title="Stopped early", blocks=[Note(figures.aborted(conclusion))], on=(HTML,)),
+        doc.Section("Stopped early", [doc.Note(figures.aborted(conclusion))], on=(doc.HTML,)),
         answer.key_figures(conclusion),
         answer.gates(conclusion),
         answer.validity(conclusion),
@@ -105,32 +87,30 @@ def _answer(conclusion: Conclusion) -> list[Section]:
     ]
 
 
-def _figures(conclusion: Conclusion) -> list[Section]:
+def _figures(conclusion: Conclusion) -> list[doc.Section]:
     """Returns what was measured."""
     summary = conclusion.summary
     variants = "Variants of conversation.create"
     steps = tables.requests("step", summary.steps, summary.model)
     return [
-        Section(
-            title="Steps",
-            blocks=[*steps, *([] if steps else [Note("Nothing was measured.", on=(HTML,), tone="muted")])],
-            on=(BRIEF, *IN_FULL),
+        doc.Section(
+            "Steps",
+            [*steps, *([] if steps else [doc.Note("Nothing was measured.", on=(doc.HTML,), tone="muted")])],
+            on=(doc.BRIEF, *doc.IN_FULL),
             terminal=f"Steps {_CLAUSE}",
         ),
         *_turns(conclusion),
         _stages(summary),
         *steadiness.sections(conclusion),
-        Section(title="Retries", blocks=_retries(summary)),
-        Section(
-            title=variants,
-            blocks=tables.requests("variant", summary.variants, summary.model),
-            terminal=f"{variants} {_CLAUSE}",
+        doc.Section("Retries", _retries(summary)),
+        doc.Section(
+            variants, tables.requests("variant", summary.variants, summary.model), terminal=f"{variants} {_CLAUSE}"
         ),
         failures.errors(conclusion),
     ]
 
 
-def _record(conclusion: Conclusion, folder: Path | None) -> list[Section]:
+def _record(conclusion: Conclusion, folder: Path | None) -> list[doc.Section]:
     """Returns how it was measured, and whether the record adds up."""
     summary, manifest = conclusion.summary, conclusion.manifest
     chain = ", ".join(f"{count} {name}" for name, count in figures.reconciliation(summary))
@@ -141,78 +121,78 @@ def _record(conclusion: Conclusion, folder: Path | None) -> list[Section]:
         ", ".join(f"{name} {generator[name]}" for name in names if name in generator) for names in (named, generator)
     )
     return [
-        Section(title="Gates", blocks=[answer.gates_table(conclusion)], on=(DETAILS,)),
-        Section(
-            title="",
-            blocks=[
-                Bullets([*filter(None, [figures.aborted(conclusion)]), *answer.invalid(conclusion)]),
-                Bullets(figures.asides(conclusion)),
-                Bullets(failures.lines(conclusion), on=(BRIEF,)),
-                Bullets([f"Create requests of the whole run: {chain}", f"Generator: {shown}"], on=(DETAILS,)),
-                Bullets([f"Note: {note}" for note in summary.notes], on=(DETAILS,)),
-                Note(report, on=(DETAILS,)),
-                Note(f"{report}, all of it here with --details" if report else "", on=(BRIEF,)),
+        doc.Section("Gates", [answer.gates_table(conclusion)], on=(doc.DETAILS,)),
+        doc.Section(
+            "",
+            [
+                doc.Bullets([*filter(None, [figures.aborted(conclusion)]), *answer.invalid(conclusion)]),
+                doc.Bullets(figures.asides(conclusion)),
+                doc.Bullets(failures.lines(conclusion), on=(doc.BRIEF,)),
+                doc.Bullets([f"Create requests of the whole run: {chain}", f"Generator: {shown}"], on=(doc.DETAILS,)),
+                doc.Bullets([f"Note: {note}" for note in summary.notes], on=(doc.DETAILS,)),
+                doc.Note(report, on=(doc.DETAILS,)),
+                doc.Note(f"{report}, all of it here with --details" if report else "", on=(doc.BRIEF,)),
             ],
-            on=TERMINAL,
+            on=doc.TERMINAL,
         ),
-        Section(
-            title="Counts",
-            blocks=[
-                Note(f"Create requests of the whole run, warm-up included: {chain}."),
-                Note(_with_code(f"Generator: {all_facts}.")),
+        doc.Section(
+            "Counts",
+            [
+                doc.Note(f"Create requests of the whole run, warm-up included: {chain}."),
+                doc.Note(_with_code(f"Generator: {all_facts}.")),
             ],
-            on=(MARKDOWN,),
+            on=(doc.MARKDOWN,),
         ),
         failures.samples(conclusion),
-        Section(title="Notes", blocks=[Bullets(summary.notes)], on=(HTML,)),
-        Section(
-            title="Plan and machine",
-            blocks=[
-                Facts(
+        doc.Section("Notes", [doc.Bullets(summary.notes)], on=(doc.HTML,)),
+        doc.Section(
+            "Plan and machine",
+            [
+                doc.Facts(
                     {
                         "Plan": _as_text(manifest.plan),
                         "Load generator": generator,
                         "Machine": _as_text(manifest.machine),
                         "Versions": _as_text(manifest.versions),
                     }
-                ),
+                )
             ],
-            on=(HTML,),
+            on=(doc.HTML,),
         ),
     ]
 
 
-def _head(conclusion: Conclusion) -> Section:
+def _head(conclusion: Conclusion) -> doc.Section:
     summary = conclusion.summary
     setting, achieved = figures.setting(summary), figures.achieved(summary)
     reasons = conclusion.verdict.reasons
-    return Section(
-        title="",
-        blocks=[
-            Bullets([setting, f"Target {summary.target}, seed {summary.seed}", achieved], on=(DETAILS,)),
-            Note((f"{setting}; target ", Code(summary.target), f", seed {summary.seed}."), on=(MARKDOWN,)),
-            Note(f"{achieved}.", on=(MARKDOWN,)),
-            Note(figures.MODEL_NOTES.get(summary.model, ""), tone="muted"),
-            Bullets(reasons if len(reasons) > 1 else [], on=(MARKDOWN,)),
+    return doc.Section(
+        "",
+        [
+            doc.Bullets([setting, f"Target {summary.target}, seed {summary.seed}", achieved], on=(doc.DETAILS,)),
+            doc.Note((f"{setting}; target ", doc.Code(summary.target), f", seed {summary.seed}."), on=(doc.MARKDOWN,)),
+            doc.Note(f"{achieved}.", on=(doc.MARKDOWN,)),
+            doc.Note(figures.MODEL_NOTES.get(summary.model, ""), tone="muted"),
+            doc.Bullets(reasons if len(reasons) > 1 else [], on=(doc.MARKDOWN,)),
         ],
-        on=(DETAILS, MARKDOWN),
+        on=(doc.DETAILS, doc.MARKDOWN),
     )
 
 
-def _charts(conclusion: Conclusion) -> Section:
-    return Section(
-        title="Second by second",
-        blocks=[
+def _charts(conclusion: Conclusion) -> doc.Section:
+    return doc.Section(
+        "Second by second",
+        [
             *mermaid.charts(conclusion.series),
-            Charts(charts.of_run(conclusion)),
-            Note(charts.NOTE, on=(HTML,), tone="muted"),
+            doc.Charts(charts.of_run(conclusion)),
+            doc.Note(charts.NOTE, on=(doc.HTML,), tone="muted"),
         ],
-        on=PAGES,
+        on=doc.PAGES,
         form="plain",
     )
 
 
-def _turns(conclusion: Conclusion) -> list[Section]:
+def _turns(conclusion: Conclusion) -> list[doc.Section]:
     turns = conclusion.turns
     if turns is None:
         return []
@@ -220,62 +200,62 @@ def _turns(conclusion: Conclusion) -> list[Section]:
     both = {f"{target} {step}": row for target, steps in turns.figures.items() for step, row in steps.items()}
     facts, undecided = figures.turns_facts(turns), figures.turns_undecided(turns)
     return [
-        Section(
-            title="A against B",
-            blocks=[
-                Note(f"{turns.text}.", on=PAGES),
-                Bullets(facts, on=(MARKDOWN,)),
+        doc.Section(
+            "A against B",
+            [
+                doc.Note(f"{turns.text}.", on=doc.PAGES),
+                doc.Bullets(facts, on=(doc.MARKDOWN,)),
                 tables.differences(turns.differences, ("A", "B"), "interval", by_step=True),
-                Bullets([*facts, *undecided], on=(DETAILS,), tone="muted"),
-                *(Note(f"{text}.", on=(HTML,), tone="muted") for text in [*facts, *undecided]),
+                doc.Bullets([*facts, *undecided], on=(doc.DETAILS,), tone="muted"),
+                *(doc.Note(f"{text}.", on=(doc.HTML,), tone="muted") for text in [*facts, *undecided]),
                 charts.of_turns(conclusion),
             ],
-            on=(BRIEF, *IN_FULL),
+            on=(doc.BRIEF, *doc.IN_FULL),
         ),
-        Section(
-            title="",
+        doc.Section(
+            "",
             terminal=f"Steps of each target {_CLAUSE}",
             blocks=tables.requests("step", both, model),
-            on=(DETAILS,),
+            on=(doc.DETAILS,),
         ),
         *(
-            Section(
-                title=f"Target {target}",
-                blocks=[Note(Code(turns.targets[target]), on=(HTML,)), *tables.requests("step", steps, model)],
-                on=PAGES,
+            doc.Section(
+                f"Target {target}",
+                [doc.Note(doc.Code(turns.targets[target]), on=(doc.HTML,)), *tables.requests("step", steps, model)],
+                on=doc.PAGES,
             )
             for target, steps in turns.figures.items()
         ),
     ]
 
 
-def _stages(summary: Summary) -> Section:
+def _stages(summary: Summary) -> doc.Section:
     # One stage is the whole run, which stands above.
-    on = IN_FULL if len(summary.stages) > 1 else PAGES
-    return Section(
-        title="Stages",
-        blocks=tables.stages(summary.stages, summary.model),
+    on = doc.IN_FULL if len(summary.stages) > 1 else doc.PAGES
+    return doc.Section(
+        "Stages",
+        tables.stages(summary.stages, summary.model),
         on=on,
         terminal="Stages, conversation.create (times in ms)",
     )
 
 
-def _retries(summary: Summary) -> list[Block]:
+def _retries(summary: Summary) -> list[doc.Block]:
     facts = figures.retry_facts(summary)
     if not facts:
         return []
     note = figures.RETRY_NOTE
     return [
-        Note(note, on=(MARKDOWN,)),
-        Facts({"": facts}),
-        Note(note, on=(*TERMINAL, HTML), tone="muted"),
+        doc.Note(note, on=(doc.MARKDOWN,)),
+        doc.Facts({"": facts}),
+        doc.Note(note, on=(*doc.TERMINAL, doc.HTML), tone="muted"),
     ]
 
 
-def _with_code(text: str) -> Words:
+def _with_code(text: str) -> doc.Words:
     """Reads text of ours in which backticks stand around what is to be typed."""
-    return [Code(part) if at % 2 else part for at, part in enumerate(text.split("`"))]
+    return [doc.Code(part) if at % 2 else part for at, part in enumerate(text.split("`"))]
 
 
 def _as_text(values: Mapping[str, Any]) -> dict[str, str]:
-    return {key: brief(value if isinstance(value, str) else json.dumps(value)) for key, value in values.items()}
+    return {key: doc.brief(value if isinstance(value, str) else json.dumps(value)) for key, value in values.items()}

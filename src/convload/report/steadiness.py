@@ -1,8 +1,8 @@
 """Writes what drifted in a long run, and how a target recovered from a spike, for the reports of people."""
 
 from convload.comparison.conclusion import Conclusion
+from convload.report import document as doc
 from convload.report import figures
-from convload.report.document import HTML, MARKDOWN, Block, Column, Note, Section, Table
 from convload.results.drift import DRIFTS, MEMORY, STEADY, TOO_SHORT, Drift
 from convload.results.percentiles import short
 from convload.results.recovery import NORMAL, NORMAL_SECONDS, Recovery
@@ -17,27 +17,27 @@ _RECOVERY_NOTE = (
 )
 
 
-def sections(conclusion: Conclusion) -> list[Section]:
+def sections(conclusion: Conclusion) -> list[doc.Section]:
     """Returns what became of each spike and what drifts; empty where the load had no spike, or nothing was tested."""
     recoveries = [_recovery_cells(one) for one in conclusion.recoveries]
     drifting = [_drift_cells(one) for one in conclusion.drift if one.verdict == DRIFTS]
     drift = _table(["what", "where"], ["first third", "last third", "change", "per hour", "p"], drifting, _DRIFT_NOTE)
     return [
-        Section(
-            title="Recovery",
-            blocks=_table(
+        doc.Section(
+            "Recovery",
+            _table(
                 ["after stage"], ["rate /s", "normal p50", "normal again after", "watched"], recoveries, _RECOVERY_NOTE
             ),
         ),
-        Section(title="Drift", blocks=[*drift, Note(drift_text(conclusion), tone="muted")]),
+        doc.Section("Drift", [*drift, doc.Note(drift_text(conclusion), tone="muted")]),
     ]
 
 
-def _table(words: list[str], figures_of: list[str], rows: list[list[str]], note: str) -> list[Block]:
+def _table(words: list[str], figures_of: list[str], rows: list[list[str]], note: str) -> list[doc.Block]:
     if not rows:
         return []
-    columns = [*(Column(head=head, kind="words") for head in words), *(Column(head=head) for head in figures_of)]
-    return [Note(note, on=(MARKDOWN,)), Table(columns, rows), Note(note, on=(HTML,), tone="muted")]
+    columns = [*(doc.Column(head, kind="words") for head in words), *(doc.Column(head) for head in figures_of)]
+    return [doc.Note(note, on=(doc.MARKDOWN,)), doc.Table(columns, rows), doc.Note(note, on=(doc.HTML,), tone="muted")]
 
 
 def drift_text(conclusion: Conclusion) -> str:

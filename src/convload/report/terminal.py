@@ -9,28 +9,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from convload.report.document import (
-    DETAILS,
-    LONGEST,
-    Block,
-    Bullets,
-    Column,
-    Document,
-    Facts,
-    Mark,
-    Medium,
-    Note,
-    Section,
-    Table,
-    Tone,
-    Words,
-    brief,
-    parts,
-    plain_text,
-    visible,
-)
+from convload.report import document as doc
 
-_STYLES: dict[Tone, str] = {
+_STYLES: dict[doc.Tone, str] = {
     "": "",
     "pass": "bold green",
     "fail": "bold red",
@@ -49,7 +30,12 @@ _LONGEST_WORD = 12
 
 
 def show(
-    document: Document, console: Console, medium: Medium = DETAILS, *, opens: bool = True, closes: bool = True
+    document: doc.Document,
+    console: Console,
+    medium: doc.Medium = doc.DETAILS,
+    *,
+    opens: bool = True,
+    closes: bool = True,
 ) -> None:
     """Prints a document; text from elsewhere is shown as it is, never as markup or control sequence.
 
@@ -63,13 +49,13 @@ def show(
         _print_statement(document, console)
 
 
-def _print_statement(document: Document, console: Console) -> None:
+def _print_statement(document: doc.Document, console: Console) -> None:
     # Never folded: the last line of the output is the whole sentence, for whoever reads it with `tail -1`.
-    console.print(Text(visible(document.statement), style=_STYLES[document.tone]), soft_wrap=True)
+    console.print(Text(doc.visible(document.statement), style=_STYLES[document.tone]), soft_wrap=True)
 
 
-def _print_section(section: Section, console: Console, medium: Medium, *, is_first: bool) -> None:
-    title = plain_text(section.title) if section.terminal is None else section.terminal
+def _print_section(section: doc.Section, console: Console, medium: doc.Medium, *, is_first: bool) -> None:
+    title = doc.plain_text(section.title) if section.terminal is None else section.terminal
     blocks = section.for_medium(medium)
     if blocks and not (title or is_first):
         console.print()
@@ -77,41 +63,43 @@ def _print_section(section: Section, console: Console, medium: Medium, *, is_fir
         title = _print_block(block, title, console, medium)
 
 
-def _print_block(block: Block, title: str, console: Console, medium: Medium) -> str:
+def _print_block(block: doc.Block, title: str, console: Console, medium: doc.Medium) -> str:
     """Prints a block; returns the title if it is still to be printed: it belongs to the first table."""
     match block:
-        case Table():
+        case doc.Table():
             _print_table(title, *block.for_medium(medium), console)
             return ""
-        case Facts():
+        case doc.Facts():
             for group in block.groups.values():
-                columns = [Column(head="", kind="words"), Column(head="what was measured", kind="words")]
+                columns = [doc.Column("", kind="words"), doc.Column("what was measured", kind="words")]
                 _print_table(title, columns, list(group.items()), console)
             return ""
-        case Note():
+        case doc.Note():
             console.print(_text(block.words, block.tone))
-        case Bullets():
+        case doc.Bullets():
             for item in block.items:
                 console.print(_text(item, block.tone))
     return title
 
 
-def _text(words: Words, tone: Tone = "", longest: int | None = None) -> Text:
+def _text(words: doc.Words, tone: doc.Tone = "", longest: int | None = None) -> Text:
     """Returns visible text in its styles, each part cut to `longest` letters."""
     text = Text(style=_STYLES[tone])
-    for part in parts(words):
+    for part in doc.parts(words):
         said = part if isinstance(part, str) else part.text
-        style = _STYLES[part.tone] if isinstance(part, Mark) else ""
-        text.append(visible(said) if longest is None else brief(said, longest), style)
+        style = _STYLES[part.tone] if isinstance(part, doc.Mark) else ""
+        text.append(doc.visible(said) if longest is None else doc.brief(said, longest), style)
     return text
 
 
-def _print_table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[Words]], console: Console) -> None:
-    cells = [[_text(cell, longest=LONGEST) for cell in row] for row in rows]
+def _print_table(
+    title: str, columns: Sequence[doc.Column], rows: Sequence[Sequence[doc.Words]], console: Console
+) -> None:
+    cells = [[_text(cell, longest=doc.LONGEST) for cell in row] for row in rows]
     heads = _heads(columns)
     for at in _parts_that_fit(columns, heads, cells, console.width):
         grid = Grid(
-            title=Text(f"\n{brief(title)}"),
+            title=Text(f"\n{doc.brief(title)}"),
             title_justify="left",
             title_style="bold",
             box=box.SIMPLE_HEAD,
@@ -132,19 +120,19 @@ def _print_table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[
         title = ""
 
 
-def _heads(columns: Sequence[Column]) -> list[Text]:
+def _heads(columns: Sequence[doc.Column]) -> list[Text]:
     """Names the columns; where times are of several clocks, the first of each has its name above it."""
     clocks = [column.clock for column in columns]
     heads = []
     for at, column in enumerate(columns):
-        name = column.heads.get(DETAILS, column.head)
+        name = column.heads.get(doc.DETAILS, column.head)
         first = column.clock and column.clock not in clocks[:at]
         heads.append(Text(f"{column.clock if first else ''}\n{name}" if column.clock else name))
     return heads
 
 
 def _parts_that_fit(
-    columns: Sequence[Column], heads: Sequence[Text], cells: Sequence[Sequence[Text]], width: int
+    columns: Sequence[doc.Column], heads: Sequence[Text], cells: Sequence[Sequence[Text]], width: int
 ) -> list[list[int]]:
     """Deals the columns out to tables that are no wider than the terminal; each begins with the first column."""
     texts = [[head, *(row[at] for row in cells)] for at, head in enumerate(heads)]

@@ -361,9 +361,10 @@
     options.hooks = { ...options.hooks, draw: [() => (root.dataset.chartsDrawn = drawn.add(place.id).size)] };
     place.plot?.destroy();
     place.plot = new uPlot({ ...size(place), legend: MARKERS, padding: [10, 18, 0, 0], ...options }, columns, place.element);
+    const words = [...place.element.closest("figure").querySelectorAll("h3, figcaption")];
     const canvas = place.plot.ctx.canvas;
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", place.element.dataset.label);
+    canvas.setAttribute("aria-label", words.map((one) => one.textContent).join(": "));
   }
 
   const places = [...document.querySelectorAll("[data-chart]")].map((element) => {
