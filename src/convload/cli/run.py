@@ -15,11 +15,13 @@ from convload.addresses import parse_address, write_address
 from convload.cli.ending import end, exit_zero_option
 from convload.cli.judged import baseline_of, warnings_of
 from convload.cli.worker import parse_time
-from convload.errors import UsageError
+from convload.errors import ExitCode, UsageError
 from convload.plan.plan import MOCK, Plan, assemble, find, unused_flags
 from convload.plan.retry import POLICIES
 from convload.report.folder import write_all
+from convload.run.dry_run import describe
 from convload.run.execution import Joining, execute
+from convload.run.inputs import read_inputs
 from convload.run.live import Live
 from convload.run.steering import Judging
 
@@ -76,6 +78,7 @@ Examples:
 @click.option("--abort-when", metavar="EXPR", multiple=True, help="What ends a hopeless run: 'errors > 20% over 5s'.")
 @click.option("--baseline", metavar="RUN|FILE", help="The run, or what `baseline save` kept of it, to compare with.")
 @click.option("--force-baseline", is_flag=True, help="Compare with a baseline that was another kind of run.")
+@click.option("--dry-run", is_flag=True, help="Show plan, schedule and what they take; contact and write nothing.")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The run folder, exactly as given.")
 @exit_zero_option
 def run(
@@ -86,6 +89,7 @@ def run(
     expect_workers: int | None,
     join_within: str | None,
     force_baseline: bool,
+    dry_run: bool,
     exit_zero: bool,
     **flags: Any,
 ) -> int:
@@ -97,11 +101,14 @@ def run(
     flags["allow_hosts"] = list(allow_host) or None
     for key in ("gates", "abort_when"):
         flags[key] = list(flags[key]) or None
-    joining = _joining(bind, expect_workers, join_within)
+    joining = _joining(bind, expect_workers, join_within, look_up=not dry_run)
     flags["workers"] = _workers(flags["workers"], joining)
     settled = _titled(assemble(find(plan or DEFAULT_PLAN), os.environ, flags), plan)
     if problems := unused_flags(settled, flags):
         raise UsageError(*problems)
+    if dry_run:
+        click.echo("\n".join(describe(settled, read_inputs(settled))))
+        return int(ExitCode.PASS)
     if joining is not None:
         _check_reach(settled, joining)
     live = Live(sys.stderr)
@@ -121,7 +128,7 @@ def _titled(plan: Plan, given: str | None) -> Plan:
     return plan
 
 
-def _joining(bind: str | None, expected: int | None, within: str | None) -> Joining | None:
+def _joining(bind: str | None, expected: int | None, within: str | None, *, look_up: bool) -> Joining | None:
     if bind is None:
         if expected or within:
             raise UsageError(
@@ -131,7 +138,7 @@ def _joining(bind: str | None, expected: int | None, within: str | None) -> Join
     if expected is None:
         raise UsageError("--bind: give --expect-workers N, how many workers the run waits for")
     name, port = parse_address(bind, "--bind", lowest_port=0)
-    host = _address_of(name)
+    host = _address_of(name) if look_up else name
     within_s = parse_time(within or DEFAULT_JOIN_WITHIN, "--join-within")
     return Joining(host, port, expected, within_s, lambda port: _announce_address(host, port, expected, within_s))
 

@@ -78,7 +78,7 @@ def raise_file_limit(plan: Plan, workers: int, *, strict: bool = True) -> None:
     Raises:
         UsageError: the hard limit of this machine does not allow it.
     """
-    needed = files_needed(plan.users, workers)
+    needed = files_needed(plan.users, workers, 2 if plan.target_b else 1)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and needed > hard:
         if not strict:
