@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.stats import binom
 
 from convload.capacity.objective import growth, overloaded
-from convload.judging.bounds import share_bounds
+from convload.judging.estimates import share_bounds
 from convload.results.capacity_result import Outcome, Trial
 
 Floats = npt.NDArray[np.float64]

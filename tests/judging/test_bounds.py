@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convload.judging.bounds import least_samples, percentile_ranks, share_bounds
-from convload.judging.estimates import Confidences, percentile_bounds_us
+from convload.judging.estimates import Confidences, least_samples, percentile_bounds_us, percentile_ranks, share_bounds
 from convload.results.histogram import Histogram
 
 

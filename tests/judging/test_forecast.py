@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from convload.judging.bounds import percentile_ranks
+from convload.judging.estimates import percentile_ranks
 from convload.judging.forecast import decided_by, plan_warnings
 from convload.plan.gate_grammar import parse
 from convload.plan.schedule import StageMark

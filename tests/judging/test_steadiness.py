@@ -6,9 +6,9 @@ import pytest
 from convload.judging.load_rules import examine_steadiness
 from convload.plan.limits import ValidityLimits
 from convload.plan.schedule import StageMark
+from convload.results.drift import trend
 from convload.results.run import Run
 from convload.results.runlog import RunLog, StageAdded
-from convload.results.trend import trend
 
 if TYPE_CHECKING:
     from tests.run_logs import Make

@@ -10,9 +10,8 @@ from convload.comparison.conclusion import conclude
 from convload.contract.steps import FIRST, RETRY
 from convload.report import figures
 from convload.results import runlog
-from convload.results.ceiling import KnownCeiling
 from convload.results.run import Run
-from convload.results.runlog import Cell, Manifest, RunLog
+from convload.results.runlog import Cell, KnownCeiling, Manifest, RunLog
 
 KNOWN = KnownCeiling(1_600.0, 1, 4.0, "2026-11-23T10:00:00+00:00")
 

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from convload.results.histogram import Histogram
-from convload.results.percentiles import PERCENTILES, samples_needed, short, statistics, unsupported
+from convload.results.histogram import PERCENTILES, Histogram, samples_needed, short, statistics, unsupported
 
 
 @pytest.mark.parametrize(("percent", "least"), [(50, 5), (90, 29), (95, 59), (99, 299), (99.9, 2995)])

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from convload.results.ceiling import KnownCeiling
+from convload.results.runlog import KnownCeiling
 from convload.run import ceiling
 from convload.run.ceiling import DamagedError, Entry, Key
 

@@ -16,7 +16,7 @@ from convload.plan.gate import Gate
 from convload.plan.plan import Plan
 from convload.results import runlog
 from convload.results.capacity_result import Outcome, Trial
-from convload.results.percentiles import milliseconds
+from convload.results.histogram import milliseconds
 from convload.results.run import Run
 from convload.run.children import Interrupted
 from convload.run.execution import execute

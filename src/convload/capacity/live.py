@@ -18,8 +18,8 @@ from convload.plan.gate import Gate
 from convload.plan.plan import Plan
 from convload.plan.schedule import Stage, StageMark
 from convload.results.capacity_result import Outcome, Trial
+from convload.results.histogram import milliseconds
 from convload.results.measured import Figures
-from convload.results.percentiles import milliseconds
 from convload.results.run import Run
 from convload.results.runlog import Interval, RunLog
 from convload.results.window import EDGE_S, Window, is_whole, length_s, middle_s

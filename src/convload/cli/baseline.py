@@ -13,7 +13,7 @@ from convload.errors import UsageError
 from convload.judging.baseline import FILE_NAME, Baseline, load, of_file
 from convload.report import figures
 from convload.report.document import brief
-from convload.results.percentiles import statistics
+from convload.results.histogram import statistics
 from convload.results.runlog import FILE_NAME as RUN_LOG
 
 EPILOG = """\b

@@ -11,7 +11,7 @@ from convload.judging.validity import Validity, examine
 from convload.judging.verdict import Compared, Verdict, decide
 from convload.plan.schedule import StageMark
 from convload.results.drift import Drift, drift_notes, examine_drift
-from convload.results.percentiles import milliseconds
+from convload.results.histogram import milliseconds
 from convload.results.recovery import Recovery, find_recoveries
 from convload.results.run import Run
 from convload.results.runlog import Aborted, ErrorSample, Manifest, RunLog

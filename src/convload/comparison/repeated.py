@@ -16,7 +16,7 @@ from convload.comparison.batches import Batch
 from convload.comparison.outcomes import STATISTICS, Difference, Shift, told, untold
 from convload.comparison.resampling import TIMES, Floats, Sample
 from convload.comparison.single import Rule, statistic
-from convload.results.percentiles import samples_needed
+from convload.results.histogram import samples_needed
 
 MOST_SPLITS = 20_000
 """With more ways to deal the runs out, so many of them are drawn: enough for p to two digits at 1 %."""

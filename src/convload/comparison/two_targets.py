@@ -10,8 +10,8 @@ from convload.comparison.resampling import TIMES
 from convload.contract.steps import CREATE
 from convload.plan.facts import OPEN, PlanFacts
 from convload.plan.schedule import FEWEST_WINDOWS, SHORTEST_WINDOW_S, TARGETS, WINDOW_ORDER, StageMark
+from convload.results.histogram import Statistics, short, statistics
 from convload.results.measured import MEASURE, Figures
-from convload.results.percentiles import Statistics, short, statistics
 from convload.results.run import Run
 from convload.results.runlog import Cell, RunLog
 from convload.results.summary import Requests

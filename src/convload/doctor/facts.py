@@ -6,7 +6,7 @@ import msgspec
 
 from convload.plan.needs import files_needed, users_within
 from convload.plan.plan import Plan
-from convload.results.percentiles import short
+from convload.results.histogram import short
 
 State = Literal["ok", "warning", "problem", "not known"]
 

@@ -10,7 +10,7 @@ from convload import machine
 from convload.capacity.trials import between, further
 from convload.doctor.trials import ALL_CORES, MOCK_CPU, OTHER_WORK, CeilingTrial, measure
 from convload.report.figures import about, core_share
-from convload.results.ceiling import KnownCeiling
+from convload.results.runlog import KnownCeiling
 
 START_RATE, MOST_TRIALS = 2_000.0, 8
 QUICK_START_RATE, QUICK_MOST_TRIALS = 4_000.0, 3

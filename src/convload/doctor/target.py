@@ -19,7 +19,7 @@ from convload.doctor.facts import NOT_KNOWN, Check, State
 from convload.errors import UsageError
 from convload.load.client import credentials
 from convload.plan.plan import Plan, host_allowed, refusal_of_host
-from convload.results.percentiles import short
+from convload.results.histogram import short
 
 SOON_DAYS = 14
 """A certificate that ends so soon is worth a word."""

@@ -7,7 +7,7 @@ import msgspec
 from convload.judging.estimates import Estimate, Needed
 from convload.plan.gate import Gate, Windows, write_subject
 from convload.plan.gate_names import SHARE, TIME, UNITS
-from convload.results.percentiles import short
+from convload.results.histogram import short
 
 PASS = "pass"  # noqa: S105 -- an outcome
 FAIL = "fail"

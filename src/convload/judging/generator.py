@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from convload.plan.limits import ValidityLimits
-from convload.results.histogram import Histogram
+from convload.results.histogram import Histogram, milliseconds
 from convload.results.measured import highest_together, of_workers
-from convload.results.percentiles import milliseconds
 from convload.results.runlog import Interval
 from convload.results.window import REMNANT_S, length_s
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from convload.judging.generator import late_p99_ms, saturated_workers
 from convload.plan.facts import REPLAY
 from convload.plan.limits import ReasonName, ValidityLimits
+from convload.results.drift import Trend, stretches, trend, whole_seconds
+from convload.results.histogram import short
 from convload.results.measured import of_workers
-from convload.results.percentiles import short
 from convload.results.run import Run
 from convload.results.summary import Summary
-from convload.results.trend import Trend, stretches, trend, whole_seconds
 from convload.results.window import REMNANT_S, length_s
 
 EPHEMERAL_PORTS = 28_000

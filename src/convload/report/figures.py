@@ -8,7 +8,7 @@ from convload.contract.steps import CREATE, FIRST
 from convload.judging.gate_result import GateResult
 from convload.judging.verdict import Verdict
 from convload.plan.facts import OPEN
-from convload.results.percentiles import PERCENTILES, Statistics, samples_needed, short
+from convload.results.histogram import PERCENTILES, Statistics, samples_needed, short
 from convload.results.summary import Requests, StageRequests, Summary
 
 NONE = "—"

@@ -9,7 +9,7 @@ from convload.contract.steps import CREATE
 from convload.judging.gate_result import PASS
 from convload.plan.facts import OPEN
 from convload.report.document import visible
-from convload.results.percentiles import PERCENTILES
+from convload.results.histogram import PERCENTILES
 from convload.results.summary import Requests
 
 _Sample = tuple[str, dict[str, str], float]

@@ -4,7 +4,7 @@ from convload.comparison.conclusion import Conclusion
 from convload.report import document as doc
 from convload.report import figures
 from convload.results.drift import DRIFTS, MEMORY, STEADY, TOO_SHORT, Drift
-from convload.results.percentiles import short
+from convload.results.histogram import short
 from convload.results.recovery import NORMAL, NORMAL_SECONDS, Recovery
 
 _DRIFT_NOTE = (

@@ -1,17 +1,19 @@
-"""Looks for what grows or shrinks in a long run: times, errors, lateness, and the generator's own memory."""
+"""Looks for what grows or shrinks where it should be level: times, errors, lateness, the generator's own memory."""
 
+import math
 from collections.abc import Iterator, Sequence
+from statistics import NormalDist
 from typing import Literal
 
 import msgspec
 import numpy as np
 
 from convload.plan.limits import ValidityLimits
-from convload.results.percentiles import short
+from convload.plan.schedule import StageMark
+from convload.results.histogram import short
 from convload.results.run import Run
 from convload.results.series import Second
-from convload.results.trend import POINTS, Trend, stretches, trend, whole_seconds
-from convload.results.window import Window
+from convload.results.window import EDGE_S, Window
 
 Judged = Literal["drifts", "steady", "too short"]
 
@@ -28,11 +30,74 @@ LEAST_ERRORS_PERCENT = 0.1
 LEAST_LATENESS_MS = 1.0
 """A tenth of what makes a run late; below it lateness is the timer's, and its relative change says nothing."""
 
+POINTS = 60
+"""Longer series are cut into so many batches: neighbouring seconds resemble each other, which looks like a trend."""
+
+
 MEMORY_GROWTH, MEMORY_GROWTH_MB = 0.2, 50.0
 """Beyond both the generator itself is named: a worker's caches fill in the first minutes, and with far less."""
 
 _UNITS = {MEDIAN: "ms", TAIL: "ms", ERRORS: "%", LATENESS: "ms", MEMORY: "MB"}
 _BYTES_PER_MB = 1e6
+
+
+class Trend(msgspec.Struct, frozen=True):
+    """`p` is the chance of as clear a direction without a trend; `first` and `last` are medians of the outer thirds."""
+
+    p: float
+    first: float
+    last: float
+
+    @property
+    def change(self) -> float:
+        """From the first third to the last, relative to the first."""
+        return self.last / self.first - 1 if self.first else math.inf
+
+
+def trend(values: list[float]) -> Trend:
+    """Returns the Mann-Kendall test, two-sided, with its correction for ties; asks for no distribution.
+
+    Mann, "Nonparametric tests against trend", Econometrica 13 (1945); Kendall, "Rank correlation methods" (1975);
+    the variance with ties as in Gilbert, "Statistical methods for environmental pollution monitoring" (1987), §16.4.
+    """
+    points = np.array([np.median(batch) for batch in np.array_split(values, min(POINTS, len(values)))])
+    n = len(points)
+    s = float(np.triu(np.sign(points[None, :] - points[:, None])).sum())
+    _, ties = np.unique(points, return_counts=True)
+    variance = (n * (n - 1) * (2 * n + 5) - float((ties * (ties - 1) * (2 * ties + 5)).sum())) / 18
+    z = max(abs(s) - 1, 0.0) / math.sqrt(variance) if variance > 0 else 0.0
+    third = max(1, n // 3)
+    return Trend(2 * (1 - NormalDist().cdf(z)), float(np.median(points[:third])), float(np.median(points[-third:])))
+
+
+def joined_stages(run: Run) -> list[StageMark]:
+    """Returns the stages; one that was added at the rate that the load had is a part of the stage before it."""
+    joined = list(run.manifest.stages)
+    for mark in run.marks[len(joined) :]:
+        before = joined[-1] if joined else mark
+        goes_on = abs(before.starts_s + before.duration_s - mark.starts_s) < EDGE_S
+        if goes_on and before.from_rate == before.to_rate == mark.from_rate == mark.to_rate and not before.warmup:
+            joined[-1] = msgspec.structs.replace(before, duration_s=before.duration_s + mark.duration_s)
+        else:
+            joined.append(mark)
+    return joined
+
+
+def stretches(run: Run) -> dict[str, Window]:
+    """Returns each stretch of constant load by name; what was never reached of it is left out."""
+    within = run.window
+    if not run.is_open:
+        return {"the measured time": within}
+    return {
+        f"stage {mark.name}": Window(mark.starts_s, min(mark.starts_s + mark.duration_s, within.to_s))
+        for mark in joined_stages(run)
+        if not mark.warmup and mark.from_rate == mark.to_rate and mark.starts_s < within.to_s
+    }
+
+
+def whole_seconds(series: list[Second], within: Window) -> list[Second]:
+    """Returns the seconds that lie in a stretch as a whole."""
+    return [row for row in series if row.t_s >= within.from_s - EDGE_S and row.t_s + 1 <= within.to_s + EDGE_S]
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,16 +125,6 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
         return self.quantity if self.worker is None else f"{self.quantity} of worker {self.worker}"
 
 
-class _Line(msgspec.Struct, frozen=True):
-    """What is tested: a value for each of `seconds` seconds, or for each batch of them."""
-
-    stretch: str
-    quantity: str
-    worker: int | None
-    seconds: int
-    values: list[float]
-
-
 def examine_drift(run: Run) -> list[Drift]:
     """Tests each quantity of each stretch of constant load that is long enough; empty where none is.
 
@@ -83,10 +138,9 @@ def examine_drift(run: Run) -> list[Drift]:
         if len(rows := whole_seconds(run.series, stretch)) >= limits.trend_seconds
         for line in _lines(run, name, stretch, rows)
     ]
-    long_enough = [line for line in lines if line.seconds >= limits.trend_seconds]
-    medians = sum(line.quantity == MEDIAN for line in long_enough)
-    tests = {MEDIAN: max(medians, 1)}
-    return [_examined(line, tests.get(line.quantity, len(long_enough)), limits) for line in lines]
+    long_enough = [one.quantity for one, _ in lines if one.seconds >= limits.trend_seconds]
+    tests = {MEDIAN: max(long_enough.count(MEDIAN), 1)}
+    return [_tested(one, values, tests.get(one.quantity, len(long_enough)), limits) for one, values in lines]
 
 
 def drift_notes(found: Sequence[Drift]) -> list[str]:
@@ -102,18 +156,26 @@ def change_text(one: Drift) -> str:
     return f"{way} from {short(one.first)} to {short(one.last)} {one.unit}"
 
 
-def _lines(run: Run, name: str, within: Window, rows: list[Second]) -> Iterator[_Line]:
+def _lines(run: Run, stretch: str, within: Window, rows: list[Second]) -> Iterator[tuple[Drift, list[float]]]:
+    """Yields what is to be tested: not tested yet, with a value for each second or for each batch of them."""
+
+    def line(quantity: str, seconds: int, values: list[float], worker: int | None = None) -> tuple[Drift, list[float]]:
+        untested = Drift(
+            stretch=stretch, quantity=quantity, unit=_UNITS[quantity], worker=worker, seconds=seconds, verdict=TOO_SHORT
+        )
+        return untested, values
+
     times = [row.service_ms for row in rows if row.service_ms]
     for quantity, percentile in ((MEDIAN, "p50"), (TAIL, "p90")):
-        yield _Line(name, quantity, None, len(times), [point[percentile] for point in times])
+        yield line(quantity, len(times), [point[percentile] for point in times])
     asked = [row for row in rows if row.requests_per_s]
-    yield _Line(name, ERRORS, None, len(asked), _error_percents(asked))
+    yield line(ERRORS, len(asked), _error_percents(asked))
     if run.is_open:
         late = [row.lateness_ms["p90"] for row in rows if row.lateness_ms]
-        yield _Line(name, LATENESS, None, len(late), late)
+        yield line(LATENESS, len(late), late)
     for worker, parts in run.workers.items():
         inside = list(filter(within.has, parts))
-        yield _Line(name, MEMORY, worker, len(inside), [part.memory_bytes / _BYTES_PER_MB for part in inside])
+        yield line(MEMORY, len(inside), [part.memory_bytes / _BYTES_PER_MB for part in inside], worker)
 
 
 def _error_percents(rows: list[Second]) -> list[float]:
@@ -123,28 +185,20 @@ def _error_percents(rows: list[Second]) -> list[float]:
     return [round(100 * max(0.0, float(failed / asked)), 6) for failed, asked in (batch.sum(0) for batch in batches)]
 
 
-def _examined(line: _Line, tests: int, limits: ValidityLimits) -> Drift:
-    untold = Drift(
-        stretch=line.stretch,
-        quantity=line.quantity,
-        unit=_UNITS[line.quantity],
-        worker=line.worker,
-        seconds=line.seconds,
-        verdict=TOO_SHORT,
-    )
-    if line.seconds < limits.trend_seconds:
-        return untold
-    found = trend(line.values)
-    first, last = _thirds(line.values) if line.quantity == ERRORS else (found.first, found.last)
-    drifts = found.p < limits.trend_significance / tests and _matters(line.quantity, found, last - first, limits)
+def _tested(untested: Drift, values: list[float], tests: int, limits: ValidityLimits) -> Drift:
+    if untested.seconds < limits.trend_seconds:
+        return untested
+    found = trend(values)
+    first, last = _thirds(values) if untested.quantity == ERRORS else (found.first, found.last)
+    drifts = found.p < limits.trend_significance / tests and _matters(untested.quantity, found, last - first, limits)
     return msgspec.structs.replace(
-        untold,
+        untested,
         verdict=DRIFTS if drifts else STEADY,
         first=round(first, 4),
         last=round(last, 4),
         change=round(last - first, 4),
         # From the middle of the first third to that of the last.
-        change_per_hour=round((last - first) / (line.seconds * 2 / 3) * 3600, 4),
+        change_per_hour=round((last - first) / (untested.seconds * 2 / 3) * 3600, 4),
         p=float(f"{found.p:.3g}"),
     )
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import msgspec
 
 from convload.plan.schedule import StageMark
+from convload.results.drift import joined_stages, whole_seconds
 from convload.results.run import Run
 from convload.results.series import Second
-from convload.results.trend import joined_stages, whole_seconds
 from convload.results.window import Window
 
 NORMAL = 1.2

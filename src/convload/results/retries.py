@@ -8,9 +8,8 @@ import msgspec
 from convload.contract.outcomes import RATE_LIMITED
 from convload.contract.steps import FIRST, RETRY
 from convload.plan.retry import CUT_OFF, GAVE_UP, HONOURED, NONE, NOT_RETRIED, RETRIED, RetryPolicy
-from convload.results.histogram import Histogram
+from convload.results.histogram import Histogram, Statistics, statistics
 from convload.results.measured import MEASURE, Totals
-from convload.results.percentiles import Statistics, statistics
 from convload.results.runlog import Backoff, Interval
 
 SHED = (RATE_LIMITED, "http_503")

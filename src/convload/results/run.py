@@ -16,7 +16,7 @@ from convload.errors import RunLogError
 from convload.mistakes import find_mistakes
 from convload.plan.facts import CLOSED, OPEN, PlanFacts
 from convload.plan.schedule import StageMark
-from convload.results.ceiling import near_ceiling
+from convload.results.histogram import statistics, unsupported
 from convload.results.measured import (
     MEASURE,
     Figures,
@@ -32,12 +32,14 @@ from convload.results.measured import (
     risen,
     with_arrivals,
 )
-from convload.results.percentiles import statistics, unsupported
 from convload.results.retries import summarise_retries
 from convload.results.runlog import Ended, Extended, Interval, Ledger, Manifest, Note, RunLog
 from convload.results.series import Second, per_second
 from convload.results.summary import Counts, Generator, Received, Requests, StageRequests, Summary
 from convload.results.window import Window, length_s
+
+NEAR_CEILING = 0.8
+"""From this share on a run is near enough to the ceiling for the generator to show in its figures."""
 
 
 class Run:
@@ -286,7 +288,7 @@ class Run:
         """What a reader must know beside the figures."""
         both = "the run fired at two targets in turns: all figures are of both together, but for those of A against B"
         of_run = [record.text for record in self.log.records if isinstance(record, Note)]
-        near = None if self.generator.ceiling_at_least else near_ceiling(self.generator.ceiling_share)
+        near = None if self.generator.ceiling_at_least else _near_ceiling(self.generator.ceiling_share)
         return [*self.manifest.notes, *([both] if self.plan.target_b else []), *of_run, *([near] if near else [])]
 
     def _stage(self, mark: StageMark) -> StageRequests:
@@ -368,3 +370,13 @@ def mean_cpu_share(parts: list[Interval]) -> float:
 
 def _place(step: str) -> tuple[int, str]:
     return (STEPS.index(step) if step in STEPS else len(STEPS), step)
+
+
+def _near_ceiling(share: float | None) -> str | None:
+    """Returns the warning for a run near or above the ceiling, None for one below."""
+    if share is None or share <= NEAR_CEILING:
+        return None
+    return (
+        f"the run made {100 * share:.0f} % of the requests that this machine was measured to generate: "
+        "the generator itself may show in the times; take more workers or machines"
+    )

@@ -4,16 +4,35 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from convload.errors import RunLogError
 from convload.plan.schedule import StageMark
-from convload.results.ceiling import KnownCeiling
 
 FORMAT = "convload/run/1"
 FILE_NAME = "run.jsonl"
+
+
+class KnownCeiling(msgspec.Struct, frozen=True):
+    """The highest rate of requests that this machine was measured to generate, as a run's manifest keeps it.
+
+    `measured` is ISO 8601 in UTC. `cores` is how many there are: beyond them more workers give no more. `at_least`:
+    no rate was found that was too high, or other work disturbed the one that was.
+    """
+
+    rate_per_s: Annotated[float, Meta(gt=0)]
+    workers: Annotated[int, Meta(ge=1)]
+    cores: Annotated[float, Meta(gt=0)]
+    measured: str
+    at_least: bool = False
+
+    def of_workers(self, workers: int) -> float:
+        """Returns the rate for another number of workers: each core is worth as much as the measured ones."""
+        most = max(self.cores, 1.0)
+        return self.rate_per_s * min(workers, most) / min(self.workers, most)
 
 
 class Manifest(msgspec.Struct, frozen=True, tag="manifest", tag_field="record"):

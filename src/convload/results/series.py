@@ -8,9 +8,8 @@ import msgspec
 
 from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE
-from convload.results.histogram import Histogram
+from convload.results.histogram import Histogram, milliseconds
 from convload.results.measured import MEASURE
-from convload.results.percentiles import milliseconds
 from convload.results.runlog import Cell, Interval
 from convload.results.window import REMNANT_S, Window, length_s, middle_s
 
@@ -48,22 +47,15 @@ class Second(msgspec.Struct, frozen=True):
 
 def per_second(workers: Mapping[int, list[Interval]], measured: Window) -> list[Second]:
     """Returns the rows in the order of time; a second in which no worker reported has none."""
-    seconds: dict[int, list[_Part]] = defaultdict(list)
+    seconds: dict[int, list[tuple[Interval, int]]] = defaultdict(list)
     for parts in workers.values():
         offered, t_s = 0, None
         for interval in parts:
             if t_s is None or not _is_remnant(interval):
                 t_s = math.floor(middle_s(interval))
-            seconds[t_s].append(_Part(interval, interval.offered - offered))
+            seconds[t_s].append((interval, interval.offered - offered))
             offered = interval.offered
     return [_second(t_s, seconds[t_s], measured) for t_s in sorted(seconds)]
-
-
-class _Part(msgspec.Struct, frozen=True):
-    """An interval, and how many arrivals were due in it."""
-
-    interval: Interval
-    arrivals: int
 
 
 def _is_remnant(interval: Interval) -> bool:
@@ -71,8 +63,9 @@ def _is_remnant(interval: Interval) -> bool:
     return interval.last and length_s(interval) < REMNANT_S
 
 
-def _second(t_s: int, timed: list[_Part], measured: Window) -> Second:
-    parts = [part.interval for part in timed]
+def _second(t_s: int, with_arrivals: list[tuple[Interval, int]], measured: Window) -> Second:
+    """Adds up a second: intervals, and how many arrivals were due in each."""
+    parts = [part for part, _ in with_arrivals]
     lengths_s = _lengths(parts)
     rates = _rates(parts, lengths_s)
     succeeded = [cell for part in parts for cell in _create_cells(part) if cell.outcome == OK]
@@ -90,7 +83,7 @@ def _second(t_s: int, timed: list[_Part], measured: Window) -> Second:
         users=sum(part.users for part in longest.values()),
         in_flight=sum(part.in_flight for part in longest.values()),
         lateness_ms=_statistics(cell.lateness for cell in succeeded),
-        offered_per_s=round(sum(part.arrivals / lengths_s[part.interval.worker] for part in timed), 3),
+        offered_per_s=round(sum(arrivals / lengths_s[part.worker] for part, arrivals in with_arrivals), 3),
         backlog=sum(part.backlog for part in longest.values()),
         cpu_share=max(part.cpu_share for part in longest.values()),
         hub_delay_ms=max(part.hub_delay_ms for part in parts),

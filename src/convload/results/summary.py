@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from convload.results.percentiles import Statistics
+from convload.results.histogram import Statistics
 from convload.results.retries import Retries
 
 FORMAT = "convload/summary/1"

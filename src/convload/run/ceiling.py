@@ -10,7 +10,7 @@ import msgspec
 
 from convload import __version__, machine
 from convload.mistakes import find_mistakes
-from convload.results.ceiling import KnownCeiling
+from convload.results.runlog import KnownCeiling
 
 FORMAT = "convload/ceiling/1"
 FILE = Path("convload") / "ceiling.json"

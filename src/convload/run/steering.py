@@ -8,7 +8,7 @@ import msgspec
 
 from convload.judging.aborting import check
 from convload.judging.baseline import read_frozen
-from convload.judging.bounds import be_ready
+from convload.judging.estimates import be_ready
 from convload.judging.gate_result import FAIL, INCONCLUSIVE, GateResult
 from convload.judging.plan_gates import extension_rate, gates_of, judge_plan, look_times_s
 from convload.plan.facts import PlanFacts
