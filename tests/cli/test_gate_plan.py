@@ -13,7 +13,6 @@ from convload.judging.gates import judge
 from convload.judging.plan_gates import confidence_of, gates_of
 from convload.plan.facts import PlanFacts
 from convload.plan.plan import Plan, assemble, find
-from convload.plan.service_times import LogNormal
 from convload.results.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -26,9 +25,8 @@ def sample_of(plan: Plan, slower: float, generator: np.random.Generator) -> Run:
     assert plan.rate is not None
     assert plan.duration_s is not None
     count = generator.poisson(plan.rate * plan.duration_s)
-    service = plan.mock.service
-    assert isinstance(service, LogNormal)
-    times_us = 1e6 * generator.lognormal(np.log(service.median_s * slower), service.sigma, count)
+    median_s, sigma = plan.mock.service.parameters
+    times_us = 1e6 * generator.lognormal(np.log(median_s * slower), sigma, count)
     make = Make()
     cell = make.cell(times_us.astype(np.int64).tolist())
     whole = make.interval(0, [cell], count, to_s=plan.duration_s, offered=count, last=True)

@@ -18,7 +18,7 @@ from convload.mock.queueing import (
     stationary_states,
     waits_in,
 )
-from convload.plan.service_times import Constant, Exponential, LogNormal
+from convload.plan.service_times import constant, exponential, lognormal
 
 SHARES = (0.5, 0.9, 0.95, 0.99)
 
@@ -151,7 +151,7 @@ def erlang_m_d_1(rate: float, service_s: float, wait_s: float) -> float:
 
 @pytest.mark.parametrize("load", [0.3, 0.7, 0.9])
 def test_m_d_1_is_erlangs_formula(load: float) -> None:
-    waits, _ = mg1(load, Constant(1.0))
+    waits, _ = mg1(load, constant(1.0))
 
     assert waits.tail is not None
     for share in SHARES:
@@ -163,7 +163,7 @@ def test_m_d_1_is_erlangs_formula(load: float) -> None:
 @pytest.mark.parametrize("load", [0.3, 0.7, 0.9])
 def test_exponential_services_give_back_m_m_1(load: float) -> None:
     rate = load / 0.02
-    waits, response = mg1(rate, Exponential(0.02))
+    waits, response = mg1(rate, exponential(0.02))
     exact_wait, exact_response = tail_of(1, None, rate, 0.02), mmc_response(1, rate, 0.02)
 
     assert waits.tail is not None
@@ -174,7 +174,7 @@ def test_exponential_services_give_back_m_m_1(load: float) -> None:
 
 
 def test_wait_plus_service_is_the_response() -> None:
-    found, exact = response_tail(tail_of(4, None, 144.0, 0.02), Exponential(0.02)), mmc_response(4, 144.0, 0.02)
+    found, exact = response_tail(tail_of(4, None, 144.0, 0.02), exponential(0.02)), mmc_response(4, 144.0, 0.02)
 
     assert found is not None
     for share in SHARES:
@@ -182,7 +182,7 @@ def test_wait_plus_service_is_the_response() -> None:
 
 
 def test_percentiles_that_no_grid_can_hold_are_left_out() -> None:
-    waits, response = mg1(1e-4, LogNormal(1.0, 4.0))
+    waits, response = mg1(1e-4, lognormal(1.0, 4.0))
 
     assert waits.tail is response is None
-    assert response_tail(lambda t: 0.5 * math.exp(-t), LogNormal(1.0, 4.0)) is None
+    assert response_tail(lambda t: 0.5 * math.exp(-t), lognormal(1.0, 4.0)) is None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from convload.mock.queueing import mmc
 from convload.mock.waiting_line import Station, Visit, WaitingLine
-from convload.plan.service_times import Exponential
+from convload.plan.service_times import exponential
 
 END_S = 1e7
 
@@ -126,7 +126,7 @@ def test_users_who_never_think_get_the_throughput_of_the_scalability_law(
     mean_s, until_s, now_s = 0.01, 80.0, 0.0
 
     def come() -> None:
-        visit = line.arrive(line_now(), Exponential(mean_s).quantile_s(chance.random()))
+        visit = line.arrive(line_now(), exponential(mean_s).quantile_s(chance.random()))
         assert visit is not None
         visit.on_done = come
 
@@ -194,7 +194,7 @@ def test_beyond_saturation_goodput_falls() -> None:
 @pytest.mark.parametrize(("queue", "rate"), [(None, 360.0), (10, 600.0)])
 def test_waits_of_a_random_stream_are_those_of_theory(queue: int | None, rate: float) -> None:
     """100,000 arrivals: the standard error of the mean wait is 4 % without a limit, far less with one."""
-    chance, service, now_s, requests = random.Random(11), Exponential(0.008), 0.0, []
+    chance, service, now_s, requests = random.Random(11), exponential(0.008), 0.0, []
     for _ in range(100_000):
         now_s += chance.expovariate(rate)
         requests.append((now_s, service.quantile_s(chance.random())))

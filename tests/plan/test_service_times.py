@@ -9,7 +9,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convload.plan.service_times import Constant, Exponential, Gamma, LogNormal, ServiceTime, parse_service_time
+from convload.plan.service_times import ServiceTime, constant, parse_service_time
 
 PEERS: list[tuple[str, Any]] = [
     ("exponential(20ms)", scipy.stats.expon(scale=0.02)),
@@ -35,13 +35,29 @@ def test_moments_quantiles_and_shares_are_those_of_scipy(text: str, peer: Any) -
 
 
 def test_the_texts_name_their_distributions() -> None:
-    assert parse_service_time("constant(20ms)") == Constant(0.02)
-    assert parse_service_time(" exponential( 1.5s ) ") == Exponential(1.5)
-    assert parse_service_time("lognormal(20ms,0.4)") == LogNormal(0.02, 0.4)
-    assert parse_service_time("lognormal(20ms, 0)") == Constant(0.02)
-    assert parse_service_time("gamma(20ms, 2)") == Gamma(0.02, 2)
-    assert Constant(0.02).scv == 0
-    assert (Constant(0.02).cdf(0.019), Constant(0.02).cdf(0.02)) == (0, 1)
+    found = {
+        text: (service.kind, service.parameters, service.shift_s)
+        for text in (
+            "constant(20ms)",
+            " exponential( 1.5s ) ",
+            "lognormal(20ms,0.4)",
+            "lognormal(20ms, 0)",
+            "gamma(20ms, 2)",
+            "5ms + gamma(20ms, 2)",
+        )
+        for service in [parse_service_time(text)]
+    }
+
+    assert list(found.values()) == [
+        ("constant", (0.02,), 0),
+        ("exponential", (1.5,), 0),
+        ("lognormal", (0.02, 0.4), 0),
+        ("constant", (0.02,), 0),
+        ("gamma", (0.02, 2), 0),
+        ("gamma", (0.02, 2), 0.005),
+    ]
+    assert constant(0.02).scv == 0
+    assert (constant(0.02).cdf(0.019), constant(0.02).cdf(0.02)) == (0, 1)
 
 
 def test_recorded_times_are_drawn_as_often_as_they_were_seen(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from convload.mock.queueing import (
 )
 from convload.mock.waiting_line import Station, station_of
 from convload.plan.mock_behaviour import Behaviour
-from convload.plan.service_times import Constant, Exponential, Gamma, ServiceTime
+from convload.plan.service_times import ServiceTime
 
 FORMAT = "convload/truth/1"
 SHOWN_SHARES = (0.5, 0.7, 0.8, 0.9)
@@ -123,7 +123,7 @@ def describe(truth: Truth, behaviour: Behaviour) -> Iterator[str]:
 
 
 def _model(station: Station, service: ServiceTime) -> str:
-    kind = "M" if _memoryless(service) else "D" if isinstance(service, Constant) else "G"
+    kind = "M" if _memoryless(service) else "D" if service.kind == "constant" else "G"
     ends = "" if station.queue is None else f"/{station.servers + station.queue}"
     changes = " with load-dependent speed" if _load_dependent(station) else ""
     return f"M/{kind}/{station.servers}{ends}{changes}"
@@ -140,7 +140,7 @@ def _notes(station: Station) -> Iterator[str]:
 
 
 def _memoryless(service: ServiceTime) -> bool:
-    return isinstance(service, Exponential) or (isinstance(service, Gamma) and service.shape == 1)
+    return not service.shift_s and (service.kind == "exponential" or (service.kind == "gamma" and service.scv == 1))
 
 
 def _load_dependent(station: Station) -> bool:

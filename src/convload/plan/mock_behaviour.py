@@ -10,7 +10,7 @@ from msgspec import Meta
 from convload.contract.requests import MAX_MESSAGE_ELEMENT_CHARS, Reading
 from convload.mistakes import checks_of
 from convload.plan.durations import parse_duration_s, parse_whole_seconds
-from convload.plan.service_times import LogNormal, ServiceTime, Shifted, parse_service_time
+from convload.plan.service_times import ServiceTime, parse_service_time
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Milliseconds = Annotated[float, Meta(ge=0, le=3_600_000)]
@@ -293,12 +293,10 @@ def _in_earlier_keys(service_time: str) -> dict[str, float]:
     sigma = _DEFAULTS["lognormal_sigma"]
     if "constant" in service_time or "lognormal" in service_time:
         service = parse_service_time(service_time)
-        if isinstance(service, Shifted):
-            fixed_s, service = service.by_s, service.rest
-        if isinstance(service, LogNormal):
-            median_s, sigma = service.median_s, service.sigma
+        if service.kind == "lognormal":
+            fixed_s, (median_s, sigma) = service.shift_s, service.parameters
         else:
-            fixed_s += service.mean_s
+            fixed_s = service.mean_s
     found = {"delay_ms": fixed_s * 1000, "lognormal_median_ms": median_s * 1000, "lognormal_sigma": sigma}
     return {name: round(value, 9) for name, value in found.items()}
 

@@ -7,11 +7,11 @@ one service time whatever the distribution: request k takes the same time in eve
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -31,107 +31,68 @@ _NORMAL = NormalDist()
 _FORM = re.compile(r"\s*(?:([\w.]+)\s*\+)?\s*([a-z]+)\s*\((.*)\)\s*")
 
 
-class ServiceTime(Protocol):
-    """A distribution of times in seconds. `scv` is the squared coefficient of variation, variance over mean squared."""
+class ServiceTime(msgspec.Struct, frozen=True):
+    """A distribution of times in seconds, by its name and parameters, `shift_s` later.
 
-    @property
-    def mean_s(self) -> float:
-        """The mean."""
+    `scv` is the squared coefficient of variation, variance over mean squared. `quantile_s` gives the time that a share
+    of all times, between 0 and 1 without either, does not exceed, `cdf` the share of times that are at most a time.
+    """
 
-    @property
-    def scv(self) -> float:
-        """0 for a constant, 1 for an exponential time."""
-
-    def quantile_s(self, share: float) -> float:
-        """Returns the time that this share of all times, between 0 and 1 without either, does not exceed."""
-
-    def cdf(self, time_s: float) -> float:
-        """Returns the share of times that are at most `time_s`."""
-
-
-class Constant(msgspec.Struct, frozen=True):
-    """Always the same."""
-
+    kind: str
+    parameters: tuple[float, ...]
     mean_s: float
-
-    @property
-    def scv(self) -> float:
-        """No spread at all."""
-        return 0.0
-
-    def quantile_s(self, share: float) -> float:  # noqa: ARG002 -- the signature of a service time
-        """See ServiceTime."""
-        return self.mean_s
-
-    def cdf(self, time_s: float) -> float:
-        """See ServiceTime."""
-        return float(time_s >= self.mean_s)
+    scv: float
+    quantile_s: Callable[[float], float]
+    cdf: Callable[[float], float]
+    shift_s: float = 0.0
 
 
-class Exponential(msgspec.Struct, frozen=True):
-    """Without memory: the M of M/M/c."""
-
-    mean_s: float
-
-    @property
-    def scv(self) -> float:
-        """By definition."""
-        return 1.0
-
-    def quantile_s(self, share: float) -> float:
-        """See ServiceTime."""
-        return -self.mean_s * math.log1p(-share)
-
-    def cdf(self, time_s: float) -> float:
-        """See ServiceTime."""
-        return -math.expm1(-max(time_s, 0.0) / self.mean_s)
+def constant(time_s: float) -> ServiceTime:
+    """Returns the distribution of a time that is always the same."""
+    return ServiceTime("constant", (time_s,), time_s, 0.0, lambda _: time_s, lambda t: float(t >= time_s))
 
 
-class LogNormal(msgspec.Struct, frozen=True):
-    """Its logarithm is normal with `sigma`, around the logarithm of the median."""
-
-    median_s: float
-    sigma: float
-
-    @property
-    def mean_s(self) -> float:
-        """Above the median."""
-        return self.median_s * math.exp(self.sigma**2 / 2)
-
-    @property
-    def scv(self) -> float:
-        """Depends on sigma alone."""
-        return math.expm1(self.sigma**2)
-
-    def quantile_s(self, share: float) -> float:
-        """See ServiceTime."""
-        return self.median_s * math.exp(self.sigma * _NORMAL.inv_cdf(share))
-
-    def cdf(self, time_s: float) -> float:
-        """See ServiceTime."""
-        if time_s <= 0:
-            return 0.0
-        return 0.5 * math.erfc(-math.log(time_s / self.median_s) / (self.sigma * math.sqrt(2)))
+def exponential(mean_s: float) -> ServiceTime:
+    """Returns the distribution without memory: the M of M/M/c."""
+    return ServiceTime(
+        "exponential",
+        (mean_s,),
+        mean_s,
+        1.0,
+        lambda share: -mean_s * math.log1p(-share),
+        lambda t: -math.expm1(-max(t, 0.0) / mean_s),
+    )
 
 
-class Gamma(msgspec.Struct, frozen=True):
-    """The sum of `shape` exponential times where that is whole; 1 is exponential, less is burstier."""
+def lognormal(median_s: float, sigma: float) -> ServiceTime:
+    """Returns the distribution whose logarithm is normal with `sigma`, around the logarithm of the median."""
+    if not sigma:
+        return constant(median_s)
 
-    mean_s: float
-    shape: float
+    def cdf(t: float) -> float:
+        return 0.5 * math.erfc(-math.log(t / median_s) / (sigma * math.sqrt(2))) if t > 0 else 0.0
 
-    @property
-    def scv(self) -> float:
-        """Depends on the shape alone."""
-        return 1 / self.shape
+    return ServiceTime(
+        "lognormal",
+        (median_s, sigma),
+        median_s * math.exp(sigma**2 / 2),
+        math.expm1(sigma**2),
+        lambda share: median_s * math.exp(sigma * _NORMAL.inv_cdf(share)),
+        cdf,
+    )
 
-    def quantile_s(self, share: float) -> float:
-        """See ServiceTime."""
-        return float(_special().gammaincinv(self.shape, share)) * self.mean_s / self.shape
 
-    def cdf(self, time_s: float) -> float:
-        """See ServiceTime."""
-        return float(_special().gammainc(self.shape, max(time_s, 0.0) * self.shape / self.mean_s))
+def gamma(mean_s: float, shape: float) -> ServiceTime:
+    """Returns the sum of `shape` exponential times where that is whole; 1 is exponential, less is burstier."""
+    scale_s = mean_s / shape
+    return ServiceTime(
+        "gamma",
+        (mean_s, shape),
+        mean_s,
+        1 / shape,
+        lambda share: float(_special().gammaincinv(shape, share)) * scale_s,
+        lambda t: float(_special().gammainc(shape, max(t, 0.0) / scale_s)),
+    )
 
 
 @cache
@@ -142,45 +103,33 @@ def _special() -> Any:
     return scipy.special
 
 
-class Empirical(msgspec.Struct, frozen=True):
-    """Recorded times, each as likely as the others; `times_s` is in order."""
+def empirical(times_s: Sequence[float]) -> ServiceTime:
+    """Returns the distribution of recorded times, each as likely as the others."""
+    ordered, count = sorted(times_s), len(times_s)
+    mean_s = math.fsum(ordered) / count
+    variance = math.fsum((time_s - mean_s) ** 2 for time_s in ordered) / count
+    return ServiceTime(
+        "empirical",
+        (),
+        mean_s,
+        variance / mean_s**2,
+        lambda share: ordered[int(share * count)],
+        lambda t: bisect_right(ordered, t) / count,
+    )
 
-    times_s: tuple[float, ...]
-    mean_s: float
-    scv: float
 
-    def quantile_s(self, share: float) -> float:
-        """See ServiceTime."""
-        return self.times_s[int(share * len(self.times_s))]
-
-    def cdf(self, time_s: float) -> float:
-        """See ServiceTime."""
-        return bisect_right(self.times_s, time_s) / len(self.times_s)
-
-
-class Shifted(msgspec.Struct, frozen=True):
-    """A time that never changes, and another one after it."""
-
-    by_s: float
-    rest: ServiceTime
-
-    @property
-    def mean_s(self) -> float:
-        """The sum of both."""
-        return self.by_s + self.rest.mean_s
-
-    @property
-    def scv(self) -> float:
-        """All the spread is in the rest."""
-        return self.rest.scv * (self.rest.mean_s / self.mean_s) ** 2
-
-    def quantile_s(self, share: float) -> float:
-        """See ServiceTime."""
-        return self.by_s + self.rest.quantile_s(share)
-
-    def cdf(self, time_s: float) -> float:
-        """See ServiceTime."""
-        return self.rest.cdf(time_s - self.by_s)
+def shifted(by_s: float, rest: ServiceTime) -> ServiceTime:
+    """Returns the distribution of a time that never changes and another one after it."""
+    mean_s = by_s + rest.mean_s
+    return ServiceTime(
+        rest.kind,
+        rest.parameters,
+        mean_s,
+        rest.scv * (rest.mean_s / mean_s) ** 2,
+        lambda share: by_s + rest.quantile_s(share),
+        lambda t: rest.cdf(t - by_s),
+        by_s,
+    )
 
 
 def parse_service_time(text: str) -> ServiceTime:
@@ -194,22 +143,22 @@ def parse_service_time(text: str) -> ServiceTime:
         raise ValueError(f"{text!r} is no service time; write {FORMS}")
     shift, kind, inner = found[1], found[2], found[3].strip()
     if kind == "empirical":
-        return _shifted(shift, read_empirical(Path(inner.strip("'\""))))
+        return _after(shift, read_empirical(Path(inner.strip("'\""))))
     parts = [part.strip() for part in inner.split(",")]
     count, parse = _PARSERS[kind]
     if len(parts) != count or not all(parts):
         raise ValueError(f"{text!r}: {kind} takes {'one value' if count == 1 else 'two values'}; write {FORMS}")
     try:
-        return _shifted(shift, parse(parts))
+        return _after(shift, parse(parts))
     except ValueError as error:
         raise ValueError(f"{text!r}: {error}") from None
 
 
-def _shifted(by: str | None, service: ServiceTime) -> ServiceTime:
-    return Shifted(_time_s(by), service) if by else service
+def _after(shift: str | None, service: ServiceTime) -> ServiceTime:
+    return shifted(_time_s(shift), service) if shift else service
 
 
-def read_empirical(path: Path) -> Empirical:
+def read_empirical(path: Path) -> ServiceTime:
     """Reads recorded times: one a line, `12.5ms` or a bare number of milliseconds; # starts a comment.
 
     Raises:
@@ -220,12 +169,10 @@ def read_empirical(path: Path) -> Empirical:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "is no text"
         raise ValueError(f"the file {str(path)!r} of empirical() cannot be read: {why}") from error
-    times_s = sorted(_recorded(text, path))
+    times_s = list(_recorded(text, path))
     if not 1 <= len(times_s) <= MAX_LINES:
         raise ValueError(f"{path} holds {len(times_s):,} times; between 1 and {MAX_LINES:,} are needed")
-    mean_s = math.fsum(times_s) / len(times_s)
-    variance = math.fsum((time_s - mean_s) ** 2 for time_s in times_s) / len(times_s)
-    return Empirical(tuple(times_s), mean_s, variance / mean_s**2)
+    return empirical(times_s)
 
 
 def _recorded(text: str, path: Path) -> Iterator[float]:
@@ -255,15 +202,10 @@ def _number(text: str, name: str, lowest: float, highest: float) -> float:
     return value
 
 
-def _log_normal(parts: list[str]) -> ServiceTime:
-    median_s, sigma = _time_s(parts[0]), _number(parts[1], "sigma", 0, 10)
-    return LogNormal(median_s, sigma) if sigma else Constant(median_s)
-
-
 _PARSERS: dict[str, tuple[int, Callable[[list[str]], ServiceTime]]] = {
-    "constant": (1, lambda parts: Constant(_time_s(parts[0]))),
-    "exponential": (1, lambda parts: Exponential(_time_s(parts[0]))),
-    "lognormal": (2, _log_normal),
-    "gamma": (2, lambda parts: Gamma(_time_s(parts[0]), _number(parts[1], "shape", 0.05, 10_000))),
+    "constant": (1, lambda parts: constant(_time_s(parts[0]))),
+    "exponential": (1, lambda parts: exponential(_time_s(parts[0]))),
+    "lognormal": (2, lambda parts: lognormal(_time_s(parts[0]), _number(parts[1], "sigma", 0, 10))),
+    "gamma": (2, lambda parts: gamma(_time_s(parts[0]), _number(parts[1], "shape", 0.05, 10_000))),
     "empirical": (1, lambda parts: read_empirical(Path(parts[0]))),
 }
