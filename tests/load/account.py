@@ -10,6 +10,7 @@ from tests.load.conftest import Peer, Script
 from convload.load.client.credentials import FIXED_ON_BEHALF, Credentials
 from convload.load.client.origin import tls_context
 from convload.load.conversation import Consumer
+from convload.load.pacing.closed import ClosedPacing
 from convload.load.recorder import FailedAttempt, Result
 from convload.load.session import Session, Share
 from convload.load.target import Target
@@ -131,7 +132,7 @@ class Rig:
     def __init__(self, url: str, **values: Any) -> None:
         self.kept = Kept()
         plan = assemble(None, {}, {"target": url, "consumers": "close"} | values)
-        self.session = Session(plan, Share(0, 1, "run"))
+        self.session = Session(plan, Share(0, 1, "run"), ClosedPacing(plan, 0, 1))
         self.target = Target(self.session, url, tls_context("", verify=True), CATALOGUE, self.kept, lookup=plan.lookup)
         needed = None if plan.consumers == "none" else Credentials("me", "hush")
         self.target.open(needed, {FIXED_ON_BEHALF: "one"})

@@ -60,3 +60,12 @@ def test_under_the_stock_locust_command_an_unusable_target_is_one_message(tmp_pa
 
     assert done.code == 4, done
     assert "connect_refused" in done.err
+
+
+def test_under_the_stock_locust_command_what_the_end_cuts_off_is_no_failure(tmp_path: Path) -> None:
+    """As with Locust's own FastHttpUser: without --stop-timeout users are killed in the middle of a request."""
+    with start_mock(Behaviour(service_time="constant(300ms)")) as mock:
+        done = stock_locust(mock.url, tmp_path, "-u", "20", "-r", "20", "-t", "6s")
+
+    assert done.code == 0, done
+    assert "read_timeout" not in done.out + done.err

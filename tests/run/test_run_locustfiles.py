@@ -1,5 +1,6 @@
 """Locustfiles of a tester's own: what they may say, and what is said about them."""
 
+import time
 from collections import Counter
 
 import pytest
@@ -60,3 +61,27 @@ def test_a_file_that_can_hold_no_conversation_is_one_message(cli: Cli, text: str
     assert err.splitlines()[-1].startswith(f"convload: {message}")
     assert "Traceback" not in err
     assert not (cli.folder / "out").exists()
+
+
+@pytest.mark.parametrize("load", [("--rate", "5", "--duration", "30s"), ("--users", "4", "--duration", "30s")])
+def test_an_on_start_that_raises_calls_the_run_off_at_once(cli: Cli, load: tuple[str, ...]) -> None:
+    text = HEAD + of_class("Mine", "def on_start(self):\n        raise RuntimeError('no database')")
+    began_s = time.monotonic()
+
+    code, _, err = run(cli, text, *load)
+
+    assert code == 2
+    assert err.splitlines()[-1] == "convload: locustfile:6: RuntimeError: no database, in on_start of Mine"
+    assert "Traceback" not in err
+    assert time.monotonic() - began_s < 25
+
+
+def test_an_on_start_that_raises_later_is_a_note(cli: Cli) -> None:
+    text = HEAD + of_class(
+        "Mine", "def on_start(self):\n        if self.session.built:\n            raise RuntimeError('no')"
+    )
+
+    code, out, err = run(cli, text, "--users", "2", "--ramp", "2s", "--duration", "4s")
+
+    assert code == 3, out + err
+    assert "a task raised RuntimeError: no (1 times)" in out

@@ -48,8 +48,6 @@ of that consumer would be refused, an error counted twice, so it is not used aga
 
 NO_CONNECTION = {"connect_refused", "connect_timeout", "dns", "tls"}
 
-CUT_OFF_BY_THE_END = "cut off by the end of the run"
-
 MAY_SAY_WHEN = {RATE_LIMITED, "http_503"}
 """Outcomes whose answer may carry a Retry-After that concerns a create."""
 
@@ -173,9 +171,10 @@ class Consumer:
             exchange = self.client.exchange(request)
         except GreenletExit:
             # The drain is over. It has waited long enough to be called a time-out, and every request that was sent
-            # must be in the results.
-            done_s = time.monotonic()
-            record(Result(step, "read_timeout", due_s or sent_s, sent_s, done_s, variant, index, CUT_OFF_BY_THE_END))
+            # must be in the results. Locust knows no drain: there it is as if it had not been sent.
+            if target.session.paced:
+                times = due_s or sent_s, sent_s, time.monotonic()
+                record(Result(step, "read_timeout", *times, variant, index, "cut off by the end of the run"))
             raise
         finally:
             target.in_flight -= 1

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -35,6 +35,7 @@ class Session:
         targets: what is fired at: one, or two that are compared; `alternation` then says whose window it is.
         no_retries: set when no conversation may be tried again, which wakes those that wait for it.
         task_errors: what the tester's code raised, and how often.
+        on_failed_start: is called with a user and what its `on_start` raised, before anything was sent.
     """
 
     def __init__(self, plan: Plan, share: Share, pacing: Pacing | None = None) -> None:
@@ -46,7 +47,13 @@ class Session:
         self.alternation: AlternatingTargets | None = None
         self.no_retries = Event()
         self.task_errors: Counter[str] = Counter()
+        self.on_failed_start: Callable[[object, Exception], None] = self.task_raised
         self._users = 0
+
+    @property
+    def built(self) -> int:
+        """Create payloads built so far."""
+        return sum(target.payloads.built for target in self.targets)
 
     def next_user(self) -> int:
         """Returns a number that no other user of the run has."""

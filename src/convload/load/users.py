@@ -8,7 +8,7 @@ from typing import Any
 from gevent import GreenletExit
 from locust import User
 from locust.exception import StopUser
-from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, TaskSet
+from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, DefaultTaskSet, TaskSet
 
 from convload.contract.answers import Answer
 from convload.load.conversation import Consumer
@@ -98,10 +98,7 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
         try:
             self._starts = session.pacing.of_class(type(self).__name__)
             with self._starts.taking_part():
-                if self._nested:
-                    super().run()
-                else:
-                    self._run_paced(session)
+                self._run_paced(session)
         except (GreenletExit, StopUser):
             pass
         except Exception as error:  # noqa: BLE001 -- a tester's on_start or on_stop may raise anything
@@ -112,11 +109,27 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
 
     def _run_paced(self, session: Session) -> None:
         self._state = LOCUST_STATE_RUNNING
+        if not self._has_started(session):
+            return
         try:
-            self.on_start()
-            self._run_tasks(session)
+            if self._nested:
+                self._taskset_instance = DefaultTaskSet(self)
+                self._taskset_instance.run()
+            else:
+                self._run_tasks(session)
         finally:
             self.on_stop()
+
+    def _has_started(self, session: Session) -> bool:
+        """Whether `on_start` went well; where it is the first thing that fails in a run, the run is called off."""
+        try:
+            self.on_start()
+        except Exception as error:
+            if session.built:
+                raise
+            session.on_failed_start(self, error)
+            return False
+        return True
 
     def _run_tasks(self, session: Session) -> None:
         tasks: list[Callable[[ConversationUser], None]] = self.tasks

@@ -271,9 +271,7 @@ class Coordinator:
         expected, join_within_s = self._job.setup.workers, self._job.join_within_s
         self._wait(lambda: len(self._members), expected, join_within_s, "connected")
         self._wait(self._members.count_ready, expected, SETUP_TIMEOUT_S, "were set up")
-        if failures := self._members.failures():
-            problems = dict.fromkeys(problem for failure in failures for problem in failure.problems)
-            raise SetupFailedError(ExitCode(failures[0].exit_code), *problems)
+        self._members.require_no_failure()
 
     def _wait(self, count: Callable[[], int], expected: int, timeout_s: float, reached: str) -> None:
         """Waits until so many workers are so far, or one has failed."""
@@ -323,6 +321,7 @@ class Coordinator:
         slack_s = 2 * self._plan.drain_s + ENDING_SLACK_S
         while self._members.taking_part():
             gevent.sleep(POLL_S)
+            self._members.require_no_failure()  # a run in which no user can start is called off
             self._give_up(self._silent(SILENT_S), "")
             if self._ends_s is not None and self._elapsed_s() > self._ends_s + slack_s:
                 self._give_up(self._members.taking_part(), "it sent no last interval in time; ")

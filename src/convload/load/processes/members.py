@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
 
+from convload.errors import ExitCode, SetupFailedError
 from convload.load.processes.messages import Failure, Pong
 
 GAP_S = 1.0
@@ -116,6 +117,12 @@ class Members:
     def count_ready(self) -> int:
         """Returns how many were set up."""
         return sum(member.state != State.JOINED for member in self)
+
+    def require_no_failure(self) -> None:
+        """Raises SetupFailedError where a worker cannot take part, with the problems of all."""
+        if failures := self.failures():
+            problems = dict.fromkeys(problem for failure in failures for problem in failure.problems)
+            raise SetupFailedError(ExitCode(failures[0].exit_code), *problems)
 
     def failures(self) -> list[Failure]:
         """Returns why some cannot take part."""

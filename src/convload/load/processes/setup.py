@@ -34,16 +34,18 @@ def load_users(text: str) -> list[type[User]]:
         try:
             found, _ = load_locustfile(str(path))
         except Exception as error:  # a tester's file may raise anything
-            raise UsageError(f"locustfile{_line_of(error)}: {type(error).__name__}: {error}") from error
+            raise failure_in_file(error) from error
     users = [user for user in found.values() if user.weight > 0 or user.fixed_count > 0]
     if not any(issubclass(user, ConversationUser) for user in users):
-        found = (
-            f"{', '.join(user.__name__ for user in users)}, of which none holds conversations"
-            if users
-            else "no user class"
-        )
-        raise UsageError(f"locustfile: defines {found}; subclass convload.ConversationUser")
+        names = ", ".join(user.__name__ for user in users)
+        defined = f"{names}, of which none holds conversations" if users else "no user class"
+        raise UsageError(f"locustfile: defines {defined}; subclass convload.ConversationUser")
     return users
+
+
+def failure_in_file(error: Exception, where: str = "") -> UsageError:
+    """Returns what is said of an exception that a tester's file raised, with its line there."""
+    return UsageError(f"locustfile{_line_of(error)}: {type(error).__name__}: {error}{where}")
 
 
 def _line_of(error: Exception) -> str:

@@ -33,7 +33,7 @@ from convload.load.processes import messages
 from convload.load.processes.members import Silences
 from convload.load.processes.messages import CHANNEL, Failure, Message, More, Setup, ToWorker
 from convload.load.processes.reporting import Reporter
-from convload.load.processes.setup import load_users, raise_file_limit
+from convload.load.processes.setup import failure_in_file, load_users, raise_file_limit
 from convload.load.recorder import Recorder
 from convload.load.session import Session, Share
 from convload.load.target import Target
@@ -147,10 +147,17 @@ class Worker:
         for target in self._session.targets:
             target.payloads.require_mixes(getattr(user, "mix", "") for user in self._environment.user_classes)
             target.open(stock.needed_credentials(plan), os.environ)
+        self._session.on_failed_start = self._call_off
         setattr(self._environment, stock.ATTRIBUTE, self._session)
         # What set-up made stays for the whole run: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+
+    def _call_off(self, user: object, error: Exception) -> None:
+        if self._failure is None:
+            self._failure = Failure.of(failure_in_file(error, f", in on_start of {type(user).__name__}"))
+            self._send(self._failure)
+        self._stop()
 
     def _targets(self, setup: Setup) -> Iterator[Target]:
         session, plan, recorder = self._session, self._session.plan, self._recorder
