@@ -24,11 +24,10 @@ from scipy import stats
 
 from convload.comparison.batches import batches_of
 from convload.comparison.compare import CONFIDENCE, WITHIN, Comparison, compare
-from convload.comparison.outcomes import IMPROVED, REGRESSED
-from convload.comparison.planning import seconds_needed
+from convload.comparison.outcomes import IMPROVED, REGRESSED, Rule
+from convload.comparison.power import seconds_needed
 from convload.comparison.resampling import Sample
 from convload.comparison.sides import Run, read_run
-from convload.comparison.single import Rule
 from convload.contract.steps import CREATE
 from convload.results import runlog
 from convload.results.histogram import Histogram

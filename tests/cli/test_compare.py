@@ -22,7 +22,7 @@ def test_a_regression_is_told_written_and_exits_with_1(cli: Cli) -> None:
     done = cli("compare", "before", "after", "--json", "c.json", "--markdown", "c.md")
 
     assert done.code == 1, done
-    assert done.out.splitlines()[-1].startswith("Regressed: conversation.create p50 +2")
+    assert done.out.splitlines()[-1].startswith("Different: regressed: conversation.create p50 +2")
     assert "seeds differ (1 and 2)" in " ".join(done.out.split())
     assert json.loads((cli.folder / "c.json").read_text())["outcome"] == "regressed"
     assert (cli.folder / "c.md").read_text().startswith("# REGRESSED")
@@ -37,7 +37,7 @@ def test_github_hears_of_a_regression(cli: Cli) -> None:
     done = cli("compare", "before", "after", "--markdown", "c.md", environment=github)
 
     assert done.code == 1, done
-    assert done.out.startswith("::error title=convload%3A compare::Regressed: conversation.create p50 +2")
+    assert done.out.startswith("::error title=convload%3A compare::Different: regressed: conversation.create p50 +2")
     outputs = outputs_in(told["GITHUB_OUTPUT"].read_text())
     assert (outputs["outcome"], outputs["exit_code"]) == ("regressed", "1")
     assert outputs["text"] == done.out.splitlines()[-1]

@@ -6,9 +6,10 @@ import pytest
 from bench.comparison import Service, exact_bounds, judge_pairs, made_pairs
 from tests.comparison.conftest import MakeRuns
 
-from convload.comparison.compare import UnsoundError, compare
-from convload.comparison.outcomes import REGRESSED
+from convload.comparison.compare import UnsoundError, compare, conclude_differences
+from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN, Difference, Minimum, Outcome
 from convload.comparison.sides import folders_of, read_side
+from convload.contract.steps import CREATE
 from convload.errors import ExitCode, RunLogError, UsageError
 from convload.plan.schedule import StageMark
 from convload.results import runlog
@@ -19,7 +20,7 @@ def test_a_slower_run_is_regressed_and_the_sentence_names_it(runs: MakeRuns) -> 
     found = compare([runs.read("base", 1)], [runs.read("new", 2, longer=1.3)])
 
     assert (found.outcome, found.exit_code) == (REGRESSED, ExitCode.GATE_FAILED)
-    assert found.text.startswith("Regressed: conversation.create p50 +3")
+    assert found.text.startswith("Different: regressed: conversation.create p50 +3")
     assert found.method == "within runs"
 
 
@@ -139,7 +140,34 @@ def test_runs_too_short_to_tell_are_inconclusive(runs: MakeRuns) -> None:
     found = compare([runs.read("base", 1, seconds=5)], [runs.read("new", 2, seconds=5)])
 
     assert (found.outcome, found.exit_code) == ("cannot tell", ExitCode.INCONCLUSIVE)
-    assert found.text == "Cannot tell anything: of p50, needs 10 seconds of measured time, the base has 5."
+    assert (
+        found.text
+        == "Cannot tell anything: of conversation.create p50, needs 10 seconds of measured time, the base has 5."
+    )
+
+
+def difference(outcome: Outcome, statistic: str = "p50", more: int | None = None) -> Difference:
+    why = "too few samples" if outcome == UNKNOWN else ""
+    return Difference(CREATE, statistic, "ms", 10.0, 11.0, 1.0, 0.1, 0.5, 1.5, outcome, why, more_samples=more)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "outcome", "exit_code", "said"),
+    [
+        ([SAME, SAME], "same", 0, "The same within 5 % (0.2 ms, 0.1 points of errors)."),
+        ([SAME, SAME, UNKNOWN], "same", 0, "The same within 5 % (0.2 ms, 0.1 points of errors); cannot tell of 1 of 3"),
+        ([SAME, UNKNOWN, UNKNOWN], UNKNOWN, 0, "Cannot tell of 2 of 3 statistics: too few samples, about 900 more a"),
+        ([UNKNOWN, UNKNOWN], UNKNOWN, 3, "Cannot tell anything: too few samples, about 900 more a side would do."),
+        ([REGRESSED, UNKNOWN, UNKNOWN], REGRESSED, 1, "Different: regressed: conversation.create p50 +10.0%; cannot"),
+        ([IMPROVED, SAME], IMPROVED, 0, "Different: improved: conversation.create p50 +10.0%."),
+        ([REGRESSED, IMPROVED], REGRESSED, 1, "Different: regressed: conversation.create p50 +10.0%; improved: "),
+    ],
+)
+def test_the_headline_says_what_follows(outcomes: list[Outcome], outcome: str, exit_code: int, said: str) -> None:
+    found = conclude_differences([difference(one, more=900 if one == UNKNOWN else None) for one in outcomes], Minimum())
+
+    assert (found[0], int(found[1])) == (outcome, exit_code)
+    assert found[2].startswith(said)
 
 
 def test_a_run_beside_itself_is_told(runs: MakeRuns) -> None:

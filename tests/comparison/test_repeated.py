@@ -8,9 +8,8 @@ from scipy import stats
 from tests.comparison.conftest import batch
 
 from convload.comparison.batches import Batch
-from convload.comparison.outcomes import REGRESSED, SAME, UNKNOWN, Difference
+from convload.comparison.outcomes import REGRESSED, SAME, UNKNOWN, Difference, Rule
 from convload.comparison.repeated import Values, compare_repeats, midranks, runs_needed, smallest_p, together, u_counts
-from convload.comparison.single import Rule
 
 Run = dict[str, list[Batch]]
 

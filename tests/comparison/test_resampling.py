@@ -1,12 +1,9 @@
-import math
-
 import numpy as np
 import pytest
 from scipy import stats
 from tests.comparison.conftest import batch, batches
 
-from convload.comparison.outcomes import STATISTICS
-from convload.comparison.resampling import Sample, block_length, bootstrap, draw, replicate
+from convload.comparison.resampling import TIMES, Sample, block_length, bootstrap, draw, replicate
 from convload.results.histogram import Histogram
 
 
@@ -26,15 +23,6 @@ def test_the_spread_of_a_median_agrees_with_scipys_bootstrap() -> None:
     ).standard_error
 
     assert ours == pytest.approx(peer, rel=0.08)
-
-
-def test_the_spread_of_independent_errors_is_the_binomial_one() -> None:
-    sample = Sample(batches(5, seconds=300, errors=0.05))
-    share = sample.error_share
-
-    ours = bootstrap(sample, block=1)["errors"].error
-
-    assert ours == pytest.approx(math.sqrt(share * (1 - share) / sample.counts.sum()), rel=0.15)
 
 
 def test_seconds_that_resemble_each_other_widen_the_spread() -> None:
@@ -72,11 +60,10 @@ def test_each_draw_keeps_the_number_of_batches_of_each_stage() -> None:
 def test_drawing_every_batch_once_gives_the_statistics_of_the_run() -> None:
     sample = Sample(batches(7, errors=0.01))
 
-    once = {name: float(replicate(sample, np.ones((1, len(sample.batches))), name)[0]) for name in STATISTICS}
+    once = {name: float(replicate(sample, np.ones((1, len(sample.batches))), name)[0]) for name in (*TIMES, "rate")}
 
     for name, percent in (("p50", 50.0), ("p95", 95.0), ("p99", 99.0)):
         assert np.exp(once[name]) == pytest.approx(sample.times.percentile(percent), rel=1e-3)
-    assert once["errors"] == pytest.approx(sample.error_share)
     assert np.exp(once["rate"]) == pytest.approx(sample.rate)
 
 

@@ -8,7 +8,7 @@ from tests.report.conftest import HOSTILE
 from tests.report.test_github import obeyed
 
 from convload.comparison.compare import FORMAT, Comparison, RunFacts
-from convload.comparison.outcomes import UNKNOWN, Difference, Minimum, Shift, told, untold
+from convload.comparison.outcomes import UNKNOWN, Difference, Minimum, Shift, judged, not_judged
 from convload.errors import ExitCode
 from convload.judging.alike import Unlikeness
 from convload.report import github
@@ -21,12 +21,12 @@ def comparison() -> Comparison:
     """Everything that a rendering has to bear, hostile text in every place that a run log fills."""
     minimum = Minimum()
     differences: list[Difference] = [
-        told(CREATE, "p50", 20.0, 23.0, Shift(3.0, 2.1, 3.9, 2.4, 3.6), minimum),
-        told(CREATE, "p95", 40.0, 36.0, Shift(-4.0, -5.0, -3.0, -4.8, -3.2), minimum),
-        told(CREATE, "p99", 60.0, 61.0, Shift(1.0, -8.0, 10.0, -6.0, 8.0), minimum),
-        told(CREATE, "errors", 0.0, 0.0, Shift(0.0, -0.05, 0.05, -0.03, 0.03), minimum),
-        told(CREATE, "rate", 500.0, 501.0, Shift(1.0, -9.0, 11.0, -7.0, 9.0), minimum),
-        untold(HOSTILE, "p50", None, None, "the new side has no such requests"),
+        judged(CREATE, "p50", 20.0, 23.0, Shift(3.0, 2.1, 3.9, 2.4, 3.6), minimum),
+        judged(CREATE, "p95", 40.0, 36.0, Shift(-4.0, -5.0, -3.0, -4.8, -3.2), minimum),
+        judged(CREATE, "p99", 60.0, 61.0, Shift(1.0, -8.0, 10.0, -6.0, 8.0), minimum),
+        judged(CREATE, "errors", 0.0, 0.0, Shift(0.0, -0.05, 0.05, -0.03, 0.03), minimum),
+        judged(CREATE, "rate", 500.0, 501.0, Shift(1.0, -9.0, 11.0, -7.0, 9.0), minimum),
+        not_judged(HOSTILE, "p50", None, None, "the new side has no such requests"),
     ]
     run = RunFacts(f"runs/{HOSTILE}", "2026-01-02T03:04:05Z", HOSTILE, 1, 60.0, 30_000, [])
     return Comparison(

@@ -5,12 +5,12 @@ import math
 import msgspec
 
 from convload.comparison.batches import FEWEST_BATCHES, Batch, Clock, batches_of
-from convload.comparison.outcomes import IMPROVED, REGRESSED, UNKNOWN, Difference, Minimum
-from convload.comparison.planning import FOUND, seconds_needed
+from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN, Difference, Minimum, Rule
+from convload.comparison.power import FOUND, seconds_needed, tail_samples
 from convload.comparison.repeated import compare_repeats, smallest_p
 from convload.comparison.resampling import TIMES, Sample
 from convload.comparison.sides import Run, unsound
-from convload.comparison.single import Rule, compare_batches, tail_samples
+from convload.comparison.within import compare_batches
 from convload.contract.steps import CREATE
 from convload.errors import ExitCode, UsageError
 from convload.judging.alike import Likeness, Unlikeness, compare_kinds, run_kind
@@ -96,7 +96,7 @@ def compare(
         plan = _length(sides[0][0], rule)
     else:
         differences, plan = compare_repeats(sides[0], sides[1], rule), []
-    outcome, exit_code, text = conclude_differences(differences)
+    outcome, exit_code, text = conclude_differences(differences, rule.minimum)
     return Comparison(
         format=FORMAT,
         outcome=outcome,
@@ -114,21 +114,45 @@ def compare(
     )
 
 
-def conclude_differences(differences: list[Difference]) -> tuple[str, ExitCode, str]:
-    """Returns what follows from all differences together, the exit code and the sentence."""
+def conclude_differences(differences: list[Difference], minimum: Minimum) -> tuple[str, ExitCode, str]:
+    """Returns what follows from all differences together, the exit code and the sentence.
+
+    Where most statistics cannot be told, that is the sentence: that nothing was found does not mean much then.
+    """
     by_outcome = {
-        outcome: [one for one in differences if one.outcome == outcome] for outcome in (REGRESSED, IMPROVED, UNKNOWN)
+        outcome: [one for one in differences if one.outcome == outcome]
+        for outcome in (REGRESSED, IMPROVED, SAME, UNKNOWN)
     }
-    open_ones = len(by_outcome[UNKNOWN])
-    left = f"; of {open_ones} of {len(differences)} statistics the runs cannot tell" if open_ones else ""
-    if by_outcome[REGRESSED]:
-        return REGRESSED, ExitCode.GATE_FAILED, f"Regressed: {_named(by_outcome[REGRESSED])}{left}."
-    if open_ones == len(differences):
-        why = f"of {differences[0].statistic}, {differences[0].why}" if differences else "nothing was measured"
+    changed = [outcome for outcome in (REGRESSED, IMPROVED) if by_outcome[outcome]]
+    lacking, count = by_outcome[UNKNOWN], len(differences)
+    if not differences or len(lacking) == count:
+        why = _lacking(lacking) if lacking else "nothing was measured"
         return UNKNOWN, ExitCode.INCONCLUSIVE, f"Cannot tell anything: {why}."
-    if by_outcome[IMPROVED]:
-        return IMPROVED, ExitCode.PASS, f"Improved: {_named(by_outcome[IMPROVED])}; nothing regressed{left}."
-    return "same", ExitCode.PASS, f"No difference beyond noise{left}."
+    if changed:
+        named = "; ".join(f"{outcome}: {_named(by_outcome[outcome])}" for outcome in changed)
+        left = f"; cannot tell of {len(lacking)} of {count} statistics" if lacking else ""
+        code = ExitCode.GATE_FAILED if REGRESSED in changed else ExitCode.PASS
+        return changed[0], code, f"Different: {named}{left}."
+    within = f"the same within {_size(minimum)}"
+    if 2 * len(lacking) > count:
+        same = ", ".join(f"{one.step} {one.statistic}" for one in by_outcome[SAME])
+        text = f"Cannot tell of {len(lacking)} of {count} statistics: {_lacking(lacking)}; {within}: {same}."
+        return UNKNOWN, ExitCode.PASS, text
+    left = f"; cannot tell of {len(lacking)} of {count} statistics: {_lacking(lacking)}" if lacking else ""
+    return "same", ExitCode.PASS, f"{within[0].upper()}{within[1:]}{left}."
+
+
+def _size(minimum: Minimum) -> str:
+    return f"{100 * minimum.relative:g} % ({minimum.absolute_ms:g} ms, {minimum.errors_points:g} points of errors)"
+
+
+def _lacking(unknown: list[Difference]) -> str:
+    """Says what is missing to tell: what the create request needs, or else what any step does."""
+    needs = [one for one in unknown if one.more_samples]
+    of_create = [one for one in needs if one.step == CREATE] or needs
+    if not of_create:
+        return f"of {unknown[0].step} {unknown[0].statistic}, {unknown[0].why}"
+    return f"too few samples, about {max(one.more_samples or 0 for one in of_create):,} more a side would do"
 
 
 def _named(differences: list[Difference]) -> str:

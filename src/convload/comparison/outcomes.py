@@ -39,11 +39,27 @@ class Minimum(msgspec.Struct, frozen=True):
         return max(self.relative * abs(base), absolute)
 
 
-class Shift(msgspec.Struct, frozen=True):
-    """A difference, new less base, with two intervals around it.
+class Rule(msgspec.Struct, frozen=True):
+    """How differences are judged; `confidence` is that no statistic of a comparison raises a false alarm."""
 
-    `low` to `high` holds for all statistics of a comparison together: it raises alarms. `near_low` to `near_high` is
-    of this statistic alone, and one-sided at each end: it says that nothing happened.
+    confidence: float
+    minimum: Minimum = Minimum()
+
+    def each(self, statistics: int) -> float:
+        """Returns the confidence of the interval of each of so many statistics, all sharing the risk (Bonferroni)."""
+        return 1 - (1 - self.confidence) / max(statistics, 1)
+
+    @property
+    def one_sided(self) -> float:
+        """The confidence of a two-sided interval each end of which has the risk alone."""
+        return 1 - 2 * (1 - self.confidence)
+
+
+class Shift(msgspec.Struct, frozen=True):
+    """A difference, new less base, with two intervals around it; endless where the samples do not reach for one.
+
+    `low` to `high` holds for all statistics of a comparison together: it raises alarms, and is what is shown.
+    `near_low` to `near_high` is of this statistic alone, and one-sided at each end: it says that nothing happened.
     """
 
     difference: float
@@ -58,7 +74,8 @@ class Difference(msgspec.Struct, frozen=True):
 
     `relative` is the difference by the base, None for a base of 0. `low` and `high` are the interval of the
     difference that holds for all statistics together; None where there is none, `why` then says it. `p` is of
-    repeated runs alone, for all statistics together as well.
+    repeated runs and of errors alone, for all statistics together as well. `more_samples` is about how many more each
+    side needs to tell; None where it can tell, or nobody knows.
     """
 
     step: str
@@ -73,13 +90,30 @@ class Difference(msgspec.Struct, frozen=True):
     outcome: Outcome
     why: str
     p: float | None = None
+    more_samples: int | None = None
 
 
-def told(
-    step: str, statistic: str, base: float, new: float, shift: Shift, minimum: Minimum, *, p: float | None = None
+def judged(
+    step: str,
+    statistic: str,
+    base: float,
+    new: float,
+    shift: Shift,
+    minimum: Minimum,
+    *,
+    p: float | None = None,
+    more_samples: int | None = None,
+    of: str = "samples",
 ) -> Difference:
-    """Returns a difference with its outcome; `why` says what it lacks for a clear one."""
-    outcome, why = judge(statistic, base, shift, minimum)
+    """Returns a difference with its outcome; `why` says what it lacks for a clear one, more samples or runs."""
+    outcome = judge(statistic, base, shift, minimum)
+    interval = (shift.low, shift.high) if math.isfinite(shift.high - shift.low) else (None, None)
+    why = ""
+    if outcome == UNKNOWN:
+        unit = "percentage points" if statistic == "errors" else UNITS[statistic]
+        size = f"to find or to rule out a difference of {minimum.of(statistic, base):.3g} {unit}"
+        why = f"too few {of} {size}" if interval[0] is not None else f"not enough {of} for an interval"
+        why += f"; about {more_samples:,} more a side would do" if more_samples else ""
     return Difference(
         step=step,
         statistic=statistic,
@@ -88,15 +122,16 @@ def told(
         new=_rounded(new),
         difference=_rounded(shift.difference),
         relative=_rounded(shift.difference / base) if base else None,
-        low=_rounded(shift.low),
-        high=_rounded(shift.high),
+        low=_rounded(interval[0]),
+        high=_rounded(interval[1]),
         outcome=outcome,
         why=why,
-        p=_rounded(p),
+        p=p if p is None else float(f"{p:.6g}"),
+        more_samples=more_samples if outcome == UNKNOWN else None,
     )
 
 
-def untold(step: str, statistic: str, base: float | None, new: float | None, why: str) -> Difference:
+def not_judged(step: str, statistic: str, base: float | None, new: float | None, why: str) -> Difference:
     """Returns a difference of which nothing can be said."""
     difference = None if base is None or new is None else new - base
     relative = difference / base if difference is not None and base else None
@@ -115,8 +150,8 @@ def untold(step: str, statistic: str, base: float | None, new: float | None, why
     )
 
 
-def judge(statistic: str, base: float, shift: Shift, minimum: Minimum) -> tuple[Outcome, str]:
-    """Returns the outcome and, where it is not plain, why.
+def judge(statistic: str, base: float, shift: Shift, minimum: Minimum) -> Outcome:
+    """Returns the outcome.
 
     A difference is one when chance does not explain it (the interval of all statistics leaves out 0) and it matters
     (it reaches the minimum). There is none when the interval of the statistic alone lies within the minimum on both
@@ -126,19 +161,10 @@ def judge(statistic: str, base: float, shift: Shift, minimum: Minimum) -> tuple[
     least = minimum.of(statistic, base)
     if (shift.low > 0 or shift.high < 0) and abs(shift.difference) >= least:
         rose = shift.difference > 0
-        return (IMPROVED if rose == (statistic == "rate") else REGRESSED), ""
-    if -least < shift.near_low and shift.near_high < least:
-        return SAME, ""
-    return (
-        UNKNOWN,
-        f"differences from {_near(shift.near_low)} to {_near(shift.near_high)} {UNITS[statistic]} are possible",
-    )
-
-
-def _near(value: float) -> str:
-    return f"{value:+.3g}"
+        return IMPROVED if rose == (statistic == "rate") else REGRESSED
+    return SAME if -least < shift.near_low and shift.near_high < least else UNKNOWN
 
 
 def _rounded(value: float | None) -> float | None:
-    """Rounds to what a report shows at most; an endless bound is none."""
+    """Rounds to what a report shows at most; what is endless is none."""
     return None if value is None or not math.isfinite(value) else round(value, 6)

@@ -13,9 +13,8 @@ import msgspec
 import numpy as np
 
 from convload.comparison.batches import Batch
-from convload.comparison.outcomes import STATISTICS, Difference, Shift, told, untold
-from convload.comparison.resampling import TIMES, Floats, Sample
-from convload.comparison.single import Rule, statistic
+from convload.comparison.outcomes import STATISTICS, Difference, Rule, Shift, judged, not_judged
+from convload.comparison.resampling import TIMES, Floats, Sample, statistic
 from convload.results.histogram import samples_needed
 
 MOST_SPLITS = 20_000
@@ -45,7 +44,7 @@ def compare_repeats(
             values = [[value for value in side if value is not None] for side in sides]
             if min(map(len, values)) < min(map(len, sides)) or min(map(len, values)) < 1:
                 needed = samples_needed(TIMES[name]) if name in TIMES else 1
-                differences.append(untold(step, name, None, None, f"needs {needed:,} samples in every run"))
+                differences.append(not_judged(step, name, None, None, f"needs {needed:,} samples in every run"))
             else:
                 known.append(Values(step, name, *values))
     return [*_judged(known, rule), *differences] if known else differences
@@ -70,12 +69,19 @@ def _judged(known: list[Values], rule: Rule) -> Iterator[Difference]:
             f"{100 * rule.confidence:g} % need {needed} a side"
         )
         for one in known:
-            yield untold(one.step, one.statistic, _median(one.base), _median(one.new), why)
+            yield not_judged(one.step, one.statistic, _median(one.base), _median(one.new), why)
         return
     for one, p in zip(known, together(known), strict=True):
         # All differences of the runs lie in it, where the runs cannot bound it.
-        yield told(
-            one.step, one.statistic, _median(one.base), _median(one.new), _shift(one, p, rule), rule.minimum, p=p
+        yield judged(
+            one.step,
+            one.statistic,
+            _median(one.base),
+            _median(one.new),
+            _shift(one, p, rule),
+            rule.minimum,
+            p=p,
+            of="runs",
         )
 
 

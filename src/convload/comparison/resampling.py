@@ -56,7 +56,7 @@ class Sample:
 
         For a percentile that is by how many times more of the batch lie above it than should (Bahadur 1966).
         """
-        found = {"errors": self.failed - self.error_share * self.counts, "rate": self.in_time - self.in_time.mean()}
+        found = {"rate": self.in_time - self.in_time.mean()}
         if self.times.count:
             oks = self.matrix.sum(axis=1)
             for name, at_us in zip(TIMES, self.times.percentiles(list(TIMES.values())), strict=True):
@@ -65,11 +65,20 @@ class Sample:
         return found
 
 
+def statistic(sample: Sample, name: str) -> float | None:
+    """Returns a statistic in its unit (ms, percent, per second); None where nothing was measured."""
+    if name in TIMES:
+        return sample.times.percentile(TIMES[name]) / 1000 if sample.times.count else None
+    if not sample.counts.sum():
+        return None
+    return 100 * sample.error_share if name == "errors" else sample.rate
+
+
 class Spread(msgspec.Struct, frozen=True):
     """How far a statistic is off by chance: a standard error, and the degrees of freedom that it rests on.
 
-    Of times and rates it is that of the natural logarithm, so that it is relative; of the error share it is plain.
-    `block` is how many batches long the blocks were that were drawn.
+    It is that of the natural logarithm, so that it is relative. `block` is how many batches long the blocks were that
+    were drawn.
     """
 
     error: float
@@ -78,7 +87,7 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 def bootstrap(sample: Sample, *, block: int | None = None, replicates: int = REPLICATES) -> dict[str, Spread]:
-    """Returns the spread of p50, p95, p99 (of successful requests), `errors` and `rate`.
+    """Returns the spread of p50, p95, p99 (of successful requests) and `rate`; errors are counted, see counts.py.
 
     The blocks are as long as each statistic needs; `block` sets their length. The same sample has the same spread each
     time. The variance of few blocks is too small by the share of one block, which is made up for.
@@ -107,11 +116,9 @@ _BUCKET_ERROR = 1 / 1024 / math.sqrt(12)
 
 
 def replicate(sample: Sample, weights: Floats, name: str) -> Floats:
-    """Returns a statistic, once for each row of weights of the batches; times and rates as logarithms."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if name == "errors":
-            return np.divide(weights @ sample.failed, weights @ sample.counts)
-        if name == "rate":
+    """Returns the logarithm of a statistic, once for each row of weights of the batches."""
+    if name == "rate":
+        with np.errstate(divide="ignore"):
             return np.log((weights @ sample.in_time) / sample.length_s)
     return np.log(np.maximum(_percentile(sample, weights, TIMES[name] / 100), 1.0))
 
@@ -214,3 +221,12 @@ def _autocovariance(series: list[Floats], lags: int) -> Floats:
 def _deviation(values: Floats) -> float:
     """Returns the standard deviation; endless where a replicate has no value at all."""
     return float(values.std(ddof=1)) if np.isfinite(values).all() else math.inf
+
+
+def joined(one: Spread, other: Spread) -> Spread:
+    """Returns the spread of a difference of independent estimates (Welch 1947, Satterthwaite 1946)."""
+    a, b = one.error**2, other.error**2
+    if not math.isfinite(a + b):
+        return Spread(math.inf, 1.0)
+    freedom = (a + b) ** 2 / (a**2 / one.freedom + b**2 / other.freedom) if a + b else one.freedom + other.freedom
+    return Spread(math.sqrt(a + b), freedom)

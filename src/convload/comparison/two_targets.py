@@ -5,7 +5,17 @@ from collections import defaultdict
 import msgspec
 
 from convload.comparison.batches import Batch, Stretch, batch_of
-from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, STATISTICS, UNKNOWN, Difference, Minimum, Outcome
+from convload.comparison.outcomes import (
+    IMPROVED,
+    REGRESSED,
+    SAME,
+    STATISTICS,
+    UNKNOWN,
+    Difference,
+    Minimum,
+    Outcome,
+    Rule,
+)
 from convload.comparison.resampling import TIMES
 from convload.contract.steps import CREATE
 from convload.plan.facts import OPEN, PlanFacts
@@ -127,8 +137,7 @@ def _differences(
     The rate of an open load is its schedule, and not what a target does.
     """
     # Costs 0.3 s, which a run with one target should not wait for.
-    from convload.comparison.paired import compare_paired  # noqa: PLC0415 -- as said
-    from convload.comparison.single import Rule  # noqa: PLC0415 -- as said
+    from convload.comparison.within import compare_paired  # noqa: PLC0415 -- as said
 
     names = [name for name in STATISTICS if name != "rate" or plan.model != OPEN]
     steps = sorted({CREATE, *cells}, key=lambda step: (step != CREATE, step))

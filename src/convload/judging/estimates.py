@@ -177,7 +177,7 @@ def percentile_ranks(count: int, percent: float, confidence: float) -> tuple[int
     return low or None, high
 
 
-def share_bounds(hits: int, count: int, confidence: float) -> Bounds:
+def share_bounds(hits: float, count: float, confidence: float) -> Bounds:
     """Returns the exact bounds of a share, each one-sided, both as numbers from 0 to 1.
 
     The lower is the share at which so many hits or more have the chance 1 - confidence, the upper that at which so few

@@ -31,7 +31,8 @@ def render_markdown(comparison: Comparison) -> str:
 
 def document(comparison: Comparison) -> doc.Document:
     """Returns the report."""
-    word = "NO DIFFERENCE" if comparison.outcome == "same" else comparison.outcome.upper()
+    same = f"THE SAME WITHIN {100 * comparison.minimum.relative:g} %"
+    word = same if comparison.outcome == "same" else comparison.outcome.upper()
     head = doc.Section(
         "",
         [

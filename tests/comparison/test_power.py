@@ -1,0 +1,55 @@
+import math
+
+from tests.comparison.conftest import batches
+
+from convload.comparison.outcomes import SAME, Rule
+from convload.comparison.power import more_for_time, seconds_needed, tail_samples
+from convload.comparison.resampling import Sample, Spread
+from convload.comparison.within import compare_batches
+
+RULE = Rule(0.99)
+
+
+def test_a_percentile_needs_a_sample_whose_largest_lies_above_it() -> None:
+    needed = tail_samples(99.0, 0.99)
+
+    assert 0.99**needed <= 0.005 < 0.99 ** (needed - 1)
+
+
+def test_longer_runs_are_asked_for_to_find_less() -> None:
+    sample = Sample(batches(1, seconds=50))
+    tenth, more = (seconds_needed(sample, "p99", RULE, relative=relative) for relative in (0.1, 0.2))
+
+    assert 10 <= more < tenth < math.inf
+    assert seconds_needed(sample, "p99", RULE, relative=0.05) == math.inf
+
+
+def test_a_smaller_minimum_and_a_larger_error_ask_for_more_samples() -> None:
+    asked = [
+        more_for_time(Spread(error, 60.0), 10_000, RULE, 0.999, least)
+        for error, least in ((0.02, 0.1), (0.02, 0.05), (0.04, 0.05))
+    ]
+
+    assert None not in asked
+    assert asked == sorted(asked, key=lambda one: one or 0)
+    assert more_for_time(Spread(1.0, 9.0), 100, RULE, 0.999, 0.001) is None
+
+
+def test_as_many_samples_as_are_advised_tell_in_most_pairs() -> None:
+    """At the same rate for longer: what is advised is about the length of a run."""
+    few = compare_batches({"create": batches(1, rate=60)}, {"create": batches(2, rate=60)}, RULE)
+    more = max(one.more_samples or 0 for one in few if one.statistic in {"p50", "p95"})
+    seconds = 40 + math.ceil(more / 60)
+
+    told = [
+        one.outcome == SAME
+        for seed in range(10, 18, 2)
+        for one in compare_batches(
+            {"create": batches(seed, rate=60, seconds=seconds)},
+            {"create": batches(seed + 1, rate=60, seconds=seconds)},
+            RULE,
+        )
+        if one.statistic in {"p50", "p95"}
+    ]
+
+    assert sum(told) >= 6
