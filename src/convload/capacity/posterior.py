@@ -194,12 +194,14 @@ def _blurred(logs: Floats, joint: Floats, trials: Sequence[Trial], lean: float, 
     if not trials:
         return np.asarray(joint.sum(axis=1))
     common = _spread(max(_arrivals(trial) for trial in trials), model)
-    apart = logs[:, None] - logs[None, :]
+    # Loads are evenly spaced, so a kernel depends on the distance alone.
+    apart = (logs[1] - logs[0]) * np.arange(1 - len(logs), len(logs))
     mixed = np.zeros(len(logs))
     for factor, weights in zip(_factors(model)[0], joint.T, strict=True):
         spread = math.hypot(model.shift * factor * common, model.finest / 2, 1e-6)
         kernel = np.exp(-0.5 * ((apart + lean * factor * common) / spread) ** 2)
-        mixed += (kernel / np.maximum(kernel.sum(axis=0), _TINY)) @ weights
+        within = np.convolve(kernel, np.ones(len(logs)), "valid")[::-1]
+        mixed += np.convolve(kernel, weights / np.maximum(within, _TINY), "valid")
     return mixed
 
 
