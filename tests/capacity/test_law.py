@@ -106,3 +106,43 @@ def test_what_a_target_sheds_at_once_is_not_in_flight() -> None:
 
     assert check.holds
     assert check.expected == pytest.approx(288)
+
+
+def noisy(points: list[Point], seed: int, spread: float = 0.03) -> list[Point]:
+    random = np.random.default_rng(seed)
+    return [Point(point.concurrency, point.per_s * (1 + random.normal(0, spread))) for point in points]
+
+
+def test_a_target_without_limit_is_given_no_peak() -> None:
+    """Throughput that rises with what is in flight, measured with noise, as of an unlimited mock."""
+    unlimited = [Point(n, 27 * n) for n in (1.1, 2.2, 4.4, 6.6, 8.8, 11, 13.2, 15.4)]
+
+    peaks = [fit(noisy(unlimited, seed, 0.15)).peak_per_s for seed in range(200)]
+
+    assert sum(peak is not None for peak in peaks) <= 0.05 * 200
+
+
+def test_a_peak_that_measured_goodput_contradicts_is_not_predicted() -> None:
+    """Goodput rises to 500/s and stays there: the law puts its peak above what no load has reached."""
+    knee = [Point(n, min(50 * n, 500)) for n in (1, 2, 4, 8, 16, 32)]
+
+    found = fit(knee, most_per_s=500)
+
+    assert found.peak_per_s is None
+    assert found.peak_refused == "goodput was 500/s at most, and the fitted peak is 549/s"
+
+
+def test_a_peak_that_was_measured_is_still_predicted() -> None:
+    found = fit(noisy(exact(0.05, 0.002), 1), most_per_s=1.02 * usl(22, 100, 0.05, 0.002))
+
+    assert found.peak_concurrency is not None
+    assert found.peak_concurrency.value == pytest.approx((0.95 / 0.002) ** 0.5, rel=0.2)
+
+
+def test_a_fit_that_explains_nothing_is_not_shown() -> None:
+    random = np.random.default_rng(3)
+    found = fit([Point(n, random.uniform(50, 150)) for n in USERS])
+
+    assert found.refused.startswith("the law explains ")
+    assert found.sigma is None
+    assert found.at(10) is None

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
+from convload.report.figures import about
 from convload.results.capacity_result import Bounded, LittleCheck, Point, Trial, Usl, usl
 
 Floats = npt.NDArray[np.float64]
@@ -23,6 +24,14 @@ SPAN_NEEDED = 4.0
 REACH = 2.0
 """A peak farther out than this multiple of the highest concurrency that was measured is not predicted."""
 
+EXPLAINED, CLOSE = 0.5, 0.05
+"""Less of the variance explained than that is no fit, unless the law is as close to the points as this, relative:
+where throughput is the same at all concurrencies there is nothing to explain."""
+
+APART, OPEN = 1.05, 2.0
+"""A peak that is so many times what was measured, or whose interval reaches from one value to so many times it, is
+none."""
+
 TOLERANCE = 0.1
 """Relative. Little's law holds exactly over a long time; in a trial, what is in flight at its ends makes the
 difference."""
@@ -31,8 +40,11 @@ CONFIDENCE = 0.95
 _DRAWS = 4000
 
 
-def fit(points: Sequence[Point]) -> Usl:
-    """Returns the fit, or a refusal where the points are too few or too clustered."""
+def fit(points: Sequence[Point], most_per_s: float | None = None) -> Usl:
+    """Returns the fit, or a refusal where the points are too few or too clustered, or it explains none of them.
+
+    `most_per_s` is the most that any load got done where loads went beyond what the target carries.
+    """
     kept = sorted((point for point in points if point.per_s > 0 and point.concurrency > 0), key=_concurrency)
     refused = _refusal(kept)
     if refused:
@@ -45,22 +57,52 @@ def fit(points: Sequence[Point]) -> Usl:
             points=kept, refused="the points do not follow the law: the throughput of one user comes out negative"
         )
     a, b, c = estimate.tolist()
+    if refused := _unexplained(kept, a, b, c):
+        return Usl(points=kept, refused=refused)
     sigma, kappa = b / a, c / a
     error = float(stdtrit(len(kept) - 3, (1 + CONFIDENCE) / 2))
     slopes = {"lambda": [-1 / a**2, 0, 0], "sigma": [-b / a**2, 1 / a, 0], "kappa": [-c / a**2, 0, 1 / a]}
     half = {name: error * math.sqrt(np.array(row) @ covariance @ np.array(row)) for name, row in slopes.items()}
     fitted = [usl(point.concurrency, 1 / a, sigma, kappa) for point in kept]
     peak, peak_per_s, peak_refused = _peak(estimate, covariance, kept)
+    if not peak_refused:
+        peak_refused = _contradiction(peak, peak_per_s, kept, most_per_s)
     return Usl(
         points=kept,
         sigma=_around(sigma, half["sigma"]),
         kappa=_around(kappa, half["kappa"]),
         lambda_per_s=_around(1 / a, half["lambda"]),
         residuals=[point.per_s / value - 1 for point, value in zip(kept, fitted, strict=True)],
-        peak_concurrency=peak,
-        peak_per_s=peak_per_s,
+        peak_concurrency=None if peak_refused else peak,
+        peak_per_s=None if peak_refused else peak_per_s,
         peak_refused=peak_refused,
     )
+
+
+def _unexplained(points: list[Point], a: float, b: float, c: float) -> str:
+    """Refuses a fit that leaves most of what there is to explain: how throughput differs between concurrencies."""
+    y = np.array([point.per_s for point in points])
+    n = np.array([point.concurrency for point in points])
+    left = y / (n / (a + b * (n - 1) + c * n * (n - 1))) - 1
+    explained = 1 - float(left @ left) / float(np.sum((y / y.mean() - 1) ** 2) or 1.0)
+    if explained >= EXPLAINED or float(np.sqrt(np.mean(left**2))) <= CLOSE:
+        return ""
+    return f"the law explains {100 * max(explained, 0.0):.0f} % of how throughput varies between the concurrencies"
+
+
+def _contradiction(peak: Bounded | None, per_s: Bounded | None, points: list[Point], most_per_s: float | None) -> str:
+    """Returns why a peak cannot be: it is open, or goodput was measured where it should be and is not like it."""
+    if peak is None or per_s is None:
+        return ""
+    if peak.high is None or (per_s.high or math.inf) > OPEN * (per_s.low or 0.0):
+        return "the points leave open where it would be"
+    measured = max(point.per_s for point in points)
+    if most_per_s is None and peak.value > points[-1].concurrency:
+        return ""
+    most = max(measured, most_per_s or 0.0)
+    if 1 / APART <= per_s.value / most <= APART:
+        return ""
+    return f"goodput was {about(most)}/s at most, and the fitted peak is {about(per_s.value)}/s"
 
 
 def _concurrency(point: Point) -> float:
