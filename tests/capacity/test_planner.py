@@ -124,3 +124,7 @@ def test_a_search_is_not_kept_waiting_for_all_of_scipys_statistics() -> None:
     code = "import sys, convload.cli.capacity; sys.exit('scipy.stats' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+def test_large_figures_are_written_in_full() -> None:
+    assert " 1,200 tokens/s" in generator_need(1200, 20).text

@@ -14,7 +14,7 @@ from tests.report.test_github import obeyed
 
 from convload.capacity.concurrency import search_concurrency
 from convload.capacity.planner import instances
-from convload.capacity.result import conclude
+from convload.capacity.result import conclude, conclude_saturation
 from convload.capacity.search import search
 from convload.capacity.trials import SearchSettings
 from convload.errors import ExitCode, RunLogError
@@ -165,3 +165,17 @@ def test_throughput_that_still_grows_at_the_bound_is_told() -> None:
     assert found.limited_by == "bound"
     assert found.high_users is None
     assert "still grew at 64 users" in found.text
+
+
+def test_no_success_at_any_number_of_users_is_a_failure_without_bounds() -> None:
+    class Refused(Closed):
+        def trial(self, rate: float, duration_s: float) -> Trial:
+            return msgspec.structs.replace(super().trial(rate, duration_s), goodput_per_s=0.0, outcome="fail")
+
+    target, settings = Refused(0.0, 0.0), closed(max_rate=32)
+    result = conclude_saturation(search_concurrency(target, settings, target.clock), [], settings, 20.0)
+
+    assert result.exit_code is ExitCode.GATE_FAILED
+    assert result.statement == "No create succeeded with any number of users."
+    assert (result.capacity_per_s.low or 0.0) >= 0
+    assert result.capacity_per_s.high is None

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from convload.capacity.objective import why_none_succeeds
 from convload.capacity.trials import EndedError
-from convload.contract.steps import CREATE
+from convload.contract.steps import CONSUMER_TOKEN, CREATE
 from convload.errors import ConvloadError
 from convload.judging.gate_result import FAIL
 from convload.judging.gates import judge
@@ -84,6 +85,10 @@ class ClosedMeasurer:
             raise EndedError
         results = judge(found, self._gates)
         figures = found.totals.figures(CREATE)
+        if self._made == 1 and not figures.ok:
+            token = found.totals.figures(CONSUMER_TOKEN)
+            load = f"with {users:,} user{'s' * (users != 1)}"
+            raise why_none_succeeds(load, figures, token, self._plan.consumers)
         limits = limits_of_trial(found.plan.validity)
         is_limit = is_generator_limit(found.measured_intervals, figures.all_lateness, limits, found.plan.most_users)
         failed = [result.gate for result in results if result.outcome == FAIL]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from convload.capacity.law import fit
-from convload.capacity.trials import Clock, End, Measurer, SearchSettings, Trials, between, check, further
+from convload.capacity.trials import Clock, End, Measurer, SearchSettings, Trials, between, check, further, per_s
 from convload.results.capacity_result import Limit, Point, Saturation, Trial
 
 GROWS = 0.05
@@ -88,10 +88,12 @@ def _saturation(trials: list[Trial], ended: End | None) -> Saturation:
     found = throughputs(trials)
     best = max((rate for rate, _ in found.values()), default=None)
     limited: Limit = "target"
-    if not _flat(trials):
+    if best == 0:
+        low, high = None, None
+    elif not _flat(trials):
         limited = "generator" if ended == "generator" else "budget" if ended else "bound"
         low, high = max(found, default=None), None
-    usl = fit([Point(n, rate) for n, (rate, _) in found.items()])
+    usl = fit([Point(n, rate) for n, (rate, _) in found.items()], best if limited == "target" else None)
     return Saturation(
         low_users=low,
         high_users=high,
@@ -106,10 +108,12 @@ def _saturation(trials: list[Trial], ended: End | None) -> Saturation:
 def _text(low: int | None, high: int | None, best: float | None, limited: str) -> str:
     if best is None:
         return "No trial measured a throughput."
+    if best == 0:
+        return "No create succeeded with any number of users."
     if high is None:
         why = {"generator": "generator-bound", "budget": "the budget ended", "bound": "the highest number asked for"}[
             limited
         ]
-        return f"Throughput still grew at {low:,} users ({best:,.4g}/s): {why}."
+        return f"Throughput still grew at {low:,} users ({per_s(best)}): {why}."
     between = f"between {low + 1:,} and {high:,}" if low is not None and low + 1 < high else f"at {high:,}"
-    return f"Throughput stops growing {between} users; it comes to {best:,.4g}/s at most."
+    return f"Throughput stops growing {between} users; it comes to {per_s(best)} at most."

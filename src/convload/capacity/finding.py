@@ -100,6 +100,7 @@ def find_closed(
             saturation = search_concurrency(measurer, wanted.settings, time.monotonic, tell)
     except ConvloadError:
         remove_unless_started(folder)
+        (folder / FILE_NAME).unlink(missing_ok=True)
         raise
     (folder / FILE_NAME).unlink()  # each trial has a log of its own
     if not saturation.trials:

@@ -5,12 +5,11 @@ from itertools import zip_longest
 
 import msgspec
 
-from convload.capacity.objective import allowed_share, growth, overloaded, strains
+from convload.capacity.objective import allowed_share, growth, overloaded, strains, why_none_succeeds
 from convload.capacity.overload import OverloadTrial
 from convload.capacity.steered import StageLog, SteeredLoads
 from convload.contract.outcomes import OK
-from convload.contract.steps import CREATE
-from convload.errors import TargetError
+from convload.contract.steps import CONSUMER_TOKEN, CREATE
 from convload.judging.gate_result import FAIL, PASS, GateResult
 from convload.judging.gates import judge
 from convload.judging.generator import is_generator_limit, limits_of_trial
@@ -67,8 +66,8 @@ class LiveMeasurer:
         """
         median_ms, done = self._probe(FIRST_PROBE_S)
         if median_ms is None:
-            errors = ", ".join(figures_of(done).errors) or "no answer"
-            raise TargetError(f"target: at {self._probe_per_s:g}/s, next to no load, no create succeeds: {errors}")
+            load = f"at {self._probe_per_s:g}/s, next to no load"
+            raise why_none_succeeds(load, figures_of(done), figures_of(done, CONSUMER_TOKEN), self._plan.consumers)
         self.rest_ms = median_ms
 
     def trial(self, rate: float, duration_s: float) -> Trial:
@@ -176,9 +175,9 @@ def _outcome(results: Sequence[GateResult]) -> Outcome:
     return "pass" if outcomes == {PASS} else "undecided"
 
 
-def figures_of(done: StageLog) -> Figures:
-    """Returns the figures of the create requests that were due in one stage."""
-    return Run(done.log, done.mark.name).totals.figures(CREATE)
+def figures_of(done: StageLog, step: str = CREATE) -> Figures:
+    """Returns the figures of the requests of a step that were due in one stage."""
+    return Run(done.log, done.mark.name).totals.figures(step)
 
 
 def parts_of(log: RunLog, mark: StageMark) -> list[Interval]:

@@ -7,14 +7,19 @@ from collections.abc import Sequence
 
 import msgspec
 
-from convload.contract.steps import CREATE
+from convload.contract.outcomes import of_status
+from convload.contract.steps import CONSUMER_TOKEN, CREATE
+from convload.errors import TargetError
 from convload.judging.gate_result import GateResult
 from convload.plan.gate import ALL_PERCENT, Gate
 from convload.plan.gate_names import RESPONSE, SHARE, TIME, UNITS
 from convload.results.capacity_result import Overloaded
+from convload.results.measured import Figures
 
 _MS_A_SECOND = 1000.0
 _AT_MOST, _AT_LEAST = ("<", "<="), (">", ">=")
+
+_REFUSED = {of_status(401), of_status(403)}
 
 TOLERATED = 0.002
 """Of the arrivals of a trial may be left over before it counts as growth."""
@@ -39,6 +44,14 @@ def allowed_share(gates: Sequence[Gate]) -> float:
         gate.limit.constant * UNITS[gate.limit.unit].scale / ALL_PERCENT for gate in gates if _is_share_of_errors(gate)
     )
     return min(limits, default=0.0)
+
+
+def why_none_succeeds(load: str, create: Figures, token: Figures, consumers: str) -> TargetError:
+    """Says what became of the creates of a load of which none succeeded, or of the tokens that they needed."""
+    step, shown = ("", create) if create.count or not token.count else (f"{CONSUMER_TOKEN} ", token)
+    causes = ", ".join(f"{kind}: {count:,} of {shown.count:,}" for kind, count in shown.errors.items()) or "no answer"
+    tokens = '; tokens are off: consumers = "none"' if consumers == "none" and _REFUSED & shown.errors.keys() else ""
+    return TargetError(f"target: {load}, no create succeeds: {step}{causes}{tokens}")
 
 
 def strains(results: Sequence[GateResult], gates: Sequence[Gate]) -> list[float]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 from scipy.special import pdtr, pdtrik
 
+from convload.capacity.trials import four_digits, per_s
 from convload.errors import UsageError
 from convload.results.capacity_result import GeneratorNeed, Instances, Peak
 
@@ -58,7 +59,7 @@ def _needed(need_per_s: float, headroom: float, capacity_per_s: float | None) ->
 
 
 def _text(need: float, headroom: float, fewest: int | None, most: int | None, share_lost: float | None) -> str:
-    asked = f"{need:,g}/s with {100 * headroom:g} % headroom"
+    asked = f"{per_s(need)} with {100 * headroom:g} % headroom"
     if most is None:
         return f"How many instances carry {asked} does not follow: the capacity of one has no lower bound."
     interval = f" (between {fewest:,} and {most:,} by the interval)" if fewest and fewest != most else ""
@@ -95,8 +96,8 @@ def peak_of_day(hours: Sequence[tuple[str, float]], peak_to_mean: float | None =
         else f"the Poisson peak of {window_s:g} s windows"
     )
     text = (
-        f"The busiest hour, {hour}, has {count:,g} conversations ({mean:,.3g}/s); "
-        f"with {how} it requires {required:,.3g}/s."
+        f"The busiest hour, {hour}, has {four_digits(count)} conversations ({per_s(mean)}); "
+        f"with {how} it requires {per_s(required)}."
     )
     return Peak(hour, count, mean, required, required / mean, text)
 
@@ -184,10 +185,10 @@ def generator_need(
     megabits = rate_per_s * (costs.request_bytes + costs.answer_bytes) * 8 / 1e6
     tokens = (rate_per_s if costs.token_per_consumer else 0.0) + workers / costs.app_token_lifetime_s
     text = (
-        f"A test at {rate_per_s:,g}/s takes {workers:,} worker{'s' if workers > 1 else ''}, "
+        f"A test at {per_s(rate_per_s)} takes {workers:,} worker{'s' if workers > 1 else ''}, "
         f"{connections:,} connections "
-        f"({in_flight:,.3g} in flight on average), {files:,} open files, "
-        f"{megabits:,.3g} Mbit/s and {tokens:,.3g} tokens/s."
+        f"({four_digits(in_flight)} in flight on average), {files:,} open files, "
+        f"{four_digits(megabits)} Mbit/s and {four_digits(tokens)} tokens/s."
     )
     return GeneratorNeed(
         rate_per_s=rate_per_s,

@@ -8,7 +8,7 @@ from convload.capacity.concurrency import throughputs
 from convload.capacity.law import check_little, fit
 from convload.capacity.posterior import sustained
 from convload.capacity.search import Search, relative_width
-from convload.capacity.trials import SearchSettings
+from convload.capacity.trials import SearchSettings, four_digits, per_s
 from convload.errors import ExitCode
 from convload.results.capacity_result import (
     Bounds,
@@ -55,7 +55,7 @@ def conclude(search: Search, objective: list[str], beyond: Sequence[Trial] = ())
         trials=search.trials,
         sustained_per_s=told.per_s if told else None,
         little=check_little(search.trials),
-        usl=fit(usl_points(search.trials)),
+        usl=fit(usl_points(search.trials), most_doneper_s([*search.trials, *beyond])),
     )
 
 
@@ -67,14 +67,14 @@ def conclude_saturation(
     highest = max(best.values(), default=None)
     error = _Z * highest[1] if highest else 0.0
     found = saturation.high_users is not None
-    low = highest[0] - error if highest else None
+    low = max(highest[0] - error, 0.0) if highest else None
     return CapacityResult(
         capacity_per_s=Bounds(low, highest[0] + error if highest and found else None),
         confidence=settings.confidence,
         width=2 * error / highest[0] if highest and highest[0] and found else None,
         objective=objective,
         limited_by=saturation.limited_by,
-        exit_code=ExitCode.PASS if found else ExitCode.INCONCLUSIVE,
+        exit_code=_saturation_code(saturation),
         statement=saturation.text,
         notes=["Closed model: what users saw at their own pace. No rate of arrivals follows from it."],
         goodput_per_s=saturation.highest_per_s,
@@ -88,6 +88,12 @@ def conclude_saturation(
         usl=saturation.usl,
         saturation=saturation,
     )
+
+
+def _saturation_code(saturation: Saturation) -> ExitCode:
+    if saturation.highest_per_s == 0:
+        return ExitCode.GATE_FAILED
+    return ExitCode.PASS if saturation.high_users is not None else ExitCode.INCONCLUSIVE
 
 
 def interrupted(result: CapacityResult) -> CapacityResult:
@@ -105,6 +111,13 @@ def usl_points(trials: list[Trial]) -> list[Point]:
         for trial in trials
         if trial.verdict != "generator" and not trial.growing and trial.in_flight_mean and trial.goodput_per_s
     ]
+
+
+def most_doneper_s(trials: Sequence[Trial]) -> float | None:
+    """Returns the most that any load got done; None where no load went beyond what the target carries."""
+    if not any(trial.growing or trial.overloaded for trial in trials):
+        return None
+    return max(trial.goodput_per_s or 0.0 for trial in trials)
 
 
 def first_broken(trials: list[Trial]) -> Broke | None:
@@ -158,36 +171,36 @@ def _goodput(trials: list[Trial], bounds: Bounds) -> float | None:
 
 
 def _statement(search: Search, bounds: Bounds, first: Broke | None) -> str:
-    broke = f"{_listed(first.objectives)} broke first, at {_per_s(first.rate)}" if first else "nothing broke"
+    broke = f"{_listed(first.objectives)} broke first, at {per_s(first.rate)}" if first else "nothing broke"
     sure = f"{100 * search.settings.confidence:g} %"
     if search.end == "broken":
         told = f"; until then: {_between(bounds)}" if bounds.low or bounds.high else ""
         last = search.trials[-1].rate
         return (
             f"The target did not get back to normal within {search.settings.cool_down_s:g} s after the trial at "
-            f"{_per_s(last)}, so the search stopped to do no further harm{told}."
+            f"{per_s(last)}, so the search stopped to do no further harm{told}."
         )
     if search.end == "floor":
-        return f"No rate from {_per_s(search.settings.min_rate)} up meets the objective: {broke}."
+        return f"No rate from {per_s(search.settings.min_rate)} up meets the objective: {broke}."
     if bounds.low is None and bounds.high is None:
         return "The search says nothing of the target: " + _no_answer(search)
     if bounds.high is None:
         return _at_least(search, bounds)
     if bounds.low is None:
-        return f"The capacity is below {_per_s(bounds.high)} ({broke}); no load that passes was found in the budget."
+        return f"The capacity is below {per_s(bounds.high)} ({broke}); no load that passes was found in the budget."
     width = 100 * relative_width(bounds.low, bounds.high)
     return f"The target carries {_between(bounds)} ({sure} sure, {width:.2g} % wide); {broke}."
 
 
 def _at_least(search: Search, bounds: Bounds) -> str:
-    least = f"The target carries at least {_per_s(bounds.low or 0.0)}"
+    least = f"The target carries at least {per_s(bounds.low or 0.0)}"
     if search.generator_limit is not None:
-        limit = _per_s(search.generator_limit)
+        limit = per_s(search.generator_limit)
         return (
             f"{least}, generator-bound: the load generator makes no more than {limit}; until there the objective held."
         )
     if search.end == "ceiling":
-        highest = _per_s(search.settings.max_rate)
+        highest = per_s(search.settings.max_rate)
         return f"{least}: the objective never failed up to the highest rate asked for, {highest}."
     return f"{least}: the objective never failed within the budget; more time would go farther."
 
@@ -195,7 +208,7 @@ def _at_least(search: Search, bounds: Bounds) -> str:
 def _no_answer(search: Search) -> str:
     if search.generator_limit is not None:
         return (
-            f"the load generator makes no more than {_per_s(search.generator_limit)}, and no trial below was measured."
+            f"the load generator makes no more than {per_s(search.generator_limit)}, and no trial below was measured."
         )
     return "no trial was decided within the budget."
 
@@ -221,18 +234,10 @@ def _notes(search: Search, bounds: Bounds, *, monotonic: bool) -> list[str]:
 
 def _between(bounds: Bounds) -> str:
     if bounds.low is None:
-        return f"less than {_per_s(bounds.high or 0.0)}"
+        return f"less than {per_s(bounds.high or 0.0)}"
     return (
-        f"at least {_per_s(bounds.low)}" if bounds.high is None else f"{_figure(bounds.low)} to {_per_s(bounds.high)}"
+        f"at least {per_s(bounds.low)}" if bounds.high is None else f"{four_digits(bounds.low)} to {per_s(bounds.high)}"
     )
-
-
-def _per_s(rate: float) -> str:
-    return f"{_figure(rate)}/s"
-
-
-def _figure(rate: float) -> str:
-    return f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"  # noqa: PLR2004 -- four digits
 
 
 def _listed(names: list[str]) -> str:

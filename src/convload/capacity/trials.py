@@ -183,3 +183,13 @@ def further(load: float, least: float, most: float, *, down: bool) -> float | No
 def between(low: float, high: float) -> float:
     """Returns the load that divides the loads between two in halves, as loads go: by their ratio."""
     return math.sqrt(low * high)
+
+
+def four_digits(rate: float) -> str:
+    """Writes a rate as people do: 493.3, 1,200."""
+    return f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"  # noqa: PLR2004 -- four digits
+
+
+def per_s(rate: float) -> str:
+    """Writes a rate with its unit."""
+    return f"{four_digits(rate)}/s"
