@@ -27,7 +27,7 @@ from convload.comparison.compare import CONFIDENCE, WITHIN, Comparison, compare
 from convload.comparison.outcomes import IMPROVED, REGRESSED, Rule
 from convload.comparison.power import seconds_needed
 from convload.comparison.resampling import Sample
-from convload.comparison.sides import Run, read_run
+from convload.comparison.sides import ComparedRun, read_run
 from convload.contract.steps import CREATE
 from convload.results import runlog
 from convload.results.histogram import Histogram
@@ -220,7 +220,7 @@ def _real(folder: Path) -> list[Figure]:
     return [told]
 
 
-def _real_run(folder: Path, seed: int) -> Run:
+def _real_run(folder: Path, seed: int) -> ComparedRun:
     folder.parent.mkdir(parents=True, exist_ok=True)
     plan = folder.with_suffix(".toml")
     # The last table is the mock's: with the same seed, request k would take the same time in every run.

@@ -8,7 +8,7 @@ import pytest
 from bench.comparison import Service, write_run
 
 from convload.comparison.batches import Batch
-from convload.comparison.sides import Run, read_run
+from convload.comparison.sides import ComparedRun, read_run
 from convload.results.histogram import Histogram
 
 
@@ -41,7 +41,7 @@ class MakeRuns:
         service = Service(rate=200.0, seconds=seconds, level_sigma=0.02)
         return write_run(self.folder / name, service, np.random.default_rng(seed), longer=longer, plan=plan)
 
-    def read(self, name: str, seed: int = 1, **more: Any) -> Run:
+    def read(self, name: str, seed: int = 1, **more: Any) -> ComparedRun:
         return read_run(self.write(name, seed, **more))
 
 

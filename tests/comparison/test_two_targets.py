@@ -5,16 +5,16 @@ from tests.turns_sample import Vary, alike, failing, log_of, slower_by
 
 from convload.comparison.conclusion import Conclusion, conclude
 from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN
-from convload.comparison.two_targets import Turns, too_few
+from convload.comparison.two_targets import TargetComparison, too_few
 from convload.results.runlog import Interval, Note, RunLog
 
 if TYPE_CHECKING:
     from tests.run_logs import Make
 
 
-def turns_of(conclusion: Conclusion) -> Turns:
-    assert conclusion.turns is not None
-    return conclusion.turns
+def turns_of(conclusion: Conclusion) -> TargetComparison:
+    assert conclusion.target_comparison is not None
+    return conclusion.target_comparison
 
 
 def test_equal_targets_pass_and_the_verdict_says_how_equal() -> None:

@@ -93,18 +93,18 @@ def test_github_is_told_of_each_regression(regressed: Conclusion) -> None:
 def test_metrics_tell_the_comparison_and_the_figures_of_each_target(regressed: Conclusion) -> None:
     samples = read(metrics_txt.render(regressed))
 
-    assert regressed.turns is not None
+    assert regressed.target_comparison is not None
     outcomes = {key: value for key, value in samples.items() if key.startswith("convload_comparison_outcome")}
     assert [key for key, value in outcomes.items() if value] == ['convload_comparison_outcome{outcome="regressed"}']
     assert len(outcomes) == 4
     assert samples["convload_comparison_pairs"] == 10
-    first = regressed.turns.differences[0]
+    first = regressed.target_comparison.differences[0]
     labels = f'step="{first.step}",statistic="{first.statistic}"'
     bounds = [
         samples[f'convload_comparison_difference{{{labels},bound="{bound}"}}'] for bound in ("low", "point", "high")
     ]
     assert bounds == [first.low, first.difference, first.high]
-    for target, steps in regressed.turns.figures.items():
+    for target, steps in regressed.target_comparison.figures.items():
         create = steps["conversation.create"]
         named = f'target="{target}"'
         for clock in ("response", "service", "lateness"):
@@ -125,10 +125,10 @@ def test_later_steps_on_github_get_the_comparison_and_the_figures_of_each_target
 ) -> None:
     found = github.outputs(regressed, Path("out"))
 
-    assert regressed.turns is not None
+    assert regressed.target_comparison is not None
     assert found["comparison"] == "regressed"
-    assert found["comparison_text"] == regressed.turns.text
-    for target, steps in regressed.turns.figures.items():
+    assert found["comparison_text"] == regressed.target_comparison.text
+    for target, steps in regressed.target_comparison.figures.items():
         times = steps["conversation.create"].response_ms
         assert float(found[f"{target.lower()}_p50_ms"]) == pytest.approx(times["p50"], rel=1e-5)
         assert found[f"{target.lower()}_errors_percent"] == "0"

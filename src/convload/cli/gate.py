@@ -106,6 +106,6 @@ def _as_json(conclusion: Conclusion) -> str:
         "aborted": conclusion.aborted,
         "validity": conclusion.validity,
         "gates": conclusion.gates,
-        "turns": conclusion.turns and turns_as_json(conclusion.turns),
+        "turns": conclusion.target_comparison and turns_as_json(conclusion.target_comparison),
     }
     return json.dumps(msgspec.to_builtins(document), indent=2)

@@ -22,8 +22,8 @@ from convload.run.inputs import manifest_of, read_inputs
 
 def gates_of_flags(gates: Sequence[str], gates_file: Path | None) -> list[WrittenGate]:
     """Returns the gates of --gate and --gates-file; raises UsageError where the file cannot be read."""
-    asked = [WrittenGate("--gate", text) for text in gates]
-    return asked if gates_file is None else asked + list(read_gates_file(gates_file))
+    written = [WrittenGate("--gate", text) for text in gates]
+    return written if gates_file is None else written + list(read_gates_file(gates_file))
 
 
 def frozen_baseline(path: str | Path, gates: Sequence[Gate], here: Identity, *, force: bool) -> dict[str, Any] | None:

@@ -113,8 +113,8 @@ def weigh(before: list[float], after: list[float], at: int) -> Change:
 def levels(values: list[float | None], found: list[Change]) -> list[float | None]:
     """Returns for each place the median of its stretch between confirmed changes; None for a series of nothing."""
     edges = [0, *(change.at for change in found if change.confirmed), len(values)]
-    told: list[float | None] = []
+    steps: list[float | None] = []
     for start, end in pairwise(edges):
         known = [value for value in values[start:end] if value is not None and math.isfinite(value)]
-        told += [float(np.median(known)) if known else None] * (end - start)
-    return told
+        steps += [float(np.median(known)) if known else None] * (end - start)
+    return steps

@@ -9,7 +9,7 @@ from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN, Dif
 from convload.comparison.power import FOUND, seconds_needed, tail_samples
 from convload.comparison.repeated import compare_repeats, smallest_p
 from convload.comparison.resampling import TIMES, Sample
-from convload.comparison.sides import Run, unsound
+from convload.comparison.sides import ComparedRun, unsound
 from convload.comparison.within import compare_batches
 from convload.contract.steps import CREATE
 from convload.errors import ExitCode, UsageError
@@ -71,8 +71,8 @@ class UnsoundError(UsageError):
 
 
 def compare(
-    base: list[Run],
-    new: list[Run],
+    base: list[ComparedRun],
+    new: list[ComparedRun],
     *,
     confidence: float | None = None,
     minimum: Minimum | None = None,
@@ -163,13 +163,13 @@ def _named(differences: list[Difference]) -> str:
     return ", ".join(names)
 
 
-def _likeness(runs: list[Run]) -> dict[str, Likeness]:
+def _likeness(runs: list[ComparedRun]) -> dict[str, Likeness]:
     """Returns how like the first run of the base each other one is, by its folder."""
     first, *others = ((run.folder, run_kind(run.log.manifest)) for run in runs)
     return {folder: compare_kinds(first[1], kind) for folder, kind in others}
 
 
-def _refuse(runs: list[Run], likeness: dict[str, Likeness]) -> None:
+def _refuse(runs: list[ComparedRun], likeness: dict[str, Likeness]) -> None:
     unlikes = [f"{folder}: is unlike the base: {one}" for folder, found in likeness.items() for one in found.unlike]
     unsounds = [f"{run.folder}: {reason}" for run in runs for reason in unsound(run)]
     if unlikes:
@@ -185,7 +185,7 @@ _ONLY_LIKE = (
 _ONLY_SOUND = "such a run is no evidence; repeat it, or compare it all the same with --force"
 
 
-def _facts(run: Run) -> RunFacts:
+def _facts(run: ComparedRun) -> RunFacts:
     summary = run.conclusion.summary
     return RunFacts(
         folder=run.folder,
@@ -198,7 +198,7 @@ def _facts(run: Run) -> RunFacts:
     )
 
 
-def _notes(base: list[Run], new: list[Run], method: str, likeness: dict[str, Likeness]) -> list[str]:
+def _notes(base: list[ComparedRun], new: list[ComparedRun], method: str, likeness: dict[str, Likeness]) -> list[str]:
     notes = [_NOTES[method]]
     if method == BETWEEN:
         reach = smallest_p(len(base), len(new))
@@ -219,11 +219,11 @@ def _length(base: dict[str, list[Batch]], rule: Rule) -> list[str]:
     return [f"By the base, runs of about {needed_s:,.0f} s each {wanted}; it measured {sample.length_s:,.0f} s."]
 
 
-def _same(base: list[Run], new: list[Run]) -> list[str]:
+def _same(base: list[ComparedRun], new: list[ComparedRun]) -> list[str]:
     begun = {run.log.manifest.started for run in base}
     twice = [run.folder for run in new if run.log.manifest.started in begun and _is_same(run, base)]
     return [f"{folder} is on both sides: it is compared with itself." for folder in twice]
 
 
-def _is_same(run: Run, others: list[Run]) -> bool:
+def _is_same(run: ComparedRun, others: list[ComparedRun]) -> bool:
     return any(run.log == other.log for other in others)

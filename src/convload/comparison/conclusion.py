@@ -3,7 +3,7 @@
 import msgspec
 
 from convload.comparison.outcomes import REGRESSED, UNKNOWN
-from convload.comparison.two_targets import Turns, compare_turns, stages_of
+from convload.comparison.two_targets import TargetComparison, compare_targets, stages_of
 from convload.judging.baseline import read_frozen
 from convload.judging.gate_result import GateResult
 from convload.judging.plan_gates import judge_plan, judge_two_targets
@@ -32,7 +32,10 @@ class Distribution(msgspec.Struct, frozen=True):
 
 
 class Conclusion(msgspec.Struct, frozen=True):
-    """All that follows from a run log; every report is made from this alone. `turns` is of runs at two targets."""
+    """All that follows from a run log; every report is made from this alone.
+
+    `target_comparison` is of runs at two targets.
+    """
 
     manifest: Manifest
     stages: list[StageMark]
@@ -45,7 +48,7 @@ class Conclusion(msgspec.Struct, frozen=True):
     verdict: Verdict
     samples: list[ErrorSample]
     unlike_baseline: list[str] = []
-    turns: Turns | None = None
+    target_comparison: TargetComparison | None = None
     drift: list[Drift] = []
     recoveries: list[Recovery] = []
 
@@ -59,10 +62,10 @@ def conclude(log: RunLog) -> Conclusion:
     run = Run(log)
     baseline = read_frozen(log.manifest.baseline)
     known = None if baseline is None else baseline.totals()
-    turns = compare_turns(run)
+    targets = compare_targets(run)
     gates = (
-        judge_two_targets(run.totals, {target: stages_of(log, target) for target in turns.targets})
-        if turns
+        judge_two_targets(run.totals, {target: stages_of(log, target) for target in targets.targets})
+        if targets
         else judge_plan(run, known)
     )
     validity = examine(run)
@@ -78,11 +81,11 @@ def conclude(log: RunLog) -> Conclusion:
         gates=gates,
         validity=validity,
         verdict=decide(
-            summary, gates, validity, interrupted=run.interrupted, aborted=log.aborted, compared=_compared(turns)
+            summary, gates, validity, interrupted=run.interrupted, aborted=log.aborted, compared=_compared(targets)
         ),
         samples=_samples(run),
         unlike_baseline=[] if baseline is None else baseline.differences,
-        turns=turns,
+        target_comparison=targets,
         drift=drift,
         recoveries=find_recoveries(run),
     )
@@ -107,11 +110,11 @@ def _samples(run: Run) -> list[ErrorSample]:
     return sorted((sample for of_kind in kept.values() for sample in of_kind), key=lambda sample: sample.t_s)
 
 
-def _compared(turns: Turns | None) -> Compared | None:
-    if turns is None:
+def _compared(targets: TargetComparison | None) -> Compared | None:
+    if targets is None:
         return None
     return Compared(
-        turns.reasons if turns.outcome == REGRESSED else [],
-        turns.reasons if turns.outcome == UNKNOWN else [],
-        turns.text,
+        targets.reasons if targets.outcome == REGRESSED else [],
+        targets.reasons if targets.outcome == UNKNOWN else [],
+        targets.text,
     )

@@ -8,7 +8,7 @@ import msgspec
 from convload.comparison.changepoints import FEWEST_RUNS, Change, changes, levels
 from convload.comparison.conclusion import Conclusion
 from convload.comparison.outcomes import Minimum
-from convload.comparison.sides import Run, read_run, unsound
+from convload.comparison.sides import ComparedRun, read_run, unsound
 from convload.contract.steps import CREATE
 from convload.errors import RunLogError, UsageError
 from convload.judging.alike import compare_kinds, run_kind
@@ -113,7 +113,7 @@ def find_runs(folder: Path) -> list[Path]:
     return sorted(Path(at) for at, _, names in os.walk(folder) if runlog.FILE_NAME in names)
 
 
-def _sound(folders: list[Path]) -> tuple[list[Run], list[LeftOut]]:
+def _sound(folders: list[Path]) -> tuple[list[ComparedRun], list[LeftOut]]:
     """Returns the runs that are evidence, oldest first, and the others with their reasons."""
     runs, left_out = [], []
     for folder in folders:
@@ -129,7 +129,7 @@ def _sound(folders: list[Path]) -> tuple[list[Run], list[LeftOut]]:
     return sorted(runs, key=lambda run: (run.log.manifest.started, run.folder)), left_out
 
 
-def _point(run: Run) -> Point:
+def _point(run: ComparedRun) -> Point:
     conclusion = run.conclusion
     return Point(
         folder=run.folder,
@@ -158,7 +158,7 @@ def _gates(conclusion: Conclusion) -> dict[str, float]:
     return {f"gate {gate.gate}": gate.value for gate in conclusion.gates if gate.value is not None}
 
 
-def _statistics(runs: list[Run]) -> list[tuple[str, str, str]]:
+def _statistics(runs: list[ComparedRun]) -> list[tuple[str, str, str]]:
     """Returns name, unit and better direction of all statistics; a gate says by its limit alone which is better."""
     named = [*((name, "ms", "lower") for name in PERCENTILES), ("errors", "%", "lower"), ("rate", "/s", "higher")]
     gates = {gate.gate: gate.unit for run in runs for gate in run.conclusion.gates}

@@ -7,12 +7,12 @@ import msgspec
 from convload.comparison.conclusion import Conclusion, conclude
 from convload.errors import RunLogError, UsageError
 from convload.judging import validity
-from convload.results import run as results
 from convload.results import runlog
+from convload.results.run import Run
 from convload.results.runlog import RunLog
 
 
-class Run(msgspec.Struct, frozen=True):
+class ComparedRun(msgspec.Struct, frozen=True):
     """A run that could be read: `folder` as it was given, and what follows from its log."""
 
     folder: str
@@ -46,7 +46,7 @@ def folders_of(path: Path) -> list[Path]:
     return list(found.values())
 
 
-def read_side(paths: list[Path]) -> list[Run]:
+def read_side(paths: list[Path]) -> list[ComparedRun]:
     """Reads all runs of a side.
 
     Raises:
@@ -68,7 +68,7 @@ def read_side(paths: list[Path]) -> list[Run]:
     return runs
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> ComparedRun:
     """Reads one run.
 
     Raises:
@@ -76,11 +76,11 @@ def read_run(folder: Path) -> Run:
     """
     log = runlog.read(folder)
     try:
-        return Run(str(folder), log, conclude(log))
+        return ComparedRun(str(folder), log, conclude(log))
     except RunLogError as error:
         raise RunLogError(*(f"{folder}: {problem}" for problem in error.problems)) from error
 
 
-def unsound(run: Run) -> list[str]:
+def unsound(run: ComparedRun) -> list[str]:
     """Says why a run is no evidence; empty if it is."""
-    return validity.unsound(results.Run(run.log), run.conclusion.validity)
+    return validity.unsound(Run(run.log), run.conclusion.validity)

@@ -31,7 +31,7 @@ CONFIDENCE = 0.99
 """Of all statistics together, as for two runs."""
 
 
-class Turn(msgspec.Struct, frozen=True):
+class TargetWindow(msgspec.Struct, frozen=True):
     """What one window measured of the create requests that were due in it."""
 
     target: str
@@ -40,7 +40,7 @@ class Turn(msgspec.Struct, frozen=True):
     response_ms: Statistics
 
 
-class Turns(msgspec.Struct, frozen=True):
+class TargetComparison(msgspec.Struct, frozen=True):
     """How target B compares with target A.
 
     `targets` are the URLs of A and B, `figures` their steps over the whole measured time. `windows` and `pairs` count
@@ -61,10 +61,10 @@ class Turns(msgspec.Struct, frozen=True):
     reasons: list[str]
     differences: list[Difference]
     figures: dict[str, dict[str, Requests]]
-    turns: list[Turn]
+    compared: list[TargetWindow]
 
 
-def compare_turns(run: Run, minimum: Minimum | None = None) -> Turns | None:
+def compare_targets(run: Run, minimum: Minimum | None = None) -> TargetComparison | None:
     """Returns the comparison of a run's two targets; None where it fired at one.
 
     Raises:
@@ -78,8 +78,8 @@ def compare_turns(run: Run, minimum: Minimum | None = None) -> Turns | None:
     whole = whole_groups(marks, run.window, cut_short=run.cut_short or bool(run.log.damage))
     cells = _by_window(run)
     differences = _differences(whole, cells, plan, minimum)
-    outcome, text, reasons = conclude_turns(differences, len(whole), marks)
-    return Turns(
+    outcome, text, reasons = conclude_targets(differences, len(whole), marks)
+    return TargetComparison(
         targets=dict(zip(TARGETS, (run.manifest.target, plan.target_b), strict=True)),
         window_s=marks[0].duration_s,
         windows=len(whole),
@@ -92,7 +92,7 @@ def compare_turns(run: Run, minimum: Minimum | None = None) -> Turns | None:
         reasons=reasons,
         differences=differences,
         figures={target: _figures(run, target) for target in TARGETS},
-        turns=[_turn(mark, run) for mark in whole],
+        compared=[_window(mark, run) for mark in whole],
     )
 
 
@@ -160,7 +160,7 @@ def _batches(marks: list[StageMark], cells: dict[str, list[Cell]], target: str) 
     ]
 
 
-def conclude_turns(
+def conclude_targets(
     differences: list[Difference], windows: int, marks: list[StageMark]
 ) -> tuple[Outcome, str, list[str]]:
     """Returns what follows from all differences together, its sentence, and the reasons against B or for doubt.
@@ -172,20 +172,20 @@ def conclude_turns(
     known = [one for one in differences if one.outcome != UNKNOWN]
     times = [one for one in known if one.step == CREATE and one.statistic in TIMES]
     if regressed:
-        reasons = [f"B regressed from A: {tell(one)}" for one in regressed]
+        reasons = [f"B regressed from A: {describe(one)}" for one in regressed]
         return REGRESSED, reasons[0], reasons
     if not times:
-        reason = _too_few(windows, marks) or _untold(differences)
+        reason = _too_few(windows, marks) or _why_unknown(differences)
         return UNKNOWN, reason, [reason]
     left = len(differences) - len(known)
     rest = f"; of {left} of {len(differences)} statistics the run cannot tell" if left else ""
     if improved:
         best = next((one for one in reversed(improved) if one.step == CREATE), improved[0])
-        return IMPROVED, f"B improved on A: {tell(best)}; nothing regressed{rest}", []
-    return SAME, f"B is no slower than A beyond noise: {tell(times[-1])}{rest}", []
+        return IMPROVED, f"B improved on A: {describe(best)}; nothing regressed{rest}", []
+    return SAME, f"B is no slower than A beyond noise: {describe(times[-1])}{rest}", []
 
 
-def tell(one: Difference) -> str:
+def describe(one: Difference) -> str:
     """Writes a difference and its interval in a line: in percent of A, a share of errors in percentage points."""
     step = one.step.removeprefix("conversation.")
     by_share = one.statistic == "errors"
@@ -219,7 +219,7 @@ def _too_few(windows: int, marks: list[StageMark]) -> str:
     return too_few(windows, marks[0].duration_s, sum(mark.duration_s for mark in marks))
 
 
-def _untold(differences: list[Difference]) -> str:
+def _why_unknown(differences: list[Difference]) -> str:
     times = [one for one in differences if one.step == CREATE and one.statistic in TIMES]
     why = "; ".join(f"{one.statistic}: {one.why}" for one in times)
     return f"whether B is slower than A cannot be told: {why}"
@@ -235,6 +235,6 @@ def _figures(run: Run, target: str) -> dict[str, Requests]:
     }
 
 
-def _turn(mark: StageMark, run: Run) -> Turn:
+def _window(mark: StageMark, run: Run) -> TargetWindow:
     figures = run.stages.get(mark.name)
-    return Turn(mark.target, mark.starts_s, mark.duration_s, statistics(figures.response) if figures else {})
+    return TargetWindow(mark.target, mark.starts_s, mark.duration_s, statistics(figures.response) if figures else {})

@@ -84,7 +84,7 @@ def of_run(conclusion: Conclusion) -> list[doc.Chart]:
 def of_turns(conclusion: Conclusion) -> doc.Chart:
     """Returns the chart of two targets."""
     note = f"Create latency of each window, by when requests were due ({_clock(conclusion)} of successful requests)."
-    found = conclusion.turns.turns if conclusion.turns else []
+    found = conclusion.target_comparison.compared if conclusion.target_comparison else []
     otherwise = _unless(any("p50" in turn.response_ms for turn in found), "No create request succeeded.")
     return doc.Chart("turns", "A and B", "ms", note, otherwise)
 
@@ -125,7 +125,7 @@ _STAGE_LETTERS = 40
 
 def _turns(conclusion: Conclusion) -> dict[str, Any]:
     """Returns a column of each target's p50 and p99 over the windows, None in those of the other target."""
-    found = conclusion.turns.turns if conclusion.turns else []
+    found = conclusion.target_comparison.compared if conclusion.target_comparison else []
     return {
         "t": [turn.starts_s + turn.duration_s / 2 for turn in found],
         "lines": [

@@ -9,7 +9,7 @@ import msgspec
 
 from convload.comparison.conclusion import Conclusion
 from convload.comparison.outcomes import Difference
-from convload.comparison.two_targets import Turns
+from convload.comparison.two_targets import TargetComparison
 from convload.results.series import Second
 from convload.results.summary import FORMAT
 
@@ -25,7 +25,7 @@ def summary_json(conclusion: Conclusion) -> str:
         "aborted": conclusion.aborted,
         "validity": conclusion.validity,
         **msgspec.structs.asdict(conclusion.summary),
-        "turns": conclusion.turns and turns_as_json(conclusion.turns),
+        "turns": conclusion.target_comparison and turns_as_json(conclusion.target_comparison),
         "drift": conclusion.drift,
         "recoveries": conclusion.recoveries,
         "gates": conclusion.gates,
@@ -40,9 +40,11 @@ def summary_json(conclusion: Conclusion) -> str:
     return json.dumps(msgspec.to_builtins(document), indent=2) + "\n"
 
 
-def turns_as_json(turns: Turns) -> dict[str, Any]:
+def turns_as_json(turns: TargetComparison) -> dict[str, Any]:
     """Returns the comparison of two targets; its windows one by one are for the chart alone."""
-    document = {key: value for key, value in msgspec.structs.asdict(turns).items() if key not in {"turns", "figures"}}
+    document = {
+        key: value for key, value in msgspec.structs.asdict(turns).items() if key not in {"compared", "figures"}
+    }
     return document | {"differences": [_difference(one) for one in turns.differences], "steps": turns.figures}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from convload.comparison.conclusion import Conclusion
-from convload.comparison.two_targets import Turns
+from convload.comparison.two_targets import TargetComparison
 from convload.contract.steps import CREATE, FIRST
 from convload.judging.gate_result import GateResult
 from convload.judging.verdict import Verdict
@@ -270,7 +270,7 @@ def asides(conclusion: Conclusion) -> list[str]:
     return waived + follows + unlike + [f"Not tested: {text}" for text in conclusion.validity.left_out]
 
 
-def turns_facts(turns: Turns) -> list[str]:
+def turns_facts(turns: TargetComparison) -> list[str]:
     """What was compared with what, and what counts as a difference."""
     least = turns.minimum
     left = f", {turns.left_out} windows of a group that was cut short left out" if turns.left_out else ""
@@ -286,7 +286,7 @@ def turns_facts(turns: Turns) -> list[str]:
     ]
 
 
-def turns_undecided(turns: Turns) -> list[str]:
+def turns_undecided(turns: TargetComparison) -> list[str]:
     """What is undecided, and why: a line a reason."""
     reasons: dict[str, list[str]] = {}
     for one in turns.differences:

@@ -15,7 +15,7 @@ import msgspec
 
 from convload.comparison.conclusion import Conclusion
 from convload.comparison.outcomes import REGRESSED, UNKNOWN
-from convload.comparison.two_targets import Turns
+from convload.comparison.two_targets import TargetComparison
 from convload.contract.steps import CREATE
 from convload.judging.gate_result import FAIL, INCONCLUSIVE
 from convload.report import figures, run
@@ -90,7 +90,7 @@ def annotations(conclusion: Conclusion) -> list[str]:
 
 def outputs(conclusion: Conclusion, folder: Path) -> dict[str, str]:
     """Returns what later steps may want; empty where nothing was measured."""
-    summary, turns = conclusion.summary, conclusion.turns
+    summary, turns = conclusion.summary, conclusion.target_comparison
     return {
         "verdict": conclusion.verdict.outcome,
         "exit_code": str(int(conclusion.verdict.exit_code)),
@@ -104,7 +104,7 @@ def outputs(conclusion: Conclusion, folder: Path) -> dict[str, str]:
     }
 
 
-def _of_targets(turns: Turns) -> dict[str, str]:
+def _of_targets(turns: TargetComparison) -> dict[str, str]:
     """Returns the comparison of two targets, and the figures of each under names that begin with a_ or b_."""
     figures_of = {
         f"{target.lower()}_{name}": value
@@ -182,7 +182,7 @@ def _doubts(conclusion: Conclusion) -> Iterator[tuple[str, str]]:
 
 
 def _of_turns(conclusion: Conclusion, outcome: str) -> Iterator[tuple[str, str]]:
-    turns = conclusion.turns
+    turns = conclusion.target_comparison
     if turns is not None and turns.outcome == outcome:
         yield from (("A against B", reason) for reason in turns.reasons)
 

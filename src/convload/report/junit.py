@@ -71,7 +71,7 @@ def _gate_case(conclusion: Conclusion, gate: GateResult) -> ET.Element:
 
 
 def _turns_case(conclusion: Conclusion) -> list[ET.Element]:
-    turns = conclusion.turns
+    turns = conclusion.target_comparison
     if turns is None:
         return []
     case = _case(conclusion, "B is no slower than A")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from convload.comparison.conclusion import Conclusion
 from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN
-from convload.comparison.two_targets import Turns
+from convload.comparison.two_targets import TargetComparison
 from convload.contract.steps import CREATE
 from convload.judging.gate_result import PASS
 from convload.plan.facts import OPEN
@@ -42,8 +42,8 @@ def _families(conclusion: Conclusion) -> Iterator[_Family]:
     yield "convload_gate_value", "gauge", "The value of each gate, in the unit of its limit.", values
     passed = [("", {"gate": gate.gate}, float(gate.outcome == PASS)) for gate in conclusion.gates]
     yield "convload_gate_passed", "gauge", "1 where a gate holds, 0 where it fails or is undecided.", passed
-    if conclusion.turns is not None:
-        yield from _turns(conclusion.turns, summary.model)
+    if conclusion.target_comparison is not None:
+        yield from _turns(conclusion.target_comparison, summary.model)
 
 
 def _singles(conclusion: Conclusion) -> Iterator[_Family]:
@@ -60,7 +60,7 @@ def _singles(conclusion: Conclusion) -> Iterator[_Family]:
         yield f"convload_{name}", "gauge", text, [] if value is None else [("", {}, value)]
 
 
-def _turns(turns: Turns, model: str) -> Iterator[_Family]:
+def _turns(turns: TargetComparison, model: str) -> Iterator[_Family]:
     """Yields the comparison of two targets, and the figures of each; those above are of both together."""
     outcomes: list[_Sample] = [
         ("", {"outcome": outcome}, float(outcome == turns.outcome)) for outcome in (IMPROVED, SAME, REGRESSED, UNKNOWN)

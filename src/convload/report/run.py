@@ -193,7 +193,7 @@ def _charts(conclusion: Conclusion) -> doc.Section:
 
 
 def _turns(conclusion: Conclusion) -> list[doc.Section]:
-    turns = conclusion.turns
+    turns = conclusion.target_comparison
     if turns is None:
         return []
     model = conclusion.summary.model
