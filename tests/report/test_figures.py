@@ -40,11 +40,6 @@ def test_the_reconciliation_follows_a_request_from_hand_to_hand(conclusion: Conc
     assert names == ["built", "sent", "recorded", "received by the mock", "accepted by it"]
 
 
-def test_the_sentence_beside_the_outcome_does_not_repeat_it(conclusion: Conclusion) -> None:
-    assert conclusion.verdict.text.startswith("Fail: 44 of ")
-    assert figures.sentence(conclusion.verdict).startswith("44 of ")
-
-
 @pytest.mark.parametrize(
     ("value", "low", "high", "limit", "unit", "shown"),
     [

@@ -186,3 +186,14 @@ def test_an_open_run_has_a_table_of_its_stages_with_both_rates(
     assert {"service 22.5", "offered 120", "never sent 0", "of 2,400 due"} <= set(page.texts("dd"))
     assert any("Open model" in text for text in page.texts("p"))
     assert "at most 40" in page.texts("dd")
+
+
+def test_the_banner_has_the_text_of_a_gate_as_it_is_written(
+    passing: list[Record], conclude_records: Callable[..., Conclusion]
+) -> None:
+    conclusion = conclude_records(passing)
+    verdict = msgspec.structs.replace(conclusion.verdict, outcome="fail", text="Fail: create.p99 < 50ms is broken.")
+
+    page = Page(render(msgspec.structs.replace(conclusion, verdict=verdict)))
+
+    assert "create.p99 < 50ms is broken." in page.texts("p")

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from convload.results.histogram import PERCENTILES, Histogram, samples_needed, short, statistics, unsupported
 
@@ -35,3 +37,28 @@ def test_nothing_measured_has_no_statistics_and_needs_no_reason() -> None:
 )
 def test_a_figure_in_a_sentence_has_about_three_digits_and_no_exponent(value: float, text: str) -> None:
     assert short(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (1200.0, 3, "1,200"),
+        (1234.5, 3, "1,234"),
+        (-7.66e-05, 3, "-0.0000766"),
+        (0.000124, 3, "0.000124"),
+        (1_500_000.0, 7, "1,500,000"),
+        (512.25, 7, "512.25"),
+        (9.996, 3, "10"),
+        (0.0, 3, "0"),
+        (float("inf"), 3, "inf"),
+    ],
+)
+def test_a_figure_has_its_digits_and_no_exponent(value: float, digits: int, text: str) -> None:
+    assert short(value, digits) == text
+
+
+@given(st.floats(-1e12, 1e12))
+def test_no_figure_of_a_sentence_has_an_exponent(value: float) -> None:
+    assert "e" not in short(value)
+    if abs(value) > 1e-9:
+        assert float(short(value).replace(",", "")) == pytest.approx(value, rel=5.1e-3)

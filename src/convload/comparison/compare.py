@@ -14,6 +14,7 @@ from convload.comparison.within import compare_batches
 from convload.contract.steps import CREATE
 from convload.errors import ExitCode, UsageError
 from convload.judging.alike import Likeness, Unlikeness, compare_kinds, run_kind
+from convload.results.histogram import short
 
 FORMAT = "convload/comparison/1"
 
@@ -159,7 +160,11 @@ def _named(differences: list[Difference]) -> str:
     """Names the differences, the first of them with its size."""
     names = [f"{one.step} {one.statistic}" for one in differences]
     first = differences[0]
-    names[0] += f" {first.relative:+.1%}" if first.relative is not None else f" {first.difference:+.3g} {first.unit}"
+    names[0] += (
+        f" {first.relative:+.1%}"
+        if first.relative is not None
+        else f" {short(first.difference or 0.0, sign='+')} {first.unit}"
+    )
     return ", ".join(names)
 
 

@@ -19,6 +19,7 @@ from convload.plan.facts import OPEN, PlanFacts
 from convload.plan.gate import Gate
 from convload.plan.gate_names import COUNT, UNITS
 from convload.plan.schedule import StageMark
+from convload.results.histogram import short
 from convload.results.window import ROUNDING_S
 
 MARGIN = 0.1
@@ -81,7 +82,7 @@ def _expected(needed: int, forecast: Forecast, gate: Gate) -> str:
     if not forecast.per_s:
         return said
     what = "each window" if gate.windows else "measuring"
-    return f"{said}; {math.ceil(needed / forecast.per_s):,} s of {what} at {forecast.per_s:,.3g}/s would do"
+    return f"{said}; {math.ceil(needed / forecast.per_s):,} s of {what} at {short(forecast.per_s)}/s would do"
 
 
 def confidence_of_gate(gate: Gate, plan: PlanFacts, forecast: Forecast) -> float:

@@ -11,6 +11,7 @@ from convload.report import document as doc
 from convload.report import github, html, markdown, mermaid, terminal
 from convload.report.figures import NONE, about
 from convload.results.capacity_result import Bounded, CapacityResult, Trial, Usl
+from convload.results.histogram import short
 
 _OUTCOMES: dict[ExitCode, doc.Tone] = {
     ExitCode.PASS: "pass",
@@ -121,7 +122,7 @@ def _trials(result: CapacityResult) -> doc.Table:
         [
             f"{trial.at_s:.0f}",
             about(trial.rate),
-            f"{trial.duration_s:.3g}",
+            short(trial.duration_s),
             trial.verdict,
             about(trial.achieved_per_s),
             about(trial.goodput_per_s),
@@ -202,8 +203,8 @@ def _laws(result: CapacityResult) -> list[str]:
 def _bounded(value: Bounded | None) -> str:
     if value is None:
         return NONE
-    low, high = (NONE if bound is None else f"{bound:.3g}" for bound in (value.low, value.high))
-    return f"{value.value:.3g} ({low} to {high})"
+    low, high = (NONE if bound is None else short(bound) for bound in (value.low, value.high))
+    return f"{short(value.value)} ({low} to {high})"
 
 
 def _percent(share: float) -> str:

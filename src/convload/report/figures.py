@@ -6,7 +6,6 @@ from convload.comparison.conclusion import Conclusion
 from convload.comparison.two_targets import TargetComparison
 from convload.contract.steps import CREATE, FIRST
 from convload.judging.gate_result import GateResult
-from convload.judging.verdict import Verdict
 from convload.plan.facts import OPEN
 from convload.results.histogram import PERCENTILES, Statistics, samples_needed, short
 from convload.results.summary import Requests, StageRequests, Summary
@@ -210,6 +209,11 @@ def _times(values: Statistics, names: Sequence[str]) -> str:
     return ", ".join(f"{name} {with_unit(values.get(name), 'ms')}" for name in names)
 
 
+def chance(p: float) -> str:
+    """What a test's p is, to two digits, and where it is too small to tell them apart."""
+    return "< 0.0001" if p < 0.0001 else f"= {short(p, 2)}"  # noqa: PLR2004 -- the last digit that is shown
+
+
 def with_unit(value: float | None, unit: str) -> str:
     """A figure that stands alone, with its unit if it was measured."""
     return NONE if value is None else f"{about(value)} {unit}"
@@ -230,7 +234,7 @@ def blanks(rows: Iterable[Requests | StageRequests], columns: Sequence[TimeColum
 
 def rates(stage: StageRequests) -> str:
     """The planned rate of a stage."""
-    low, high = f"{stage.from_rate:,g}", f"{stage.to_rate:,g}"
+    low, high = short(stage.from_rate, 7), short(stage.to_rate, 7)
     return low if low == high else f"{low} → {high}"
 
 
@@ -239,7 +243,7 @@ def setting(summary: Summary) -> str:
     users = f"{count(summary.users)} users"
     if summary.model == OPEN:
         users = f"{summary.arrivals or 'scheduled'} arrivals, at most {count(summary.users)} in flight"
-    times = f"{summary.duration_s:,g} s measured after {summary.warmup_s:g} s of warm-up"
+    times = f"{short(summary.duration_s, 7)} s measured after {summary.warmup_s:g} s of warm-up"
     return f"{summary.model.capitalize()} model, {users}, {workers(summary)}, consumers {summary.consumers}, {times}"
 
 
@@ -281,7 +285,7 @@ def turns_facts(turns: TargetComparison) -> list[str]:
     )
     return [
         *(f"{target} is {url}" for target, url in turns.targets.items()),
-        f"{turns.pairs} pairs of windows of {turns.window_s:.3g} s, in turns A B B A{left}",
+        f"{turns.pairs} pairs of windows of {short(turns.window_s)} s, in turns A B B A{left}",
         rule,
     ]
 
@@ -299,9 +303,3 @@ def aborted(conclusion: Conclusion) -> str:
     """Which condition stopped the run early, empty if none did."""
     found = conclusion.aborted
     return "" if found is None else f"Stopped early at {found.at_s:,.1f} s: {found.text}"
-
-
-def sentence(verdict: Verdict) -> str:
-    """The verdict's sentence without its first word, for places where the outcome already stands."""
-    text = verdict.text.removeprefix(f"{verdict.outcome.capitalize()}").removeprefix(":").strip()
-    return text[:1].upper() + text[1:]

@@ -137,7 +137,7 @@ def _sentences(history: History) -> Iterator[tuple[str, str]]:
             of = f"{_title(series)}: {figures.about(change.before)} → {figures.about(change.after)}{size}"
             since = f"since {_name(history, point)} ({_moment(point)}, convload {point.version})"
             if change.confirmed:
-                yield f"{of} {since}, p = {change.p:.2g}", _way(series, change)
+                yield f"{of} {since}, p {figures.chance(change.p)}", _way(series, change)
             else:
                 yield f"Possibly {of} {since}; too early to tell: {change.why}", ""
 

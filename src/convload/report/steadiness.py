@@ -61,14 +61,14 @@ def _name(quantity: str, count: int) -> str:
 
 
 def _drift_cells(one: Drift) -> list[str]:
-    p = figures.NONE if one.p is None else "<0.0001" if one.p < 0.0001 else f"{one.p:.2g}"  # noqa: PLR2004 -- the last digit shown
+    p = figures.NONE if one.p is None else figures.chance(one.p).removeprefix("= ").replace("< ", "<")
     values = [_figure(one.first, one.unit), _figure(one.last, one.unit)]
     return [one.name, one.stretch, *values, _signed(one.change, one.unit), _signed(one.change_per_hour, one.unit), p]
 
 
 def _recovery_cells(one: Recovery) -> list[str]:
     after = f"not within {one.watched_s:g} s" if one.recovered_s is None else f"{one.recovered_s:g} s"
-    rates = f"{one.from_rate:,g} → {one.to_rate:,g}"
+    rates = f"{short(one.from_rate, 7)} → {short(one.to_rate, 7)}"
     return [one.stage, rates, figures.with_unit(one.normal_ms, "ms"), after, f"{one.watched_s:g} s"]
 
 

@@ -219,7 +219,7 @@ def _matters(quantity: str, found: Trend, change: float, limits: ValidityLimits)
 
 def _note(one: Drift) -> str:
     first, change, per_hour = one.first or 0.0, one.change or 0.0, one.change_per_hour or 0.0
-    text = f"drift: in {one.stretch} the {one.name} {change_text(one)} ({per_hour:+,.3g} {one.unit} an hour)"
+    text = f"drift: in {one.stretch} the {one.name} {change_text(one)} ({short(per_hour, sign='+')} {one.unit} an hour)"
     if one.quantity == MEMORY and change > MEMORY_GROWTH_MB and change > MEMORY_GROWTH * first:
         return f"{text}; it is the load generator that grows here, not the target: a longer run may run out of memory"
     return text

@@ -35,6 +35,8 @@ PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9
 
 SUPPORT_CONFIDENCE = 0.95
 
+_MOST_DECIMALS = 12
+
 Statistics = dict[str, float]
 """p50 … p99.9 as far as the sample supports them, max and mean in milliseconds; empty where nothing was measured."""
 
@@ -223,9 +225,16 @@ def milliseconds(us: float) -> float:
     return round(us / 1000, 3)
 
 
-def short(value: float) -> str:
-    """Writes a figure for a sentence: three digits, more before the point, never an exponent."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 -- three digits
+def short(value: float, digits: int = 3, sign: str = "") -> str:
+    """Writes a figure for people: so many digits, more before the point, thousands apart, never an exponent.
+
+    `sign` "+" has one before positive figures, too.
+    """
+    if not value or not math.isfinite(value):
+        return f"{value:{sign}g}"
+    decimals = min(max(digits - 1 - math.floor(math.log10(abs(value))), 0), _MOST_DECIMALS)
+    text = f"{value:{sign},.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if decimals else text
 
 
 def _bucket(values: Integers) -> Integers:
