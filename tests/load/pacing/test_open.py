@@ -1,17 +1,23 @@
-"""The open model's pacing with real greenlets and real time, each test bounded by a deadline."""
+"""The open model's pacing with real greenlets, in a time that passes when the test says so."""
 
+import heapq
 import itertools
-import time
+import math
 from collections.abc import Callable, Iterator
 
 import gevent
 import numpy as np
 import pytest
+from gevent import get_hub
+from gevent.event import Event
 
 from convload.load.pacing.arrivals import Block
-from convload.load.pacing.open import ASLEEP_S, BEHIND_S, HOLD_S, MOST_AT_ONCE, Growth, OpenPacing, Room, StandStill
+from convload.load.pacing.hand_out import ASLEEP_S, BEHIND_S, HOLD_S, MOST_AT_ONCE, Growth, Room, StandStill
+from convload.load.pacing.open import OpenPacing
+from convload.load.pacing.timer import Timer
 
 DEADLINE_S = 5.0
+ENOUGH_TURNS = 5
 
 
 def block(times: list[float], variants: list[str] | None = None) -> Block:
@@ -22,192 +28,253 @@ def blocks(*parts: list[float]) -> Iterator[Block]:
     return iter([block(part) for part in parts])
 
 
-class Crew:
-    """Users that take arrivals and hold each for a while."""
+class VirtualTimer(Timer):
+    """Calls when a virtual time has come."""
 
-    def __init__(self, hold_s: float = 0.0, max_users: int = 50) -> None:
-        self.hold_s = hold_s
+    def __init__(self, on_due: Callable[[], None]) -> None:
+        self.on_due = on_due
+        self.due_s = math.inf
+        self.precise = True
+
+    def arm(self, due_s: float) -> None:
+        self.due_s = due_s
+
+    def close(self) -> None:
+        self.arm = self._refuse  # type: ignore[method-assign]  # nothing may be armed any more
+
+    def _refuse(self, due_s: float) -> None:
+        raise AssertionError(f"armed for {due_s} after its end")
+
+
+class VirtualTime:
+    """A clock, the timers of which call and the sleepers of which wake in order, as far as time is let pass."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+        self._timers: list[VirtualTimer] = []
+        self._sleepers: list[tuple[float, int, Event]] = []
+
+    def clock(self) -> float:
+        return self.now_s
+
+    def timer(self, on_due: Callable[[], None]) -> VirtualTimer:
+        self._timers.append(VirtualTimer(on_due))
+        return self._timers[-1]
+
+    def sleep(self, seconds: float) -> None:
+        woken = Event()
+        heapq.heappush(self._sleepers, (self.now_s + seconds, len(self._sleepers), woken))
+        woken.wait()
+
+    def pass_to(self, at_s: float) -> None:
+        """Lets time pass from event to event; everybody who can run does so at each."""
+        self.run()
+        while (next_s := self._next_s()) <= at_s:
+            self.now_s = max(self.now_s, next_s)
+            self.run()
+        self.now_s = at_s
+
+    def run(self) -> None:
+        """Calls what is due and lets everybody run until they wait."""
+        for _ in range(ENOUGH_TURNS):
+            while self._sleepers and self._sleepers[0][0] <= self.now_s:
+                heapq.heappop(self._sleepers)[2].set()
+            for timer in self._timers:
+                if timer.due_s <= self.now_s:
+                    timer.due_s = math.inf
+                    get_hub().loop.run_callback(timer.on_due)
+            gevent.sleep(0)
+
+    def _next_s(self) -> float:
+        sleepers = [self._sleepers[0][0]] if self._sleepers else []
+        return min([*sleepers, *(timer.due_s for timer in self._timers)], default=math.inf)
+
+
+class Crew:
+    """Users of some classes that take arrivals and hold each for a while; times count from the start."""
+
+    def __init__(self, max_users: int = 50, **hold_s: float) -> None:
+        self.time = VirtualTime()
+        self.hold_s = hold_s or {"only": 0.0}
         self.max_users = max_users
         self.taken: list[tuple[int, float, float]] = []
         self.variants: list[str] = []
         self.users: list[gevent.Greenlet] = []
-        self.grown = 0
+        self.grown: list[str] = []
+        self.leaves_after_one = False
 
-    def pace(self, arrivals: Iterator[Block], ends_s: float) -> OpenPacing:
-        self.pacing = OpenPacing({"": arrivals}, ends_s, self.max_users, lambda _, count: self.grow(count))
-        self.starts = self.pacing.of_class("")
-        return self.pacing
-
-    def begin(self, users: int) -> None:
-        self.add(users)
+    def begin(self, ends_s: float, users: int, **arrivals: Iterator[Block]) -> None:
+        self.pacing = OpenPacing(arrivals, ends_s, self.max_users, self.grow, self.time.clock, self.time.timer)
+        for name in arrivals:
+            self.add(name, users)
         gevent.sleep(0)
-        self.started_s = time.monotonic()
+        self.started_s = self.time.now_s
         self.pacing.start(self.started_s)
+        self.time.run()
 
-    def grow(self, count: int) -> None:
-        self.grown += count
-        self.add(count)
+    def pass_to(self, at_s: float) -> None:
+        self.time.pass_to(self.started_s + at_s)
 
-    def add(self, count: int) -> None:
-        self.users += [gevent.spawn(self.work, len(self.users) + number) for number in range(count)]
+    def stand_still_until(self, at_s: float) -> None:
+        self.time.now_s = self.started_s + at_s
+        self.time.run()
 
-    def work(self, number: int) -> None:
-        with self.starts.taking_part():
-            while (due_s := self.starts.take()) is not None:
-                self.taken.append((number, due_s - self.started_s, time.monotonic() - due_s))
-                self.variants.append(self.starts.variant)
-                if self.hold_s:
-                    gevent.sleep(self.hold_s)
+    def grow(self, name: str, count: int) -> None:
+        self.grown += [name] * count
+        self.add(name, count)
+
+    def add(self, name: str, count: int) -> None:
+        self.users += [gevent.spawn(self.work, name, len(self.users) + number) for number in range(count)]
+
+    def work(self, name: str, number: int) -> None:
+        starts = self.pacing.of_class(name)
+        with starts.taking_part():
+            while (due_s := starts.take()) is not None:
+                self.taken.append((number, round(due_s - self.started_s, 6), round(self.time.now_s - due_s, 6)))
+                self.variants.append(starts.variant)
+                if self.hold_s[name]:
+                    self.time.sleep(self.hold_s[name])
+                if self.leaves_after_one:
+                    return
 
     def due(self) -> list[float]:
         return [due_s for _, due_s, _ in self.taken]
 
+    def waits(self) -> list[float]:
+        return [wait_s for _, _, wait_s in self.taken]
+
     def end(self) -> int:
-        """Ends the pacing and returns what was never sent; every user has gone home."""
+        """Ends the pacing and returns what was never sent; every user goes home."""
         unsent = self.pacing.settle()
-        gevent.joinall(self.users, timeout=DEADLINE_S)
-        assert all(user.ready() for user in self.users), "a user hangs"
+        gevent.sleep(0)
+        gevent.killall(self.users, timeout=DEADLINE_S)
         return unsent
 
 
-def await_that(reached: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not reached():
-        assert time.monotonic() < deadline_s
-        gevent.sleep(0.005)
-
-
-def test_each_arrival_of_the_schedule_is_taken_once_in_order_and_when_it_is_due() -> None:
+def test_each_arrival_is_taken_once_in_order_and_when_it_is_due() -> None:
     crew = Crew()
     times = [[0.0, 0.01, 0.01, 0.02], [0.1], [0.1, 0.15, 0.2]]
-    crew.pace(blocks(*times), 0.2)
 
-    crew.begin(3)
-    await_that(lambda: len(crew.taken) == 8)
+    crew.begin(0.2, 3, only=blocks(*times))
+    crew.pass_to(0.2)
 
     assert crew.end() == 0
-    assert crew.due() == pytest.approx(list(itertools.chain(*times)), abs=1e-6)
-    assert all(late_s >= 0 for _, _, late_s in crew.taken)
-    assert sorted(late_s for _, _, late_s in crew.taken)[3] < 0.05
+    assert crew.due() == list(itertools.chain(*times))
+    assert crew.waits() == [0.0] * 8
     assert crew.pacing.offered == 8
 
 
 def test_the_user_that_parked_last_takes_the_next_arrival() -> None:
-    crew = Crew()
-    crew.pace(blocks([0.02 * number for number in range(1, 10)]), 0.2)
+    crew = Crew(only=0.001)
 
-    crew.begin(3)
-    await_that(lambda: len(crew.taken) == 9)
+    crew.begin(0.2, 3, only=blocks([0.02 * number for number in range(1, 10)]))
+    crew.pass_to(0.2)
     crew.end()
 
     assert [number for number, _, _ in crew.taken] == [2] * 9
 
 
 def test_when_all_are_busy_arrivals_wait_are_counted_and_their_wait_counts() -> None:
-    crew = Crew(hold_s=0.2, max_users=1)
-    crew.pace(blocks([0.0, 0.05, 0.06, 0.07]), 0.07)
+    crew = Crew(max_users=1, only=0.2)
 
-    crew.begin(1)
-    gevent.sleep(0.12)
+    crew.begin(0.07, 1, only=blocks([0.0, 0.05, 0.06, 0.07]))
+    crew.pass_to(0.12)
     waiting = crew.pacing.backlog, crew.pacing.busy, crew.pacing.offered
-    await_that(lambda: len(crew.taken) == 2)
-    unsent = crew.end()
+    crew.pass_to(0.25)
 
     assert waiting == (3, 1, 4)
-    assert crew.grown == 0
-    assert crew.taken[1][2] >= 0.1
-    assert unsent == 2
-    assert len(crew.taken) == 2
+    assert crew.taken == [(0, 0.0, 0.0), (0, 0.05, 0.15)]
+    assert crew.end() == 2
+    assert crew.grown == []
 
 
 def test_users_are_added_while_none_is_free_but_no_more_than_there_may_be() -> None:
-    crew = Crew(hold_s=60.0, max_users=5)
-    crew.pace(blocks([0.01 * number for number in range(20)]), 0.2)
+    crew = Crew(max_users=5, only=60.0)
 
-    crew.begin(1)
-    await_that(lambda: len(crew.taken) == 5)
-    gevent.sleep(0.1)
-    full = crew.pacing.in_progress, crew.grown, len(crew.taken)
-    gevent.killall(crew.users, timeout=DEADLINE_S)
+    crew.begin(0.2, 1, only=blocks([0.01 * number for number in range(20)]))
+    crew.pass_to(0.3)
 
-    assert full == (5, 4, 5)
-    assert crew.pacing.settle() == 15
+    assert (crew.pacing.in_progress, len(crew.grown), len(crew.taken)) == (5, 4, 5)
+    assert max(crew.waits()) == 0.0
+    assert crew.end() == 15
 
 
-def test_a_generator_that_is_behind_adds_no_users_but_does_when_it_has_caught_up() -> None:
-    crew = Crew(hold_s=60.0, max_users=50)
-    crew.pace(blocks([0.001 * number for number in range(200)]), 0.2)
-    busy = True
+def test_when_all_users_have_left_others_come_for_what_waits() -> None:
+    crew = Crew(max_users=1, only=0.1)
+    crew.leaves_after_one = True
 
-    def keep_the_loop_busy() -> None:
-        while busy:
-            until_s = time.monotonic() + 0.01
-            while time.monotonic() < until_s:
-                pass
-            gevent.sleep(0.0001)
+    crew.begin(1.0, 1, only=blocks([0.0, 0.01, 0.02]))
+    crew.pass_to(1.0)
 
-    spinning = gevent.spawn(keep_the_loop_busy)
-    crew.begin(2)
-    gevent.sleep(0.15)
-    grown_while_behind = crew.grown
-    busy = False
-    spinning.join()
-    await_that(lambda: len(crew.taken) == 50)
-    gevent.killall(crew.users, timeout=DEADLINE_S)
-    crew.pacing.settle()
+    assert crew.due() == [0.0, 0.01, 0.02]
+    assert crew.end() == 0
 
-    assert grown_while_behind < 10
+
+def test_a_generator_that_is_behind_adds_users_when_it_has_caught_up() -> None:
+    crew = Crew(only=60.0)
+
+    crew.begin(0.2, 1, only=blocks([0.0, 0.01, 0.02]))
+    crew.stand_still_until(0.02 + 2 * BEHIND_S)
+    grown_while_behind = len(crew.grown)
+    crew.pass_to(0.2)
+
+    assert (grown_while_behind, len(crew.grown)) == (0, 2)
+    assert crew.end() == 0
 
 
 def test_a_stop_sends_waiting_users_home_and_nothing_is_taken_after_it() -> None:
     crew = Crew()
-    crew.pace(blocks([0.0, 60.0]), 60.0)
-    crew.begin(4)
-    await_that(lambda: len(crew.taken) == 1)
+    crew.begin(60.0, 4, only=blocks([0.0, 60.0]))
 
     crew.pacing.stop()
     gevent.joinall(crew.users, timeout=DEADLINE_S)
 
     assert all(user.ready() for user in crew.users)
-    assert crew.starts.take() is None
-    assert crew.end() == 0
+    assert crew.pacing.of_class("only").take() is None
+    assert (crew.due(), crew.end()) == ([0.0], 0)
 
 
 def test_a_user_that_is_killed_while_it_waits_takes_no_arrival_with_it() -> None:
     crew = Crew()
-    crew.pace(blocks([0.1, 0.11, 0.12]), 0.2)
-    crew.begin(2)
+    crew.begin(0.2, 2, only=blocks([0.1, 0.11, 0.12]))
 
-    crew.users[0].kill()
-    await_that(lambda: len(crew.taken) == 3)
+    crew.users[1].kill()
+    crew.pass_to(0.2)
 
+    assert [number for number, _, _ in crew.taken] == [0, 0, 0]
     assert crew.end() == 0
-    assert {number for number, _, _ in crew.taken} == {1}
 
 
 def test_arrivals_taken_over_join_the_own_ones_in_order_with_their_variants() -> None:
     crew = Crew()
-    crew.pace(iter([block([0.0, 0.1, 0.3], ["a", "b", "c"]), block([0.4], ["d"])]), 0.6)
-    crew.begin(2)
-    await_that(lambda: len(crew.taken) == 1)
+    crew.begin(0.6, 2, only=iter([block([0.0, 0.1, 0.3], ["a", "b", "c"]), block([0.4], ["d"])]))
 
-    crew.pacing.take_over({"": iter([block([0.2, 0.35], ["x", "y"]), block([0.5], ["z"])])}, 100)
-    await_that(lambda: len(crew.taken) == 7)
+    crew.pacing.take_over({"only": iter([block([0.2, 0.35], ["x", "y"]), block([0.5], ["z"])])}, 100)
+    crew.pass_to(0.6)
 
     assert crew.end() == 0
-    assert crew.due() == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.35, 0.4, 0.5], abs=1e-6)
+    assert crew.due() == [0.0, 0.1, 0.2, 0.3, 0.35, 0.4, 0.5]
     assert crew.variants == ["a", "b", "x", "c", "y", "d", "z"]
 
 
 def test_one_whose_own_schedule_is_over_takes_over_too() -> None:
     crew = Crew()
-    crew.pace(blocks([0.0]), 1.0)
-    crew.begin(1)
-    await_that(lambda: len(crew.taken) == 1)
+    crew.begin(1.0, 1, only=blocks([0.0]))
 
-    crew.pacing.take_over({"": blocks([0.05, 0.06])}, 50)
-    await_that(lambda: len(crew.taken) == 3)
+    crew.pacing.take_over({"only": blocks([0.05, 0.06])}, 50)
+    crew.pass_to(0.1)
 
+    assert (crew.due(), crew.end()) == ([0.0, 0.05, 0.06], 0)
+
+
+def test_a_process_that_was_stopped_sends_nothing_until_it_may() -> None:
+    crew = Crew()
+    crew.begin(10.0, 2, only=blocks([0.0, 1.0, 4.0]))
+
+    crew.stand_still_until(3.0)
+    crew.pass_to(5.0)
+
+    assert crew.taken[1:] == [(1, 1.0, 2.0 + HOLD_S), (1, 4.0, 0.0)]
     assert crew.end() == 0
 
 
@@ -251,17 +318,6 @@ def test_a_generator_that_is_behind_adds_no_users_and_looks_again() -> None:
     assert (count, again_s > 0) == (0, True)
 
 
-def test_a_process_that_was_stopped_sends_nothing_until_it_may() -> None:
-    crew = Crew()
-    crew.pace(blocks([0.0, 0.01, 0.02]), 1.0)
-    crew.begin(2)
-    crew.pacing.stand_still.until_s = crew.started_s + 0.2
-    await_that(lambda: len(crew.taken) == 3)
-
-    assert crew.end() == 0
-    assert min(late_s + due_s for _, due_s, late_s in crew.taken) >= 0.2
-
-
 def test_a_class_without_users_gets_its_first_one_whatever_the_others_took() -> None:
     room = Room(12, 3)
     first, second, third = Growth(room), Growth(room), Growth(room)
@@ -285,26 +341,22 @@ def test_places_that_users_leave_are_free_for_any_class() -> None:
 
 
 def test_an_arrival_waits_for_a_user_of_its_class_and_keeps_none_of_another() -> None:
-    asked: list[tuple[str, int]] = []
-    pacing = OpenPacing(
-        {"slow": blocks([0.0, 0.01]), "quick": blocks([0.02, 0.03])}, 1.0, 2, lambda *more: asked.append(more)
-    )
-    taken: list[tuple[str, float]] = []
+    crew = Crew(max_users=2, slow=0.3, quick=0.0)
 
-    def work(name: str, hold_s: float) -> None:
-        starts = pacing.of_class(name)
-        with starts.taking_part():
-            while (due_s := starts.take()) is not None:
-                taken.append((name, round(due_s - started_s, 3)))
-                gevent.sleep(hold_s)
+    crew.begin(1.0, 1, slow=blocks([0.0, 0.01]), quick=blocks([0.02, 0.03]))
+    crew.pass_to(1.0)
 
-    users = [gevent.spawn(work, "slow", 0.3), gevent.spawn(work, "quick", 0.0)]
-    gevent.sleep(0)
-    started_s = time.monotonic()
-    pacing.start(started_s)
-    await_that(lambda: len(taken) == 4)
-    unsent = pacing.settle()
-    gevent.joinall(users, timeout=DEADLINE_S)
+    assert crew.taken == [(0, 0.0, 0.0), (1, 0.02, 0.0), (1, 0.03, 0.0), (0, 0.01, 0.29)]
+    assert (crew.end(), crew.grown) == (0, [])
 
-    assert taken == [("slow", 0.0), ("quick", 0.02), ("quick", 0.03), ("slow", 0.01)]
-    assert (unsent, asked) == (0, [])
+
+def test_a_slow_class_grows_and_another_keeps_its_arrivals() -> None:
+    crew = Crew(max_users=10, slow=60.0, quick=0.0)
+    tenths = [0.1 * number for number in range(10)]
+
+    crew.begin(1.0, 1, slow=blocks(tenths), quick=blocks(tenths))
+    crew.pass_to(1.0)
+
+    assert sorted(crew.due()) == pytest.approx(sorted([*tenths[:9], *tenths]))
+    assert crew.grown == ["slow"] * 8
+    assert crew.end() == 1
