@@ -85,7 +85,8 @@ def test_a_mock_a_fifth_slower_fails_a_named_baseline_gate_and_the_same_passes(c
     release = cli("run", "gate.toml", "--out", "release", environment=short)
     saved = cli("baseline", "save", "release", "--out", "baseline.json")
     same = cli("run", "gate.toml", "--baseline", "release", "--out", "same", environment=short)
-    slower = cli("run", "slower.toml", "--baseline", "baseline.json", "--out", "slower", environment=short)
+    forced = ("--baseline", "baseline.json", "--force-baseline")
+    slower = cli("run", "slower.toml", *forced, "--out", "slower", environment=short)
 
     assert (release.code, saved.code, same.code, slower.code) == (0, 0, 0, 1), (release, saved, same, slower)
     assert [gate["outcome"] for gate in summary_of(cli.folder / "same")["gates"]] == ["pass"] * 8
