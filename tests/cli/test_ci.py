@@ -80,7 +80,7 @@ def test_an_example_of_the_documentation_is_what_a_workspace_has(system: str) ->
 def test_each_command_of_an_example_is_one_that_is_tried_here_or_installs_convload(system: str) -> None:
     scripts = "\n".join(scripts_of(system))
 
-    assert scripts.count("pip install convload") == 1
+    assert scripts.count("pip install -r requirements.txt") == 1
     assert scripts.count("convload run plans/gate.toml --out reports/gate") == 1
     assert "reports/gate" in EXAMPLES[system].replace("--out reports/gate", "")
 
@@ -122,7 +122,7 @@ def test_the_examples_for_gitlab_and_jenkins_leave_the_reports_that_they_name(tm
     workspace = new_workspace(tmp_path)
     [gitlab], [_, jenkins] = scripts_of("GitLab CI"), scripts_of("Jenkins")
     install, gate = gitlab.split("\n")
-    assert install == "python -m pip install convload"
+    assert install == "python -m pip install -r requirements.txt"
     assert gate in jenkins
     (workspace / "reports" / "gate").mkdir()
     (workspace / "reports" / "gate" / "left.txt").write_text("of the build before")

@@ -1,5 +1,7 @@
 """`convload init`: it writes all that is needed and loses nothing of anybody; test_ci.py runs what it writes."""
 
+import subprocess
+import sys
 import tomllib
 import zipfile
 from pathlib import Path
@@ -8,7 +10,8 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 from tests.conftest import Cli
 
-from convload.cli.init import STARTER, files, lay_out
+from convload import __version__
+from convload.cli.init import STARTER, files, lay_out, requirement
 from convload.payloads.catalogue import survey_folder
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +70,38 @@ def test_force_names_each_file_that_it_replaces_and_leaves_all_others(cli: Cli) 
     assert contents_of(workspace) == files() | {"plans/own.toml": b"users = 4\n"}
     assert (workspace / "README.md").stat().st_mtime_ns == before
     assert "everything is there already" in cli("init", "mine", "--force").out
+
+
+@pytest.mark.parametrize(
+    ("noted", "wanted"),
+    [
+        (None, f"convload=={__version__}"),
+        ('{"url": "file:///srv/convload", "dir_info": {"editable": true}}', "convload @ file:///srv/convload"),
+        (
+            '{"url": "https://host/c.git", "vcs_info": {"vcs": "git", "commit_id": "4f1c"}, "subdirectory": "x"}',
+            "convload @ git+https://host/c.git@4f1c#subdirectory=x",
+        ),
+        ('{"url": "file:///w/c-1.whl", "archive_info": {}}', "convload @ file:///w/c-1.whl"),
+    ],
+)
+def test_pipelines_install_convload_from_where_it_came_from(noted: str | None, wanted: str) -> None:
+    assert requirement(noted) == wanted
+
+
+def test_pip_takes_the_requirement_of_a_workspace(tmp_path: Path) -> None:
+    lay_out(tmp_path, force=False)
+    offline = ("--dry-run", "--no-index", "--no-deps", "--no-build-isolation", "--ignore-installed")
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", *offline, "-r", "requirements.txt"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert done.returncode == 0, done
+    assert f"Would install convload-{__version__}" in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [["file"], ["file", "--force"], ["file/below"]])

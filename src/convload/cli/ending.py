@@ -4,13 +4,13 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn, TextIO, cast
+from typing import TextIO, cast
 
 import click
 from rich.console import Console
 
 from convload.comparison.conclusion import Conclusion
-from convload.errors import ExitCode
+from convload.errors import ExitCode, UsageError
 from convload.report import github
 from convload.report.run import print_run
 
@@ -50,27 +50,20 @@ def exit_code(conclusion: Conclusion, *, exit_zero: bool) -> int:
     return int(ExitCode.PASS if exit_zero and code in _REPORTED_ONLY else code)
 
 
-def tell_ci(told: Callable[[], github.StepReport]) -> None:
+def tell_ci(report: Callable[[], github.StepReport]) -> None:
     """Tells the CI system, where there is one, what was found."""
     if github.is_here(os.environ):
-        _guarded(lambda: _tell_github(told()))
+        _guarded(lambda: _publish(report()))
 
 
 def show(print_it: Print) -> None:
     """Prints what was found; a reader that leaves or a full disk loses what is printed and nothing else."""
     out = cast("TextIO", github.Defused(sys.stdout)) if github.is_here(os.environ) else sys.stdout
-    console = _Console(file=out)
-    _guarded(lambda: print_it(console))
+    _guarded(lambda: print_it(Console(file=out)))
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> NoReturn:
-        """Leaves it to the caller: rich ends with 1, which would say that a gate failed."""
-        raise BrokenPipeError
-
-
-def _tell_github(told: github.StepReport) -> None:
-    for problem in github.publish(told, os.environ, sys.stdout):
+def _publish(report: github.StepReport) -> None:
+    for problem in github.publish(report, os.environ, sys.stdout):
         click.echo(f"convload: {github.defused(problem)}", err=True)
 
 
@@ -78,8 +71,5 @@ def _guarded(write: Callable[[], None]) -> None:
     try:
         write()
         sys.stdout.flush()
-    except OSError as error:
-        if not isinstance(error, BrokenPipeError):
-            click.echo(f"convload: standard output: {error.strerror}; the verdict stands", err=True)
-        # What is left in the buffer would fail once more when the process ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except UsageError as error:  # the stream's own; it drops what comes from now on
+        click.echo(f"convload: {error}; the verdict stands", err=True)

@@ -1,12 +1,14 @@
 """`convload init`: a workspace with plans, payloads, locustfiles and pipelines of one's own."""
 
+import json
 import shlex
+from importlib import metadata
 from pathlib import Path
 
 import click
 import msgspec
 
-from convload import bundled
+from convload import __version__, bundled
 from convload.errors import UsageError
 
 EPILOG = """\b
@@ -20,6 +22,7 @@ _STARTER = Path(__file__).parent / "starter"
 # Dotted names would be obeyed where they are kept.
 STARTER = {
     "README.md": "README.md",
+    "requirements.txt": "requirements.txt",
     "gitignore": ".gitignore",
     "github.yml": ".github/workflows/convload.yml",
     "gitlab.yml": ".gitlab-ci.yml",
@@ -27,8 +30,11 @@ STARTER = {
 }
 """Files that are for workspaces alone: the name they are kept by, and where they go."""
 
+_REQUIREMENTS = "requirements.txt"
 _BUNDLED = {"locustfiles": "*.py", "payloads": "**/*", "plans": "*.toml", "reports": "README.md"}
 _LOCUSTFILE = 'locustfile = "locustfiles/create_conversation.py"\n'
+
+_LOCAL = "convload @ file://"
 
 _NO_CONTENT = {".git"}
 """A new repository with nothing in it is an empty folder."""
@@ -49,11 +55,35 @@ def files() -> dict[str, bytes]:
         UsageError: a bundled folder is missing or cannot be read.
     """
     found = {place: _read(_STARTER / name) for name, place in STARTER.items()}
+    found[_REQUIREMENTS] = found[_REQUIREMENTS].replace(b"@CONVLOAD@", own_requirement().encode())
     for name, pattern in _BUNDLED.items():
         folder = bundled.folder(name)
         paths = [path for path in sorted(folder.glob(pattern)) if path.is_file() and "__pycache__" not in path.parts]
         found |= {f"{name}/{path.relative_to(folder).as_posix()}": _read(path) for path in paths}
     return {place: _with_own_users(text) if place.startswith("plans/") else text for place, text in found.items()}
+
+
+def own_requirement() -> str:
+    """Returns what pip installs this very convload by."""
+    try:
+        return requirement(metadata.distribution("convload").read_text("direct_url.json"))
+    except metadata.PackageNotFoundError:
+        return requirement(None)
+
+
+def requirement(direct_url: str | None) -> str:
+    """Returns what pip installs a convload by, from what pip noted of where it came from (PEP 610).
+
+    Without a note it came from an index, under its version.
+    """
+    if not direct_url:
+        return f"convload=={__version__}"
+    source = json.loads(direct_url)
+    where = source["url"]
+    if vcs := source.get("vcs_info"):
+        where = f"{vcs['vcs']}+{where}@{vcs['commit_id']}"
+    folder = source.get("subdirectory")
+    return f"convload @ {where}" + (f"#subdirectory={folder}" if folder else "")
 
 
 def lay_out(folder: Path, *, force: bool) -> Written:
@@ -137,5 +167,8 @@ def _describe(folder: Path, written: Written) -> list[str]:
     created = f"convload: {folder}: {len(written.created)} files written: {', '.join(tops)}" if tops else ""
     if not written.created and not written.replaced:
         created = f"convload: {folder}: everything is there already"
+    if (source := own_requirement()).startswith(_LOCAL):
+        where = f"{folder / _REQUIREMENTS}: the pipelines install convload from {source.removeprefix(_LOCAL)}"
+        replaced.append(f"convload: {where}, which only this machine has; name a repository there")
     next_step = f"convload: try it: cd {shlex.quote(str(folder))} && convload run plans/gate.toml"
     return [*replaced, *([created] if created else []), next_step]
