@@ -209,8 +209,8 @@ def test_a_baseline_of_an_earlier_version_says_what_it_cannot_know(write: Write,
     ("more", "said"),
     [
         ([Note(1.0, "Ctrl-C", interrupted=True)], "the run was interrupted"),
-        ([Aborted(5.0, "x", "errors > 20% over 5s holds")], "was stopped early: errors > 20% over 5s holds"),
-        ([Note(1.0, "the disk was full", invalidates=True)], "is no baseline: the disk was full"),
+        ([Aborted(5.0, "x", "errors > 20% over 5s holds")], "was aborted: errors > 20% over 5s holds"),
+        ([Note(1.0, "the disk was full", invalidates=True)], "is no baseline: the run is not valid: the disk was full"),
     ],
 )
 def test_a_run_that_supports_no_statement_is_no_baseline(write: Write, more: list[Any], said: str) -> None:

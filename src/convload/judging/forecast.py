@@ -7,12 +7,11 @@ more. "Decide" is in 9 of 10 runs.
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
 
 import msgspec
 
 from convload.contract.steps import CREATE, FIRST
-from convload.judging.estimates import Confidences, least_needed
+from convload.judging.estimates import Confidences, least_needed, shares_apart
 from convload.judging.gates import allowed_misses, window_confidences
 from convload.judging.plan_gates import confidence_of, extension_rate, gates_of
 from convload.plan.facts import OPEN, PlanFacts
@@ -23,7 +22,6 @@ from convload.results.histogram import short
 from convload.results.window import ROUNDING_S
 
 MARGIN = 0.1
-POWER = 0.9
 
 _AS_MANY_AS_CREATES = {
     FIRST: {"close", "fresh", "pool", "none"},
@@ -133,18 +131,12 @@ def decided_by(gate: Gate, limit: float, confidence: float) -> int | None:
 
     A percentile p is below its limit L when fewer than 1 - p of all times lie above L. Where times are exponential and
     the true percentile is (1 - MARGIN) · L, that share is (1 - p) to the power 1/(1 - MARGIN), and the count is that of
-    a test of one share against another: ((z_c √(q (1 - q)) + z_power √(r (1 - r))) / (q - r))².
+    a test of one share against another.
     """
     percent = gate.subject.percent
     if percent is not None and gate.subject.measure == "time":
         allowed = 1 - percent / 100
-        return _shares_apart(allowed, allowed ** (1 / (1 - MARGIN)), confidence)
+        return shares_apart(allowed, allowed ** (1 / (1 - MARGIN)), confidence)
     if gate.subject.measure == "errors" and not gate.needs_baseline and 0 < limit < 100:  # noqa: PLR2004 -- percent
-        return _shares_apart(limit / 100, limit / 100 * (1 - MARGIN), confidence)
+        return shares_apart(limit / 100, limit / 100 * (1 - MARGIN), confidence)
     return None
-
-
-def _shares_apart(one: float, other: float, confidence: float) -> int:
-    z_sure, z_power = (NormalDist().inv_cdf(p) for p in (confidence, POWER))
-    spread = z_sure * math.sqrt(one * (1 - one)) + z_power * math.sqrt(other * (1 - other))
-    return math.ceil((spread / (one - other)) ** 2)

@@ -162,12 +162,22 @@ def _missing(gate: Gate, finding: Finding, confidence: float) -> str:
     if finding.outcome != INCONCLUSIVE or found.samples is None:
         return ""
     if needed is None:
-        return "; the value lies on the limit, which more samples may not decide"
+        return _undecidable(finding)
     what = "a share" if gate.quantity is SHARE else f"a {gate.subject.statistic}"
     if needed.at_least:
         least = f"{what} at {100 * confidence:.4g} % confidence needs at least {needed.samples:,}"
         return f"; {found.samples:,} samples; {least}"
-    return f"; {found.samples:,} samples; about {needed.samples:,} would decide it"
+    return f"; {found.samples:,} samples; about {needed.samples:,} would decide it in 9 of 10 runs"
+
+
+def _undecidable(finding: Finding) -> str:
+    """Says why more samples of this run may not decide, where that is known."""
+    found, limit = finding.found, finding.limit
+    if found.value == limit.value:
+        return "; the value lies on the limit, which more samples may not decide"
+    if None not in {limit.low, limit.high, found.value} and (limit.low or 0) <= (found.value or 0) <= (limit.high or 0):
+        return "; the value lies within what is open about the limit: the baseline has too few samples"
+    return ""
 
 
 def _written(gate: Gate, value: float) -> str:

@@ -90,8 +90,8 @@ def _find(gate: Gate, totals: Totals, limit: Estimate, confidences: Confidences)
     found = estimate(gate.subject, gate.quantity, totals, confidences)
     outcome = compare(gate.operator, found, limit)
     needed = None
-    if outcome == INCONCLUSIVE and limit.value is not None and not found.exact:
-        needed = samples_needed(gate.subject, gate.operator, found, limit.value, confidences)
+    if outcome == INCONCLUSIVE and not found.exact:
+        needed = samples_needed(gate.subject, gate.operator, found, limit, confidences)
     return Finding(outcome, found, limit, needed)
 
 
