@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from tests.browser import in_browser, needs_browser
 from tests.report.conftest import HOSTILE
@@ -53,6 +54,23 @@ def test_the_terminal_is_as_it_was(golden: Callable[[str, str], None]) -> None:
 
     golden("history.txt", out.getvalue())
     assert "\x1b" not in out.getvalue()
+
+
+def test_eighty_columns_cut_neither_a_date_nor_the_name_of_a_run() -> None:
+    found = msgspec.structs.replace(
+        history(),
+        points=[
+            Point(f"runs/202601{at + 10}-030405-smoke", f"2026-01-{at + 10}T03:04:05Z", 1, "pass", "0.1", {})
+            for at in range(12)
+        ],
+    )
+    out = io.StringIO()
+    print_history(found, Console(file=out, width=80, color_system=None))
+
+    rows = [line for line in out.getvalue().splitlines() if line.startswith("202601")]
+    assert len(rows) > 12
+    assert all(len(line) <= 80 and re.match(r"202601\d\d-030405-smoke ", line) for line in rows)
+    assert all(re.search(r" 2026-01-\d\d 03:04 ", line) for line in rows[:12])
 
 
 def test_the_page_escapes_what_is_foreign() -> None:

@@ -16,6 +16,8 @@ WORSE, BETTER, CHANGED = "worse", "better", "changed"
 
 _TONES: dict[str, doc.Tone] = {WORSE: "fail", BETTER: "good", CHANGED: "doubt", "": "muted"}
 _MARK = "▲"
+_WHOLE_NAME = 40
+"""A name that is no longer stays on one line, and figures that no longer fit follow in a table of their own."""
 
 
 def render_json(history: History) -> str:
@@ -63,15 +65,16 @@ def _head(history: History) -> str:
 
 
 def _runs(history: History) -> doc.Table:
+    names = [_name(history, point) for point in history.points]
     columns = [
-        doc.Column("run", kind="words"),
+        doc.Column("run", kind="name" if max(map(len, names)) <= _WHOLE_NAME else "words"),
         doc.Column("started", kind="name"),
         doc.Column("outcome", kind="name", on=(doc.HTML,)),
         *(doc.Column(_title(one)) for one in history.series),
     ]
     rows: list[list[doc.Words]] = [
-        [doc.Code(_name(history, point)), _moment(point), point.outcome, *(_cell(one, at) for one in history.series)]
-        for at, point in enumerate(history.points)
+        [doc.Code(name), _moment(point), point.outcome, *(_cell(one, at) for one in history.series)]
+        for at, (name, point) in enumerate(zip(names, history.points, strict=True))
     ]
     return doc.Table(columns, rows)
 
