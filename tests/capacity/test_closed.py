@@ -14,7 +14,7 @@ from convload.plan.mock_behaviour import Behaviour
 from convload.plan.plan import Plan
 from convload.results.capacity_result import Trial
 from convload.results.runlog import FILE_NAME
-from convload.run.folder import remove_unless_started
+from convload.run.files import remove_unless_started
 
 PLAN = Plan(name="closed", model="closed", consumers="none", mock=Behaviour(auth=False))
 SETTINGS = SearchSettings(start_rate=1, min_rate=1, max_rate=64, budget_s=60, first_trial_s=1, final_trial_s=1)

@@ -8,7 +8,7 @@ from convload.capacity.live import judged
 from convload.capacity.steered import StageLog
 from convload.judging.generator import is_generator_limit, limits_of_trial
 from convload.judging.validity import examine
-from convload.plan.limits import ValidityLimits
+from convload.plan.facts import ValidityLimits
 from convload.plan.plan import Plan
 from convload.results.run import Run
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from convload.judging.validity import Validity, examine
-from convload.plan.limits import ValidityLimits
+from convload.plan.facts import ValidityLimits
 from convload.results.run import Run
 from convload.results.runlog import Note, RunLog
 

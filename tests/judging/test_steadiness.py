@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from convload.judging.load_rules import examine_steadiness
-from convload.plan.limits import ValidityLimits
+from convload.plan.facts import ValidityLimits
 from convload.plan.schedule import StageMark
 from convload.results.drift import trend
 from convload.results.run import Run

@@ -26,7 +26,7 @@ from convload.results.run import Run
 from convload.results.runlog import FILE_NAME
 from convload.run.children import Interrupted
 from convload.run.execution import execute
-from convload.run.folder import new_folder, remove_unless_started
+from convload.run.files import new_folder, remove_unless_started
 
 FIRST_S = 1.0
 """The run begins with so much of next to no load; what is measured comes behind it."""

@@ -17,7 +17,7 @@ from convload.plan.gate import Gate, WrittenGate
 from convload.plan.gate_keys import parsed, read_gates_file
 from convload.plan.plan import Plan, marks
 from convload.plan.schedule import StageMark
-from convload.run.inputs import manifest_of, read_inputs
+from convload.run.files import manifest_of, read_inputs
 
 
 def gates_of_flags(gates: Sequence[str], gates_file: Path | None) -> list[WrittenGate]:

@@ -21,7 +21,7 @@ from convload.plan.retry import POLICIES
 from convload.report.folder import write_all
 from convload.run.dry_run import describe
 from convload.run.execution import Joining, execute
-from convload.run.inputs import read_inputs
+from convload.run.files import read_inputs
 from convload.run.live import Live
 from convload.run.steering import Judging
 

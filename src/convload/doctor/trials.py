@@ -14,7 +14,7 @@ from convload.contract.steps import CREATE
 from convload.errors import ConvloadError, ExitCode
 from convload.judging.gate_result import FAIL
 from convload.judging.generator import has_no_cpu_left, limits_of_trial
-from convload.plan.limits import ValidityLimits
+from convload.plan.facts import ValidityLimits
 from convload.plan.plan import Plan, assemble
 from convload.results import runlog
 from convload.run.execution import execute

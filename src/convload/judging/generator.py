@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from convload.plan.limits import ValidityLimits
+from convload.plan.facts import ValidityLimits
 from convload.results.histogram import Histogram, milliseconds
 from convload.results.measured import highest_together, of_workers
 from convload.results.runlog import Interval

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from convload.judging.generator import late_p99_ms, saturated_workers
-from convload.plan.facts import REPLAY
-from convload.plan.limits import ReasonName, ValidityLimits
+from convload.plan.facts import REPLAY, ReasonName, ValidityLimits
 from convload.results.drift import Trend, stretches, trend, whole_seconds
 from convload.results.histogram import short
 from convload.results.measured import of_workers

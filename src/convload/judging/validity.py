@@ -4,7 +4,7 @@ import msgspec
 
 from convload.judging import load_rules, record_rules
 from convload.judging.generator import all_users_busy
-from convload.plan.limits import ReasonName
+from convload.plan.facts import ReasonName
 from convload.results.run import Run
 
 FOLLOWS_FROM_ABORT = frozenset({"too_few_samples", "unsent", "rate_missed", "not_steady"})

@@ -15,6 +15,7 @@ from convload import bundled
 from convload.errors import UsageError
 from convload.plan import retry
 from convload.plan.durations import parse_duration_s, parse_think
+from convload.plan.facts import ValidityLimits
 from convload.plan.gate import Vocabulary, WrittenGate
 from convload.plan.gate_keys import (
     baseline_gate_mistakes,
@@ -24,7 +25,6 @@ from convload.plan.gate_keys import (
     written_conditions,
     written_gates,
 )
-from convload.plan.limits import ValidityLimits
 from convload.plan.mock_behaviour import Behaviour, hint_of
 from convload.plan.retry import RetryPolicy
 from convload.plan.schedule import SHORTEST_WINDOW_S, WINDOW_ORDER, Stage, StageMark

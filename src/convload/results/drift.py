@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from convload.plan.limits import ValidityLimits
+from convload.plan.facts import ValidityLimits
 from convload.plan.schedule import StageMark
 from convload.results.histogram import short
 from convload.results.run import Run

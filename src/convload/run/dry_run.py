@@ -5,7 +5,7 @@ import msgspec
 from convload.plan.needs import Needs, needs_of
 from convload.plan.plan import MOCK, Plan
 from convload.plan.schedule import Stage
-from convload.run.inputs import Inputs
+from convload.run.files import Inputs
 
 MEGA = 1e6
 

@@ -20,8 +20,7 @@ from convload.plan.schedule import Stage
 from convload.results.runlog import FILE_NAME, Aborted, Ledger, Note, Record, RunLogWriter
 from convload.run import ceiling
 from convload.run.children import Children, Interrupted, describe_end
-from convload.run.folder import has_started, new_folder, remove_unless_started, started_unix_s
-from convload.run.inputs import manifest_of, read_inputs
+from convload.run.files import has_started, manifest_of, new_folder, read_inputs, remove_unless_started, started_unix_s
 
 POLL_S = 0.1
 LOOPBACK = "127.0.0.1"

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from convload.mistakes import find_mistakes
-from convload.plan.limits import ReasonName, ValidityLimits
+from convload.plan.facts import ReasonName, ValidityLimits
 
 PAGE = (Path(__file__).parents[2] / "docs" / "validity.md").read_text()
 

@@ -10,7 +10,7 @@ from convload.cli.judged import baseline_of
 from convload.errors import UsageError
 from convload.judging.baseline import identity_of
 from convload.plan.plan import Plan, assemble
-from convload.run.inputs import manifest_of, read_inputs
+from convload.run.files import manifest_of, read_inputs
 
 
 @pytest.fixture
