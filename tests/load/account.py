@@ -80,7 +80,7 @@ class Account:
 
     def _create(self, request: Received) -> bytes | None:
         consumer = request.headers.get("x-lp-on-behalf", "")
-        if consumer in self.open:
+        if consumer and consumer in self.open:
             return answer(400, [{"code": "OK"}, {"code": "BAD_REQUEST", "body": {"msg": "has an open conversation"}}])
         self.created += 1
         self.open[consumer] = f"c{self.created}"
@@ -129,14 +129,20 @@ class Kept:
 class Rig:
     """One user of an account, and where its results go."""
 
-    def __init__(self, url: str, **values: Any) -> None:
+    def __init__(self, url: str, *, tokens: bool = False, **values: Any) -> None:
         self.kept = Kept()
+        self.notes: list[str] = []
         plan = assemble(None, {}, {"target": url, "consumers": "close"} | values)
         self.session = Session(plan, Share(0, 1, "run"), ClosedPacing(plan, 0, 1))
+        self.session.on_note = self.notes.append
         self.target = Target(self.session, url, tls_context("", verify=True), CATALOGUE, self.kept, lookup=plan.lookup)
-        needed = None if plan.consumers == "none" else Credentials("me", "hush")
+        needed = Credentials("me", "hush") if tokens or plan.consumers != "none" else None
         self.target.open(needed, {FIXED_ON_BEHALF: "one"})
-        self.consumer = Consumer(self.target)
+        self.consumer = self.another()
+
+    def another(self) -> Consumer:
+        """Returns another user."""
+        return Consumer(self.target)
 
     def hold(self, conversations: int) -> None:
         """Opens and ends so many conversations, one after the other."""

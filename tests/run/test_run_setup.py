@@ -33,7 +33,8 @@ def test_refused_credentials_are_exit_code_4(cli: Cli) -> None:
         )
 
     assert done.code == 4, done
-    assert "credentials were refused" in done.err
+    assert "AppJWT: refused: http_401" in done.err
+    assert "check the credentials" in done.err
     assert "wrong" not in done.err + done.out
     assert left_nothing(cli)
 

@@ -1,5 +1,7 @@
 """Checks an answer against the request it belongs to, and names the outcome."""
 
+import re
+from base64 import b64decode
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -34,11 +36,22 @@ class AnswerElement(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """What an answer amounts to. `detail` says where it is wrong; what it quotes is the target's, so data."""
+    """What an answer amounts to. `detail` says where it is wrong; what it quotes is the target's, so data.
+
+    `error_code` is what a refusal calls itself, such as "40102" or "invalid_client".
+    """
 
     outcome: str
     detail: str = ""
     conversation_id: str = ""
+    error_code: str = ""
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """What a JWT says of its own time, in seconds since 1970."""
+
+    exp: float
+    iat: float | None = None
 
 
 class AppToken(msgspec.Struct, frozen=True):
@@ -46,7 +59,21 @@ class AppToken(msgspec.Struct, frozen=True):
 
     access_token: Token
     token_type: str = "Bearer"  # noqa: S105 -- the name of a scheme
-    expires_in: float = 3600.0
+    expires_in: float | None = None
+
+    def life_s(self, now_unix_s: float) -> float:
+        """Returns for how long it holds: as was said, or by its own claims, or the documented hour.
+
+        From `iat` to `exp` rather than to now, where both are there: clocks differ.
+        """
+        if self.expires_in is not None:
+            return self.expires_in
+        try:
+            payload = self.access_token.split(".")[1]
+            claims = msgspec.json.decode(b64decode(payload + "=" * (-len(payload) % 4), b"-_"), type=Claims)
+        except (IndexError, ValueError, *UNDECODABLE):
+            return 3600.0
+        return claims.exp - (now_unix_s if claims.iat is None else claims.iat)
 
 
 class ConsumerToken(msgspec.Struct, frozen=True):
@@ -69,6 +96,8 @@ class BaseUris(msgspec.Struct, frozen=True, rename="camel"):
     base_uris: list[BaseUri] = msgspec.field(name="baseURIs")
 
 
+_CODE = re.compile(r"[\w.-]{1,40}", re.ASCII)
+
 _decode_create = msgspec.json.Decoder(list[AnswerElement]).decode
 _decode_send = msgspec.json.Decoder(AnswerElement).decode
 _decode_app_token = msgspec.json.Decoder(AppToken).decode
@@ -87,7 +116,7 @@ def check_create(reply_ids: Sequence[str], status: int, body: bytes, expect: str
     """
     if status != HTTP_OK:
         outcome = of_status(status)
-        return Answer(OK) if outcome == expect else Answer(outcome, _excerpt(body))
+        return Answer(OK) if outcome == expect else Answer(outcome, _excerpt(body), "", error_code(body))
     answer = _check_created(reply_ids, body)
     if expect == OK or answer.outcome != OK:
         return answer
@@ -119,7 +148,7 @@ def _check_created(reply_ids: Sequence[str], body: bytes) -> Answer:
 def check_send(reply_id: str, status: int, body: bytes) -> Answer:
     """Checks the answer to a send or close request."""
     if status != HTTP_OK:
-        return Answer(of_status(status), _excerpt(body))
+        return Answer(of_status(status), _excerpt(body), "", error_code(body))
     try:
         element = _decode_send(body)
     except UNDECODABLE as error:
@@ -134,7 +163,7 @@ def check_send(reply_id: str, status: int, body: bytes) -> Answer:
 def read_app_token(status: int, body: bytes) -> AppToken | Answer:
     """Reads the answer of Sentinel; never quotes the body, which may hold a token."""
     if status != HTTP_OK:
-        return Answer(of_status(status))
+        return _refused(status, body)
     try:
         return _decode_app_token(body)
     except UNDECODABLE as error:
@@ -144,7 +173,7 @@ def read_app_token(status: int, body: bytes) -> AppToken | Answer:
 def read_consumer_token(status: int, body: bytes) -> ConsumerToken | Answer:
     """Reads the answer of IDP, documented as 201; never quotes the body, which may hold a token."""
     if status not in (HTTP_OK, HTTP_CREATED):
-        return Answer(of_status(status))
+        return _refused(status, body)
     try:
         return _decode_consumer_token(body)
     except UNDECODABLE as error:
@@ -159,6 +188,24 @@ def read_domains(status: int, body: bytes) -> dict[str, str] | Answer:
         return {one.service: one.base_uri for one in _decode_base_uris(body).base_uris}
     except UNDECODABLE as error:
         return _undecodable(body, error)
+
+
+def _refused(status: int, body: bytes) -> Answer:
+    code = error_code(body)
+    return Answer(of_status(status), f"error code {code}" if code else "", "", code)
+
+
+def error_code(body: bytes) -> str:
+    """Returns what a refusal calls itself, in the documented form or in OAuth's (RFC 6749 §5.2); "" if it does not."""
+    try:
+        refusal = msgspec.json.decode(body)
+    except UNDECODABLE:
+        return ""
+    if not isinstance(refusal, dict):
+        return ""
+    inner = refusal.get("body")
+    code = (inner if isinstance(inner, dict) else refusal).get("errorCode", refusal.get("error", ""))
+    return str(code) if isinstance(code, str | int) and _CODE.fullmatch(str(code)) else ""
 
 
 def _undecodable(body: bytes, error: Exception) -> Answer:

@@ -31,6 +31,9 @@ INVALID_APP_TOKEN = Refusal(401, 40102, "Invalid AppJWT", "AppJWT has expired or
 INVALID_CONSUMER_TOKEN = Refusal(401, 40103, "Invalid ConsumerJWS", "ConsumerJWS is invalid")
 MISSING_CONSUMER_TOKEN = Refusal(401, 40104, "ConsumerJWS is missing", "X_ON_BEHALF_HEADER is not present")
 MISSING_APP_TOKEN = Refusal(401, 40105, "AppJWT is missing", "AUTHORIZATION header is not present")
+OF_THE_CONSUMER = frozenset({"40103", "40104"})
+"""Codes of a 401 that are about the consumer's token, not about the app's."""
+
 UNABLE_TO_ACCESS = Refusal(502, 50201, "Unable to access resource", "Failed to connect to AC for setting delay")
 """The one sample of a 5xx that is published."""
 

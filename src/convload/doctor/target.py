@@ -219,8 +219,8 @@ def _app_token(plan: Plan, sentinel: Place, context: ssl.SSLContext, environment
     status, body = _exchange(sentinel, context, plan.timeout_s, "POST", paths.app_token(plan.account), own.form())
     answer = answers.read_app_token(status, body)
     if not isinstance(answer, AppToken):
-        raise Failure(f"{answer.outcome}: the credentials were refused or Sentinel is unusable")
-    figure = f"{_took(began_s)}, valid for {answer.expires_in:,.0f} s"
+        raise Failure(credentials.explain(answer))
+    figure = f"{_took(began_s)}, valid for {answer.life_s(time.time()):,.0f} s"
     yield Check("app token", "ok", figure, "Sentinel takes the credentials; a run renews the token in time")
 
 

@@ -16,9 +16,11 @@ from gevent.pool import Group
 from convload.contract import sends
 from convload.contract.answers import Answer, check_create, check_send
 from convload.contract.outcomes import OK, RATE_LIMITED
+from convload.contract.refusals import OF_THE_CONSUMER
 from convload.contract.steps import CLOSE, CREATE, FIRST, RETRY, SEND
-from convload.load.client.http import Client
+from convload.load.client.http import Client, explained
 from convload.load.client.origin import complete
+from convload.load.client.tokens import UNAUTHORIZED
 from convload.load.pacing.protocol import NOW
 from convload.load.recorder import FailedAttempt, Result
 from convload.load.target import OpenConversation, Target
@@ -109,7 +111,7 @@ class Consumer:
         answer = retried.create() if retried else self.attempt(payload, headers, due_s, record)
         if answer.outcome != OK:
             self.in_vain = answer.outcome in NO_CONNECTION
-        if self._kind != "none" and (self._kind != "close" or _may_be_left_open(answer)):
+        if self._kind != "none" and (self._kind != "close" or _is_used_up(answer)):
             self._on_behalf = b""
         return OpenConversation(answer.conversation_id, headers) if answer.conversation_id else None
 
@@ -180,16 +182,25 @@ class Consumer:
             target.in_flight -= 1
         failed = exchange.failure
         answer = Answer(failed, exchange.detail) if failed else check(exchange.status, exchange.body)
+        if answer.outcome != OK and not failed:
+            answer = explained(answer, self.client, exchange.status)
         sent_s, done_s, size = exchange.sent_s, exchange.done_s, len(exchange.body)
         record(Result(step, answer.outcome, due_s or sent_s, sent_s, done_s, variant, index, answer.detail, size))
+        if answer.outcome == OK:
+            target.was_accepted()
+        elif exchange.status == UNAUTHORIZED:
+            target.was_refused(request, answer)
         return answer
 
 
-def _may_be_left_open(answer: Answer) -> bool:
-    """Whether there may be a conversation that whoever made it cannot or should not close as usual.
+def _is_used_up(answer: Answer) -> bool:
+    """Whether a consumer is of no further use after a create.
 
-    A bad request that is refused as it should be is ok, and yet one of its elements may have been accepted.
+    Its token was refused; or there may be a conversation that is not known. A bad request that is refused as it should
+    be is ok, and yet one of its elements may have been accepted.
     """
+    if answer.error_code in OF_THE_CONSUMER:
+        return True
     return answer.outcome not in PROVES_NONE and not (answer.outcome == OK and answer.conversation_id)
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from convload.load.target import Target
 
 
+logger = logging.getLogger(__name__)
+
+
 class Share(msgspec.Struct, frozen=True):
     """Which part of a run is a worker's: its number among `workers`; `run_id` tells this run from all others."""
 
@@ -35,6 +38,7 @@ class Session:
         targets: what is fired at: one, or two that are compared; `alternation` then says whose window it is.
         no_retries: set when no conversation may be tried again, which wakes those that wait for it.
         task_errors: what the tester's code raised, and how often.
+        on_note: is told what a reader of the reports must know, once.
         on_failed_start: is called with a user and what its `on_start` raised, before anything was sent.
     """
 
@@ -48,6 +52,7 @@ class Session:
         self.no_retries = Event()
         self.task_errors: Counter[str] = Counter()
         self.on_failed_start: Callable[[object, Exception], None] = self.task_raised
+        self.on_note: Callable[[str], None] = logger.warning
         self._users = 0
 
     @property
@@ -64,5 +69,5 @@ class Session:
         """Counts what the tester's code raised, and logs it once with its traceback."""
         what = f"{type(error).__name__}: {error}"
         if what not in self.task_errors:
-            logging.getLogger(__name__).error("a task of %s raised", type(user).__name__, exc_info=error)
+            logger.error("a task of %s raised", type(user).__name__, exc_info=error)
         self.task_errors[what] += 1

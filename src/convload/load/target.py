@@ -9,6 +9,7 @@ import gevent
 import msgspec
 
 from convload.contract import paths
+from convload.contract.answers import Answer
 from convload.load.client.credentials import FIXED_AUTHORIZATION, FIXED_ON_BEHALF, Credentials
 from convload.load.client.http import Client, Limits
 from convload.load.client.origin import JSON, Origin
@@ -67,6 +68,7 @@ class Target:
         self.sent = self.retried = self.in_flight = 0
         self.random = random.Random(f"{plan.seed}/{share.worker}/retry")
         self.on_behalf = b""
+        self._app_tokens: AppTokens | None = None
         self._origin, self._lookup = Origin(url, context), lookup
 
     def open(self, credentials: Credentials | None, environment: Mapping[str, str]) -> None:
@@ -83,12 +85,12 @@ class Target:
             self._authorize(environment.get(FIXED_AUTHORIZATION, ""))
             self.on_behalf = on_behalf_line(environment.get(FIXED_ON_BEHALF, ""))
             return
-        app_tokens = AppTokens(services, plan.account, credentials, self.limits, self.records)
-        app_tokens.mint()
-        self._authorize(app_tokens.token)
+        self._app_tokens = AppTokens(
+            services, plan.account, credentials, self.limits, self.records, self._authorize, self.session.on_note
+        )
+        self._app_tokens.mint()
         prefix = f"convload-{share.run_id}-{share.worker}"
-        self._consumers = ConsumerTokens(services, plan.account, app_tokens, self.limits, self.records, prefix)
-        gevent.spawn(app_tokens.renew_forever, lambda: self._authorize(app_tokens.token))
+        self._consumers = ConsumerTokens(services, plan.account, self._app_tokens, self.limits, self.records, prefix)
         if plan.consumers == "pool":
             self._consumers.fill_pool(share_of(plan.pool_size or plan.conversations or 0, share.worker, share.workers))
 
@@ -97,6 +99,20 @@ class Target:
         account, messaging = self.session.plan.account, self.services.messaging
         self.create_head = messaging.head("POST", paths.create(account), headers)
         self.send_head = messaging.head("POST", paths.send(account), headers)
+
+    def was_accepted(self) -> None:
+        """Notes that the app's token is good."""
+        if self._app_tokens is not None:
+            self._app_tokens.has_worked = True
+
+    def was_refused(self, request: bytes, answer: Answer) -> None:
+        """Takes a 401 into account, which may lead to a new token; in the closed model the user waits for it."""
+        if self._app_tokens is None:
+            return
+        if self.session.plan.model == "open":
+            gevent.spawn(self._app_tokens.refused, request, answer)
+        else:
+            self._app_tokens.refused(request, answer)
 
     def next_consumer(self, client: Client) -> bytes:
         """Returns the header line of a consumer that nobody is, b"" without one; a used up pool ends the run."""

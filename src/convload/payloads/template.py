@@ -25,9 +25,10 @@ FORBIDDEN_HEADERS = {
         "concerns the connection",
     ),
     **dict.fromkeys(
-        ("accept", "content-encoding", "content-length", "content-type", "expect", "host", "user-agent"),
+        ("accept", "accept-encoding", "content-encoding", "content-length", "content-type", "expect", "host"),
         "is set by the client",
     ),
+    "user-agent": "is set by the client",
     **dict.fromkeys(("authorization", "proxy-authorization", "x-lp-on-behalf"), "holds credentials"),
 }
 """Headers that a variant must leave alone, in lower case, and why."""

@@ -125,6 +125,15 @@ def open_connection(origin: Origin, timeout_s: float) -> tuple[socket.socket, Tl
             raise
 
 
+def probe(origin: Origin, timeout_s: float) -> RequestFailed | None:
+    """Opens a connection and closes it again: is there somebody, and does TLS work?"""
+    try:
+        open_connection(origin, timeout_s)[0].close()
+    except RequestFailed as failed:
+        return failed
+    return None
+
+
 def _connect_any(addresses: list[Address]) -> socket.socket:
     for position, (family, address) in enumerate(addresses, 1):
         try:

@@ -1,11 +1,13 @@
 """Who we are to the target: from the environment or a file, never from a flag, never shown."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlencode
 
+from convload.contract.answers import Answer
 from convload.errors import UsageError
 
 CLIENT_ID = "CONVLOAD_CLIENT_ID"
@@ -57,3 +59,21 @@ def _from_file(path: Path) -> Credentials:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError):
         # The text of the error may quote the file, so it is dropped.
         raise UsageError(f"credentials_file {path}: must be TOML with the keys client_id and client_secret") from None
+
+
+def explain(answer: Answer) -> str:
+    """Says why there is no token, in words for who has to put it right; never what was answered."""
+    outcome = answer.outcome
+    kind = next((kind for pattern, kind in _KINDS if pattern.fullmatch(outcome)), "unreachable")
+    said = ", ".join(filter(None, (f"{kind}: {outcome}", answer.detail)))
+    return f"{said}; check the credentials" if kind == "refused" else said
+
+
+_KINDS = [
+    (re.compile("rate_limited"), "rate limited"),
+    (re.compile(r"http_3\d\d"), "redirected"),
+    (re.compile(r"http_4\d\d"), "refused"),
+    (re.compile(r"http_\d+"), "unavailable"),
+    (re.compile("invalid_json|contract|malformed_http"), "unreadable answer"),
+]
+"""What no pattern fits is about the connection."""

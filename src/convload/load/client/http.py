@@ -38,14 +38,17 @@ late answer has nowhere to go.
 """
 
 import contextlib
-import socket
 import time
+import zlib
 from typing import Any
 
 import httptools
 import msgspec
 from gevent import get_hub, getcurrent
+from msgspec.structs import replace
 
+from convload.contract.answers import Answer
+from convload.contract.outcomes import INVALID_JSON
 from convload.load.client.connect import (
     READ_BYTES,
     READABLE,
@@ -57,6 +60,8 @@ from convload.load.client.connect import (
 from convload.load.client.origin import Origin
 
 FIRST_FINAL_STATUS = 200
+REDIRECTS = 300, 400
+GZIP = b"\x1f\x8b"
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -86,6 +91,15 @@ class Exchange(msgspec.Struct, gc=False):
     detail: str = ""
 
 
+def explained(answer: Answer, client: "Client", status: int) -> Answer:
+    """Returns a failed answer with what its headers say about it: where a redirect leads, how a body is coded."""
+    if REDIRECTS[0] <= status < REDIRECTS[1]:
+        parts = f"Location: {client.answer_header(b'location')}", answer.detail
+        return replace(answer, detail="; ".join(filter(None, parts)))
+    coding = client.answer_header(b"content-encoding") if answer.outcome == INVALID_JSON else ""
+    return Answer("malformed_http", f"Content-Encoding: {coding}, which was not asked for") if coding else answer
+
+
 class _Stale(Exception):  # noqa: N818 -- as above
     """The connection had ended before a byte of the request was written."""
 
@@ -113,7 +127,19 @@ class Client:
         except BaseException:
             self.close()
             raise
-        return Exchange(sent_s, time.monotonic(), status, body)
+        done_s = time.monotonic()
+        if body[:2] == GZIP:
+            return self._unzipped(Exchange(sent_s, done_s, status, body))
+        return Exchange(sent_s, done_s, status, body)
+
+    def _unzipped(self, exchange: Exchange) -> Exchange:
+        """Reads what was compressed although `identity` was asked for."""
+        reader, most = zlib.decompressobj(zlib.MAX_WBITS | 16), self._limits.max_body_bytes
+        with contextlib.suppress(zlib.error):
+            body = reader.decompress(exchange.body, most)
+            if reader.eof:
+                return replace(exchange, body=body)
+        return replace(exchange, status=0, failure="malformed_http", detail=f"gzip that is broken or over {most} bytes")
 
     def _attempt(self, request: bytes) -> tuple[int, bytes]:
         if self._connection is not None and self._connection.usable:
@@ -153,38 +179,8 @@ class Client:
             self._connection = None
 
 
-def probe(origin: Origin, limits: Limits) -> Exchange:
-    """Opens a connection and closes it again: is there somebody, and does TLS work?"""
-    client = Client(origin, limits)
-    sent_s = time.monotonic()
-    try:
-        client.connect()
-    except RequestFailed as failed:
-        return Exchange(sent_s, time.monotonic(), 0, b"", failed.kind, failed.detail)
-    client.close()
-    return Exchange(sent_s, time.monotonic())
-
-
 class _Connection:
     """One open connection and the answer that is being read from it; its `on_*` are called by the parser."""
-
-    __slots__ = (
-        "_body",
-        "_body_bytes",
-        "_complete",
-        "_failure",
-        "_head",
-        "_in_head",
-        "_limits",
-        "_parser",
-        "_reader",
-        "_sock",
-        "_status",
-        "_timer",
-        "_tls",
-        "_waiter",
-        "usable",
-    )
 
     def __init__(self, origin: Origin, limits: Limits) -> None:
         self._limits = limits
@@ -308,7 +304,8 @@ class _Connection:
         assert self._tls is not None  # noqa: S101 -- the caller has looked
         self._tls.received(data)
         plain = self._tls.decrypt()
-        _send_some(self._sock, self._tls.to_send())
+        if data := self._tls.to_send():  # what TLS itself has to say: a few bytes that fit the empty send buffer
+            self._sock.send(data)
         if not plain and self._tls.ended:
             self._at_end()
             if self._complete or self._failure is not None:
@@ -389,9 +386,3 @@ class _Connection:
         else:
             self._complete = True
             self.usable = self._parser.should_keep_alive()
-
-
-def _send_some(sock: socket.socket, data: bytes) -> None:
-    """Sends what TLS itself has to say after a read: a few bytes that fit the empty send buffer."""
-    if data:
-        sock.send(data)

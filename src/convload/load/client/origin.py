@@ -2,7 +2,6 @@
 
 import ssl
 import time
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from gevent import socket as gevent_socket
@@ -13,6 +12,7 @@ from convload.errors import UsageError
 ADDRESS_LIFETIME_S = 30.0
 """How long a name's addresses are kept: short enough to follow a failover, long enough to cost nothing."""
 
+PLAIN_JSON = {"Accept": "application/json", "Accept-Encoding": "identity"}
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -62,14 +62,13 @@ class Origin:
             self._resolved_s = time.monotonic()
         return self._addresses
 
-    def head(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
+    def head(self, method: str, path: str, headers: dict[str, str]) -> bytes:
         """Returns the head of a request, written once for many: without the length and the empty line of `complete`.
 
         Raises:
             ValueError: a header holds a line break or a character outside Latin-1.
         """
-        lines = {"Host": self.authority, "User-Agent": f"convload/{__version__}", "Accept": "application/json"}
-        lines |= headers
+        lines = {"Host": self.authority, "User-Agent": f"convload/{__version__}"} | PLAIN_JSON | headers
         if any(char in value for value in lines.values() for char in "\r\n"):
             raise ValueError("a header value must not hold a line break")
         text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())

@@ -1,5 +1,7 @@
 """The way in: where the services are, the AppJWT and its renewal, ConsumerJWSs."""
 
+import logging
+import random
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,13 +14,16 @@ from gevent.pool import Pool
 from convload.contract import answers, paths
 from convload.contract.answers import Answer, AppToken
 from convload.contract.outcomes import OK
+from convload.contract.refusals import OF_THE_CONSUMER
 from convload.contract.steps import APP_TOKEN, CONSUMER_TOKEN
 from convload.errors import TargetError, UsageError
-from convload.load.client.credentials import Credentials
-from convload.load.client.http import Client, Exchange, Limits, probe
+from convload.load.client.connect import probe
+from convload.load.client.credentials import Credentials, explain
+from convload.load.client.http import Client, Exchange, Limits, explained
 from convload.load.client.origin import FORM, JSON, Origin, complete
 from convload.load.recorder import Records, Result
 from convload.plan.plan import host_allowed, refusal_of_host
+from convload.plan.retry import RETRIED, RetryPolicy, decide
 
 RENEW_AT = 0.8
 """The share of its life after which the AppJWT is renewed: early enough never to meet its end, and the margin
@@ -26,8 +31,19 @@ grows with the lifetime."""
 
 RETRY_S = 1.0
 
+MINTING_GAP_S = 1.0
+"""Between two tokens that are asked for because one was refused."""
+
+AT_START_S = 60.0
+AT_START = RetryPolicy(policy="documented", on=["rate_limited", "http_5xx", "connect_timeout", "read_timeout"])
+"""How the first token is asked for again: the vendor's policy, here for time-outs too, and `AT_START_S` in all."""
+
+UNAUTHORIZED = 401
+
 MINTING_AT_ONCE = 32
 """Connections that mint the pool of consumers: enough to be quick, few enough to be polite."""
+
+logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
@@ -52,8 +68,8 @@ def locate(target: Origin, account: str, limits: Limits, allow_hosts: list[str],
         return Services(target, target, target)
     client = Client(target, limits)
     exchange = client.exchange(target.head("GET", paths.domain(account), {}) + b"\r\n")
+    found = _read(client, exchange, answers.read_domains)
     client.close()
-    found = answers.read_domains(exchange.status, exchange.body) if not exchange.failure else _failure(exchange)
     if isinstance(found, Answer):
         raise TargetError(f"domain look-up at {target}: {found.outcome}: {found.detail}")
     if missing := [name for name in paths.SERVICES if name not in found]:
@@ -72,49 +88,108 @@ def require_reachable(origin: Origin, limits: Limits) -> None:
     Raises:
         TargetError: it cannot be opened.
     """
-    exchange = probe(origin, limits)
-    if exchange.failure:
-        raise TargetError(f"target {origin}: {exchange.failure}: {exchange.detail}")
+    if failed := probe(origin, limits.connect_timeout_s):
+        raise TargetError(f"target {origin}: {failed.kind}: {failed.detail}")
 
 
 class AppTokens:
-    """The AppJWT of one worker, minted at set-up and renewed in the background, never within a timed step."""
+    """The AppJWT of one worker: minted at set-up, renewed in time and when it is refused, never within a timed step.
+
+    There is one request for a token at a time, whoever wants one (`_renewal`), and so one new token for all users of
+    one that is refused. A refusal asks for none if it was of an earlier token, or of one that was asked for because of
+    a refusal and never worked: that would be refused for ever; or within a second of the last.
+
+    Args:
+        on_token: is called with each new token.
+        on_note: is told what the results alone do not show.
+
+    Attributes:
+        token: the one to use.
+        has_worked: whether a request with it was accepted; set by who sends them.
+    """
 
     def __init__(
-        self, services: Services, account: str, credentials: Credentials, limits: Limits, records: Records
+        self,
+        services: Services,
+        account: str,
+        credentials: Credentials,
+        limits: Limits,
+        records: Records,
+        on_token: Callable[[str], None],
+        on_note: Callable[[str], None],
     ) -> None:
         self._client = Client(services.sentinel, limits)
         self._head = services.sentinel.head("POST", paths.app_token(account), FORM)
         self._credentials = credentials
         self._records = records
+        self._on_token, self._on_note = on_token, on_note
         self._renews_at_s = 0.0
+        self._renewal: gevent.Greenlet | None = None
+        self._asked_s = -MINTING_GAP_S
+        self._because_of_refusal = self._gave_up = False
         self.token = ""
+        self.has_worked = False
 
     def mint(self) -> None:
-        """Gets the first token.
+        """Gets the first token, in as many attempts as the vendor's policy has, then sees to its renewal.
 
         Raises:
-            TargetError: the credentials are refused, or there is no usable answer.
+            TargetError: the credentials are refused, or there is no usable answer in time.
         """
-        answer = self._request()
-        if answer.outcome != OK:
-            raise TargetError(f"AppJWT: {answer.outcome}: the credentials were refused or Sentinel is unusable")
+        chance, deadline_s = random.Random(), time.monotonic() + AT_START_S
+        made = 0
+        while (answer := self._request()).outcome != OK:
+            made += 1
+            retry_after = self._client.answer_header(b"retry-after")
+            decision = decide(AT_START, made, answer.outcome, retry_after, time.time(), chance)
+            if decision.fate != RETRIED or time.monotonic() + decision.wait_s > deadline_s:
+                tried = f"; tried {made} times" if made > 1 else ""
+                raise TargetError(f"AppJWT: {explain(answer)}{tried}")
+            logger.warning("AppJWT: %s; asked for again in %.0f s", explain(answer), decision.wait_s)
+            gevent.sleep(decision.wait_s)
+        gevent.spawn(self._renew_in_time)
 
-    def renew_forever(self, on_renewed: Callable[[], None]) -> None:
-        """Renews in time, again and again; run it in a greenlet of its own."""
+    def _renew_in_time(self) -> None:
         while True:
             gevent.sleep(max(self._renews_at_s - time.monotonic(), 0.0))
-            if self._request().outcome == OK:
-                on_renewed()
-            else:
+            if time.monotonic() >= self._renews_at_s and not self._renew():
                 gevent.sleep(RETRY_S)
+
+    def refused(self, request: bytes, answer: Answer) -> None:
+        """Takes a 401 into account; returns when it is known whether there is a new token because of it."""
+        if self.token.encode() not in request or answer.error_code in OF_THE_CONSUMER or self._gave_up:
+            return
+        if self._renewal is None and self._because_of_refusal and not self.has_worked:
+            self._gave_up = True
+            code = f" (error code {answer.error_code})" if answer.error_code else ""
+            self._on_note(f"AppJWT: a fresh one was refused too{code}; no other is asked for")
+        elif self._renewal is not None or time.monotonic() - self._asked_s >= MINTING_GAP_S:
+            self._because_of_refusal = self._renew()
+
+    def _renew(self) -> bool:
+        """Gets another token, or waits for the one that is asked for already; says whether there is one."""
+        if self._renewal is None:
+            self._renewal = gevent.spawn(self._ask)
+        return bool(self._renewal.get())
+
+    def _ask(self) -> bool:
+        self._asked_s = time.monotonic()
+        self._because_of_refusal = False
+        try:
+            answer = self._request()
+            if answer.outcome != OK:
+                self._on_note(f"AppJWT: could not be renewed: {explain(answer)}")
+            return answer.outcome == OK
+        finally:
+            self._renewal = None
 
     def _request(self) -> Answer:
         exchange = self._client.exchange(complete(self._head, self._credentials.form()))
-        answer = _read(exchange, answers.read_app_token)
+        answer = _read(self._client, exchange, answers.read_app_token)
         if isinstance(answer, AppToken):
-            self.token = answer.access_token
-            self._renews_at_s = exchange.done_s + RENEW_AT * answer.expires_in
+            self.token, self.has_worked, self._gave_up = answer.access_token, False, False
+            self._renews_at_s = exchange.done_s + RENEW_AT * answer.life_s(time.time())
+            self._on_token(self.token)
             answer = Answer(OK)
         _record(self._records, APP_TOKEN, exchange, answer)
         return answer
@@ -145,12 +220,15 @@ class ConsumerTokens:
         """Returns the token of a new consumer, or "" after recording why there is none."""
         self._named += 1
         head = self._origin.head("POST", self._path, JSON | {paths.AUTHORIZATION: self._app_tokens.token})
-        body = msgspec.json.encode({"ext_consumer_id": f"{self._prefix}-{self._named}"})
-        exchange = client.exchange(complete(head, body))
-        answer = _read(exchange, answers.read_consumer_token)
+        request = complete(head, msgspec.json.encode({"ext_consumer_id": f"{self._prefix}-{self._named}"}))
+        exchange = client.exchange(request)
+        answer = _read(client, exchange, answers.read_consumer_token)
         if isinstance(answer, Answer):
             _record(self._records, CONSUMER_TOKEN, exchange, answer)
+            if exchange.status == UNAUTHORIZED:
+                self._app_tokens.refused(request, answer)
             return ""
+        self._app_tokens.has_worked = True
         _record(self._records, CONSUMER_TOKEN, exchange, Answer(OK))
         return answer.token
 
@@ -178,12 +256,11 @@ class ConsumerTokens:
         return self._pool.popleft() if self._pool else ""
 
 
-def _read(exchange: Exchange, read: Callable[[int, bytes], _T | Answer]) -> _T | Answer:
-    return _failure(exchange) if exchange.failure else read(exchange.status, exchange.body)
-
-
-def _failure(exchange: Exchange) -> Answer:
-    return Answer(exchange.failure, exchange.detail)
+def _read(client: Client, exchange: Exchange, read: Callable[[int, bytes], _T | Answer]) -> _T | Answer:
+    if exchange.failure:
+        return Answer(exchange.failure, exchange.detail)
+    answer = read(exchange.status, exchange.body)
+    return explained(answer, client, exchange.status) if isinstance(answer, Answer) else answer
 
 
 def _record(records: Records, step: str, exchange: Exchange, answer: Answer) -> None:

@@ -74,6 +74,7 @@ class Worker:
         self._ended = Event()
         self._started = self._leaving = False
         self._unsent = 0
+        self._notes: set[str] = set()
         self._failure: Failure | None = None
         self._send(messages.Hello(__version__))
 
@@ -143,6 +144,7 @@ class Worker:
         self._environment.user_classes = load_users(setup.locustfile)
         pacing = self._make_pacing(plan, setup)
         self._session = Session(plan, Share(setup.worker, setup.workers, setup.run_id), pacing)
+        self._session.on_note = self._note
         self._session.targets = list(self._targets(setup))
         for target in self._session.targets:
             target.payloads.require_mixes(getattr(user, "mix", "") for user in self._environment.user_classes)
@@ -158,6 +160,12 @@ class Worker:
             self._failure = Failure.of(failure_in_file(error, f", in on_start of {type(user).__name__}"))
             self._send(self._failure)
         self._stop()
+
+    def _note(self, text: str) -> None:
+        if text not in self._notes:
+            self._notes.add(text)
+            at_s = round(time.monotonic() - self._recorder.started_s, 3)
+            self._send(messages.Noted(Note(at_s, f"worker {self._number}: {text}")))
 
     def _targets(self, setup: Setup) -> Iterator[Target]:
         session, plan, recorder = self._session, self._session.plan, self._recorder
