@@ -170,7 +170,7 @@ def test_judging_again_takes_exit_zero_and_baseline_gates(cli: Cli) -> None:
     output = cli.folder / "output"
     github = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(output)}
 
-    plain = cli("gate", "new", "--baseline", "base")
+    plain = cli("gate", "new", "--baseline", "base", "--details")
     lenient = cli("gate", "new", "--baseline", "base", "--exit-zero", environment=github)
     as_json = cli("gate", "new", "--exit-zero", "--json", environment=github)
 

@@ -22,7 +22,9 @@ def test_machine_ceiling_and_target_are_shown_and_the_next_run_knows_the_ceiling
     saved.write_text("{")
 
     done = cli("doctor", "--quick", "--trials", "1", "--seconds", "0.5s", "--json", "--target", "http://127.0.0.1:9")
-    run = cli("run", "--rate", "50", "--duration", "1s", "--warmup", "0s", "--consumers", "none", "--out", "out")
+    run = cli(
+        "run", "--rate", "50", "--duration", "1s", "--warmup", "0s", "--consumers", "none", "--out", "out", "--details"
+    )
 
     assert done.code == 4, done
     assert run.code in {0, 3}, run  # a busy machine may be late

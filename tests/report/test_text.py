@@ -124,3 +124,40 @@ def test_a_waived_reason_is_told_by_its_name(opened: list[Record], conclude_reco
     assert conclusion.verdict.outcome == "pass"
     assert "Waived (late): requests started late: lateness p99 581 ms" in text
     assert "Not valid" not in text
+
+
+def brief(conclusion: Conclusion, width: int = 80) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    print_run(conclusion, console, Path("reports/x"), details=False)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().rstrip("\n").split("\n")
+
+
+def test_a_run_ends_with_ten_lines_on_the_terminal(
+    passing: list[Record], conclude_records: Callable[..., Conclusion]
+) -> None:
+    conclusion = conclude_records(passing)
+    lines = [line for line in brief(conclusion, 120) if line.strip()]
+
+    assert len(lines) <= 10
+    assert lines[0] == lines[-1] == conclusion.verdict.text
+    assert lines[-2].startswith("Report: reports/x/report.html")
+    assert "--details" in lines[-2]
+    for name in (*conclusion.summary.steps, "errors <= 1%"):
+        assert sum(line.startswith(name) for line in lines) == 1
+
+
+def test_what_failed_is_named_in_the_short_end_too(conclusion: Conclusion) -> None:
+    text = "\n".join(brief(conclusion, 120))
+
+    assert "Failed of conversation.create: http_503 20, rate_limited 12, read_timeout 8, contract 4" in text
+    assert "Variants" not in text
+
+
+def test_an_open_run_has_one_clock_in_the_short_end(
+    opened: list[Record], conclude_records: Callable[..., Conclusion]
+) -> None:
+    text = "\n".join(brief(conclude_records(opened)))
+
+    assert "service" not in text
+    assert "response p50" in text

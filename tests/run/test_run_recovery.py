@@ -35,7 +35,7 @@ def test_a_run_tells_when_the_queue_of_a_spike_has_drained(cli: Cli, tmp_path: P
     (tmp_path / "spike.toml").write_text(PLAN)
 
     with start_mock(Behaviour(auth=False, servers=8, service_time="constant(40ms)")) as mock:
-        done = cli("run", "spike.toml", "--target", mock.url, "--out", "out")
+        done = cli("run", "spike.toml", "--target", mock.url, "--out", "out", "--details")
 
     (found,) = summary_of(tmp_path / "out")["recoveries"]
     assert (found["stage"], found["from_rate"], found["to_rate"]) == ("spike", SPIKE_PER_S, CALM_PER_S), done

@@ -53,7 +53,7 @@ def test_a_closed_run_sends_each_failed_conversation_again(cli: Cli) -> None:
         "[mock]\nhttp_5xx_share = 0.2\nhttp_429_share = 0.1\n"
     )
 
-    done = cli("run", plan_file(cli, text), "--out", "out")
+    done = cli("run", plan_file(cli, text), "--out", "out", "--details")
 
     summary = adds_up(cli.folder / "out")
     retries = summary["retries"]

@@ -21,24 +21,26 @@ exit_zero_option = click.option(
     is_flag=True,
     help="Report only: end with 0 also where a gate failed or the run is inconclusive.",
 )
-
+details_option = click.option("--details", is_flag=True, help="Print all of the report, not its ten lines.")
 
 Print = Callable[[Console], None]
 
 
-def end(conclusion: Conclusion, folder: Path, *, exit_zero: bool, print_it: Print | None = None) -> int:
+def end(
+    conclusion: Conclusion, folder: Path, *, exit_zero: bool, details: bool = False, print_it: Print | None = None
+) -> int:
     """Tells a person and the CI system of a run; returns the exit code. `print_it` prints it in another way."""
     tell_ci(lambda: github.run_report(conclusion, folder))
     if print_it is None:
-        show_run(conclusion, folder)
+        show_run(conclusion, folder, details=details)
     else:
         show(print_it)
     return exit_code(conclusion, exit_zero=exit_zero)
 
 
-def show_run(conclusion: Conclusion, folder: Path) -> None:
-    """Prints the whole conclusion of a run."""
-    show(lambda console: print_run(conclusion, console, folder))
+def show_run(conclusion: Conclusion, folder: Path, *, details: bool) -> None:
+    """Prints the conclusion of a run."""
+    show(lambda console: print_run(conclusion, console, folder, details=details))
 
 
 def exit_code(conclusion: Conclusion, *, exit_zero: bool) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from convload.cli.ending import end, exit_code, exit_zero_option
+from convload.cli.ending import details_option, end, exit_code, exit_zero_option
 from convload.cli.judged import frozen_baseline, gates_of_flags
 from convload.comparison.conclusion import Conclusion, conclude
 from convload.errors import UsageError
@@ -37,6 +37,7 @@ Examples:
 @click.option("--baseline", metavar="RUN|FILE", help="The run, or what `baseline save` kept of it, to compare with.")
 @click.option("--force-baseline", is_flag=True, help="Compare with a baseline that was another kind of run.")
 @exit_zero_option
+@details_option
 @click.option("--json", "as_json", is_flag=True, help="Print gates and verdict as JSON.")
 def gate(
     run: Path,
@@ -46,6 +47,7 @@ def gate(
     baseline: str | None,
     force_baseline: bool,
     exit_zero: bool,
+    details: bool,
     as_json: bool,
 ) -> int:
     """Judge a finished run again and end with the exit code of its verdict.
@@ -70,7 +72,12 @@ def gate(
         click.echo(_as_json(conclusion))
         return exit_code(conclusion, exit_zero=exit_zero)
     folder = run if run.is_dir() else run.parent
-    return end(conclusion, folder, exit_zero=exit_zero, print_it=lambda console: print_judgement(conclusion, console))
+    return end(
+        conclusion,
+        folder,
+        exit_zero=exit_zero,
+        print_it=lambda console: print_judgement(conclusion, console, details=details),
+    )
 
 
 def _own_gates(log: RunLog, *, has_baseline: bool) -> list[WrittenGate]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from convload.cli.ending import show_run
+from convload.cli.ending import details_option, show_run
 from convload.report.folder import write_all
 
 EPILOG = """\b
@@ -15,7 +15,8 @@ Example:
 
 @click.command(epilog=EPILOG)
 @click.argument("run", nargs=-1, required=True, type=click.Path(path_type=Path))
-def report(run: tuple[Path, ...]) -> None:
+@details_option
+def report(run: tuple[Path, ...], *, details: bool) -> None:
     """Render the reports of run folders again, from their run logs alone."""
     for folder in run:
-        show_run(write_all(folder), folder)
+        show_run(write_all(folder), folder, details=details)

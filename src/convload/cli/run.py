@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from convload.addresses import parse_address, write_address
-from convload.cli.ending import end, exit_zero_option
+from convload.cli.ending import details_option, end, exit_zero_option
 from convload.cli.judged import baseline_of, warnings_of
 from convload.cli.worker import parse_time
 from convload.errors import ExitCode, UsageError
@@ -81,6 +81,7 @@ Examples:
 @click.option("--dry-run", is_flag=True, help="Show plan, schedule and what they take; contact and write nothing.")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The run folder, exactly as given.")
 @exit_zero_option
+@details_option
 def run(
     plan: str | None,
     out: Path | None,
@@ -91,6 +92,7 @@ def run(
     force_baseline: bool,
     dry_run: bool,
     exit_zero: bool,
+    details: bool,
     **flags: Any,
 ) -> int:
     """Run a load test and end with its report.
@@ -118,7 +120,7 @@ def run(
     baseline = baseline_of(settled, force=force_baseline)
     folder = execute(settled, out, live.update, joining, Judging.of(settled), baseline)
     live.close()
-    return end(write_all(folder), folder, exit_zero=exit_zero)
+    return end(write_all(folder), folder, exit_zero=exit_zero, details=details)
 
 
 def _titled(plan: Plan, given: str | None) -> Plan:

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from convload.comparison.conclusion import Conclusion
+from convload.judging.gate_result import PASS
 from convload.report import answer, charts, failures, figures, html, markdown, mermaid, steadiness, tables, terminal
 from convload.report import document as doc
 from convload.results.summary import Summary
@@ -59,6 +60,7 @@ def print_judgement(conclusion: Conclusion, console: Console, *, details: bool =
 
 def _judgement(conclusion: Conclusion) -> doc.Document:
     """Returns what `convload gate` shows: the gates with what each found."""
+    undecided = [gate.message for gate in conclusion.gates if gate.outcome != PASS]
     messages = [gate.message for gate in conclusion.gates]
     lines = [*filter(None, [figures.aborted(conclusion)]), *answer.invalid(conclusion), *figures.asides(conclusion)]
     return doc.Document(
@@ -70,7 +72,11 @@ def _judgement(conclusion: Conclusion) -> doc.Document:
         sections=[
             doc.Section("Gates", [answer.gates_table(conclusion)], on=doc.TERMINAL),
             *_turns(conclusion)[:1],
-            doc.Section("", [doc.Bullets(messages, on=(doc.DETAILS,)), doc.Bullets(lines)], on=doc.TERMINAL),
+            doc.Section(
+                "",
+                [doc.Bullets(messages, on=(doc.DETAILS,)), doc.Bullets(undecided, on=(doc.BRIEF,)), doc.Bullets(lines)],
+                on=doc.TERMINAL,
+            ),
         ],
     )
 
@@ -115,7 +121,7 @@ def _record(conclusion: Conclusion, folder: Path | None) -> list[doc.Section]:
     summary, manifest = conclusion.summary, conclusion.manifest
     chain = ", ".join(f"{count} {name}" for name, count in figures.reconciliation(summary))
     report = f"Report: {folder / 'report.html'}" if folder else ""
-    generator = figures.generator_facts(summary)
+    generator, reasons = figures.generator_facts(summary), conclusion.verdict.reasons
     named = ("busiest worker", "memory", "lateness p99", "event loop late by", "ceiling")
     shown, all_facts = (
         ", ".join(f"{name} {generator[name]}" for name in names if name in generator) for names in (named, generator)
@@ -125,13 +131,21 @@ def _record(conclusion: Conclusion, folder: Path | None) -> list[doc.Section]:
         doc.Section(
             "",
             [
-                doc.Bullets([*filter(None, [figures.aborted(conclusion)]), *answer.invalid(conclusion)]),
-                doc.Bullets(figures.asides(conclusion)),
+                doc.Bullets(reasons if len(reasons) > 1 else [], on=(doc.BRIEF,)),
                 doc.Bullets(failures.lines(conclusion), on=(doc.BRIEF,)),
-                doc.Bullets([f"Create requests of the whole run: {chain}", f"Generator: {shown}"], on=(doc.DETAILS,)),
-                doc.Bullets([f"Note: {note}" for note in summary.notes], on=(doc.DETAILS,)),
+                doc.Bullets(
+                    [
+                        *filter(None, [figures.aborted(conclusion)]),
+                        *answer.invalid(conclusion),
+                        *figures.asides(conclusion),
+                        f"Create requests of the whole run: {chain}",
+                        f"Generator: {shown}",
+                    ],
+                    on=(doc.DETAILS,),
+                ),
+                doc.Bullets([f"Note: {note}" for note in summary.notes]),
                 doc.Note(report, on=(doc.DETAILS,)),
-                doc.Note(f"{report}, all of it here with --details" if report else "", on=(doc.BRIEF,)),
+                doc.Note(f"{report} (here with --details)" if report else "", on=(doc.BRIEF,)),
             ],
             on=doc.TERMINAL,
         ),

@@ -21,7 +21,7 @@ _STAGES: _Times = {
     ("response", "p99"): doc.EVERYWHERE,
     ("response", "max"): doc.PAGES,
     ("service", "p50"): doc.PAGES,
-    ("service", "p99"): doc.EVERYWHERE,
+    ("service", "p99"): doc.IN_FULL,
     ("lateness", "p99"): doc.PAGES,
 }
 _OPEN: _Times = _RESPONSES | _STAGES | {("response", "max"): doc.EVERYWHERE}
@@ -94,8 +94,11 @@ def differences(
             on=(doc.MARKDOWN, doc.HTML) if by_step else doc.EVERYWHERE,
             heads={doc.HTML: "statistic"},
         ),
-        doc.Column("", kind="words", on=doc.TERMINAL if by_step else ()),
-        *(doc.Column(head) for head in (*sides, "difference", "relative", interval)),
+        doc.Column("", kind="name", on=(doc.BRIEF,) if by_step else ()),
+        doc.Column("", kind="words", on=(doc.DETAILS,) if by_step else ()),
+        *(doc.Column(head) for head in sides),
+        doc.Column("difference", on=doc.IN_FULL),
+        *(doc.Column(head) for head in ("relative", interval)),
         doc.Column("outcome", kind="words", on=(*doc.TERMINAL, doc.HTML)),
         doc.Column("why", kind="words", on=(doc.MARKDOWN,)),
     ]
@@ -113,7 +116,7 @@ def _difference(one: Difference) -> list[doc.Words]:
         one.outcome,
         doc.Code(one.step),
         name,
-        f"{one.step.removeprefix('conversation.')} {name}",
+        *[f"{one.step.removeprefix('conversation.')} {name}"] * 2,
         _value(one.base),
         _value(one.new),
         _signed(one.difference),
@@ -133,7 +136,7 @@ def _signed(value: float | None) -> str:
 
 
 def _first(kind: str) -> doc.Column:
-    return doc.Column(kind, kind="words", heads=dict.fromkeys(doc.TERMINAL, ""))
+    return doc.Column(kind, kind="words", heads={doc.DETAILS: "", doc.BRIEF: f"{kind}, times in ms"})
 
 
 def _counts(count_on: Sequence[doc.Medium] = doc.EVERYWHERE) -> list[doc.Column]:
@@ -168,7 +171,7 @@ def _with_notes(
     rows = list(rows)
     said = {
         medium: f"{notes.get(medium, '')} {figures.blanks(rows, [name for name, on in times.items() if medium in on])}"
-        for medium in doc.EVERYWHERE
+        for medium in doc.IN_FULL
     }
     blocks: list[doc.Block] = [doc.Note(text.strip(), on=(medium,), tone="muted") for medium, text in said.items()]
     before = [block for block in blocks if block.on == (doc.MARKDOWN,)]

@@ -67,12 +67,12 @@ def _print_block(block: doc.Block, title: str, console: Console, medium: doc.Med
     """Prints a block; returns the title if it is still to be printed: it belongs to the first table."""
     match block:
         case doc.Table():
-            _print_table(title, *block.for_medium(medium), console)
+            _print_table(title, *block.for_medium(medium), console, medium)
             return ""
         case doc.Facts():
             for group in block.groups.values():
                 columns = [doc.Column("", kind="words"), doc.Column("what was measured", kind="words")]
-                _print_table(title, columns, list(group.items()), console)
+                _print_table(title, columns, list(group.items()), console, medium)
             return ""
         case doc.Note():
             console.print(_text(block.words, block.tone))
@@ -93,20 +93,18 @@ def _text(words: doc.Words, tone: doc.Tone = "", longest: int | None = None) -> 
 
 
 def _print_table(
-    title: str, columns: Sequence[doc.Column], rows: Sequence[Sequence[doc.Words]], console: Console
+    title: str,
+    columns: Sequence[doc.Column],
+    rows: Sequence[Sequence[doc.Words]],
+    console: Console,
+    medium: doc.Medium,
 ) -> None:
     cells = [[_text(cell, longest=doc.LONGEST) for cell in row] for row in rows]
-    heads = _heads(columns)
+    heads = _heads(columns, medium)
     for at in _parts_that_fit(columns, heads, cells, console.width):
-        grid = Grid(
-            title=Text(f"\n{doc.brief(title)}"),
-            title_justify="left",
-            title_style="bold",
-            box=box.SIMPLE_HEAD,
-            show_edge=False,
-            pad_edge=False,
-            collapse_padding=True,
-        )
+        grid = _grid(title, medium)
+        if medium == doc.BRIEF:
+            console.print()
         for column, head in ((columns[one], heads[one]) for one in at):
             grid.add_column(
                 head,
@@ -120,14 +118,30 @@ def _print_table(
         title = ""
 
 
-def _heads(columns: Sequence[doc.Column]) -> list[Text]:
-    """Names the columns; where times are of several clocks, the first of each has its name above it."""
+def _grid(title: str, medium: doc.Medium) -> Grid:
+    """Makes an empty table; one of the short end is as low as it can be."""
+    if medium == doc.BRIEF:
+        return Grid(title=Text(), box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
+    return Grid(
+        title=Text(f"\n{doc.brief(title)}"),
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+
+
+def _heads(columns: Sequence[doc.Column], medium: doc.Medium) -> list[Text]:
+    """Names the columns; the first of each clock has its name, above it where times are of several."""
     clocks = [column.clock for column in columns]
+    between = "\n" if len(set(filter(None, clocks))) > 1 else " "
     heads = []
     for at, column in enumerate(columns):
-        name = column.heads.get(doc.DETAILS, column.head)
-        first = column.clock and column.clock not in clocks[:at]
-        heads.append(Text(f"{column.clock if first else ''}\n{name}" if column.clock else name))
+        name = column.heads.get(medium, column.head)
+        clock = column.clock if column.clock not in clocks[:at] else ""
+        heads.append(Text(f"{clock}{between}{name}".strip(" ") if column.clock else name))
     return heads
 
 
