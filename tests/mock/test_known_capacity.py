@@ -16,7 +16,7 @@ RATE, DURATION_S = 360.0, 4.0
 SEED, SERVICE_MS = 4, 8.0
 BEHAVIOUR = Behaviour(auth=False, servers=4, service_time="exponential(8ms)", seed=8)
 OVERHEAD_MS = 2.5
-"""What the way there and back may take on a busy machine."""
+"""What the way there and back may take; on a machine so busy that arrivals are late, more by a few such delays."""
 
 QUIET_LATE_MS, QUIET_OVERHEAD_MS, RUNS = 0.2, 0.6, 2
 """Mean lateness and overhead of a run that nobody disturbed, and how many runs may wait for one."""
@@ -76,7 +76,7 @@ def test_waits_of_a_run_are_those_of_theory(cli: Cli) -> None:
     assert (expected["trust"], expected["utilisation"]) == ("exact", pytest.approx(0.72))
     assert (mean, median, p95) == pytest.approx((theory["mean"], theory["p50"], theory["p95"]), rel=0.03)
 
-    assert 0 < overhead_ms < OVERHEAD_MS + late_ms
+    assert 0 < overhead_ms < OVERHEAD_MS + 3 * late_ms
     assert abs(wait_ms - expected["wait_ms"]["mean"]) < 0.08 * expected["wait_ms"]["mean"] + noise_ms
     assert abs(service_ms - SERVICE_MS) < 0.02 * SERVICE_MS
     for name in ("mean", "p50", "p95"):
