@@ -2,16 +2,16 @@ import json
 
 import pytest
 
-from convload.contract import refusals
-from convload.contract.refusals import Refusal, already_open, bad_request, of_status
+from convload.contract import answers
+from convload.contract.answers import Refusal, already_open, bad_request, refusal_of
 
 TABLE = [
-    (refusals.MISSING_BRAND, 400, 40001, "Missing parameter", "Brand Id is missing"),
-    (refusals.INVALID_APP_TOKEN, 401, 40102, "Invalid AppJWT", "AppJWT has expired or is invalid"),
-    (refusals.INVALID_CONSUMER_TOKEN, 401, 40103, "Invalid ConsumerJWS", "ConsumerJWS is invalid"),
-    (refusals.MISSING_CONSUMER_TOKEN, 401, 40104, "ConsumerJWS is missing", "X_ON_BEHALF_HEADER is not present"),
-    (refusals.MISSING_APP_TOKEN, 401, 40105, "AppJWT is missing", "AUTHORIZATION header is not present"),
-    (of_status(502, ""), 502, 50201, "Unable to access resource", "Failed to connect to AC for setting delay"),
+    (answers.MISSING_BRAND, 400, 40001, "Missing parameter", "Brand Id is missing"),
+    (answers.INVALID_APP_TOKEN, 401, 40102, "Invalid AppJWT", "AppJWT has expired or is invalid"),
+    (answers.INVALID_CONSUMER_TOKEN, 401, 40103, "Invalid ConsumerJWS", "ConsumerJWS is invalid"),
+    (answers.MISSING_CONSUMER_TOKEN, 401, 40104, "ConsumerJWS is missing", "X_ON_BEHALF_HEADER is not present"),
+    (answers.MISSING_APP_TOKEN, 401, 40105, "AppJWT is missing", "AUTHORIZATION header is not present"),
+    (refusal_of(502, ""), 502, 50201, "Unable to access resource", "Failed to connect to AC for setting delay"),
 ]
 
 
@@ -30,7 +30,7 @@ def test_each_row_of_the_documented_table_has_its_documented_body(
 
 
 def test_the_documented_sample_is_matched_byte_for_byte() -> None:
-    assert refusals.MISSING_APP_TOKEN.body() == (
+    assert answers.MISSING_APP_TOKEN.body() == (
         b'{"kind":"resp","code":401,"body":{"title":"AppJWT is missing",'
         b'"details":"AUTHORIZATION header is not present","errorCode":40105},"type":".ReqBody$ErrorResp"}'
     )
@@ -38,8 +38,8 @@ def test_the_documented_sample_is_matched_byte_for_byte() -> None:
 
 def test_what_is_not_documented_says_so() -> None:
     assert bad_request("x") == Refusal(400, 40000, "Bad Request", "x", assumed=True)
-    assert of_status(429, "x") == Refusal(429, 42900, "Too Many Requests", "x", assumed=True)
-    assert of_status(599, "x") == Refusal(599, 59900, "599", "x", assumed=True)
+    assert refusal_of(429, "x") == Refusal(429, 42900, "Too Many Requests", "x", assumed=True)
+    assert refusal_of(599, "x") == Refusal(599, 59900, "599", "x", assumed=True)
 
 
 def test_the_open_conversation_message_names_the_user() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convload.contract.refusals import (
+from convload.contract.answers import (
     INVALID_APP_TOKEN,
     INVALID_CONSUMER_TOKEN,
     MISSING_APP_TOKEN,

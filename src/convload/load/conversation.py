@@ -14,9 +14,8 @@ from gevent import GreenletExit
 from gevent.pool import Group
 
 from convload.contract import sends
-from convload.contract.answers import Answer, check_create, check_send
+from convload.contract.answers import OF_THE_CONSUMER, Answer, check_create, check_send
 from convload.contract.outcomes import OK, RATE_LIMITED
-from convload.contract.refusals import OF_THE_CONSUMER
 from convload.contract.steps import CLOSE, CREATE, FIRST, RETRY, SEND
 from convload.load.client.http import Client, explained
 from convload.load.client.origin import complete

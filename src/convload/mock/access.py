@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from convload.contract import paths
-from convload.contract.refusals import Refusal, bad_request
+from convload.contract.answers import Refusal, bad_request
 from convload.contract.requests import UNDECODABLE
 from convload.mock.messages import Reply, Request
 from convload.mock.replies import CREATED, NOT_AUTHORISED, OK, json_reply, refused

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from convload.contract import paths
-from convload.contract.refusals import MISSING_BRAND, Refusal, bad_request, of_status
+from convload.contract.answers import MISSING_BRAND, Refusal, bad_request, refusal_of
 from convload.contract.requests import check_request
 from convload.contract.sends import check_send
 from convload.mock import replies
@@ -155,12 +155,12 @@ class Api:
     def _misdirected(self, route: _Route, where: Target) -> Refusal | None:
         """Returns why nothing that is sent to this target can succeed."""
         if route.version and where.query.get("v") != route.version:
-            return of_status(404, f"only v={route.version} is served")
+            return refusal_of(404, f"only v={route.version} is served")
         if not where.account:
             return MISSING_BRAND
         if self._account in ("", where.account):
             return None
-        return of_status(401 if route.name == "domain" else 400, "unknown account")
+        return refusal_of(401 if route.name == "domain" else 400, "unknown account")
 
     def _refusing(self, name: str, refusal: Refusal) -> Callable[[Request], Reply]:
         tally, reply = self._tallies[name], refused(refusal)
@@ -262,9 +262,9 @@ class Api:
 def _no_endpoint(methods: Methods) -> Reply:
     """Refuses a target that is not there, or a method that it does not have."""
     if not methods:
-        return refused(of_status(404, "no such path"))
+        return refused(refusal_of(404, "no such path"))
     allowed = b", ".join(sorted(methods))
-    refusal = of_status(405, f"allowed: {allowed.decode()}")
+    refusal = refusal_of(405, f"allowed: {allowed.decode()}")
     return Reply(refusal.status, refusal.body(), headers=b"Allow: %b\r\n" % allowed)
 
 
@@ -278,6 +278,6 @@ def _origin_form(target: bytes) -> str:
 
 def _shed_reply(behaviour: Behaviour) -> Reply:
     """Returns the answer to a create that finds the queue full; nothing public says its body or Retry-After."""
-    refusal = of_status(behaviour.shed, "all servers are busy and the queue is full")
+    refusal = refusal_of(behaviour.shed, "all servers are busy and the queue is full")
     wait_s = parse_whole_seconds(behaviour.retry_after)
     return Reply(refusal.status, refusal.body(), headers=b"Retry-After: %d\r\n" % wait_s if wait_s else b"")

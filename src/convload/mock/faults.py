@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from convload.contract.refusals import INVALID_APP_TOKEN, Refusal, of_status
+from convload.contract.answers import INVALID_APP_TOKEN, Refusal, refusal_of
 from convload.mock.messages import Reply
 from convload.mock.replies import BAD_REQUEST, FIRST_REFUSAL, NOT_AUTHORISED, refused
 from convload.plan.mock_behaviour import FAULT_SHARES, FAULT_STEPS, Behaviour, fault_steps_of
@@ -100,7 +100,7 @@ def _with_status(reply: Reply, status: int) -> Reply:
 
 
 def _injected(status: int) -> Refusal:
-    return INVALID_APP_TOKEN if status == NOT_AUTHORISED else of_status(status, "an injected fault")
+    return INVALID_APP_TOKEN if status == NOT_AUTHORISED else refusal_of(status, "an injected fault")
 
 
 def _replies_instead(behaviour: Behaviour) -> dict[str, Reply]:

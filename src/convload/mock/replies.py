@@ -7,8 +7,7 @@ from uuid import uuid4
 
 import msgspec
 
-from convload.contract.answers import CODE_OK
-from convload.contract.refusals import MISSING_BRAND, PROFILE_SET, Refusal, already_open, bad_request
+from convload.contract.answers import CODE_OK, MISSING_BRAND, PROFILE_SET, Refusal, already_open, bad_request
 from convload.contract.requests import (
     ChatStateEvent,
     ConversationElement,

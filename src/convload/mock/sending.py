@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from convload.contract.refusals import (
+from convload.contract.answers import (
     CLOSED_CONVERSATION,
     CONVERSATION_CLOSED,
     INVALID_CONSUMER_TOKEN,

@@ -9,7 +9,7 @@ from hmac import compare_digest
 
 import msgspec
 
-from convload.contract.refusals import (
+from convload.contract.answers import (
     INVALID_APP_TOKEN,
     INVALID_CONSUMER_TOKEN,
     MISSING_APP_TOKEN,

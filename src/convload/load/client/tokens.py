@@ -12,9 +12,8 @@ import msgspec
 from gevent.pool import Pool
 
 from convload.contract import answers, paths
-from convload.contract.answers import Answer, AppToken
+from convload.contract.answers import OF_THE_CONSUMER, Answer, AppToken
 from convload.contract.outcomes import OK
-from convload.contract.refusals import OF_THE_CONSUMER
 from convload.contract.steps import APP_TOKEN, CONSUMER_TOKEN
 from convload.errors import TargetError, UsageError
 from convload.load.client.connect import probe
