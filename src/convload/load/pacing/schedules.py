@@ -5,9 +5,10 @@ fires which of them follows from the losses alone (`convload.plan.schedule.owner
 draw (`ClassDraw`).
 
 **Why none is fired twice, or by nobody.** The coordinator alone decides on losses, one after the other, and every
-survivor hears of each in that order and before its instant; those who are lost or leave hear of no more and fire no
-more. What a worker adds when it hears of one is what that loss alone made its own, so nothing that it has fired already
-comes again. What the lost worker fired between its last word and that instant nobody knows; it is counted as unknown.
+survivor hears of each in that order; those who are lost or leave hear of no more and fire no more. What a worker adds
+when it hears of one is what that loss alone made its own, so nothing that it has fired already comes again; should it
+hear late, what is due already comes first, and late. What the lost worker fired between its last word and the instant
+of its loss nobody knows; it is counted as unknown.
 """
 
 from bisect import bisect_right
@@ -25,7 +26,6 @@ from convload.plan.stages import parse_replay
 
 AFTER_LAST_S = 0.001
 """A recording ends behind its last start, so that this one too is due before the end."""
-
 
 Streams = dict[str, Iterator[Block]]
 """The arrivals for each user class, by its name."""
