@@ -98,6 +98,21 @@ def test_a_dry_run_says_what_each_kind_of_load_takes(tmp_path: Path, arguments: 
     assert text in squeezed(dry_run(tmp_path, *arguments).stdout)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "title"),
+    [
+        ((), "smoke at the embedded mock"),
+        (("--target", "http://127.0.0.1:9"), "127.0.0.1 at http://127.0.0.1:9"),
+        (("smoke", "--target", "http://127.0.0.1:9"), "smoke at http://127.0.0.1:9"),
+        (("--name", "smoke", "--target", "http://127.0.0.1:9"), "smoke at http://127.0.0.1:9"),
+    ],
+)
+def test_a_run_at_a_host_is_called_smoke_only_by_who_says_so(
+    tmp_path: Path, arguments: tuple[str, ...], title: str
+) -> None:
+    assert f"Dry run of {title}:" in dry_run(tmp_path, *arguments).stdout
+
+
 def test_mistakes_of_a_dry_run_are_those_of_the_run(tmp_path: Path) -> None:
     done = dry_run(tmp_path, "--locustfile", "nowhere.py")
 

@@ -71,7 +71,7 @@ def test_without_out_the_folder_is_under_reports_and_latest_points_to_it(cli: Cl
 def test_a_run_at_a_host_is_titled_after_it_or_as_asked(cli: Cli) -> None:
     short = ("run", "--users", "1", "--conversations", "5", "--consumers", "none")
     with start_mock(Behaviour(auth=False)) as mock:
-        done = cli(*short, "--target", mock.url), cli(*short, "--target", mock.url, "--name", "nightly")
+        done = [cli(*short, "--target", mock.url), cli(*short, "--target", mock.url, "--name", "nightly")]
 
     assert [one.code for one in done] == [0, 0], done
     folders = [path for path in (cli.folder / "reports").iterdir() if not path.is_symlink()]

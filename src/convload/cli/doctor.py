@@ -81,15 +81,15 @@ def doctor(
     plan = assemble(None, os.environ, {"target": url, "account": account, "allow_hosts": list(allow_host) or None})
     trial_s = _trial_seconds(seconds or DEFAULT_SECONDS)
     machine = machine_checks.look(workers, Path("reports"))
-    asked = [] if plan.target == MOCK else target.examine(plan)
+    target_checks = [] if plan.target == MOCK else target.examine(plan)
     found, text = _measure(workers, trial_s, quick=quick, most_trials=trials)
     kept = _save(found, workers) if save and found else None
-    report = Report(FORMAT, machine, asked, workers, found, text, kept)
+    report = Report(FORMAT, machine, target_checks, workers, found, text, kept)
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(report), indent=2))
     else:
         print_report(report, plan.target, Console())
-    unusable = any(check.state == "problem" for check in asked)
+    unusable = any(check.state == "problem" for check in target_checks)
     return int(ExitCode.TARGET_UNUSABLE if unusable else ExitCode.PASS)
 
 

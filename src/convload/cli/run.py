@@ -1,8 +1,6 @@
 """`convload run`: a load test from a plan to its report and exit code."""
 
-import ipaddress
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,22 +9,20 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from convload.addresses import parse_address, write_address
 from convload.cli.ending import details_option, end, exit_zero_option
 from convload.cli.judged import baseline_of, warnings_of
-from convload.cli.worker import parse_time
+from convload.cli.worker import check_reach, count_workers, joining_of
 from convload.errors import ExitCode, UsageError
 from convload.plan.plan import MOCK, Plan, assemble, find, unused_flags
 from convload.plan.retry import POLICIES
 from convload.report.folder import write_all
 from convload.run.dry_run import describe
-from convload.run.execution import Joining, execute
+from convload.run.execution import execute
 from convload.run.files import read_inputs
 from convload.run.live import Live
 from convload.run.steering import Judging
 
 DEFAULT_PLAN = "smoke"
-DEFAULT_JOIN_WITHIN = "120s"
 
 EPILOG = """\b
 Examples:
@@ -103,86 +99,29 @@ def run(
     flags["allow_hosts"] = list(allow_host) or None
     for key in ("gates", "abort_when"):
         flags[key] = list(flags[key]) or None
-    joining = _joining(bind, expect_workers, join_within, look_up=not dry_run)
-    flags["workers"] = _workers(flags["workers"], joining)
-    settled = _titled(assemble(find(plan or DEFAULT_PLAN), os.environ, flags), plan)
+    joining = joining_of(bind, expect_workers, join_within, look_up=not dry_run)
+    flags["workers"] = count_workers(flags["workers"], joining)
+    settled = assemble(find(plan or DEFAULT_PLAN), os.environ, flags)
+    has_name = plan or flags["name"] or os.environ.get("CONVLOAD_NAME")
+    if not has_name and settled.target != MOCK:
+        # Nobody has chosen the plan, whose name would say what this run is not.
+        settled = msgspec.structs.replace(settled, name=str(urlsplit(settled.target).hostname))
     if problems := unused_flags(settled, flags):
         raise UsageError(*problems)
+    if joining is not None and not dry_run:
+        check_reach(settled, joining)
+    if not dry_run:
+        click.echo(_announce(settled), err=True)
+    for warning in warnings_of(settled):
+        click.echo(f"convload: warning: {warning}", err=True)
     if dry_run:
         click.echo("\n".join(describe(settled, read_inputs(settled))))
         return int(ExitCode.PASS)
-    if joining is not None:
-        _check_reach(settled, joining)
     live = Live(sys.stderr)
-    click.echo(_announce(settled), err=True)
-    for warning in warnings_of(settled):
-        click.echo(f"convload: warning: {warning}", err=True)
     baseline = baseline_of(settled, force=force_baseline)
     folder = execute(settled, out, live.update, joining, Judging.of(settled), baseline)
     live.close()
     return end(write_all(folder), folder, exit_zero=exit_zero, details=details)
-
-
-def _titled(plan: Plan, given: str | None) -> Plan:
-    """Titles a run after its host where nobody has chosen the plan, whose name would say something else."""
-    if given is None and plan.target != MOCK and plan.name == DEFAULT_PLAN:
-        return msgspec.structs.replace(plan, name=str(urlsplit(plan.target).hostname))
-    return plan
-
-
-def _joining(bind: str | None, expected: int | None, within: str | None, *, look_up: bool) -> Joining | None:
-    if bind is None:
-        if expected or within:
-            raise UsageError(
-                "--expect-workers, --join-within: are for workers of other machines; give --bind HOST:PORT"
-            )
-        return None
-    if expected is None:
-        raise UsageError("--bind: give --expect-workers N, how many workers the run waits for")
-    name, port = parse_address(bind, "--bind", lowest_port=0)
-    host = _address_of(name) if look_up else name
-    within_s = parse_time(within or DEFAULT_JOIN_WITHIN, "--join-within")
-    return Joining(host, port, expected, within_s, lambda port: _announce_address(host, port, expected, within_s))
-
-
-def _address_of(name: str) -> str:
-    """Returns the address of a name, an IPv4 one where it has both."""
-    try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise UsageError(f"--bind: {name!r} is no address of this machine: {error.strerror}") from error
-    return str(min(found, key=lambda one: one[0] != socket.AF_INET)[4][0])
-
-
-def _announce_address(host: str, port: int, expected: int, within_s: float) -> None:
-    address = write_address(host, port)
-    if not ipaddress.ip_address(host).is_loopback:
-        click.echo(
-            f"convload: warning: the channel has no authentication: whoever reaches {address} can join this run "
-            "and read its plan and payloads, and workers run its locustfile; use a network you trust",
-            err=True,
-        )
-    wanted = f"{expected} worker{'s' * (expected > 1)}"
-    click.echo(f"convload: waiting up to {within_s:g} s for {wanted}: convload worker {address}", err=True)
-
-
-def _workers(given: str | None, joining: Joining | None) -> str | None:
-    """Returns the number of all workers as a flag; where others join, those of this machine must be asked for."""
-    if given == "auto":
-        given = str(max(len(os.sched_getaffinity(0)) - 1, 1))
-    if joining is None:
-        return given
-    if given is None:
-        return str(joining.expected)
-    return str(int(given) + joining.expected) if given.isascii() and given.isdigit() else given
-
-
-def _check_reach(plan: Plan, joining: Joining) -> None:
-    if plan.target == MOCK and not ipaddress.ip_address(joining.host).is_loopback:
-        raise UsageError(
-            "target: the embedded mock listens on this machine alone, other machines do not reach it; "
-            "start `convload mock --host ADDRESS` and name it with --target and --allow-host"
-        )
 
 
 def _announce(plan: Plan) -> str:

@@ -1,10 +1,18 @@
-"""`convload worker`: fires for a run that another machine started."""
+"""`convload worker`: fires for a run that another machine started; and how `convload run` waits for such workers."""
+
+import ipaddress
+import os
+import socket
 
 import click
 
-from convload.addresses import parse_address
+from convload.addresses import parse_address, write_address
 from convload.errors import UsageError
 from convload.plan.durations import parse_duration_s
+from convload.plan.plan import MOCK, Plan
+from convload.run.execution import Joining
+
+DEFAULT_JOIN_WITHIN = "120s"
 
 EPILOG = """\b
 Examples:
@@ -41,3 +49,64 @@ def worker(address: str, join_within: str) -> int:
 
     join(host, port, within_s)
     return 0
+
+
+def joining_of(bind: str | None, expected: int | None, within: str | None, *, look_up: bool) -> Joining | None:
+    """Returns how workers of other machines take part in a run, from its flags; None where they do not.
+
+    Raises:
+        UsageError: the flags do not fit together, or name no address of this machine.
+    """
+    if bind is None:
+        if expected or within:
+            raise UsageError(
+                "--expect-workers, --join-within: are for workers of other machines; give --bind HOST:PORT"
+            )
+        return None
+    if expected is None:
+        raise UsageError("--bind: give --expect-workers N, how many workers the run waits for")
+    name, port = parse_address(bind, "--bind", lowest_port=0)
+    host = _address_of(name) if look_up else name
+    within_s = parse_time(within or DEFAULT_JOIN_WITHIN, "--join-within")
+    return Joining(host, port, expected, within_s, lambda port: _announce_address(host, port, expected, within_s))
+
+
+def _address_of(name: str) -> str:
+    """Returns the address of a name, an IPv4 one where it has both."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise UsageError(f"--bind: {name!r} is no address of this machine: {error.strerror}") from error
+    return str(min(found, key=lambda one: one[0] != socket.AF_INET)[4][0])
+
+
+def _announce_address(host: str, port: int, expected: int, within_s: float) -> None:
+    address = write_address(host, port)
+    if not ipaddress.ip_address(host).is_loopback:
+        click.echo(
+            f"convload: warning: the channel has no authentication: whoever reaches {address} can join this run "
+            "and read its plan and payloads, and workers run its locustfile; use a network you trust",
+            err=True,
+        )
+    wanted = f"{expected} worker{'s' * (expected > 1)}"
+    click.echo(f"convload: waiting up to {within_s:g} s for {wanted}: convload worker {address}", err=True)
+
+
+def count_workers(given: str | None, joining: Joining | None) -> str | None:
+    """Returns the number of all workers as a flag; where others join, those of this machine must be asked for."""
+    if given == "auto":
+        given = str(max(len(os.sched_getaffinity(0)) - 1, 1))
+    if joining is None:
+        return given
+    if given is None:
+        return str(joining.expected)
+    return str(int(given) + joining.expected) if given.isascii() and given.isdigit() else given
+
+
+def check_reach(plan: Plan, joining: Joining) -> None:
+    """Raises UsageError where workers of other machines could not reach the target."""
+    if plan.target == MOCK and not ipaddress.ip_address(joining.host).is_loopback:
+        raise UsageError(
+            "target: the embedded mock listens on this machine alone, other machines do not reach it; "
+            "start `convload mock --host ADDRESS` and name it with --target and --allow-host"
+        )

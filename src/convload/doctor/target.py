@@ -80,7 +80,7 @@ def _steps(plan: Plan, context: ssl.SSLContext, environment: Mapping[str, str]) 
         name = "app token"
         yield from _app_token(plan, sentinel, context, environment)
     except (Failure, OSError, UnicodeError, http.client.HTTPException) as error:
-        yield Check(name, "problem", _told(error), f"the target {place} cannot be used", _ADVICE[name])
+        yield Check(name, "problem", _describe(error), f"the target {place} cannot be used", _ADVICE[name])
 
 
 _ADVICE = {
@@ -92,7 +92,7 @@ _ADVICE = {
 }
 
 
-def _told(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     if isinstance(error, TimeoutError):
