@@ -92,7 +92,7 @@ class Account:
     def _send(self, request: Received) -> bytes:
         element = json.loads(request.body)
         if element["type"] == "cm.UpdateConversationField":
-            self.open.pop(request.headers["x-lp-on-behalf"])
+            self.open.pop(request.headers["x-lp-on-behalf"], None)
         return answer(200, {"code": "OK", "body": {"msg": "OK"}, "reqId": element["id"]})
 
 

@@ -18,7 +18,7 @@ from convload.contract.answers import AppToken
 from convload.doctor.facts import NOT_KNOWN, Check, State
 from convload.errors import UsageError
 from convload.load.client import credentials
-from convload.plan.plan import Plan, host_allowed, refusal_of_host
+from convload.plan.plan import Plan, host_allowed, refusal_of_host, service_url
 from convload.results.histogram import short
 
 SOON_DAYS = 14
@@ -186,7 +186,8 @@ def _sentinel(plan: Plan, place: Place, status: int, body: bytes) -> Place:
     if missing := [name for name in paths.SERVICES if name not in found]:
         raise Failure(f"domain look-up: names no host for {', '.join(missing)}")
     try:
-        places = {name: Place.of(f"{place.scheme}://{found[name]}") for name in paths.SERVICES}
+        urls = {n: service_url(place.scheme, place.host, found[n], plan.allow_hosts) for n in paths.SERVICES}
+        places = {name: Place.of(url) for name, url in urls.items()}
     except ValueError as error:
         raise Failure(f"domain look-up: names no usable host: {error}") from error
     for one in places.values():

@@ -69,7 +69,7 @@ class Target:
         self.random = random.Random(f"{plan.seed}/{share.worker}/retry")
         self.on_behalf = b""
         self._app_tokens: AppTokens | None = None
-        self._origin, self._lookup = Origin(url, context), lookup
+        self._origin, self._context, self._lookup = Origin(url, context), context, lookup
 
     def open(self, credentials: Credentials | None, environment: Mapping[str, str]) -> None:
         """Finds the services and gets the tokens; `credentials` are needed unless consumers = "none".
@@ -79,7 +79,7 @@ class Target:
             UsageError: a look-up leads where it is not allowed to fire.
         """
         plan, share = self.session.plan, self.session.share
-        services = locate(self._origin, plan.account, self.limits, plan.allow_hosts, lookup=self._lookup)
+        services = locate(self._origin, plan, self.limits, self._context, lookup=self._lookup)
         self.services = services
         if credentials is None:
             self._authorize(environment.get(FIXED_AUTHORIZATION, ""))

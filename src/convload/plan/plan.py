@@ -342,11 +342,27 @@ def _target_mistakes(key: str, target: str, allow_hosts: list[str]) -> Iterator[
         yield refusal_of_host(parts.hostname)
 
 
+PLAIN = "http://"
+"""Before a host that may be given credentials without TLS."""
+
+
 def host_allowed(host: str, allow_hosts: list[str]) -> bool:
     """Tells whether a host may be fired at: loopback always, else by name or by `*.suffix`."""
     if host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d{1,3}){3}", host):
         return True
-    return any(host == allowed or (allowed[:2] == "*." and host.endswith(allowed[1:])) for allowed in allow_hosts)
+    names = [allowed.removeprefix(PLAIN) for allowed in allow_hosts]
+    return any(host == name or (name[:2] == "*." and host.endswith(name[1:])) for name in names)
+
+
+def service_url(scheme: str, host: str, named: str, allow_hosts: list[str]) -> str:
+    """Returns the URL of a service that a look-up at a target names as `HOST[:PORT]`.
+
+    It is given credentials, so by https whatever the look-up went by; but where the target is on this machine, or the
+    service's host is allowed as `http://HOST`.
+    """
+    plain = [allowed for allowed in allow_hosts if allowed.startswith(PLAIN)]
+    may_be_plain = host_allowed(host, []) or host_allowed(urlsplit(f"//{named}").hostname or "", plain)
+    return f"{scheme if may_be_plain else 'https'}://{named}"
 
 
 def refusal_of_host(host: str) -> str:

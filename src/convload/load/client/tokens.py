@@ -2,6 +2,7 @@
 
 import logging
 import random
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from convload.load.client.credentials import Credentials, explain
 from convload.load.client.http import Client, Exchange, Limits, explained
 from convload.load.client.origin import FORM, JSON, Origin, complete
 from convload.load.recorder import Records, Result
-from convload.plan.plan import host_allowed, refusal_of_host
+from convload.plan.plan import Plan, host_allowed, refusal_of_host, service_url
 from convload.plan.retry import RETRIED, RetryPolicy, decide
 
 RENEW_AT = 0.8
@@ -55,7 +56,7 @@ class Services(msgspec.Struct, frozen=True):
     idp: Origin
 
 
-def locate(target: Origin, account: str, limits: Limits, allow_hosts: list[str], *, lookup: bool) -> Services:
+def locate(target: Origin, plan: Plan, limits: Limits, context: ssl.SSLContext, *, lookup: bool) -> Services:
     """Finds the services: all at the target, or where its domain look-up says.
 
     Raises:
@@ -66,16 +67,17 @@ def locate(target: Origin, account: str, limits: Limits, allow_hosts: list[str],
         require_reachable(target, limits)
         return Services(target, target, target)
     client = Client(target, limits)
-    exchange = client.exchange(target.head("GET", paths.domain(account), {}) + b"\r\n")
+    exchange = client.exchange(target.head("GET", paths.domain(plan.account), {}) + b"\r\n")
     found = _read(client, exchange, answers.read_domains)
     client.close()
     if isinstance(found, Answer):
         raise TargetError(f"domain look-up at {target}: {found.outcome}: {found.detail}")
     if missing := [name for name in paths.SERVICES if name not in found]:
         raise TargetError(f"domain look-up at {target}: names no host for {', '.join(missing)}")
-    origins = [Origin(f"{target.scheme}://{found[name]}", target.context) for name in paths.SERVICES]
-    if refused := [refusal_of_host(origin.host) for origin in origins if not host_allowed(origin.host, allow_hosts)]:
-        raise UsageError(*dict.fromkeys(refused))
+    urls = (service_url(target.scheme, target.host, found[name], plan.allow_hosts) for name in paths.SERVICES)
+    origins = [Origin(url, context) for url in urls]
+    if refused := [origin.host for origin in origins if not host_allowed(origin.host, plan.allow_hosts)]:
+        raise UsageError(*map(refusal_of_host, dict.fromkeys(refused)))
     for origin in {str(origin): origin for origin in origins}.values():
         require_reachable(origin, limits)
     return Services(*origins)

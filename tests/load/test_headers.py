@@ -1,0 +1,83 @@
+"""What goes along with every request, and what an answer's headers say about it."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable
+
+import pytest
+from tests.load.account import Account, Received, Rig, accepted, answer
+from tests.load.conftest import Script
+
+Serve = Callable[..., Script]
+CREATE = "conversation.create"
+
+
+def test_client_properties_go_with_every_following_request(serve: Serve) -> None:
+    account = Account(serve)
+    rig = Rig(account.url)
+
+    opened = rig.consumer.create(variant="auto_messages")
+    assert opened is not None
+    rig.consumer.send(opened, "hello")
+    rig.consumer.close(opened)
+
+    sent = [one.headers.get("client-properties", "") for one in account.received if "token" not in one.step]
+    assert len(sent) == 3
+    assert len(set(sent)) == 1
+    assert "AUTO_MESSAGES" in json.loads(sent[0])["features"]
+
+
+def test_every_request_asks_for_identity(serve: Serve) -> None:
+    account = Account(serve)
+
+    Rig(account.url).hold(1)
+
+    assert {one.headers["accept-encoding"] for one in account.received} == {"identity"}
+    assert {one.step for one in account.received} == {"token.app", "token.consumer", "create", "send"}
+
+
+def coded(body: bytes, coding: str) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def outcome_of(serve: Serve, reply: Callable[[Received], bytes]) -> tuple[str, str]:
+    account = Account(serve)
+    account.first = lambda one: reply(one) if one.step == "create" else None
+    rig = Rig(account.url)
+    rig.hold(1)
+    (result,) = rig.kept.of(CREATE)
+    return result.outcome, result.detail
+
+
+def body_of(request: Received) -> bytes:
+    return accepted(request.body, "c").partition(b"\r\n\r\n")[2]
+
+
+def test_an_answer_that_is_gzip_all_the_same_is_read(serve: Serve) -> None:
+    assert outcome_of(serve, lambda one: coded(gzip.compress(body_of(one)), "gzip")) == ("ok", "")
+
+
+BROKEN = {
+    "cut": (lambda body: gzip.compress(body)[:-9], "gzip", "gzip that is broken"),
+    "bomb": (lambda _: gzip.compress(b" " * (17 << 20)), "gzip", "over 16777216 bytes"),
+    "deflate": (zlib.compress, "deflate", "Content-Encoding: deflate, which was not asked for"),
+    "br": (lambda _: b"\x1b\x03\x00", "br", "Content-Encoding: br, which was not asked for"),
+}
+
+
+@pytest.mark.parametrize(("code", "coding", "said"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_coding_that_cannot_be_read_is_named(
+    serve: Serve, code: Callable[[bytes], bytes], coding: str, said: str
+) -> None:
+    outcome, detail = outcome_of(serve, lambda one: coded(code(body_of(one)), coding))
+
+    assert outcome == "malformed_http"
+    assert said in detail
+
+
+def test_a_redirect_says_where_it_leads(serve: Serve) -> None:
+    reply = answer(307, None, "Location: https://elsewhere.example/create")
+
+    assert outcome_of(serve, lambda _: reply) == ("http_307", "Location: https://elsewhere.example/create")
