@@ -18,7 +18,7 @@ from convload.capacity.result import conclude, conclude_saturation
 from convload.capacity.search import search
 from convload.capacity.trials import SearchSettings
 from convload.errors import ExitCode, RunLogError
-from convload.report.capacity import github_report, print_capacity, render_markdown
+from convload.report.capacity import github_report, print_capacity, render_html, render_markdown
 from convload.results.capacity_result import Bounds, CapacityResult, Trial, decode, encode, usl
 
 
@@ -155,6 +155,17 @@ def test_the_concurrency_at_which_throughput_stops_growing_is_found() -> None:
     assert target.now_s <= 180
     assert found.usl.sigma is not None
     assert found.usl.sigma.value == pytest.approx(0.05, rel=1e-3)
+
+
+def test_the_trials_of_a_closed_search_are_named_by_their_users() -> None:
+    target, settings = Closed(0.05, 0.001), closed()
+    found = conclude_saturation(search_concurrency(target, settings, target.clock), ["errors < 1%"], settings, 20.0)
+
+    text = render_markdown(found)
+
+    assert "| at s | users | for s |" in text
+    assert re.search(r"\| 16 \| \d+ \| pass \|", text)
+    assert "offered rate" not in render_html(found)
 
 
 def test_throughput_that_still_grows_at_the_bound_is_told() -> None:

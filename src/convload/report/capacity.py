@@ -117,11 +117,20 @@ def _listed(words: Sequence[doc.Code]) -> list[str | doc.Code]:
 
 
 def _trials(result: CapacityResult) -> doc.Table:
-    heads = ["at s", "rate /s", "for s", "outcome", "achieved /s", "good /s", "p99 ms", "broke"]
+    heads = [
+        "at s",
+        "users" if result.saturation else "rate /s",
+        "for s",
+        "outcome",
+        "achieved /s",
+        "good /s",
+        "p99 ms",
+        "broke",
+    ]
     rows = [
         [
             f"{trial.at_s:.0f}",
-            about(trial.rate),
+            short(trial.rate, 4) if result.saturation else about(trial.rate),
             short(trial.duration_s),
             trial.verdict,
             about(trial.achieved_per_s),
@@ -245,16 +254,19 @@ def _diagrams(trials: Sequence[Trial]) -> list[doc.Diagram]:
 
 def _charts(result: CapacityResult) -> list[doc.Chart]:
     times = "A dot a trial; shaded: the capacity interval; dashed: the limit of p99."
-    good = "What falls below the dashed line was not answered in time, shed or failed."
-    order = "The rate of each by when it began; shaded: the capacity interval."
+    good = "Conversations that were answered well."
+    if not result.saturation:
+        good = "What falls below the dashed line was not answered in time, shed or failed."
+    load = "users" if result.saturation else "offered rate"
+    order = "The load of each by when it began; shaded: the capacity interval."
     residuals = "Measured over fitted, in percent: a pattern tells that the law does not fit."
     law = [
         doc.Chart("usl", "Scalability law", "/s", "Throughput by the mean number in flight, and the fit."),
         doc.Chart("residuals", "Residuals of the fit", "%", residuals),
     ]
     return [
-        doc.Chart("response", "Response by offered rate", "ms", times, log=True),
-        doc.Chart("achieved", "Goodput by offered rate", "/s", good),
+        doc.Chart("response", f"Response by {load}", "ms", times, log=True),
+        doc.Chart("achieved", f"Goodput by {load}", "/s", good),
         doc.Chart("timeline", "Trials in their order", "", order),
         *(law if _fitted(result) else []),
     ]
@@ -275,8 +287,8 @@ def data(result: CapacityResult, limit_ms: float | None) -> dict[str, Any]:
         ],
         "achieved": [
             [trial.rate for trial in by_rate],
-            [trial.rate for trial in by_rate],
             [trial.goodput_per_s for trial in by_rate],
+            *([] if result.saturation else [[trial.rate for trial in by_rate]]),
         ],
         "timeline": [
             [trial.at_s for trial in result.trials],

@@ -103,7 +103,7 @@ def _print_table(
     heads = _heads(columns, medium)
     for at in _parts_that_fit(columns, heads, cells, console.width):
         grid = _grid(title, medium)
-        if medium == doc.BRIEF:
+        if medium == doc.BRIEF or not title:
             console.print()
         for column, head in ((columns[one], heads[one]) for one in at):
             grid.add_column(
@@ -123,7 +123,7 @@ def _grid(title: str, medium: doc.Medium) -> Grid:
     if medium == doc.BRIEF:
         return Grid(title=Text(), box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
     return Grid(
-        title=Text(f"\n{doc.brief(title)}"),
+        title=Text(f"\n{doc.brief(title)}" if title else ""),
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,

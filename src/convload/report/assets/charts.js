@@ -321,9 +321,8 @@
   const response = (log) => trials("load", data.response, [spot("p50", "--c1", "ms"), spot("p99", "--c3", "ms")], {
     band: interval("x", data.limit_ms), scales: { x: { time: false }, y: latencyScale(log) },
   });
-  const achieved = () => trials("load", data.achieved, [thin("offered", "--c7", "/s"), spot("good", "--c2", "/s")], {
-    band: interval("x"),
-  });
+  const achieved = () => trials("load", data.achieved, [spot("good", "--c2", "/s"), thin("offered", "--c7", "/s")]
+    .slice(0, data.achieved.length - 1), { band: interval("x") });
   const timeline = () => trials("at s", data.timeline, [
     spot("pass", "--c2", ""), spot("fail", "--c3", ""), spot("undecided", "--c6", ""), spot("generator", "--c7", ""),
   ], { band: interval("y") });
