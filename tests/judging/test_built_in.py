@@ -1,7 +1,8 @@
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from convload.comparison.conclusion import conclude
 from convload.judging.gate_result import GateResult
 from convload.judging.plan_gates import judge_plan
 from convload.results.run import Run
@@ -36,12 +37,73 @@ def test_no_sample_is_inconclusive_and_never_a_pass(make: "Make") -> None:
     assert gate.value is gate.low is gate.high is None
 
 
-def test_only_create_requests_count(make: "Make") -> None:
-    cells = [make.cell([1] * 10), make.cell([1] * 10, "http_500", step="token.app", variant="")]
+def called(make: "Make", step: str, *, ok: int, failed: int, phase: str = "measure", **plan: Any) -> RunLog:
+    """A run of ten creates, all of them well, and so many calls of another step."""
+    others = {"step": step, "variant": "", "phase": phase}
+    cells = [make.cell([1] * 10), make.cell([1] * ok, **others), make.cell([1] * failed, "http_500", **others)]
+    parts = [[], [], [cell for cell in cells if cell.count]]
+    last = len(parts) - 1
+    return make.log(*(make.interval(n, parts[n], 10 * (n == last), last=n == last) for n in range(len(parts))), **plan)
 
-    (gate,) = judge(make.log(make.interval(2, cells, 10)))
 
-    assert (gate.outcome, gate.value) == ("pass", 0.0)
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [
+        ("conversation.send", "send"),
+        ("conversation.close", "close"),
+        ("token.consumer", "consumer"),
+        ("survey", "survey"),
+    ],
+)
+def test_every_step_has_a_gate_of_its_own_that_names_it(make: "Make", step: str, name: str) -> None:
+    creates, others = judge(called(make, step, ok=98, failed=2))
+
+    assert (creates.gate, creates.outcome) == ("errors <= 1%", "pass")
+    assert (others.gate, others.outcome, others.value, others.builtin) == (f"{name}.errors <= 1%", "fail", 2.0, True)
+    assert others.message.startswith(
+        f"2 of 100 {step.removeprefix('conversation.')} requests failed: 2 % (at 99 % confidence 0.149 % to 8.14 %)"
+    )
+
+
+def test_a_step_that_fails_in_at_most_one_percent_passes(make: "Make") -> None:
+    assert [gate.outcome for gate in judge(called(make, "conversation.close", ok=99, failed=1))] == ["pass", "pass"]
+
+
+def test_attempts_of_a_retry_policy_are_judged_by_their_conversation_alone(make: "Make") -> None:
+    log = called(make, "conversation.create.retry", ok=0, failed=9)
+
+    assert [gate.gate for gate in judge(log)] == ["errors <= 1%"]
+
+
+def test_no_step_but_creates_is_asked_for_where_none_was_called(make: "Make") -> None:
+    assert [gate.gate for gate in judge(make.sound())] == ["errors <= 1%"]
+
+
+@pytest.mark.parametrize("gates", [[], ["create.p50 < 1s"], ["create.p50 < 1s", "close.p50 < 1s"]])
+@pytest.mark.parametrize("phase", ["measure", "cleanup"])
+def test_a_step_that_never_succeeded_fails_a_run_by_whatever_gates(make: "Make", gates: list[str], phase: str) -> None:
+    conclusion = conclude(called(make, "conversation.close", ok=0, failed=24, phase=phase, gates=gates))
+
+    assert conclusion.verdict.outcome == "fail"
+    assert "24 of 24 close requests failed" in conclusion.verdict.text
+
+
+def test_a_step_that_failed_throughout_is_named_with_the_cause(make: "Make") -> None:
+    *_, result = judge(called(make, "conversation.close", ok=0, failed=24, gates=["create.p50 < 1s"]))
+
+    assert (result.gate, result.outcome, result.value, result.builtin) == ("close.errors < 100%", "fail", 100.0, True)
+    assert result.message == "24 of 24 close requests failed, not one succeeded: http_500 (24)"
+
+
+def test_a_step_that_succeeded_once_is_left_to_the_gates_of_the_plan(make: "Make") -> None:
+    log = called(make, "conversation.close", ok=1, failed=99, gates=["errors < 50%"])
+
+    assert [gate.gate for gate in judge(log)] == ["errors < 50%"]
+
+
+@pytest.mark.parametrize("text", ["close.errors >= 99%", "close.errors[http_500] > 50%"])
+def test_a_gate_on_the_errors_of_a_step_says_what_is_expected_of_it(make: "Make", text: str) -> None:
+    assert [gate.gate for gate in judge(called(make, "conversation.close", ok=0, failed=900, gates=[text]))] == [text]
 
 
 def test_the_message_says_what_was_measured_allowed_and_which_figure_decides(make: "Make") -> None:

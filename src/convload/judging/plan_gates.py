@@ -1,24 +1,28 @@
-"""Judges a run by the gates of its plan, or by the built-in one where it has none; says when, and how surely."""
+"""Judges a run by the gates of its plan, or by built-in ones where it has none; says when, and how surely."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from convload.contract.steps import CREATE
+from convload.contract.outcomes import OK
+from convload.contract.steps import ATTEMPTS, CREATE
 from convload.errors import RunLogError
 from convload.judging.estimates import Confidences, Estimate, estimate, fixed
 from convload.judging.gate_result import FAIL, INCONCLUSIVE, Finding, GateResult, result_of
 from convload.judging.gates import CONFIDENCE, compare, judge
 from convload.plan.facts import PlanFacts
-from convload.plan.gate import Gate, Vocabulary, WrittenGate
+from convload.plan.gate import Gate, Limit, Operator, Subject, Vocabulary, WrittenGate, write
 from convload.plan.gate_grammar import parse_all
 from convload.plan.gate_names import SHARE
 from convload.plan.schedule import StageMark
 from convload.results.measured import Flow, Totals
 from convload.results.run import Run
 
-BUILT_IN = "errors <= 1%"
-_BUILT_IN_LIMIT_PERCENT = 1.0
+BUILT_IN = Limit(1.0, "%")
+"""Of the requests of each step, as many may fail."""
+
+_NEVER = Limit(100.0, "%")
 
 EXTENSIONS = 4
 """How often a run that may be extended is judged again after its planned end, in equal parts of the extension."""
@@ -30,15 +34,45 @@ _BASE = "A"
 
 
 def judge_plan(run: Run, baseline: Totals | None = None) -> list[GateResult]:
-    """Judges by the gates of the plan in a run log, or by the built-in one.
+    """Judges by the gates of the plan in a run log, or by built-in ones, and each step by whether it ever succeeded.
 
     Raises:
         RunLogError: the plan's gates are none.
     """
     gates = gates_of(run.plan)
-    if not gates:
-        return [judge_built_in(run.totals)]
-    return judge(run, gates, baseline=baseline, confidence=confidence_of(run.plan))
+    if gates:
+        results = judge(run, gates, baseline=baseline, confidence=confidence_of(run.plan))
+        spoken_of = {gate.subject.step for gate in gates if gate.subject.measure == "errors"}
+    else:
+        results, spoken_of = judge_built_in(run.totals, run.steps), {CREATE, *run.steps}
+    return results + [_never(step, outcomes) for step, outcomes in _failed_throughout(run) if step not in spoken_of]
+
+
+def _failed_throughout(run: Run) -> Iterator[tuple[str, Counter[str]]]:
+    """Yields the steps that were called and never once succeeded, in any phase of the run."""
+    for step in sorted(run.outcomes.keys() - set(ATTEMPTS)):
+        if not run.outcomes[step][OK]:
+            yield step, run.outcomes[step]
+
+
+def _never(step: str, outcomes: Counter[str]) -> GateResult:
+    """Returns what is said of a step that failed whenever it was called: it is broken, or the plan is."""
+    gate = _on_errors(step, "<", _NEVER)
+    found = fixed(100.0, outcomes.total())
+    result = result_of(gate, Finding(FAIL, found, fixed(_NEVER.constant)), CONFIDENCE)
+    kinds = ", ".join(f"{kind} ({count:,})" for kind, count in outcomes.most_common())
+    count = f"{outcomes.total():,}"
+    message = f"{count} of {count} {_called(step)} requests failed, not one succeeded: {kinds}"
+    return msgspec.structs.replace(result, builtin=True, message=message)
+
+
+def _called(step: str) -> str:
+    return step.removeprefix("conversation.")
+
+
+def _on_errors(step: str, operator: Operator, limit: Limit) -> Gate:
+    gate = Gate("", Subject("errors", step), operator, limit)
+    return msgspec.structs.replace(gate, text=write(gate))
 
 
 def gates_of(plan: PlanFacts) -> list[Gate]:
@@ -75,46 +109,58 @@ def extension_rate(stages: Sequence[StageMark]) -> float:
     return next((rate for rate in rates if rate), 0.0)
 
 
-def judge_built_in(totals: Totals) -> GateResult:
-    """Judges a run whose plan has no gate of its own: by what was counted, so that a short run gets an answer too.
+def judge_built_in(totals: Totals, steps: Iterable[str]) -> list[GateResult]:
+    """Judges each step of a run whose plan has no gate of its own; attempts are judged by their conversations.
 
-    Nobody asked for a claim about the target at large; the bounds beside the value say how far it may be off.
+    By what was counted, so that a short run gets an answer too: nobody asked for a claim about the target at large, so
+    there is no risk of a wrong one that several gates would add up. The bounds beside a value, each for itself, say how
+    far it may be off.
     """
-    (gate,), _ = parse_all([WrittenGate("", BUILT_IN)], Vocabulary())
+    others = (step for step in steps if step not in {CREATE, *ATTEMPTS})
+    return [_judge_step(step, totals) for step in (CREATE, *others)]
+
+
+def _judge_step(step: str, totals: Totals) -> GateResult:
+    gate, limit = _on_errors(step, "<=", BUILT_IN), fixed(BUILT_IN.constant)
     found = estimate(gate.subject, SHARE, totals, Confidences(CONFIDENCE, CONFIDENCE))
-    limit = fixed(_BUILT_IN_LIMIT_PERCENT)
     outcome = compare(gate.operator, fixed(found.value), limit)
     result = result_of(gate, Finding(outcome, found, limit), CONFIDENCE)
-    return msgspec.structs.replace(result, builtin=True, message=_built_in_message(found, totals))
+    unsent = (totals.flows[""].unsent or 0) if step == CREATE else 0
+    return msgspec.structs.replace(result, builtin=True, message=_built_in_message(step, found, unsent))
 
 
-def _built_in_message(found: Estimate, totals: Totals) -> str:
+def _built_in_message(step: str, found: Estimate, unsent: int) -> str:
     if found.value is None:
-        return "no create request was measured, so there is nothing to judge"
-    unsent = totals.flows[""].unsent or 0
+        return f"no {_called(step)} request was measured, so there is nothing to judge"
     count = found.samples or 0
     failed = found.hits - unsent
-    said = f"{failed:,} of {count:,} create requests failed"
+    said = f"{failed:,} of {count:,} {_called(step)} requests failed"
     if unsent:
         said = f"{found.hits:,} of {count:,} arrivals came to nothing: {failed:,} failed, {unsent:,} were never sent"
     return (
         f"{said}: {found.value:.3g} % (at {100 * CONFIDENCE:g} % confidence {found.low:.3g} % to {found.high:.3g} %); "
-        f"at most {_BUILT_IN_LIMIT_PERCENT:g} % is allowed; the point value decides"
+        f"at most {BUILT_IN.constant:g} % is allowed; the point value decides"
     )
 
 
 def judge_two_targets(totals: Totals, stages: Mapping[str, Collection[str]]) -> list[GateResult]:
-    """Returns the built-in gate of each of two targets on its own; `stages` names the windows of each.
+    """Returns the built-in gates of each of two targets on its own; `stages` names the windows of each.
 
-    Where A fails too often nothing can be compared with it, and that is no fault of B: its gate is inconclusive then.
+    Where A fails too often nothing can be compared with it, and that is no fault of B: its gates are inconclusive then.
     Which target an arrival that was never sent would have gone to is not known; it makes the run invalid.
     """
-    return [_judge_target(target, _part(totals, own)) for target, own in stages.items()]
+    parts = {target: _part(totals, own) for target, own in stages.items()}
+    return [
+        _of_target(target, found)
+        for target, part in parts.items()
+        for found in judge_built_in(part, dict.fromkeys(step for step, _, _ in sorted(part.parts)))
+    ]
 
 
-def _judge_target(target: str, totals: Totals) -> GateResult:
-    found = judge_built_in(totals)
-    result = msgspec.structs.replace(found, gate=f"{BUILT_IN} ({target})", message=f"target {target}: {found.message}")
+def _of_target(target: str, found: GateResult) -> GateResult:
+    result = msgspec.structs.replace(
+        found, gate=f"{found.gate} ({target})", message=f"target {target}: {found.message}"
+    )
     if target != _BASE or found.outcome != FAIL:
         return result
     message = f"{result.message}; B is compared with A, so a broken A says nothing of B"

@@ -79,6 +79,8 @@ def _because(outcome: str, exit_code: ExitCode, reasons: list[str]) -> Verdict:
 def _pass_text(summary: Summary, gates: list[GateResult]) -> str:
     create = summary.steps.get(CREATE)
     held = f"the gate {gates[0].gate} holds" if len(gates) == 1 else f"all {len(gates)} gates hold"
+    if len(gates) > 1 and all(gate.builtin for gate in gates):
+        held = f"{gates[0].gate} holds for each of {len(gates)} steps"
     offered = f" of {summary.offered_rate:,.1f} offered" if summary.offered_rate is not None else ""
     if create is None:
         return f"Pass: {held}."

@@ -58,9 +58,9 @@ def key_figures(conclusion: Conclusion) -> doc.Section:
 
 def gates(conclusion: Conclusion) -> doc.Section:
     """Returns the gates with what each found, and how they are judged."""
-    built_in = any(gate.builtin for gate in conclusion.gates)
+    built_in = all(gate.builtin for gate in conclusion.gates)
     rule = (
-        "A plan without gates has this one: the measured value decides, the bounds say how sure it is."
+        "A plan without gates has one for each step: the measured value decides, the bounds say how sure it is."
         if built_in
         else "A gate passes when the bound towards its limit meets it, fails when the other bound breaks it, and is "
         "inconclusive between. Bounds are of independent samples; counts are exact."
