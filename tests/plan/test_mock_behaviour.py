@@ -1,5 +1,6 @@
 import math
 import typing
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -128,6 +129,14 @@ def test_a_behaviour_is_recorded_with_the_keys_of_an_earlier_version_and_read_ag
     assert set(EARLIER) <= recorded.keys()
     assert msgspec.convert({name: recorded[name] for name in EARLIER}, Behaviour) == behaviour
     assert msgspec.convert(recorded, Behaviour) == behaviour
+
+
+def test_a_file_of_times_cannot_be_said_in_the_keys_of_an_earlier_version(tmp_path: Path) -> None:
+    path = tmp_path / "constant_times.txt"
+    path.write_text("3\n5\n")
+    behaviour = Behaviour(service_time=f"empirical({path})")
+
+    assert (behaviour.delay_ms, behaviour.lognormal_median_ms) == (0, 0)
 
 
 @pytest.mark.parametrize(

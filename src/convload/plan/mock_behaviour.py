@@ -268,7 +268,7 @@ def service_time_of(settings: Mapping[str, Any]) -> str:
     fixed_ms, median_ms = settings.get("delay_ms") or 0.0, settings.get("lognormal_median_ms") or 0.0
     if not median_ms:
         return f"constant({_shown(fixed_ms)})" if fixed_ms else ""
-    text = f"lognormal({_shown(median_ms)}, {settings.get('lognormal_sigma', 0.5):g})"
+    text = f"lognormal({_shown(median_ms)}, {settings.get('lognormal_sigma', 0.5):.12g})"
     return f"{_shown(fixed_ms)} + {text}" if fixed_ms else text
 
 
@@ -295,7 +295,7 @@ def _in_earlier_keys(service_time: str) -> dict[str, float]:
         service = parse_service_time(service_time)
         if service.kind == "lognormal":
             fixed_s, (median_s, sigma) = service.shift_s, service.parameters
-        else:
+        elif service.kind == "constant":
             fixed_s = service.mean_s
     found = {"delay_ms": fixed_s * 1000, "lognormal_median_ms": median_s * 1000, "lognormal_sigma": sigma}
     return {name: round(value, 9) for name, value in found.items()}
