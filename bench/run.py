@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import accuracy, capacity, capacity_live, comparison, freeze, generators, scale
+from bench import accuracy, capacity, capacity_live, comparison, comparison_power, freeze, generators, scale
 from bench.figures import Figure, as_text
 from bench.tools import ROOT, ROUNDS, SECONDS, SLACK_S, run
 
@@ -48,6 +48,7 @@ SECTIONS: dict[str, Callable[[Path], list[Figure]]] = {
     "capacity_simulated": capacity.simulated,
     "capacity_live": capacity_live.live,
     "comparison": comparison.comparison,
+    "comparison_power": comparison_power.power,
 }
 
 

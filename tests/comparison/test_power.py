@@ -1,5 +1,7 @@
 import math
 
+import pytest
+from bench.comparison_power import crossing
 from tests.comparison.conftest import batches
 
 from convload.comparison.outcomes import SAME, Rule
@@ -53,3 +55,9 @@ def test_as_many_samples_as_are_advised_tell_in_most_pairs() -> None:
     ]
 
     assert sum(told) >= 6
+
+
+def test_the_bench_interpolates_the_smallest_difference_that_is_found() -> None:
+    assert crossing([(0.1, 0.4), (0.2, 0.8)]) == pytest.approx(0.2)
+    assert crossing([(0.1, 0.6), (0.2, 1.0)]) == pytest.approx(0.15)
+    assert crossing([(0.1, 0.2), (0.2, 0.7)]) is None
