@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from bench.simulated import Objective, Server, SimulatedTarget
 from rich.console import Console
@@ -190,3 +191,19 @@ def test_no_success_at_any_number_of_users_is_a_failure_without_bounds() -> None
     assert result.statement == "No create succeeded with any number of users."
     assert (result.capacity_per_s.low or 0.0) >= 0
     assert result.capacity_per_s.high is None
+
+
+def test_throughput_that_rises_by_chance_alone_has_stopped_growing() -> None:
+    class Few(Closed):
+        """Twenty a second from two users on, in trials that hold some sixty of them."""
+
+        random = np.random.default_rng(5)
+
+        def trial(self, rate: float, duration_s: float) -> Trial:
+            done = self.random.poisson(min(10 * rate, 20) * duration_s) / duration_s
+            return msgspec.structs.replace(super().trial(rate, duration_s), goodput_per_s=done)
+
+    targets = [Few(0.0, 0.0) for _ in range(40)]
+    found = [search_concurrency(one, closed(max_rate=64, budget_s=600), one.clock) for one in targets]
+
+    assert sum(one.limited_by == "target" for one in found) >= 38

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from convload.capacity.objective import why_none_succeeds
+from convload.capacity.objective import in_flight_of_others, why_none_succeeds
 from convload.capacity.trials import EndedError
 from convload.contract.steps import CONSUMER_TOKEN, CREATE
 from convload.errors import ConvloadError
@@ -73,7 +73,7 @@ class ClosedMeasurer:
         except ConvloadError:
             if self._made == 1:
                 raise
-            raise EndedError from None  # the target was there before: what was found until then is told
+            raise EndedError from None  # the target was there before: what was found until then is kept
 
     def cool_down(self, at_most_s: float) -> bool:  # noqa: ARG002 -- the seam's; users that have gone leave no backlog
         """Returns that the target is at rest: between two runs nobody asks anything."""
@@ -105,7 +105,7 @@ class ClosedMeasurer:
             response_p50_ms=milliseconds(figures.response.percentile(50)) if has_times else None,
             response_p99_ms=milliseconds(figures.response.percentile(99)) if has_times else None,
             response_mean_ms=milliseconds(figures.response.mean_us) if has_times else None,
-            in_flight_mean=float(users),
+            in_flight_mean=max(0.0, users - in_flight_of_others(found.totals, length_s)),
             error_share=figures.failed / figures.count if figures.count else None,
             at_s=at_s,
         )

@@ -15,7 +15,7 @@ _Z = 1.96
 
 
 def search_concurrency(
-    measurer: Measurer, settings: SearchSettings, clock: Clock, tell: Callable[[Trial], None] = lambda _: None
+    measurer: Measurer, settings: SearchSettings, clock: Clock, on_trial: Callable[[Trial], None] = lambda _: None
 ) -> Saturation:
     """Doubles the users until throughput stops growing twice in a row, then narrows where it came near its highest.
 
@@ -25,7 +25,7 @@ def search_concurrency(
         UsageError: the settings allow no search.
     """
     check(settings)
-    trials = Trials(measurer, settings, clock, tell)
+    trials = Trials(measurer, settings, clock, on_trial)
     users: float | None = max(1, round(settings.start_rate))
     ended: End | None = None
     while not ended and not _flat(trials.made) and users is not None:
@@ -51,11 +51,13 @@ def throughputs(trials: Sequence[Trial]) -> dict[int, tuple[float, float]]:
 
 
 def _flat(trials: Sequence[Trial]) -> bool:
-    rates = [rate for rate, _ in throughputs(trials).values()]
+    """Says whether the last doublings raised throughput by no more than a little, or than chance does."""
+    rates = list(throughputs(trials).values())
     if len(rates) <= _FLAT_DOUBLINGS:
         return False
-    before = max(rates[:-_FLAT_DOUBLINGS])
-    return max(rates[-_FLAT_DOUBLINGS:]) <= before * (1 + GROWS)
+    before, error = max(rates[:-_FLAT_DOUBLINGS])
+    after, after_error = max(rates[-_FLAT_DOUBLINGS:])
+    return after <= before * (1 + GROWS) + _Z * math.hypot(error, after_error)
 
 
 def _bounds(trials: Sequence[Trial]) -> tuple[int | None, int | None]:

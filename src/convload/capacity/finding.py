@@ -60,16 +60,16 @@ def find(
     plan: Plan,
     out: Path | None,
     wanted: SearchPlan,
-    tell: Callable[[Trial], None],
+    on_trial: Callable[[Trial], None],
     on_progress: Callable[[Path], None] = lambda _: None,
 ) -> tuple[Path, CapacityResult]:
-    """Searches to the end and returns the run folder and what was found; an interrupted search tells what it has.
+    """Searches to the end and returns the run folder and what was found; an interrupted search tells what it found.
 
     Raises:
         ConvloadError: the set-up failed, or the target answers nothing well.
     """
     loads = SteeredLoads()
-    finding = SearchThread(plan, wanted, tell, loads)
+    finding = SearchThread(plan, wanted, on_trial, loads)
     probe = probe_rate(wanted.settings.start_rate)
     held = msgspec.structs.replace(plan, rate=probe, duration_s=FIRST_S, warmup_s=0.0, gates=wanted.objective)
     thread = threading.Thread(target=finding.work, name="search", daemon=True)
@@ -84,7 +84,7 @@ def find(
 
 
 def find_closed(
-    plan: Plan, out: Path | None, wanted: SearchPlan, tell: Callable[[Trial], None]
+    plan: Plan, out: Path | None, wanted: SearchPlan, on_trial: Callable[[Trial], None]
 ) -> tuple[Path, CapacityResult]:
     """Searches the number of users at which throughput stops growing; each trial is a run in the folder.
 
@@ -93,11 +93,11 @@ def find_closed(
         EndedError: interrupted within the first trial.
     """
     folder = new_folder(plan, out)
-    stopping = Interrupted()  # hears of Ctrl-C within the runs and between two of them
+    stopping = Interrupted()  # counts Ctrl-C within the runs and between two of them
     measurer = ClosedMeasurer(plan, folder, wanted.gates, stopping)
     try:
         with stopping.listening():
-            saturation = search_concurrency(measurer, wanted.settings, time.monotonic, tell)
+            saturation = search_concurrency(measurer, wanted.settings, time.monotonic, on_trial)
     except ConvloadError:
         remove_unless_started(folder)
         (folder / FILE_NAME).unlink(missing_ok=True)
@@ -112,10 +112,10 @@ def find_closed(
 class SearchThread:
     """The thread of the search."""
 
-    def __init__(self, plan: Plan, wanted: SearchPlan, tell: Callable[[Trial], None], loads: SteeredLoads) -> None:
+    def __init__(self, plan: Plan, wanted: SearchPlan, on_trial: Callable[[Trial], None], loads: SteeredLoads) -> None:
         self._plan = plan
         self._wanted = wanted
-        self._tell = tell
+        self._on_trial = on_trial
         self._loads = loads
         self._measurer = LiveMeasurer(loads, plan, wanted.gates, probe_rate(wanted.settings.start_rate))
         self._search: Search | None = None
@@ -127,10 +127,10 @@ class SearchThread:
         """Searches, looks beyond what was found, and lets the run end."""
         try:
             self._measurer.look_at_rest()
-            self._search = search(self._measurer, self._settings(), time.monotonic, self._tell)
+            self._search = search(self._measurer, self._settings(), time.monotonic, self._on_trial)
             self._look_beyond()
         except EndedError:
-            pass  # what was found until then is told
+            pass  # what was found until then is kept
         except BaseException as error:  # noqa: BLE001 -- whatever it is, the main thread is to raise it
             self._error = error
         finally:

@@ -5,7 +5,14 @@ from itertools import zip_longest
 
 import msgspec
 
-from convload.capacity.objective import allowed_share, growth, overloaded, strains, why_none_succeeds
+from convload.capacity.objective import (
+    allowed_share,
+    growth,
+    in_flight_of_others,
+    overloaded,
+    strains,
+    why_none_succeeds,
+)
 from convload.capacity.overload import OverloadTrial
 from convload.capacity.steered import StageLog, SteeredLoads
 from convload.contract.outcomes import OK
@@ -140,7 +147,7 @@ def judged(done: StageLog, plan: Plan, gates: Sequence[Gate], rate: float, durat
     results = judge(found, gates, confidence=CONFIDENCE)
     figures, parts = found.totals.figures(CREATE), parts_of(done.log, done.mark)
     is_limit = is_generator_limit(parts, figures.all_lateness, limits_of_trial(plan.validity), plan.max_in_flight)
-    pending = pending_of(parts)
+    pending, others = pending_of(parts), in_flight_of_others(found.totals, found.window.length_s)
     grown = growth(pending, figures.count)
     mean_us = figures.response.mean_us if figures.response.count else None
     failed_share = figures.failed / figures.count if figures.count else 0.0
@@ -159,7 +166,7 @@ def judged(done: StageLog, plan: Plan, gates: Sequence[Gate], rate: float, durat
         response_p50_ms=p50_ms,
         response_p99_ms=_percentile(figures, 99),
         response_mean_ms=None if mean_us is None else milliseconds(mean_us),
-        in_flight_mean=sum(pending) / len(pending) if pending else None,
+        in_flight_mean=max(0.0, sum(pending) / len(pending) - others) if pending else None,
         error_share=failed_share if figures.count else None,
         overloaded=overloaded(
             ok_by_second(parts), arrived_per_s or rate, allowed_share(gates), failed_share, (p50_ms or 0.0) / 1000

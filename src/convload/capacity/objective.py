@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import msgspec
 
 from convload.contract.outcomes import of_status
-from convload.contract.steps import CONSUMER_TOKEN, CREATE
+from convload.contract.steps import CLOSE, CONSUMER_TOKEN, CREATE, SEND
 from convload.errors import TargetError
 from convload.judging.gate_result import GateResult
 from convload.plan.gate import ALL_PERCENT, Gate
 from convload.plan.gate_names import RESPONSE, SHARE, TIME, UNITS
 from convload.results.capacity_result import Overloaded
-from convload.results.measured import Figures
+from convload.results.measured import Figures, Totals
 
 _MS_A_SECOND = 1000.0
 _AT_MOST, _AT_LEAST = ("<", "<="), (">", ">=")
@@ -52,6 +52,13 @@ def why_none_succeeds(load: str, create: Figures, token: Figures, consumers: str
     causes = ", ".join(f"{kind}: {count:,} of {shown.count:,}" for kind, count in shown.errors.items()) or "no answer"
     tokens = '; tokens are off: consumers = "none"' if consumers == "none" and _REFUSED & shown.errors.keys() else ""
     return TargetError(f"target: {load}, no create succeeds: {step}{causes}{tokens}")
+
+
+def in_flight_of_others(totals: Totals, length_s: float) -> float:
+    """Returns how many sends and closes were in flight on average; their rate times their response (Little's law)."""
+    figures = [totals.figures(step) for step in (SEND, CLOSE)]
+    times = [times for one in figures for times in (one.response, one.failed_response) if times.count]
+    return sum(one.count * one.mean_us for one in times) / 1e6 / length_s if length_s else 0.0
 
 
 def strains(results: Sequence[GateResult], gates: Sequence[Gate]) -> list[float]:

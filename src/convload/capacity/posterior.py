@@ -153,15 +153,15 @@ def posterior(
 
     Trials without a side are left out: limited by the generator, or undecided without a strain.
     """
-    told = [trial for trial in trials if trial.side and (model.leaning or trial.verdict != "undecided")]
-    before = partial(prior, sustained(told, model), tail, math.log(highest / lowest), model=model)
+    decided = [trial for trial in trials if trial.side and (model.leaning or trial.verdict != "undecided")]
+    before = partial(prior, sustained(decided, model), tail, math.log(highest / lowest), model=model)
     logs: Floats = np.linspace(math.log(lowest), math.log(highest), _POINTS)
     for _ in range(_ZOOMS):
-        weights = _weights(told, logs, before(logs), tail, model)
+        weights = _weights(decided, logs, before(logs), tail, model)
         likely = np.flatnonzero(weights > _NEGLIGIBLE * weights.max())
         step = logs[1] - logs[0]
         logs = np.linspace(max(logs[0], logs[likely[0]] - step), min(logs[-1], logs[likely[-1]] + step), _POINTS)
-    return Posterior(np.exp(logs).tolist(), _weights(told, logs, before(logs), tail, model).tolist())
+    return Posterior(np.exp(logs).tolist(), _weights(decided, logs, before(logs), tail, model).tolist())
 
 
 def _weights(trials: Sequence[Trial], logs: Floats, before: Floats, tail: Tail, model: Model) -> Floats:

@@ -36,7 +36,7 @@ def conclude(search: Search, objective: list[str], beyond: Sequence[Trial] = ())
     first = first_broken(search.trials)
     monotonic = not contradicts([*search.trials, *beyond])
     recovered = search.end != "broken"
-    told = sustained(search.trials)
+    known = sustained(search.trials)
     return CapacityResult(
         capacity_per_s=bounds,
         confidence=search.settings.confidence,
@@ -53,7 +53,7 @@ def conclude(search: Search, objective: list[str], beyond: Sequence[Trial] = ())
         budget_s=search.settings.budget_s,
         took_s=search.took_s,
         trials=search.trials,
-        sustained_per_s=told.per_s if told else None,
+        sustained_per_s=known.per_s if known else None,
         little=check_little(search.trials),
         usl=fit(usl_points(search.trials), most_doneper_s([*search.trials, *beyond])),
     )
@@ -174,11 +174,11 @@ def _statement(search: Search, bounds: Bounds, first: Broke | None) -> str:
     broke = f"{_listed(first.objectives)} broke first, at {per_s(first.rate)}" if first else "nothing broke"
     sure = f"{100 * search.settings.confidence:g} %"
     if search.end == "broken":
-        told = f"; until then: {_between(bounds)}" if bounds.low or bounds.high else ""
+        known = f"; until then: {_between(bounds)}" if bounds.low or bounds.high else ""
         last = search.trials[-1].rate
         return (
             f"The target did not get back to normal within {search.settings.cool_down_s:g} s after the trial at "
-            f"{per_s(last)}, so the search stopped to do no further harm{told}."
+            f"{per_s(last)}, so the search stopped to do no further harm{known}."
         )
     if search.end == "floor":
         return f"No rate from {per_s(search.settings.min_rate)} up meets the objective: {broke}."

@@ -47,17 +47,17 @@ class Search(msgspec.Struct, frozen=True):
 
 
 def search(
-    measurer: Measurer, settings: SearchSettings, clock: Clock, tell: Callable[[Trial], None] = lambda _: None
+    measurer: Measurer, settings: SearchSettings, clock: Clock, on_trial: Callable[[Trial], None] = lambda _: None
 ) -> Search:
     """Searches until the answer is narrow enough, the time is up, or a bound of the search is reached.
 
-    `tell` hears of each trial as it ends.
+    `on_trial` is given each trial as it ends.
 
     Raises:
         UsageError: the settings allow no search.
     """
     check(settings)
-    return _Search(Trials(measurer, settings, clock, tell), settings).run()
+    return _Search(Trials(measurer, settings, clock, on_trial), settings).run()
 
 
 class _Search:

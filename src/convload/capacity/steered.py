@@ -18,7 +18,7 @@ GRACE_S = 1.5
 
 
 class StageLog(msgspec.Struct, frozen=True):
-    """What the log tells of a load that was held: all of the run so far, and when its last stage was."""
+    """What the log says of a load that was held: all of the run so far, and when its last stage was."""
 
     log: RunLog
     mark: StageMark
@@ -94,11 +94,11 @@ class SteeredLoads:
         return next((mark for mark in marks if mark.name == name), None)
 
     def _is_over(self, mark: StageMark) -> bool:
-        """Says whether all workers have told of a stage and answered what is in flight, or had time enough."""
+        """Says whether all workers have reported a stage and answered what is in flight, or had time enough."""
         ends_s = mark.starts_s + mark.duration_s
         latest = {record.worker: record for record in self._records if isinstance(record, Interval)}
         for lost in (record for record in self._records if isinstance(record, WorkerLost)):
             latest.pop(lost.worker, None)
-        told_s = min((interval.to_s for interval in latest.values()), default=0.0)
+        known_s = min((interval.to_s for interval in latest.values()), default=0.0)
         is_empty = not any(interval.in_flight or interval.backlog for interval in latest.values())
-        return told_s >= ends_s and (is_empty or told_s >= ends_s + GRACE_S)
+        return known_s >= ends_s and (is_empty or known_s >= ends_s + GRACE_S)

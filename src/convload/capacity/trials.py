@@ -106,13 +106,17 @@ def check(settings: SearchSettings) -> None:
 
 
 class Trials:
-    """The trials of one search, made one after the other for as long as its budget lasts; `tell` hears of each."""
+    """The trials of one search, made one after the other for as long as its budget lasts; `on_trial` is given each."""
 
     def __init__(
-        self, measurer: Measurer, settings: SearchSettings, clock: Clock, tell: Callable[[Trial], None] = lambda _: None
+        self,
+        measurer: Measurer,
+        settings: SearchSettings,
+        clock: Clock,
+        on_trial: Callable[[Trial], None] = lambda _: None,
     ) -> None:
         self.made: list[Trial] = []
-        self._measurer, self._settings, self._clock, self._tell = measurer, settings, clock, tell
+        self._measurer, self._settings, self._clock, self._on_trial = measurer, settings, clock, on_trial
         self._began_s = clock()
         self._overhead_s = 0.0
 
@@ -169,7 +173,7 @@ class Trials:
         trial = self._measurer.trial(rate, duration_s)
         self._overhead_s = max(self._overhead_s, self._clock() - began_s - duration_s)
         self.made.append(trial)
-        self._tell(trial)
+        self._on_trial(trial)
         return None
 
 

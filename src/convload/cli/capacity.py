@@ -90,7 +90,7 @@ def capacity(plan: str, out: Path | None, **flags: Any) -> int:
     click.echo(_announce(settled, settings, wanted.objective, is_closed=is_closed), err=True)
     try:
         search = finding.find_closed if is_closed else finding.find
-        folder, found = search(settled, out, wanted, _tell)
+        folder, found = search(settled, out, wanted, _print_trial)
     except EndedError:
         click.echo("convload: interrupted before the search had tried a load", err=True)
         return int(ExitCode.INTERRUPTED)
@@ -209,7 +209,7 @@ def _needs(flags: dict[str, Any]) -> _Needs:
         peak = peak_of_day(rows, flags["peak_to_mean"])
         need = peak.required_per_s
     if need is not None:
-        instances(need, headroom, 1.0, 1.0)  # tells what is wrong with them before the search
+        instances(need, headroom, 1.0, 1.0)  # raises what is wrong with them before the search
     return _Needs(peak, need, headroom)
 
 
@@ -237,7 +237,7 @@ def _announce(plan: Plan, settings: SearchSettings, objective: list[str], *, is_
     )
 
 
-def _tell(trial: Trial) -> None:
+def _print_trial(trial: Trial) -> None:
     """Prints a trial as it ends: a search takes minutes."""
     p99 = "–" if trial.response_p99_ms is None else f"{trial.response_p99_ms:.1f} ms"
     broke = f" ({', '.join(trial.broken)})" if trial.broken else ""
