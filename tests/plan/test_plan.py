@@ -202,6 +202,8 @@ def test_a_plan_that_cannot_be_read_says_why(tmp_path: Path) -> None:
         ("10.0.0.1", [], False),
         ("va.example.net", ["va.example.net"], True),
         ("va.example.net", ["*.example.net"], True),
+        ("va.example.net", ["VA.Example.net"], True),
+        ("va.example.net", ["*.EXAMPLE.net"], True),
         ("example.net", ["*.example.net"], False),
         ("evil-example.net", ["*.example.net"], False),
     ],

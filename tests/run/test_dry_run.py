@@ -1,12 +1,14 @@
 """What a run would do, told beforehand: nothing is contacted, started or written."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from tests.conftest import Cli, clean_environment, intervals_of
+from tests.test_docs import PAGES, commands_of
 
 WATCHED = """
 import os, sys
@@ -118,6 +120,25 @@ def test_mistakes_of_a_dry_run_are_those_of_the_run(tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert "nowhere.py: cannot be read" in done.stderr
+
+
+PLACEHOLDERS = {
+    "HOST:PORT": "10.0.0.5:5557",
+    "HOST": "VA.example.net",
+    "URL": "http://127.0.0.1:9",
+    "ACCOUNT": "1",
+    "N": "2",
+}
+RUNS = dict.fromkeys(line for page in PAGES for line in commands_of(page) if re.match(r"run\b.* ", line))
+
+
+@pytest.mark.parametrize("line", RUNS)
+def test_every_documented_run_is_one_that_would_start(line: str) -> None:
+    """In the folder of the project, where the documented plans are."""
+    words = re.sub("|".join(rf"\b{name}\b" for name in PLACEHOLDERS), lambda found: PLACEHOLDERS[found[0]], line)
+    done = dry_run(Path(__file__).parents[2], *shlex.split(words)[1:])
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_run_fires_just_the_arrivals_that_the_dry_run_names(cli: Cli) -> None:

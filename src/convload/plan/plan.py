@@ -347,11 +347,12 @@ PLAIN = "http://"
 
 
 def host_allowed(host: str, allow_hosts: list[str]) -> bool:
-    """Tells whether a host may be fired at: loopback always, else by name or by `*.suffix`."""
+    """Says whether a host may be fired at: loopback always, else by name or by `*.suffix`, in any case."""
+    host = host.lower()
     if host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d{1,3}){3}", host):
         return True
-    names = [allowed.removeprefix(PLAIN) for allowed in allow_hosts]
-    return any(host == name or (name[:2] == "*." and host.endswith(name[1:])) for name in names)
+    names = [allowed.lower().removeprefix(PLAIN) for allowed in allow_hosts]
+    return host in names or any(name[:2] == "*." and host.endswith(name[1:]) for name in names)
 
 
 def service_url(scheme: str, host: str, named: str, allow_hosts: list[str]) -> str:
