@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from convload.errors import UsageError
 from convload.plan.durations import Think, parse_duration_s, parse_think
-from convload.plan.plan import Plan, assemble, find, host_allowed, unused_flags
+from convload.plan.plan import Plan, assemble, find, host_allowed
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -139,27 +139,6 @@ def test_other_variables_of_that_prefix_are_left_alone() -> None:
     assert assemble(None, {"CONVLOAD_CLIENT_ID": "a", "CONVLOAD_ON_BEHALF": "b", "CONVLOAD_HOME": "/c"}, {}) == Plan(
         name="run", model="closed", duration_s=30.0, warmup_s=5.0, lookup=True
     )
-
-
-@pytest.mark.parametrize(
-    ("flags", "problem"),
-    [
-        ({"users": "5", "rate": "10"}, "--users: is for the closed model, and this load is open"),
-        ({"users": "5", "arrivals": "even"}, "--arrivals: is for the open model, and this load is closed"),
-        ({"users": "5", "max_in_flight": "9"}, "--max-in-flight: is for the open model"),
-        ({"model": "closed", "rate": "10"}, "--model closed: --rate makes the load open"),
-        ({"window": "1s"}, "--window: is the length of a turn; give --target-b URL too"),
-        ({"arrivals": "even", "replay": "starts.csv"}, "--arrivals: a replay has starts of its own"),
-    ],
-)
-def test_a_flag_that_the_model_does_not_use_is_refused(flags: dict[str, str], problem: str) -> None:
-    assert [text[: len(problem)] for text in unused_flags(assemble(None, {}, flags), flags)] == [problem]
-
-
-def test_flags_that_the_model_uses_are_fine(tmp_path: Path) -> None:
-    path = write(tmp_path, "rate = 5\narrivals = 'even'\nmax_in_flight = 7\n")
-    for flags in ({"users": "5", "think": "constant 1s"}, {"rate": "9", "arrivals": "poisson"}, {"max_in_flight": "9"}):
-        assert unused_flags(assemble(path, {}, flags), flags) == []
 
 
 @pytest.mark.parametrize("name", ["x/../../../../escaped", "/etc", "a\n::error::b", "..", "\x7f"])

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ from convload.cli.ending import details_option, end, exit_zero_option
 from convload.cli.judged import baseline_of, warnings_of
 from convload.cli.worker import check_reach, count_workers, joining_of
 from convload.errors import ExitCode, UsageError
-from convload.plan.plan import MOCK, Plan, assemble, find, unused_flags
+from convload.plan.plan import MOCK, Plan, assemble, find
 from convload.plan.retry import POLICIES
 from convload.report.folder import write_all
 from convload.run.dry_run import describe
@@ -122,6 +123,25 @@ def run(
     folder = execute(settled, out, live.update, joining, Judging.of(settled), baseline)
     live.close()
     return end(write_all(folder), folder, exit_zero=exit_zero, details=details)
+
+
+def unused_flags(plan: Plan, flags: Mapping[str, Any]) -> list[str]:
+    """Returns what is wrong with flags that the plan they led to has no use for: nobody gives them for nothing."""
+    open_alone = "is for the open model, and this load is closed"
+    is_open = plan.model == "open"
+    unused = {
+        "users": is_open
+        and "is for the closed model, and this load is open: its users grow as needed, up to --max-in-flight",
+        "arrivals": (not is_open and f"{open_alone}; give --rate R too")
+        or (plan.replay and "a replay has starts of its own; leave it out"),
+        "max_in_flight": not is_open and f"{open_alone}; did you mean --users?",
+        "window": not plan.target_b and "is the length of a turn; give --target-b URL too",
+    }
+    found = [f"--{key.replace('_', '-')}: {why}" for key, why in unused.items() if why and flags.get(key) is not None]
+    if is_open and flags.get("model") == "closed":
+        made = next(key for key in ("rate", "stages", "replay") if getattr(plan, key))
+        found.append(f"--model closed: --{made} makes the load open; give --users N in place of it")
+    return found
 
 
 def _announce(plan: Plan) -> str:

@@ -186,25 +186,6 @@ def _without_other_ends(values: dict[str, Any], newer: Mapping[str, Any]) -> dic
     return {key: value for key, value in values.items() if key not in dropped}
 
 
-def unused_flags(plan: Plan, flags: Mapping[str, Any]) -> list[str]:
-    """Returns what is wrong with flags that the plan they led to has no use for: nobody gives them for nothing."""
-    open_alone = "is for the open model, and this load is closed"
-    is_open = plan.model == "open"
-    unused = {
-        "users": is_open
-        and "is for the closed model, and this load is open: its users grow as needed, up to --max-in-flight",
-        "arrivals": (not is_open and f"{open_alone}; give --rate R too")
-        or (plan.replay and "a replay has starts of its own; leave it out"),
-        "max_in_flight": not is_open and f"{open_alone}; did you mean --users?",
-        "window": not plan.target_b and "is the length of a turn; give --target-b URL too",
-    }
-    found = [f"--{key.replace('_', '-')}: {why}" for key, why in unused.items() if why and flags.get(key) is not None]
-    if is_open and flags.get("model") == "closed":
-        made = next(key for key in ("rate", "stages", "replay") if getattr(plan, key))
-        found.append(f"--model closed: --{made} makes the load open; give --users N in place of it")
-    return found
-
-
 def find(name: str) -> Path:
     """Returns the plan file of that path, or the bundled plan of that name ("smoke", "plans/smoke.toml").
 
