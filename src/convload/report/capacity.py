@@ -1,8 +1,9 @@
 """The contents of a capacity search's report: how much, how sure, why, and what happens beyond."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 
@@ -20,6 +21,8 @@ _OUTCOMES: dict[ExitCode, doc.Tone] = {
     ExitCode.INTERRUPTED: "interrupted",
 }
 _ANNOTATIONS = {"pass": "notice", "fail": "error"}
+_Row = TypeVar("_Row")
+
 _FEWEST_LOADS = 2
 _CURVE_POINTS = 60
 
@@ -117,61 +120,45 @@ def _listed(words: Sequence[doc.Code]) -> list[str | doc.Code]:
 
 
 def _trials(result: CapacityResult) -> doc.Table:
-    heads = [
-        "at s",
-        "users" if result.saturation else "rate /s",
-        "for s",
-        "outcome",
-        "achieved /s",
-        "good /s",
-        "p99 ms",
-        "broke",
-    ]
-    rows = [
-        [
-            f"{trial.at_s:.0f}",
-            short(trial.rate, 4) if result.saturation else about(trial.rate),
-            short(trial.duration_s),
-            trial.verdict,
-            about(trial.achieved_per_s),
-            about(trial.goodput_per_s),
-            about(trial.response_p99_ms),
-            ", ".join(trial.broken),
-        ]
-        for trial in result.trials
-    ]
-    return _table(heads, rows)
+    load = ("users", lambda one: short(one.rate, 4)) if result.saturation else ("rate /s", lambda one: about(one.rate))
+    return _table(
+        result.trials,
+        ("at s", lambda one: f"{one.at_s:.0f}"),
+        load,
+        ("for s", lambda one: short(one.duration_s)),
+        ("outcome", lambda one: one.verdict),
+        ("achieved /s", lambda one: about(one.achieved_per_s)),
+        ("good /s", lambda one: about(one.goodput_per_s)),
+        ("p99 ms", lambda one: about(one.response_p99_ms)),
+        ("broke", lambda one: ", ".join(one.broken)),
+    )
 
 
 def _beyond(result: CapacityResult) -> doc.Table:
-    heads = ["× capacity", "offered /s", "good /s", "kept", "shed", "by", "other failures", "p99 ms accepted"]
-    rows = [
-        [
-            f"{point.factor:g}",
-            about(point.offered_per_s),
-            about(point.goodput_per_s),
-            _percent(point.kept),
-            _percent(point.shed_share),
-            ", ".join(f"{status} {_percent(share)}" for status, share in point.shed_by.items()) or NONE,
-            _percent(point.failed_share),
-            about(point.accepted_p99_ms),
-        ]
-        for point in (result.overload.points if result.overload else [])
-    ]
-    return _table(heads, rows)
+    return _table(
+        result.overload.points if result.overload else [],
+        ("× capacity", lambda one: f"{one.factor:g}"),
+        ("offered /s", lambda one: about(one.offered_per_s)),
+        ("good /s", lambda one: about(one.goodput_per_s)),
+        ("kept", lambda one: _percent(one.kept)),
+        ("shed", lambda one: _percent(one.shed_share)),
+        ("by", lambda one: ", ".join(f"{status} {_percent(share)}" for status, share in one.shed_by.items()) or NONE),
+        ("other failures", lambda one: _percent(one.failed_share)),
+        ("p99 ms accepted", lambda one: about(one.accepted_p99_ms)),
+    )
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[doc.Words]]) -> doc.Table:
-    """Returns a table whose heads stand on two lines where the terminal is narrow for them."""
-    columns = [
+def _table(rows: Sequence[_Row], *columns: tuple[str, Callable[[_Row], str]]) -> doc.Table:
+    """Returns a table whose heads stand on two lines on the terminal."""
+    heads = [
         doc.Column(
-            head=head,
+            head,
             kind="words" if head in {"outcome", "broke", "by"} else "figure",
             heads=dict.fromkeys(doc.TERMINAL, "\n".join(head.rsplit(" ", 1))),
         )
-        for head in heads
+        for head, _ in columns
     ]
-    return doc.Table(columns, rows)
+    return doc.Table(heads, [[cell(row) for _, cell in columns] for row in rows])
 
 
 def _course(result: CapacityResult) -> str:
@@ -231,25 +218,29 @@ def _diagrams(trials: Sequence[Trial]) -> list[doc.Diagram]:
         return []
     names = ", ".join(f'"{name}"' for name in loads)
     axis = f'"load of a trial" [{names}]'
-    times = mermaid.draw(
-        "Response times in ms by the load of a trial, each load once: the upper line is p99, the lower p50; the "
-        "highest where a load was tried again; 0 where none was measured.",
-        ("Response time, p50 and p99", "ms", axis),
-        {
-            "p50": [max(trial.response_p50_ms or 0.0 for trial in part) for part in loads.values()],
-            "p99": [max(trial.response_p99_ms or 0.0 for trial in part) for part in loads.values()],
-        },
-    )
-    rates = mermaid.draw(
-        "Conversations per second by the load of a trial: the upper line is what was achieved, the lower goodput; the "
-        "lowest where a load was tried again.",
-        ("Achieved and good per second", "per s", axis),
-        {
-            "achieved": [min(trial.achieved_per_s or 0.0 for trial in part) for part in loads.values()],
-            "good": [min(trial.goodput_per_s or 0.0 for trial in part) for part in loads.values()],
-        },
-    )
-    return [times, rates]
+    draws = partial(_lines, list(loads.values()))
+    return [
+        mermaid.draw(
+            "Response times in ms by the load of a trial, each load once: the upper line is p99, the lower p50; the "
+            "highest where a load was tried again; 0 where none was measured.",
+            ("Response time, p50 and p99", "ms", axis),
+            draws(max, {"p50": "response_p50_ms", "p99": "response_p99_ms"}),
+        ),
+        mermaid.draw(
+            "Conversations per second by the load of a trial: the upper line is what was achieved, the lower goodput; "
+            "the lowest where a load was tried again.",
+            ("Achieved and good per second", "per s", axis),
+            draws(min, {"achieved": "achieved_per_s", "good": "goodput_per_s"}),
+        ),
+    ]
+
+
+def _lines(
+    loads: Sequence[Sequence[Trial]], pick: Callable[[Iterable[float]], float], names: Mapping[str, str]
+) -> dict[str, list[float]]:
+    return {
+        name: [pick(getattr(trial, field) or 0.0 for trial in part) for part in loads] for name, field in names.items()
+    }
 
 
 def _charts(result: CapacityResult) -> list[doc.Chart]:
@@ -275,28 +266,22 @@ def _charts(result: CapacityResult) -> list[doc.Chart]:
 def data(result: CapacityResult, limit_ms: float | None) -> dict[str, Any]:
     """Returns the columns of the charts; trials in rising order of their load, or of their time for the timeline."""
     by_rate = sorted((trial for trial in result.trials if trial.verdict != "generator"), key=lambda trial: trial.rate)
+    rate, p50, p99, good = (
+        [getattr(trial, name) for trial in by_rate]
+        for name in ("rate", "response_p50_ms", "response_p99_ms", "goodput_per_s")
+    )
+    verdicts = (
+        [trial.rate if trial.verdict == verdict else None for trial in result.trials]
+        for verdict in ("pass", "fail", "undecided", "generator")
+    )
     fitted = _fitted(result)
     return {
         "low": result.capacity_per_s.low,
         "high": result.capacity_per_s.high,
         "limit_ms": limit_ms,
-        "response": [
-            [trial.rate for trial in by_rate],
-            [trial.response_p50_ms for trial in by_rate],
-            [trial.response_p99_ms for trial in by_rate],
-        ],
-        "achieved": [
-            [trial.rate for trial in by_rate],
-            [trial.goodput_per_s for trial in by_rate],
-            *([] if result.saturation else [[trial.rate for trial in by_rate]]),
-        ],
-        "timeline": [
-            [trial.at_s for trial in result.trials],
-            *(
-                [trial.rate if trial.verdict == outcome else None for trial in result.trials]
-                for outcome in ("pass", "fail", "undecided", "generator")
-            ),
-        ],
+        "response": [rate, p50, p99],
+        "achieved": [rate, good] if result.saturation else [rate, good, rate],
+        "timeline": [[trial.at_s for trial in result.trials], *verdicts],
         "usl": _usl_columns(fitted) if fitted else None,
     }
 

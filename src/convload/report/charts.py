@@ -81,12 +81,12 @@ def of_run(conclusion: Conclusion) -> list[doc.Chart]:
     ]
 
 
-def of_turns(conclusion: Conclusion) -> doc.Chart:
+def of_turns(conclusion: Conclusion) -> doc.Charts:
     """Returns the chart of two targets."""
     note = f"Create latency of each window, by when requests were due ({_clock(conclusion)} of successful requests)."
     found = conclusion.target_comparison.compared if conclusion.target_comparison else []
     otherwise = _unless(any("p50" in turn.response_ms for turn in found), "No create request succeeded.")
-    return doc.Chart("turns", "A and B", "ms", note, otherwise)
+    return doc.Charts([doc.Chart("turns", "A and B", "ms", note, otherwise)])
 
 
 def _of_open(rows: list[Second]) -> list[doc.Chart]:

@@ -46,7 +46,11 @@ Words = str | Code | Mark | Sequence[str | Code | Mark]
 """A run of text."""
 
 
-class Column(msgspec.Struct, frozen=True):
+class _OnMedia(msgspec.Struct, frozen=True, kw_only=True):
+    on: tuple[Medium, ...] = EVERYWHERE
+
+
+class Column(_OnMedia, frozen=True):
     """The head of a column; `heads` are those of media that call it otherwise.
 
     `kind` says whether it holds figures, words that may wrap, or names that may not. `clock` is the group of a time.
@@ -55,16 +59,14 @@ class Column(msgspec.Struct, frozen=True):
     head: str
     kind: Literal["figure", "words", "name"] = "figure"
     clock: str = ""
-    on: tuple[Medium, ...] = EVERYWHERE
     heads: Mapping[Medium, str] = {}
 
 
-class Table(msgspec.Struct, frozen=True):
+class Table(_OnMedia, frozen=True):
     """Rows under columns; a row has a cell for every column, whether or not a medium shows it."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Words]]
-    on: tuple[Medium, ...] = EVERYWHERE
 
     def for_medium(self, medium: Medium) -> tuple[list[Column], list[list[Words]]]:
         """Returns the columns that stand on a medium, and their cells."""
@@ -72,30 +74,27 @@ class Table(msgspec.Struct, frozen=True):
         return [self.columns[at] for at in shown], [[row[at] for at in shown] for row in self.rows]
 
 
-class Note(msgspec.Struct, frozen=True):
+class Note(_OnMedia, frozen=True):
     """A paragraph."""
 
     words: Words
-    on: tuple[Medium, ...] = EVERYWHERE
     tone: Tone = ""
 
 
-class Bullets(msgspec.Struct, frozen=True):
+class Bullets(_OnMedia, frozen=True):
     """Lines that belong together."""
 
     items: Sequence[Words]
-    on: tuple[Medium, ...] = EVERYWHERE
     tone: Tone = ""
 
 
-class Facts(msgspec.Struct, frozen=True):
+class Facts(_OnMedia, frozen=True):
     """Values by their names, under the title of each group."""
 
     groups: Mapping[str, Mapping[str, str]]
-    on: tuple[Medium, ...] = EVERYWHERE
 
 
-class Tile(msgspec.Struct, frozen=True, kw_only=True):
+class Tile(msgspec.Struct, frozen=True):
     """A figure that is read from afar."""
 
     name: str
@@ -105,11 +104,10 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
     tone: Tone = ""
 
 
-class Tiles(msgspec.Struct, frozen=True):
-    """Key figures."""
+class Tiles(_OnMedia, frozen=True):
+    """Key figures of a page."""
 
     tiles: Sequence[Tile]
-    on: tuple[Medium, ...] = (HTML,)
 
 
 class Chart(msgspec.Struct, frozen=True):
@@ -121,34 +119,32 @@ class Chart(msgspec.Struct, frozen=True):
     note: str = ""
     otherwise: str = ""
     log: bool = False
-    on: tuple[Medium, ...] = (HTML,)
 
 
-class Charts(msgspec.Struct, frozen=True):
-    """Charts side by side."""
+class Charts(_OnMedia, frozen=True):
+    """Charts of a page, side by side."""
 
     charts: Sequence[Chart]
-    on: tuple[Medium, ...] = (HTML,)
 
 
-class Diagram(msgspec.Struct, frozen=True):
-    """A chart as Mermaid source, and what a reader must know of it: Mermaid draws no legend."""
+class Diagram(_OnMedia, frozen=True):
+    """A chart of Markdown as Mermaid source, and what a reader must know of it: Mermaid draws no legend."""
 
     caption: str
     source: str
-    on: tuple[Medium, ...] = (MARKDOWN,)
 
 
-class Folded(msgspec.Struct, frozen=True):
-    """Lines that are shown when asked for."""
+class Folded(_OnMedia, frozen=True):
+    """Lines of a page that are shown when asked for."""
 
     title: Words
     items: Sequence[Words]
     is_open: bool = False
-    on: tuple[Medium, ...] = (HTML,)
 
 
-Block = Table | Note | Bullets | Facts | Tiles | Chart | Charts | Diagram | Folded
+Block = Table | Note | Bullets | Facts | Tiles | Charts | Diagram | Folded
+
+_ONLY_ON: dict[type[Block], Medium] = {Tiles: HTML, Charts: HTML, Folded: HTML, Diagram: MARKDOWN}
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -162,7 +158,7 @@ class Section(msgspec.Struct, frozen=True):
 
     def for_medium(self, medium: Medium) -> list[Block]:
         """Returns what stands on a medium; nothing where the section does not."""
-        return [block for block in self.blocks if medium in self.on and medium in block.on and _has_content(block)]
+        return [block for block in self.blocks if medium in self.on and _stands(block, medium)]
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,7 +204,10 @@ def brief(text: str, longest: int = LONGEST) -> str:
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
-def _has_content(block: Block) -> bool:
+def _stands(block: Block, medium: Medium) -> bool:
+    """Says whether a block has something to show, and a medium can and should show it."""
+    if medium not in block.on or _ONLY_ON.get(type(block), medium) != medium:
+        return False
     match block:
         case Table():
             return bool(block.rows)

@@ -50,7 +50,7 @@ def render_html(conclusion: Conclusion) -> str:
 
 def print_run(conclusion: Conclusion, console: Console, folder: Path | None = None, *, details: bool = True) -> None:
     """Prints the end of a run; `folder` is where the reports are, if they were written."""
-    terminal.show(document(conclusion, folder), console, doc.DETAILS if details else doc.BRIEF)
+    terminal.show(document(conclusion, folder), console, doc.DETAILS if details else doc.BRIEF, opens=details)
 
 
 def print_judgement(conclusion: Conclusion, console: Console, *, details: bool = True) -> None:
