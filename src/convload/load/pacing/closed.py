@@ -31,6 +31,7 @@ class ClosedPacing:
         self._left = None if plan.conversations is None else share_of(plan.conversations, worker, workers)
         self._ends_after_s = plan.ends_after_s
         self.stopped = Event()
+        self.used_up = False
         self.stop_s = float("inf")
         self.in_progress = 0
         self.offered = self.backlog = 0
@@ -55,6 +56,7 @@ class ClosedPacing:
         """Lets a user start another conversation: NOW; None when there are no more."""
         if self._left is not None:
             if self._left == 0:
+                self.used_up = self.used_up or not self.stopped.is_set()
                 self.stopped.set()
                 return None
             self._left -= 1

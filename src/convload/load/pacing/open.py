@@ -86,6 +86,7 @@ class OpenPacing:
         self._beating: gevent.Greenlet | None = None
         self.stop_s = float("inf")
         self.stopped = Event()
+        self.used_up = False
         self.dry = ""
 
     @property

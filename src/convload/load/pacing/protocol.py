@@ -28,11 +28,13 @@ class Pacing(Protocol):
 
     Attributes:
         stopped: set when no user may start another.
+        used_up: whether that is so because all conversations of the plan have begun.
         stop_s: the planned end, a reading of `time.monotonic`.
         dry: what was used up, if something was.
     """
 
     stopped: Event
+    used_up: bool
     stop_s: float
     dry: str
 

@@ -248,7 +248,9 @@ class Worker:
         pacing = self._session.pacing
         while not pacing.stopped.is_set() and (left_s := pacing.stop_s - time.monotonic()) > 0:
             pacing.stopped.wait(min(left_s, WATCH_S))  # the end may be moved meanwhile
-        if pacing.stopped.is_set():  # before its planned end; a wait that times out may wake a little early
+        # Before its planned end; a wait that times out may wake a little early. A run that ends by its number of
+        # conversations is measured until the last of them is over: some users may be idle long before.
+        if pacing.stopped.is_set() and not pacing.used_up:
             self._recorder.measure_until_s = min(self._recorder.measure_until_s, time.monotonic())
         deadline_s = time.monotonic() + self._session.plan.drain_s
         if self._session.plan.model == "closed":
