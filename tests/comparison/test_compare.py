@@ -170,6 +170,12 @@ def test_the_headline_says_what_follows(outcomes: list[Outcome], outcome: str, e
     assert found[2].startswith(said)
 
 
+def test_more_errors_are_named_in_percentage_points() -> None:
+    found = conclude_differences([difference(REGRESSED, "errors")], Minimum())
+
+    assert found[2] == "Different: regressed: conversation.create errors +1 percentage points."
+
+
 def test_a_run_beside_itself_is_told(runs: MakeRuns) -> None:
     run = runs.read("base", 1)
 

@@ -157,14 +157,14 @@ def _lacking(unknown: list[Difference]) -> str:
 
 
 def _named(differences: list[Difference]) -> str:
-    """Names the differences, the first of them with its size."""
+    """Names the differences, the first of them with its size; a share of errors has none relative to the base."""
     names = [f"{one.step} {one.statistic}" for one in differences]
     first = differences[0]
-    names[0] += (
-        f" {first.relative:+.1%}"
-        if first.relative is not None
-        else f" {short(first.difference or 0.0, sign='+')} {first.unit}"
-    )
+    if first.relative is None or first.statistic == "errors":
+        unit = "percentage points" if first.statistic == "errors" else first.unit
+        names[0] += f" {short(first.difference or 0.0, sign='+')} {unit}"
+    else:
+        names[0] += f" {first.relative:+.1%}"
     return ", ".join(names)
 
 

@@ -131,29 +131,43 @@ def run_kind(manifest: Manifest) -> RunKind:
 
 def compare_kinds(base: RunKind, new: RunKind) -> Likeness:
     """Returns all that makes two runs unlike, and what a reader should know."""
-    unlike, notes, elsewhere = [], [], False
     by_content = bool(base.inputs and new.inputs)
-    for key in sorted({*base.settings, *new.settings}):
-        rule = PLAN_KEYS.get(key, _UNKNOWN_KEY)
-        one, other = base.settings.get(key), new.settings.get(key)
-        if rule.treatment == "ignored" or (by_content and key in _BY_CONTENT) or _same(key, base, new):
-            continue
-        if rule.treatment == "reported":
-            notes.append(f"{rule.differing} differ ({_shown(one)} and {_shown(other)}): {rule.reason}")
-            elsewhere = elsewhere or key == "account"
-        elif key == "target" and kind_of_target(one) == kind_of_target(other):
-            # What has no host is the kind alone, as baselines keep it.
-            if urlsplit(str(one)).netloc and urlsplit(str(other)).netloc:
-                notes.append(_ADDRESS.format(_shown(one), _shown(other)))
-                elsewhere = True
-        else:
-            note = "the embedded mock on one side only" if key == "target" and MOCK in {one, other} else ""
-            unlike.append(Unlikeness(_KINDS.get(key, "plan"), f"`{key}`", _shown(one), _shown(other), note))
+    differing = [
+        key
+        for key in sorted({*base.settings, *new.settings})
+        if treatment_of(key) != "ignored" and not (by_content and key in _BY_CONTENT) and not _same(key, base, new)
+    ]
+    reported = [key for key in differing if treatment_of(key) == "reported" or _is_address(key, base, new)]
+    unlike = [_unlikeness(key, base, new) for key in differing if key not in reported]
+    notes = [note for key in reported if (note := _note(key, base, new))]
     files = _inputs(base, new) if by_content else []
-    notes += [] if by_content else [_unknown_inputs(base, new)]
     return Likeness(
-        [*unlike, *files, *_machines(base.machine, new.machine)], [*notes, *_versions(base, new)], elsewhere
+        unlike=[*unlike, *files, *_machines(base.machine, new.machine)],
+        notes=[*notes, *([] if by_content else [_unknown_inputs(base, new)]), *_versions(base, new)],
+        elsewhere=bool({"account", "target"} & {*reported}),
     )
+
+
+def _is_address(key: str, base: RunKind, new: RunKind) -> bool:
+    """Says whether only the address of the target differs, and not what kind it is of."""
+    one, other = (side.settings.get("target") for side in (base, new))
+    return key == "target" and kind_of_target(one) == kind_of_target(other)
+
+
+def _unlikeness(key: str, base: RunKind, new: RunKind) -> Unlikeness:
+    one, other = (side.settings.get(key) for side in (base, new))
+    note = "the embedded mock on one side only" if key == "target" and MOCK in {one, other} else ""
+    return Unlikeness(_KINDS.get(key, "plan"), f"`{key}`", _shown(one), _shown(other), note)
+
+
+def _note(key: str, base: RunKind, new: RunKind) -> str:
+    one, other = (side.settings.get(key) for side in (base, new))
+    if key == "target":
+        # What has no host is the kind alone, as baselines keep it: nothing is known of the address.
+        known = urlsplit(str(one)).netloc and urlsplit(str(other)).netloc
+        return _ADDRESS.format(_shown(one), _shown(other)) if known else ""
+    rule = PLAN_KEYS[key]
+    return f"{rule.differing} differ ({_shown(one)} and {_shown(other)}): {rule.reason}"
 
 
 def _same(key: str, base: RunKind, new: RunKind) -> bool:
