@@ -91,7 +91,7 @@ def look_up(target: Target, request: Request, port: int | None) -> Reply:
     host = request.headers.get(b"host")
     if not host or target.query.get("version", "1.0") != "1.0":
         return refused(bad_request("needs a Host header, and version=1.0 in the query"))
-    place = host.decode("latin-1")
+    place = host.decode("latin-1").strip()
     if port is not None:
         place = f"{re.sub(r':[0-9]*$', '', place)}:{port}"
     entries = [{"service": name, "account": target.account, "baseURI": place} for name in paths.KNOWN_SERVICES]

@@ -271,7 +271,7 @@ def _no_endpoint(methods: Methods) -> Reply:
 def _origin_form(target: bytes) -> str:
     """Returns path and query of a request target, which a client may also send with scheme and host."""
     text = target.decode("latin-1")
-    if not text.startswith(("http://", "https://")):
+    if text.startswith("/"):
         return text
     return "/" + text.partition("://")[2].partition("/")[2]
 

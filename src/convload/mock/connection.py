@@ -4,7 +4,6 @@ import asyncio
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable
 from functools import partial
 
 import httptools
@@ -14,9 +13,12 @@ from convload.mock.messages import (
     CLOSE,
     CONTINUE,
     KEEP_ALIVE,
+    Head,
     Reply,
     Request,
     Site,
+    fault_of,
+    header_reader,
     refusal,
 )
 
@@ -58,13 +60,15 @@ class Connection(asyncio.Protocol):
         "_half_closed",
         "_head_bytes",
         "_headers",
+        "_host",
         "_in_head",
         "_in_request",
         "_parser",
         "_pieces",
         "_quiet_checks",
-        "_raw_headers",
+        "_read_headers",
         "_read_stopped",
+        "_repeated",
         "_site",
         "_tls",
         "_traffic",
@@ -84,12 +88,12 @@ class Connection(asyncio.Protocol):
         self._site = site
         self._tls = tls
         self._traffic = site.traffic
-        self._raw_headers: dict[bytes, bytes] = {}
-        # Called by the parser for each header: no Python frame in between.
-        self.on_header: Callable[[bytes, bytes], None] = self._raw_headers.__setitem__
+        self._read_headers: dict[bytes, bytes] = {}
+        self._repeated: list[bytes] = []
+        self.on_header = header_reader(self._read_headers, self._repeated)
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[_Waiting] = deque()
-        self._url = b""
+        self._url = self._host = b""
         self._headers: dict[bytes, bytes] = {}
         self._pieces: list[bytes] = []
         self._body_bytes = self._chunk_bytes = self._head_bytes = 0
@@ -180,20 +184,36 @@ class Connection(asyncio.Protocol):
         self._in_head = False
         if self._ended:
             return
-        raw = self._raw_headers
-        self._headers = headers = {name.lower(): value for name, value in raw.items()}
+        self._headers = headers = self._read_headers.copy()
         length = headers.get(b"content-length")
         # What came since the head began bounds its length, so most heads are never measured.
-        if self._head_bytes + self._chunk_bytes > MAX_HEAD_BYTES < _head_bytes(self._url, raw):
+        if self._head_bytes + self._chunk_bytes > MAX_HEAD_BYTES < _head_bytes(self._url, headers):
             self._refuse_head()
         elif length is not None and int(length) > self._site.limits.max_body_bytes:
             self._refuse_body()
-        elif b"host" not in headers and self._parser.get_http_version() != "1.0":
-            self._refuse(400, "a request needs a Host header, but for HTTP/1.0")
+        elif not self._is_plain(headers) and (fault := fault_of(self._head())):
+            self._refuse(*fault)
         elif b"expect" in headers:
             self._meet_expectation(headers[b"expect"])
-        raw.clear()
+        self._read_headers.clear()
         self._upgrades = self._parser.should_upgrade()
+
+    def _is_plain(self, headers: dict[bytes, bytes]) -> bool:
+        """Whether a head is like the one before in all that could be wrong with it, as nearly all are."""
+        return (
+            headers.get(b"host") == self._host
+            and self._url[:1] == b"/"
+            and b"#" not in self._url
+            and not self._repeated
+            and b"transfer-encoding" not in headers
+            and b"connection" not in headers
+        )
+
+    def _head(self) -> Head:
+        parser, headers, repeated = self._parser, self._headers, frozenset(self._repeated)
+        self._repeated.clear()
+        self._host = headers.get(b"host", b"")
+        return Head(parser.get_method(), self._url, parser.get_http_version(), headers, repeated)
 
     def on_body(self, piece: bytes) -> None:
         """Takes a piece of the body, however it was framed."""
@@ -215,7 +235,7 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._pieces.clear()
         self._body_bytes = 0
-        self._raw_headers.clear()  # trailers, which mean nothing here
+        self._read_headers.clear()  # trailers, which mean nothing here
         reply = self._site.respond(request)
         if parser.should_keep_alive():
             # HTTP/1.0 must be informed that the connection stays.
@@ -316,9 +336,6 @@ class Connection(asyncio.Protocol):
         if self._ended:
             return
         method = self._parser.get_method()
-        if method == b"CONNECT":
-            self._refuse(501, "no proxy here")
-            return
         hop = (b"upgrade", b"connection", b"expect")
         lines = [b"%b: %b\r\n" % item for item in self._headers.items() if item[0] not in hop]
         head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self._url, b"".join(lines))
