@@ -9,7 +9,7 @@ from rich.console import Console
 from convload.comparison.compare import BETWEEN, Comparison, RunFacts
 from convload.comparison.outcomes import IMPROVED, REGRESSED, UNKNOWN, Difference
 from convload.report import document as doc
-from convload.report import github, markdown, tables, terminal
+from convload.report import figures, github, markdown, tables, terminal
 
 _ANNOTATIONS = {REGRESSED: "error", UNKNOWN: "warning"}
 
@@ -33,10 +33,12 @@ def document(comparison: Comparison) -> doc.Document:
     """Returns the report."""
     same = f"THE SAME WITHIN {100 * comparison.minimum.relative:g} %"
     word = same if comparison.outcome == "same" else comparison.outcome.upper()
+    rule = figures.rule_of_difference(comparison.minimum, comparison.confidence)
+    rule += f"; {comparison.clock} times of successful requests"
     head = doc.Section(
         "",
         [
-            doc.Bullets([*_sides(comparison), rule(comparison)]),
+            doc.Bullets([*_sides(comparison), rule]),
             doc.Bullets([doc.Mark(line, "warning") for line in warnings(comparison)]),
         ],
     )
@@ -72,16 +74,6 @@ def github_report(comparison: Comparison) -> github.StepReport:
             **{outcome: _named(comparison, outcome) for outcome in (REGRESSED, IMPROVED)},
         },
         whole="the file of --markdown",
-    )
-
-
-def rule(comparison: Comparison) -> str:
-    """Says what counts as a difference."""
-    least = comparison.minimum
-    return (
-        f"A difference counts from {100 * least.relative:g} % and {least.absolute_ms:g} ms "
-        f"({least.errors_points:g} percentage points of errors) on, at {100 * comparison.confidence:g} % confidence "
-        f"of all statistics together; {comparison.clock} times of successful requests"
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from convload.comparison.conclusion import Conclusion
+from convload.comparison.outcomes import Minimum
 from convload.comparison.two_targets import TargetComparison
 from convload.contract.steps import CREATE, FIRST
 from convload.judging.gate_result import GateResult
@@ -31,8 +32,6 @@ RETRY_NOTE = (
     "conversation.create.first its first attempt alone, conversation.create.retry each later one, timed from when it "
     "was sent."
 )
-
-TURNS_HEADS = ("A", "B", "difference", "relative", "interval")
 
 OUTCOME_WORDS = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "interrupted": "INTERRUPTED"}
 
@@ -276,18 +275,20 @@ def asides(conclusion: Conclusion) -> list[str]:
 
 def turns_facts(turns: TargetComparison) -> list[str]:
     """What was compared with what, and what counts as a difference."""
-    least = turns.minimum
     left = f", {turns.left_out} windows of a group that was cut short left out" if turns.left_out else ""
-    rule = (
-        f"A difference counts from {100 * least.relative:g} % and {least.absolute_ms:g} ms "
-        f"({least.errors_points:g} percentage points of errors) on, at {100 * turns.confidence:g} % confidence of all "
-        "statistics together"
-    )
     return [
         *(f"{target} is {url}" for target, url in turns.targets.items()),
         f"{turns.pairs} pairs of windows of {short(turns.window_s)} s, in turns A B B A{left}",
-        rule,
+        rule_of_difference(turns.minimum, turns.confidence),
     ]
+
+
+def rule_of_difference(least: Minimum, confidence: float) -> str:
+    """What counts as a difference between two sides."""
+    return (
+        f"A difference counts from {100 * least.relative:g} % and {least.absolute_ms:g} ms ({least.errors_points:g} "
+        f"percentage points of errors) on, at {100 * confidence:g} % confidence of all statistics together"
+    )
 
 
 def turns_undecided(turns: TargetComparison) -> list[str]:

@@ -351,7 +351,14 @@
 
   const drawn = new Set();
   root.dataset.chartsDrawn = 0;
-  const MARKERS = { markers: { width: 0, fill: (u, i) => u.series[i].stroke(u, i) } };
+  const color = (u, i) => u.series[i].stroke(u, i);
+  const isDashed = (u, i) => Boolean(u.series[i].dash);
+  const MARKERS = {
+    markers: {
+      width: (u, i) => (isDashed(u, i) ? 2 : 0), dash: () => "dashed", stroke: color,
+      fill: (u, i) => (isDashed(u, i) ? "transparent" : color(u, i)),
+    },
+  };
   const size = (place) => ({ width: place.element.clientWidth + 6, height: 230 });
 
   function draw(place) {
