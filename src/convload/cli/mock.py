@@ -94,12 +94,18 @@ def mock(
         tls_key=None if tls_key is None else str(tls_key),
         until_stdin_closes=until_stdin_closes,
     )
-    run(serving, partial(_announce, serving.behaviour))
+    run(serving, partial(_announce, serving.behaviour, host))
 
 
-def _announce(behaviour: Behaviour, line: str) -> None:
-    """Prints the one line for programs, and on standard error what a person may want to know of the capacity."""
+def _announce(behaviour: Behaviour, host: str, line: str) -> None:
+    """Prints the one line for programs, and on standard error what a person may want to know of it."""
     click.echo(line)
+    if token := msgspec.json.decode(line).get("token"):
+        click.echo(
+            f"convload: warning: this mock listens on {host}, and whoever reaches it can use it; what it has seen "
+            f"(/__mock__/…) is shown only to those who send X-Mock-Token: {token}",
+            err=True,
+        )
     if behaviour.servers:
         # NumPy is slow to import; a mock without servers has nothing to reckon.
         from convload.mock.truth import describe, truth_of  # noqa: PLC0415 -- as said

@@ -1,5 +1,6 @@
 """The endpoints of the mock: which request goes where, the create call, and what the mock says about itself."""
 
+import hmac
 import re
 from collections.abc import Callable
 from functools import partial
@@ -29,6 +30,7 @@ KNOWN_TARGETS = 1024
 """Request targets whose route is kept; when there are more, all are found anew."""
 
 MAX_LISTED_IDS = 100_000
+TOKEN = b"x-mock-token"
 
 MAX_RATE = 10_000_000
 """Creates per second that the truth may be asked about."""
@@ -94,6 +96,8 @@ class Api:
         self.traffic = traffic
         self.services_port: int | None = None
         """Where look-ups lead, if not to the port that they came to."""
+        self.token = ""
+        """Whoever asks what the mock has seen must know it; "" where everybody may."""
         self._faults = Faults(behaviour)
         self._conversations = Conversations(one_open=behaviour.one_open_conversation)
         self._ledger = Ledger()
@@ -113,9 +117,9 @@ class Api:
             _Route("consumer_token", post, f"{_ACCOUNT}/consumer", counted("consumer_token", access.consumer_token)),
             _Route("app_token", post, f"/sentinel{_ACCOUNT}/app/token", counted("app_token", access.app_token)),
             _Route("domain", get, _DOMAIN, counted("domain", self._look_up)),
-            _Route("", get, "/__mock__/stats", self._show_stats),
-            _Route("", get, "/__mock__/ledger", self._show_ledger),
-            _Route("", get, "/__mock__/truth", self._show_truth),
+            _Route("", get, "/__mock__/stats", partial(self._show, self._show_stats)),
+            _Route("", get, "/__mock__/ledger", partial(self._show, self._show_ledger)),
+            _Route("", get, "/__mock__/truth", partial(self._show, self._show_truth)),
         )
 
     def respond(self, request: Request) -> Reply:
@@ -219,6 +223,12 @@ class Api:
         return tally.count(self._faults.answer(name, tally.received, work))
 
     # What the mock says about itself; these requests are counted nowhere
+
+    def _show(self, page: Answer, where: Target, request: Request) -> Reply:
+        given = request.headers.get(TOKEN) or where.query.get("token", "").encode()
+        if not hmac.compare_digest(given, self.token.encode()) and self.token:
+            return refused(refusal_of(401, "needs the token that the mock printed, as X-Mock-Token or ?token="))
+        return page(where, request)
 
     def _show_stats(self, where: Target, request: Request) -> Reply:  # noqa: ARG002 -- the signature of an answer
         traffic = self.traffic

@@ -51,12 +51,16 @@ class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Announcement(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The one line that a mock prints once it listens. `ca_file` verifies a certificate of its own making."""
+    """The one line that a mock prints once it listens.
+
+    `ca_file` verifies a certificate of its own making, `token` opens `/__mock__/…` where other machines reach it.
+    """
 
     url: str
     pid: int
     ca_file: str | None = None
     tls_url: str | None = None
+    token: str = ""
 
 
 class MockProcess(msgspec.Struct, frozen=True):

@@ -5,9 +5,9 @@ import gc
 import ipaddress
 import os
 import resource
+import secrets
 import signal
 import ssl
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -30,6 +30,7 @@ CLIENT_ID_VARIABLE = "CONVLOAD_CLIENT_ID"
 CLIENT_SECRET_VARIABLE = "CONVLOAD_CLIENT_SECRET"  # noqa: S105 -- the name of a variable
 
 BACKLOG = 4096
+STDIN = 0
 GRACE_S = 1.0
 """How long replies that are owed may still take once the mock is to stop."""
 
@@ -57,6 +58,7 @@ def run(serving: Serving, announce: Callable[[str], None]) -> None:
         UsageError: it cannot listen there, or its certificate cannot be used.
     """
     _raise_fd_limit()
+    _open_standard_streams()
     # Requests leave no cycles behind, so collecting only costs time: what is here now is never looked at again.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -70,22 +72,31 @@ async def _run(serving: Serving, tls: ServerTls, announce: Callable[[str], None]
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if serving.until_stdin_closes:
-        loop.add_reader(sys.stdin.fileno(), _stop_at_end, stop)
-    async with serve(serving, tls) as (url, *more):
-        found = Announcement(url, os.getpid(), tls.ca_file, more[0] if more else None)
+        _stop_at_end_of_input(loop, stop)
+    async with serve(serving, tls) as (token, url, *more):
+        found = Announcement(url, os.getpid(), tls.ca_file, more[0] if more else None, token)
         announce(msgspec.json.encode(found).decode())
         await stop.wait()
 
 
-def _stop_at_end(stop: asyncio.Event) -> None:
-    if not os.read(sys.stdin.fileno(), 4096):
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+def _stop_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    def read() -> None:
+        if not os.read(STDIN, 4096):
+            loop.remove_reader(STDIN)
+            stop.set()
+
+    try:
+        loop.add_reader(STDIN, read)
+    except OSError:  # nothing holds it open: a file, or /dev/null
         stop.set()
 
 
 @asynccontextmanager
 async def serve(serving: Serving, tls: ServerTls) -> AsyncIterator[list[str]]:
-    """Listens, yields the base URL of each port, and at the end gives what is owed a moment to go out."""
+    """Listens, yields its token and the base URL of each port; at the end gives what is owed a moment to go out.
+
+    The token, without which it does not say what it has seen, is empty where nobody but this machine reaches it.
+    """
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_reporter())
     keeper = _make_keeper(serving.behaviour, loop)
@@ -95,9 +106,11 @@ async def serve(serving: Serving, tls: ServerTls) -> AsyncIterator[list[str]]:
     if serving.tls_port is not None:
         servers.append(await _listen(site, serving.host, serving.tls_port, tls.context))
         api.services_port = servers[1].sockets[0].getsockname()[1]
+    if not all(_is_loopback(server) for server in servers):
+        api.token = secrets.token_hex(16)
     refresh = asyncio.ensure_future(_refresh_date(site))
     try:
-        yield [_url_of(server, secure=serving.secure or server is not servers[0]) for server in servers]
+        yield [api.token] + [_url_of(server, secure=serving.secure or server is not servers[0]) for server in servers]
     finally:
         refresh.cancel()
         for server in servers:
@@ -134,6 +147,10 @@ async def _listen(site: Site, host: str, port: int, context: ssl.SSLContext | No
         raise UsageError(f"cannot listen on host {host}, port {port}: {why}; port 0 takes any free one") from error
 
 
+def _is_loopback(server: Any) -> bool:
+    return all(ipaddress.ip_address(one.getsockname()[0].split("%")[0]).is_loopback for one in server.sockets)
+
+
 def _url_of(server: Any, *, secure: bool) -> str:
     host, port, *_ = server.sockets[0].getsockname()
     shown = _UNSPECIFIED.get(host, host)
@@ -167,6 +184,15 @@ def _reporter() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
             loop.default_exception_handler(context)
 
     return report
+
+
+def _open_standard_streams() -> None:
+    """Opens what this process was started without (`<&-`): libuv never closes a descriptor that is one of them."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _raise_fd_limit() -> None:
