@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.conftest import COMMAND_TIMEOUT_S, Cli, Done, summary_of
 from tests.run_logs import Make
@@ -163,6 +164,19 @@ def test_a_run_without_a_verdict_is_not_made_longer_unless_that_is_waived(
     log.records.insert(7, record)
 
     assert bool(played(tmp_path, log).said("add")) is bool(waive)
+
+
+def test_a_run_in_which_a_step_never_succeeded_is_not_made_longer(make: Make, tmp_path: Path) -> None:
+    log = make.opened(rate=40, seconds=30, duration_s=6.0, gates=["errors < 1%"], extend_s=20.0)
+    closes = make.cell([1000] * 20, "http_500", step="conversation.close", variant="")
+    records = [
+        msgspec.structs.replace(record, cells=[*record.cells, closes]) if isinstance(record, Interval) else record
+        for record in log.records
+    ]
+
+    run = played(tmp_path, msgspec.structs.replace(log, records=records))
+
+    assert run.asked == []
 
 
 def test_an_extension_is_at_the_rate_of_the_last_stage_that_is_no_pause(make: Make, tmp_path: Path) -> None:

@@ -159,8 +159,8 @@ def _judge(run: Run) -> list[GateResult]:
 
 def _undecided(results: list[GateResult], run: Run) -> list[GateResult]:
     """Returns the results that more load may decide; a gate on one stage has seen all of it."""
-    gates = gates_of(run.plan)
-    pairs = zip(gates, results, strict=True) if gates else ()  # the built-in gate is decided by its point value
+    # Built-in gates, which come behind those of the plan, are decided by their point values.
+    pairs = zip(gates_of(run.plan), results, strict=False)
     return [result for gate, result in pairs if result.outcome == INCONCLUSIVE and not gate.subject.stage]
 
 
