@@ -10,7 +10,8 @@ from convload.capacity.posterior import Tail
 from convload.capacity.result import conclude
 from convload.capacity.search import search
 from convload.capacity.trials import SearchSettings
-from convload.report.capacity import render_html
+from convload.report import html
+from convload.report.capacity import document
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def rendered() -> str:
     target = SimulatedTarget(Server(capacity_per_s=500, servers=8), objective, 3)
     tail = Tail(objective.decay_per_s)
     settings = SearchSettings(start_rate=50, max_rate=5_000, min_rate=5, budget_s=120, tail=tail)
-    return render_html(conclude(search(target, settings, target.clock), ["create.p99 < <160ms>"]), 160)
+    return html.render(document(conclude(search(target, settings, target.clock), ["create.p99 < <160ms>"]), 160))
 
 
 def test_the_page_needs_nothing_else_and_escapes_what_is_foreign(rendered: str) -> None:

@@ -19,7 +19,8 @@ from convload.capacity.result import conclude, conclude_saturation
 from convload.capacity.search import search
 from convload.capacity.trials import SearchSettings
 from convload.errors import ExitCode, RunLogError
-from convload.report.capacity import github_report, print_capacity, render_html, render_markdown
+from convload.report import html, markdown, terminal
+from convload.report.capacity import document, github_report
 from convload.results.capacity_result import Bounds, CapacityResult, Trial, decode, encode, usl
 
 
@@ -44,7 +45,7 @@ def test_capacity_json_holds_what_it_promises_and_reads_back(result: CapacityRes
 
 def test_the_charts_have_each_load_once_without_what_could_not_be_generated(result: CapacityResult) -> None:
     trials = [*result.trials, msgspec.structs.replace(result.trials[0], rate=9e6, outcome="generator")]
-    text = render_markdown(msgspec.structs.replace(result, trials=trials))
+    text = markdown.render(document(msgspec.structs.replace(result, trials=trials)))
 
     charts = re.findall(r"```mermaid\nxychart-beta\n.*?\n```", text, re.DOTALL)
     assert len(charts) == 2
@@ -57,7 +58,7 @@ def test_the_charts_have_each_load_once_without_what_could_not_be_generated(resu
 
 
 def test_a_search_of_one_load_has_no_chart(result: CapacityResult) -> None:
-    assert "mermaid" not in render_markdown(msgspec.structs.replace(result, trials=result.trials[:1]))
+    assert "mermaid" not in markdown.render(document(msgspec.structs.replace(result, trials=result.trials[:1])))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_github_gets_the_interval_and_nothing_for_a_side_that_is_open(
     told = github_report(result, Path("a/b"))
     open_above = msgspec.structs.replace(result, capacity_per_s=Bounds(12.5, None), limited_by="bound")
 
-    assert told.summary == render_markdown(result)
+    assert told.summary == markdown.render(document(result))
     assert float(told.outputs["capacity_low"]) == pytest.approx(result.capacity_per_s.low, rel=1e-5)
     assert float(told.outputs["capacity_high"]) == pytest.approx(result.capacity_per_s.high, rel=1e-5)
     assert (told.outputs["limited_by"], told.outputs["report"]) == ("target", "a/b/report.html")
@@ -108,10 +109,10 @@ def test_the_statement_says_how_much_how_sure_and_what_broke(result: CapacityRes
 
 def test_every_report_has_the_answer_the_trials_and_the_instances(result: CapacityResult) -> None:
     out = StringIO()
-    print_capacity(result, Console(file=out, width=200))
+    terminal.show(document(result), Console(file=out, width=200))
 
     assert out.getvalue().splitlines()[-1] == result.statement
-    for text in (out.getvalue(), render_markdown(result)):
+    for text in (out.getvalue(), markdown.render(document(result))):
         assert "headroom" in text
         assert text.count("undecided") + text.count("pass") + text.count("fail") >= len(result.trials)
 
@@ -162,11 +163,11 @@ def test_the_trials_of_a_closed_search_are_named_by_their_users() -> None:
     target, settings = Closed(0.05, 0.001), closed()
     found = conclude_saturation(search_concurrency(target, settings, target.clock), ["errors < 1%"], settings, 20.0)
 
-    text = render_markdown(found)
+    text = markdown.render(document(found))
 
     assert "| at s | users | for s |" in text
     assert re.search(r"\| 16 \| \d+ \| pass \|", text)
-    assert "offered rate" not in render_html(found)
+    assert "offered rate" not in html.render(document(found))
 
 
 def test_throughput_that_still_grows_at_the_bound_is_told() -> None:

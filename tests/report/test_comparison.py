@@ -11,8 +11,8 @@ from convload.comparison.compare import FORMAT, Comparison, RunFacts
 from convload.comparison.outcomes import UNKNOWN, Difference, Minimum, Shift, judged, not_judged
 from convload.errors import ExitCode
 from convload.judging.alike import Unlikeness
-from convload.report import github
-from convload.report.comparison import github_report, print_comparison, render_json, render_markdown
+from convload.report import github, markdown, terminal
+from convload.report.comparison import document, github_report, render_json
 
 CREATE = "conversation.create"
 
@@ -48,7 +48,7 @@ def comparison() -> Comparison:
 
 def test_the_terminal_is_as_it_was(golden: Callable[[str, str], None]) -> None:
     out = io.StringIO()
-    print_comparison(comparison(), Console(file=out, width=120, color_system=None))
+    terminal.show(document(comparison()), Console(file=out, width=120, color_system=None))
 
     golden("comparison.txt", out.getvalue())
     assert "\x1b" not in out.getvalue()
@@ -56,7 +56,7 @@ def test_the_terminal_is_as_it_was(golden: Callable[[str, str], None]) -> None:
 
 
 def test_the_markdown_is_as_it_was(golden: Callable[[str, str], None]) -> None:
-    text = render_markdown(comparison())
+    text = markdown.render(document(comparison()))
 
     golden("comparison.md", text)
     assert "<script>" not in text.split("\n## ")[0]
@@ -74,7 +74,7 @@ def test_github_is_told_the_sentence_by_its_outcome_and_what_was_forced(outcome:
     assert said[0] == (kind, {"title": "convload: compare"}, found.text)
     assert [one and one[0] for one in said[1:]] == ["warning", "warning"]
     assert all(one and one[2].startswith("Compared by force") for one in said[1:])
-    assert told.summary == render_markdown(found)
+    assert told.summary == markdown.render(document(found))
     assert told.outputs["outcome"] == outcome
     assert told.outputs["exit_code"] == "1"
     assert told.outputs["regressed"] == "conversation.create p50"

@@ -12,7 +12,8 @@ from tests.report.conftest import HOSTILE
 from convload.comparison.changepoints import Change
 from convload.comparison.history import FORMAT, History, LeftOut, Point, Series
 from convload.comparison.outcomes import Minimum
-from convload.report.history import print_history, render_html, render_json
+from convload.report import html, terminal
+from convload.report.history import document, render_json
 
 
 def history() -> History:
@@ -50,7 +51,7 @@ def history() -> History:
 
 def test_the_terminal_is_as_it_was(golden: Callable[[str, str], None]) -> None:
     out = io.StringIO()
-    print_history(history(), Console(file=out, width=140, color_system=None))
+    terminal.show(document(history()), Console(file=out, width=140, color_system=None))
 
     golden("history.txt", out.getvalue())
     assert "\x1b" not in out.getvalue()
@@ -65,7 +66,7 @@ def test_eighty_columns_cut_neither_a_date_nor_the_name_of_a_run() -> None:
         ],
     )
     out = io.StringIO()
-    print_history(found, Console(file=out, width=80, color_system=None))
+    terminal.show(document(found), Console(file=out, width=80, color_system=None))
 
     rows = [line for line in out.getvalue().splitlines() if line.startswith("202601")]
     assert len(rows) > 12
@@ -74,7 +75,7 @@ def test_eighty_columns_cut_neither_a_date_nor_the_name_of_a_run() -> None:
 
 
 def test_the_page_escapes_what_is_foreign() -> None:
-    page = render_html(history())
+    page = html.render(document(history()))
     body = page.split("<body>")[1].split('<script type="application/json"')[0]
 
     assert "<img" not in page.split("</style>")[1].split("uPlot")[0]
@@ -94,7 +95,7 @@ def test_the_json_says_its_format() -> None:
 
 @needs_browser
 def test_a_browser_draws_a_chart_a_statistic_without_a_word(tmp_path: Path) -> None:
-    dom, complaints = in_browser(render_html(history()), tmp_path)
+    dom, complaints = in_browser(html.render(document(history())), tmp_path)
 
     assert complaints == []
     assert 'data-charts-drawn="4"' in dom

@@ -11,7 +11,7 @@ from tests.report.test_history import history
 
 from convload.report import document as doc
 from convload.report import terminal
-from convload.report.history import print_history
+from convload.report.history import document
 
 
 def printed(table: doc.Table, width: int) -> list[str]:
@@ -54,7 +54,9 @@ def test_a_history_keeps_dates_and_names_whole(width: int) -> None:
         for at, one in enumerate(found.points)
     ]
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    print_history(msgspec.structs.replace(found, plan="smoke", target="mock", points=points, left_out=[]), console)
+    terminal.show(
+        document(msgspec.structs.replace(found, plan="smoke", target="mock", points=points, left_out=[])), console
+    )
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().split("\n")
 

@@ -20,7 +20,8 @@ from convload.plan.gate_grammar import parse_all
 from convload.plan.gate_keys import variants_of
 from convload.plan.gate_names import RESPONSE, SHARE, UNITS
 from convload.plan.plan import MOCK, Plan, assemble, find
-from convload.report.capacity import github_report, print_capacity, render_html, render_markdown
+from convload.report import capacity as contents
+from convload.report import html, markdown, terminal
 from convload.report.folder import write_text
 from convload.results.capacity_result import CapacityResult, Peak, Trial, encode
 
@@ -96,10 +97,10 @@ def capacity(plan: str, out: Path | None, **flags: Any) -> int:
         return int(ExitCode.INTERRUPTED)
     result = _with_needs(found, asked)
     write_text(folder / "capacity.json", encode(result).decode())
-    write_text(folder / "capacity.md", render_markdown(result))
-    write_text(folder / "report.html", render_html(result, _limit_ms(gates)))
-    tell_ci(lambda: github_report(result, folder))
-    show(lambda console: print_capacity(result, console))
+    write_text(folder / "capacity.md", markdown.render(contents.document(result)))
+    write_text(folder / "report.html", html.render(contents.document(result, _limit_ms(gates))))
+    tell_ci(lambda: contents.github_report(result, folder))
+    show(lambda console: terminal.show(contents.document(result), console))
     return int(result.exit_code)
 
 

@@ -11,7 +11,8 @@ from convload.comparison.batches import Clock
 from convload.comparison.outcomes import Minimum
 from convload.comparison.sides import read_side
 from convload.errors import UsageError
-from convload.report.comparison import github_report, print_comparison, render_json, render_markdown
+from convload.report import markdown, terminal
+from convload.report.comparison import document, github_report, render_json
 from convload.report.folder import write_text
 
 EPILOG = """\b
@@ -101,11 +102,11 @@ def compare(
     level = None if confidence is None else parse_confidence(confidence)
     sides = [read_side([first, *more]) for first, more in ((base, more_base), (new, more_new))]
     found = comparing.compare(sides[0], sides[1], confidence=level, minimum=minimum, clock=clock, force=force)
-    for path, text in ((json_file, render_json), (markdown_file, render_markdown)):
+    for path, text in ((json_file, render_json), (markdown_file, lambda one: markdown.render(document(one)))):
         if path is not None:
             write_text(path, text(found))
     tell_ci(lambda: github_report(found))
-    show(lambda console: print_comparison(found, console))
+    show(lambda console: terminal.show(document(found), console))
     return int(found.exit_code)
 
 

@@ -8,8 +8,9 @@ from rich.console import Console
 from convload.cli.compare import parse_ms, parse_percent
 from convload.comparison.history import follow
 from convload.comparison.outcomes import Minimum
+from convload.report import html, terminal
 from convload.report.folder import write_text
-from convload.report.history import print_history, render_html, render_json
+from convload.report.history import document, render_json
 
 EPILOG = """\b
 Example:
@@ -45,7 +46,7 @@ def history(folder: Path, min_relative: str, min_absolute: str, html_file: Path 
         relative=parse_percent(min_relative, "--min-relative"), absolute_ms=parse_ms(min_absolute, "--min-absolute")
     )
     found = follow(folder, minimum)
-    for path, render in ((html_file, render_html), (json_file, render_json)):
+    for path, render in ((html_file, lambda one: html.render(document(one))), (json_file, render_json)):
         if path is not None:
             write_text(path, render(found))
-    print_history(found, Console())
+    terminal.show(document(found), Console())

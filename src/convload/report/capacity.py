@@ -5,11 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rich.console import Console
-
 from convload.errors import ExitCode
 from convload.report import document as doc
-from convload.report import github, html, markdown, mermaid, terminal
+from convload.report import github, markdown, mermaid
 from convload.report.figures import NONE, about
 from convload.results.capacity_result import Bounded, CapacityResult, Trial, Usl
 from convload.results.histogram import short
@@ -27,27 +25,12 @@ _FEWEST_LOADS = 2
 _CURVE_POINTS = 60
 
 
-def print_capacity(result: CapacityResult, console: Console) -> None:
-    """Prints the whole result, its answer first and last."""
-    terminal.show(document(result), console)
-
-
-def render_markdown(result: CapacityResult) -> str:
-    """Returns capacity.md."""
-    return markdown.render(document(result))
-
-
-def render_html(result: CapacityResult, limit_ms: float | None = None) -> str:
-    """Returns the page. `limit_ms` is the objective's limit of the p99 response, drawn as a line if there is one."""
-    return html.render(document(result, limit_ms))
-
-
 def github_report(result: CapacityResult, folder: Path) -> github.StepReport:
     """Returns the answer as an annotation, capacity.md, and the outputs; a bound that is open is empty."""
     outcome, bounds = _OUTCOMES[result.exit_code], result.capacity_per_s
     return github.StepReport(
         annotations=github.commands(_ANNOTATIONS.get(outcome, "warning"), [("capacity", result.statement)]),
-        summary=render_markdown(result),
+        summary=markdown.render(document(result)),
         outputs={
             "outcome": outcome,
             "exit_code": str(int(result.exit_code)),

@@ -4,12 +4,11 @@ import json
 from collections.abc import Iterator
 
 import msgspec
-from rich.console import Console
 
 from convload.comparison.compare import BETWEEN, Comparison, RunFacts
 from convload.comparison.outcomes import IMPROVED, REGRESSED, UNKNOWN, Difference
 from convload.report import document as doc
-from convload.report import figures, github, markdown, tables, terminal
+from convload.report import figures, github, markdown, tables
 
 _ANNOTATIONS = {REGRESSED: "error", UNKNOWN: "warning"}
 
@@ -17,16 +16,6 @@ _ANNOTATIONS = {REGRESSED: "error", UNKNOWN: "warning"}
 def render_json(comparison: Comparison) -> str:
     """Returns the whole document, format convload/comparison/1, indented, in ASCII."""
     return json.dumps(msgspec.to_builtins(comparison), indent=2) + "\n"
-
-
-def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Prints the comparison, its sentence first and last."""
-    terminal.show(document(comparison), console)
-
-
-def render_markdown(comparison: Comparison) -> str:
-    """Returns the comparison for a pull request or a job summary."""
-    return markdown.render(document(comparison))
 
 
 def document(comparison: Comparison) -> doc.Document:
@@ -66,7 +55,7 @@ def github_report(comparison: Comparison) -> github.StepReport:
             # One less than GitHub shows, as the sentence may be a warning too.
             *github.commands("warning", forced, most=github.MOST_OF_A_KIND - 1),
         ],
-        summary=render_markdown(comparison),
+        summary=markdown.render(document(comparison)),
         outputs={
             "outcome": comparison.outcome,
             "exit_code": str(int(comparison.exit_code)),

@@ -162,10 +162,7 @@ class Section(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A report. `statement` is its answer in a sentence, `word` the outcome it begins with, if it has one.
-
-    Its `tone` is that of the outcome; a strong one is a heading and no answer.
-    """
+    """A report. `statement` is its answer in a sentence, `word` the outcome it begins with, `tone` how that looks."""
 
     kind: str
     title: str

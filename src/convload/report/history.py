@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from rich.console import Console
 
 from convload.comparison.changepoints import Change
 from convload.comparison.history import History, Point, Series
 from convload.report import document as doc
-from convload.report import figures, html, terminal
+from convload.report import figures
 
 WORSE, BETTER, CHANGED = "worse", "better", "changed"
 
@@ -25,16 +24,6 @@ def render_json(history: History) -> str:
     return json.dumps(msgspec.to_builtins(history), indent=2) + "\n"
 
 
-def print_history(history: History, console: Console) -> None:
-    """Prints a table of the runs, changes marked, then the changes in words, then what was left out."""
-    terminal.show(document(history), console, closes=False)
-
-
-def render_html(history: History) -> str:
-    """Returns a page with a chart a statistic."""
-    return html.render(document(history))
-
-
 def document(history: History) -> doc.Document:
     """Returns the report."""
     head = _head(history)
@@ -43,10 +32,9 @@ def document(history: History) -> doc.Document:
         title=f"History: convload {history.plan}",
         heading=history.plan,
         subtitle=[head],
-        statement=head,
-        tone="strong",
+        statement="",
         sections=[
-            doc.Section("", [_runs(history)], on=(doc.DETAILS,)),
+            doc.Section("", [doc.Note(doc.Mark(head, "strong")), _runs(history)], on=(doc.DETAILS,)),
             _changes(history),
             doc.Section("Charts", [doc.Charts(_charts(history))], on=(doc.HTML,), form="plain"),
             doc.Section("Runs", [_runs(history)], on=(doc.HTML,)),

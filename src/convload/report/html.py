@@ -22,7 +22,7 @@ def render(document: doc.Document) -> str:
     style, scripts = assets()
     return _template().render(
         document=document,
-        answer=document.statement.removeprefix(f"{document.word.capitalize()}: ") if document.tone != "strong" else "",
+        answer=document.statement.removeprefix(f"{document.word.capitalize()}: "),
         sections=_sections(document),
         words=_words,
         head=_head,

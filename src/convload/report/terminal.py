@@ -29,27 +29,21 @@ _LONGEST_WORD = 12
 """A column of words may shrink to its longest, and a longer one is folded; the other columns stay whole."""
 
 
-def show(
-    document: doc.Document,
-    console: Console,
-    medium: doc.Medium = doc.DETAILS,
-    *,
-    opens: bool = True,
-    closes: bool = True,
-) -> None:
+def show(document: doc.Document, console: Console, medium: doc.Medium = doc.DETAILS, *, opens: bool = True) -> None:
     """Prints a document; text from elsewhere is shown as it is, never as markup or control sequence.
 
-    `opens` and `closes` say whether the answer stands at the top and at the end.
+    The answer stands at the end, and where it `opens` at the top, too.
     """
     if opens:
         _print_statement(document, console)
     for at, section in enumerate(document.sections):
         _print_section(section, console, medium, is_first=at == 0)
-    if closes:
-        _print_statement(document, console)
+    _print_statement(document, console)
 
 
 def _print_statement(document: doc.Document, console: Console) -> None:
+    if not document.statement:
+        return
     # Never folded: the last line of the output is the whole sentence, for whoever reads it with `tail -1`.
     console.print(Text(doc.visible(document.statement), style=_STYLES[document.tone]), soft_wrap=True)
 
