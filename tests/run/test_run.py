@@ -113,7 +113,7 @@ class Timed(NamedTuple):
 @pytest.fixture(scope="module")
 def timed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Timed]:
     cli = Cli(tmp_path_factory.mktemp("timed"))
-    secrets = {"CONVLOAD_CLIENT_ID": "visible-id-4711", "CONVLOAD_CLIENT_SECRET": "hush-hush-4711"}
+    secrets = {"CONVLOAD_CLIENT_ID": "visible-id-Qx7w", "CONVLOAD_CLIENT_SECRET": "hush-hush-Qx7w"}
     flags = ("--users", "4", "--duration", "2s", "--warmup", "1s", "--out", "out")
     process = cli.start("run", *flags, environment=secrets)
     try:
@@ -143,7 +143,7 @@ def test_no_secret_and_no_token_is_in_any_file_output_or_process_title(timed: Ti
     assert timed.code == 0, timed
     files = [path.read_text() for path in timed.folder.iterdir()]
     for text in (timed.out, timed.err, *timed.titles, *files):
-        assert "4711" not in text
+        assert "Qx7w" not in text
         assert "eyJ" not in text
 
 
