@@ -108,6 +108,20 @@ def test_a_broken_locustfile_is_exit_code_2_with_its_line(cli: Cli, text: str, m
     assert left_nothing(cli)
 
 
+def test_a_mistake_of_a_worker_may_be_longer_than_a_pipe(cli: Cli) -> None:
+    (cli.folder / "mine.py").write_text(
+        "import sys\nif 'convload.load.processes.worker' in sys.orig_argv: raise ValueError('y' * 300_000)\n"
+        "from convload.load.users import ConversationUser\nclass Mine(ConversationUser): pass\n"
+    )
+
+    done = cli("run", "--locustfile", "mine.py", "--out", "out")
+
+    assert done.code == 2, done
+    assert "locustfile:2: ValueError: yyy" in done.err
+    assert len(done.err) < 5_000
+    assert left_nothing(cli)
+
+
 def test_too_few_file_descriptors_say_the_limit_and_how_to_raise_it(cli: Cli) -> None:
     limited = ("sh", "-c", 'ulimit -n 400; exec "$@"', "sh")
     process = cli.start("run", "--users", "500", "--out", "out", prefix=limited)

@@ -12,6 +12,10 @@ CHANNEL = "convload.message"
 """The one kind of Locust's messages that all of ours are; each carries a tag that says which it is."""
 
 
+MOST_PROBLEMS, MOST_CHARACTERS = 10, 1_000
+"""Of a failure: with every character escaped it still fits the pipe to the parent, which holds 64 KiB."""
+
+
 class Message(msgspec.Struct, frozen=True, tag=True):
     """What is sent; its tag is the name of its class."""
 
@@ -32,7 +36,7 @@ class Failure(Message, frozen=True):
     @classmethod
     def of(cls, error: ConvloadError) -> "Failure":
         """Returns what other processes are told of an error."""
-        return cls(int(error.exit_code), list(error.problems))
+        return cls(int(error.exit_code), [text[:MOST_CHARACTERS] for text in error.problems[:MOST_PROBLEMS]])
 
     def error(self) -> SetupFailedError:
         """Returns it as what is raised where it came to."""
