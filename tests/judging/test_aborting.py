@@ -32,7 +32,7 @@ def first_alarm(log: RunLog, *texts: str) -> Aborted | None:
     seen = []
     for interval in Run(log).intervals:
         seen.append(interval)
-        found = check(conditions(*texts), seen, Run(log).plan, log.stages)
+        found = check(conditions(*texts), Run(log), seen)
         if found:
             return found
     return None
@@ -94,14 +94,14 @@ def test_all_workers_are_waited_for_but_not_one_that_is_silent(make: "Make") -> 
 
     def looked(until_s: float) -> Aborted | None:
         seen = [part for part in one_alone if part.to_s <= until_s]
-        return check(conditions("errors > 50% over 3s"), seen, Run(log).plan, log.stages)
+        return check(conditions("errors > 50% over 3s"), Run(log), seen)
 
     assert looked(9.0) is None
     assert (looked(11.0) or Aborted(0, "", "")).at_s == 11.0
 
 
 def test_nothing_measured_yet_is_no_alarm(make: "Make") -> None:
-    assert check(conditions("errors > 0% over 1s"), [], Run(make.opened()).plan) is None
+    assert check(conditions("errors > 0% over 1s"), Run(make.opened()), []) is None
 
 
 def stopped(make: "Make", *more: Any, vary: Any = None, **named: Any) -> Conclusion:

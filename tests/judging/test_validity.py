@@ -4,7 +4,7 @@ import pytest
 
 from convload.judging.validity import Validity, examine
 from convload.results.run import Run
-from convload.results.runlog import Ledger, Note, RunLog, WorkerLost
+from convload.results.runlog import MockLedger, Note, RunLog, WorkerLost
 
 if TYPE_CHECKING:
     from tests.run_logs import Make
@@ -128,7 +128,7 @@ def test_the_mocks_ledger_must_be_explained_by_failed_connections(
     make: "Make", received: int, unanswered: str, expected: list[str]
 ) -> None:
     cells = [make.cell([5] * 8), make.cell([5], unanswered), make.cell([5], unanswered, phase="warmup")]
-    log = make.log(make.interval(0, cells, 10, last=True), Ledger(received, received))
+    log = make.log(make.interval(0, cells, 10, last=True), MockLedger(received, received))
 
     found = reasons(log)
 
@@ -158,7 +158,7 @@ def test_only_requests_that_may_not_have_arrived_explain_a_shortfall(
 ) -> None:
     cells = [make.cell([5] * 9), make.cell([5], outcome)]
 
-    found = reasons(make.log(make.interval(0, cells, 10, last=True), Ledger(9, 9)))
+    found = reasons(make.log(make.interval(0, cells, 10, last=True), MockLedger(9, 9)))
 
     assert (found == []) == explains
 

@@ -25,8 +25,8 @@ from convload.results.runlog import (
     Ended,
     ErrorSample,
     Interval,
-    Ledger,
     Manifest,
+    MockLedger,
     Note,
     Record,
     RunLogWriter,
@@ -87,7 +87,7 @@ class Sample:
                 yield self._interval(second, worker)
         if self.failing:
             yield Note(float(self.seconds), f"the target said {HOSTILE}")
-        yield Ledger(sum(self.done), sum(self.done) - 5)
+        yield MockLedger(sum(self.done), sum(self.done) - 5)
         yield Ended(float(self.seconds), left_open=3)
 
     def _interval(self, second: int, worker: int) -> Interval:

@@ -13,7 +13,7 @@ import numpy as np
 from convload.plan.schedule import StageMark
 from convload.results import runlog
 from convload.results.histogram import Histogram
-from convload.results.runlog import Cell, Ended, Interval, Ledger, Manifest, Record, Started
+from convload.results.runlog import Cell, Ended, Interval, Manifest, MockLedger, Record, Started
 
 STAGES = [
     StageMark("warm-up", 0.0, 4.0, 80.0, 80.0, warmup=True),
@@ -83,7 +83,7 @@ class OpenSample:
         for second in range(math.ceil(max(call.done_s for of_worker in calls for call in of_worker))):
             for worker, of_worker in enumerate(calls):
                 yield self._interval(worker, second, of_worker)
-        yield Ledger(count, count)
+        yield MockLedger(count, count)
         yield Ended(ENDS_S + 1)
 
     def _calls(self, worker: int) -> list[Call]:

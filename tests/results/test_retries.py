@@ -12,7 +12,7 @@ from convload.judging import record_rules
 from convload.judging.plan_gates import judge_plan
 from convload.results.histogram import Histogram
 from convload.results.run import Run
-from convload.results.runlog import Backoff, Interval, Ledger, RunLog
+from convload.results.runlog import Backoff, Interval, MockLedger, RunLog
 from convload.results.summary import Summary
 
 FIRST, RETRY = ATTEMPTS
@@ -47,7 +47,7 @@ def log(make: Make, *, ledger: int = 0, **changes: Any) -> RunLog:
     ]
     counts = {"built": 100, "sent": 138, "retried": 38, "recorded": 138, "backoffs": BACKOFFS, "last": True}
     records = [make.interval(0, [], 0), make.interval(1, [], 0), make.interval(2, cells, 0, **(counts | changes))]
-    return make.log(*records, *([Ledger(ledger, 90)] if ledger else []), retry=POLICY)
+    return make.log(*records, *([MockLedger(ledger, 90)] if ledger else []), retry=POLICY)
 
 
 def said(run: RunLog) -> list[str]:

@@ -11,7 +11,7 @@ from convload.results import runlog
 from convload.results.runlog import (
     Ended,
     ErrorSample,
-    Ledger,
+    MockLedger,
     Note,
     Record,
     RunLogWriter,
@@ -32,7 +32,7 @@ def records(make: "Make") -> list[Record]:
         make.interval(0, [make.cell([5, 6, 7])], 3, errors=[sample]),
         WorkerLost(0, 2.0, "killed"),
         Note(2.5, "a note", invalidates=True),
-        Ledger(3, 3),
+        MockLedger(3, 3),
         Ended(3.0, left_open=1),
     ]
 

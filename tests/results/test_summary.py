@@ -4,8 +4,8 @@ import pytest
 
 from convload.plan.schedule import StageMark
 from convload.results.run import Run
-from convload.results.runlog import Ended, Ledger, Note, RunLog
-from convload.results.summary import Counts, Received
+from convload.results.runlog import Ended, MockLedger, Note, RunLog
+from convload.results.summary import Received, RequestCounts
 
 if TYPE_CHECKING:
     from tests.run_logs import Make
@@ -63,7 +63,7 @@ def test_counts_are_the_last_of_each_worker_in_whatever_order_they_came(make: "M
         make.interval(1, [], 20, worker=0),
     )
 
-    assert Run(log).summary.counts == Counts(built=27, sent=26, recorded=25)
+    assert Run(log).summary.counts == RequestCounts(built=27, sent=26, recorded=25)
 
 
 def test_the_generator_is_judged_by_its_busiest_worker_in_the_measured_time(make: "Make") -> None:
@@ -98,7 +98,7 @@ def test_lateness_is_empty_in_the_closed_model_and_stated_in_the_open_one(make: 
 
 
 def test_facts_notes_and_ledger_are_carried_over(make: "Make") -> None:
-    log = make.log(Note(1.0, "timers are coarse"), Ledger(5, 4), Ended(9.0, left_open=3), ended=False)
+    log = make.log(Note(1.0, "timers are coarse"), MockLedger(5, 4), Ended(9.0, left_open=3), ended=False)
 
     summary = Run(log).summary
 

@@ -13,7 +13,7 @@ from convload.plan.plan import assemble
 from convload.plan.schedule import Stage
 from convload.results import runlog
 from convload.results.run import Run
-from convload.results.runlog import Interval, RunLog, StageAdded, Started, Tail
+from convload.results.runlog import GrowingLog, Interval, RunLog, StageAdded, Started
 from convload.run.execution import Controls, execute
 
 KEYS = {"arrivals": "even", "warmup": "0s", "consumers": "none", "drain": "5s", "max_in_flight": 50}
@@ -26,10 +26,10 @@ class Steps:
         self.held_open = held_open
         self._steps = list(steps)
         self._records: list[Any] = []
-        self._tail: Tail | None = None
+        self._tail: GrowingLog | None = None
 
     def look(self, controls: Controls) -> None:
-        self._tail = self._tail or Tail(controls.folder / runlog.FILE_NAME)
+        self._tail = self._tail or GrowingLog(controls.folder / runlog.FILE_NAME)
         self._records += self._tail.read()
         if self._steps and self._steps[0](controls, self._records):
             self._steps.pop(0)

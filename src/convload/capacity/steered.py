@@ -10,7 +10,16 @@ import msgspec
 
 from convload.capacity.trials import EndedError
 from convload.plan.schedule import Stage, StageMark
-from convload.results.runlog import FILE_NAME, Interval, Manifest, Record, RunLog, StageAdded, Started, Tail, WorkerLost
+from convload.results.runlog import (
+    FILE_NAME,
+    GrowingLog,
+    Interval,
+    Record,
+    RunLog,
+    StageAdded,
+    Started,
+    WorkerLost,
+)
 from convload.run.execution import Controls
 
 GRACE_S = 1.5
@@ -33,7 +42,7 @@ class SteeredLoads:
         self._wanted: SimpleQueue[list[Stage] | None] = SimpleQueue()
         self._done: SimpleQueue[StageLog | None] = SimpleQueue()
         self._records: list[Record] = []
-        self._tail: Tail | None = None
+        self._tail: GrowingLog | None = None
         self._now: list[Stage] = []
 
     # -- in the thread of the search --
@@ -59,7 +68,7 @@ class SteeredLoads:
 
     def look(self, controls: Controls) -> None:
         """Adds the stages that are asked for, and hands over what has come of them."""
-        self._tail = self._tail or Tail(controls.folder / FILE_NAME)
+        self._tail = self._tail or GrowingLog(controls.folder / FILE_NAME)
         self._records += self._tail.read()
         if not any(isinstance(record, Started) for record in self._records):
             return
@@ -67,7 +76,7 @@ class SteeredLoads:
             self._begin(controls)
         elif (mark := self._mark(self._now[-1].name)) is not None and self._is_over(mark):
             self._now = []
-            self._done.put(StageLog(self._log(), mark))
+            self._done.put(StageLog(RunLog.growing(self._records), mark))
 
     def end(self) -> None:
         """Tells the search that the run has ended, now and whenever it asks again."""
@@ -83,11 +92,6 @@ class SteeredLoads:
         else:
             self._now = stages
             controls.add(stages)
-
-    def _log(self) -> RunLog:
-        manifest, *records = self._records
-        assert isinstance(manifest, Manifest)  # noqa: S101 -- the first record of every log
-        return RunLog(manifest, records, [])
 
     def _mark(self, name: str) -> StageMark | None:
         marks = (record.mark for record in self._records if isinstance(record, StageAdded))

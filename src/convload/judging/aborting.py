@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from convload.judging.gate_result import PASS
 from convload.judging.gates import judge_totals
-from convload.plan.facts import OPEN, PlanFacts
+from convload.plan.facts import PlanFacts
 from convload.plan.gate import Gate
 from convload.plan.schedule import StageMark
 from convload.results.measured import Totals, of_workers
+from convload.results.run import Run
 from convload.results.runlog import Aborted, Interval
 from convload.results.window import EDGE_S, Window
 
@@ -19,9 +20,7 @@ OPEN_END_LOOKS = 3600
 """Looks at a run without a planned end: an hour of them."""
 
 
-def check(
-    conditions: Sequence[Gate], intervals: Sequence[Interval], plan: PlanFacts, stages: Sequence[StageMark] = ()
-) -> Aborted | None:
+def check(conditions: Sequence[Gate], run: Run, intervals: Sequence[Interval]) -> Aborted | None:
     """Returns which condition holds over its most recent window, None if none surely does.
 
     A condition holds when the bound of its figure lies beyond its limit, so a handful of failures is not enough. The
@@ -31,17 +30,16 @@ def check(
 
     Args:
         conditions: parsed with `conditions=True`.
-        intervals: those of all workers so far, or at least of the longest window and some seconds before it.
-        plan: of the run log's manifest.
-        stages: of an open load, planned ones and added ones.
+        run: as far as it has come; of its intervals at least those of the longest window and some seconds before it.
+        intervals: those among them in which the load went on.
     """
     ends = [parts[-1].to_s for parts in of_workers(intervals).values()]
     if not ends:
         return None
     until_s = min(end for end in ends if end >= max(ends) - SILENT_S)
-    confidence = 1 - (1 - plan.confidence) / looks(plan)
+    confidence = 1 - (1 - run.plan.confidence) / looks(run.plan)
     for condition in conditions:
-        found = _holds(condition, until_s, intervals, plan, stages, confidence)
+        found = _holds(condition, until_s, run, intervals, confidence)
         if found:
             return Aborted(round(until_s, 3), condition.text, found)
     return None
@@ -54,22 +52,15 @@ def looks(plan: PlanFacts) -> int:
     return max(1, math.ceil(plan.duration_s + plan.extend_s))
 
 
-def _holds(
-    condition: Gate,
-    until_s: float,
-    intervals: Sequence[Interval],
-    plan: PlanFacts,
-    stages: Sequence[StageMark],
-    confidence: float,
-) -> str | None:
+def _holds(condition: Gate, until_s: float, run: Run, intervals: Sequence[Interval], confidence: float) -> str | None:
     """Returns the figures of a condition that holds."""
     assert condition.windows is not None  # noqa: S101 -- the grammar asks for it
     within = Window(until_s - condition.windows.length_s, until_s)
-    begins_s = plan.warmup_s if not condition.subject.stage else _stage_begins_s(condition, within, stages)
+    begins_s = _stage_begins_s(condition, within, run.marks) if condition.subject.stage else run.plan.warmup_s
     if begins_s is None or within.from_s < begins_s - EDGE_S:
         return None
     own = list(filter(within.has, intervals))
-    totals = Totals.within(own, within, is_open=plan.model == OPEN, known=intervals)
+    totals = Totals.within(own, within, is_open=run.is_open, known=intervals)
     result = judge_totals(condition, totals, confidence)
     return result.message if result.outcome == PASS else None
 

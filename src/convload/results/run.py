@@ -33,9 +33,9 @@ from convload.results.measured import (
     with_arrivals,
 )
 from convload.results.retries import summarise_retries
-from convload.results.runlog import Ended, Extended, Interval, Ledger, Manifest, Note, RunLog
+from convload.results.runlog import Ended, Extended, Interval, Manifest, MockLedger, Note, RunLog
 from convload.results.series import Second, per_second
-from convload.results.summary import Counts, Generator, Received, Requests, StageRequests, Summary
+from convload.results.summary import Generator, Received, RequestCounts, Requests, StageRequests, Summary
 from convload.results.window import Window, length_s
 
 NEAR_CEILING = 0.8
@@ -99,10 +99,10 @@ class Run:
         return of_workers(self.intervals)
 
     @cached_property
-    def counts(self) -> Counts:
+    def counts(self) -> RequestCounts:
         """What each worker counted until its last interval, added up."""
         ends = [parts[-1] for parts in self.workers.values()]
-        return Counts(*(sum(getattr(end, name) for end in ends) for name in Counts.__struct_fields__))
+        return RequestCounts(*(sum(getattr(end, name) for end in ends) for name in RequestCounts.__struct_fields__))
 
     @cached_property
     def outcomes(self) -> dict[str, Counter[str]]:
@@ -115,7 +115,7 @@ class Run:
     @cached_property
     def received(self) -> Received | None:
         """What the embedded mock counted; None for another target."""
-        ledgers = (record for record in self.log.records if isinstance(record, Ledger))
+        ledgers = (record for record in self.log.records if isinstance(record, MockLedger))
         return next((Received(ledger.received, ledger.accepted) for ledger in ledgers), None)
 
     # -- what was measured --

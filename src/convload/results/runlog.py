@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -201,7 +201,7 @@ class Note(msgspec.Struct, frozen=True, tag="note", tag_field="record"):
     interrupted: bool = False
 
 
-class Ledger(msgspec.Struct, frozen=True, tag="ledger", tag_field="record"):
+class MockLedger(msgspec.Struct, frozen=True, tag="ledger", tag_field="record"):
     """What the embedded mock counted: create requests that reached it, and those it accepted."""
 
     received: int
@@ -215,7 +215,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="record"):
     left_open: int = 0
 
 
-Record = Manifest | Started | Interval | StageAdded | Extended | WorkerLost | Aborted | Note | Ledger | Ended
+Record = Manifest | Started | Interval | StageAdded | Extended | WorkerLost | Aborted | Note | MockLedger | Ended
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Record)
@@ -246,7 +246,7 @@ class RunLogWriter:
         self._file.close()
 
 
-class Tail:
+class GrowingLog:
     """Reads a run log that is still growing."""
 
     def __init__(self, path: Path) -> None:
@@ -275,6 +275,13 @@ class RunLog(msgspec.Struct, frozen=True):
     manifest: Manifest
     records: list[Record]
     damage: list[str]
+
+    @classmethod
+    def growing(cls, records: Sequence[Record]) -> "RunLog":
+        """Returns the log of a run that goes on; the first of the records is its manifest."""
+        manifest, *others = records
+        assert isinstance(manifest, Manifest)  # noqa: S101 -- the first record of every log
+        return cls(manifest, others, [])
 
     @property
     def stages(self) -> list[StageMark]:

@@ -49,7 +49,7 @@ class StageRequests(msgspec.Struct, frozen=True):
     unsupported: dict[str, str]
 
 
-class Counts(msgspec.Struct, frozen=True, omit_defaults=True):
+class RequestCounts(msgspec.Struct, frozen=True, omit_defaults=True):
     """Create requests over the whole run, all phases and workers: payloads built, sent, results recorded.
 
     In the open model `offered` counts the arrivals that were due and `unsent` those never sent. With a retry policy
@@ -137,7 +137,7 @@ class Summary(msgspec.Struct, frozen=True):
     variants: dict[str, Requests]
     stages: dict[str, StageRequests]
     retries: Retries | None
-    counts: Counts
+    counts: RequestCounts
     ledger: Received | None
     left_open: int
     generator: Generator

@@ -17,7 +17,7 @@ from convload.load.processes.messages import AddStages, Finish, Job, Setup, Stop
 from convload.mock.process import MockProcess, start_mock
 from convload.plan.plan import MOCK, Plan
 from convload.plan.schedule import Stage
-from convload.results.runlog import FILE_NAME, Aborted, Ledger, Note, Record, RunLogWriter
+from convload.results.runlog import FILE_NAME, Aborted, MockLedger, Note, Record, RunLogWriter
 from convload.run import ceiling
 from convload.run.children import Children, Interrupted, describe_end
 from convload.run.files import has_started, manifest_of, new_folder, read_inputs, remove_unless_started, started_unix_s
@@ -209,7 +209,7 @@ class _Run:
         # Of two targets the mock sees half of the requests.
         if self._mock is not None and not self._setup.target_b and self._mock.exit_status() is None:
             create = self._mock.stats()["create"]
-            self._write(Ledger(received=create["received"], accepted=create["accepted"]))
+            self._write(MockLedger(received=create["received"], accepted=create["accepted"]))
 
     def add(self, stages: Sequence[Stage]) -> None:
         """See Controls."""

@@ -8,7 +8,7 @@ from typing import TextIO
 from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE
 from convload.results.histogram import Histogram
-from convload.results.runlog import FILE_NAME, Interval, Tail
+from convload.results.runlog import FILE_NAME, GrowingLog, Interval
 
 TERMINAL_EVERY_S = 1.0
 PIPE_EVERY_S = 10.0
@@ -23,7 +23,7 @@ class Live:
         self._terminal = out.isatty()
         self._every_s = TERMINAL_EVERY_S if self._terminal else PIPE_EVERY_S
         self._due_s = clock() + self._every_s
-        self._tail: Tail | None = None
+        self._tail: GrowingLog | None = None
         self._intervals: list[Interval] = []
 
     def update(self, folder: Path) -> None:
@@ -31,7 +31,7 @@ class Live:
         if self._clock() < self._due_s:
             return
         self._due_s += self._every_s
-        self._tail = self._tail or Tail(folder / FILE_NAME)
+        self._tail = self._tail or GrowingLog(folder / FILE_NAME)
         self._intervals += [record for record in self._tail.read() if isinstance(record, Interval)]
         if self._intervals:
             self._print(describe(self._intervals))

@@ -17,7 +17,7 @@ from convload.plan.plan import Plan
 from convload.plan.schedule import Stage
 from convload.results.measured import with_arrivals
 from convload.results.run import Run
-from convload.results.runlog import FILE_NAME, Interval, Manifest, Note, Record, RunLog, Started, Tail, WorkerLost
+from convload.results.runlog import FILE_NAME, GrowingLog, Interval, Note, Record, RunLog, Started, WorkerLost
 from convload.results.window import middle_s
 from convload.run.execution import Controls
 
@@ -59,7 +59,7 @@ class Judging:
             be_ready()  # else the first judging takes longer than there is between the look ahead and the end
         self._clock = clock
         self._next_s = 0.0
-        self._tail: Tail | None = None
+        self._tail: GrowingLog | None = None
         self._records: list[Record] = []
         self._started_s = math.inf
         self._cells = 0
@@ -79,7 +79,7 @@ class Judging:
         ahead_s = AHEAD_S + AHEAD_A_CELL_S * self._cells
         if self._may_extend and self._elapsed_s() >= self._ends_s[self._extended] - ahead_s:
             self._read(controls)
-            self._extend(controls, self._run())
+            self._extend(controls, Run(RunLog.growing(self._records)))
             self._may_extend = self._may_extend and self._extended < len(self._ends_s) - 1
 
     def _elapsed_s(self) -> float:
@@ -87,7 +87,7 @@ class Judging:
         return self._clock() - self._started_s
 
     def _read(self, controls: Controls) -> None:
-        self._tail = self._tail or Tail(controls.folder / FILE_NAME)
+        self._tail = self._tail or GrowingLog(controls.folder / FILE_NAME)
         for record in self._tail.read():
             self._records.append(record)
             if isinstance(record, Started):
@@ -104,16 +104,11 @@ class Judging:
         from_s = last_s - longest_s - REMEMBERED_S
         self._records = [one for one in self._records if not isinstance(one, Interval) or one.to_s >= from_s]
 
-    def _run(self) -> Run:
-        manifest, *records = self._records
-        assert isinstance(manifest, Manifest)  # noqa: S101 -- the first record of every log
-        return Run(RunLog(manifest, records, []))
-
     def _aborts(self, controls: Controls) -> bool:
         if not self._conditions or self._elapsed_s() < 0:
             return False
-        run = self._run()
-        found = check(self._conditions, _under_load(run, self._ends_s[self._extended]), self._plan, run.marks)
+        run = Run(RunLog.growing(self._records))
+        found = check(self._conditions, run, _under_load(run, self._ends_s[self._extended]))
         if found is not None:
             controls.abort(found.condition, found.text)
         return found is not None
