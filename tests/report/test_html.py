@@ -8,8 +8,9 @@ from itertools import pairwise
 
 import msgspec
 import pytest
+from tests.run_logs import Make
 
-from convload.comparison.conclusion import Conclusion
+from convload.comparison.conclusion import Conclusion, conclude
 from convload.report import charts
 from convload.report.document import brief
 from convload.report.run import render_html as render
@@ -197,3 +198,10 @@ def test_the_banner_has_the_text_of_a_gate_as_it_is_written(
     page = Page(render(msgspec.structs.replace(conclusion, verdict=verdict)))
 
     assert "create.p99 < 50ms is broken." in page.texts("p")
+
+
+def test_a_gate_stays_as_it_was_written_wherever_the_page_names_it() -> None:
+    text = "".join(Page(render(conclude(Make().opened(gates=["create.p50 < 1us"])))).texts("body"))
+
+    assert text.count("create.p50 < 1us") > 1
+    assert text.lower().count("create.p50 < 1us") == text.count("create.p50 < 1us")
