@@ -86,6 +86,7 @@ def _split(path: str, text: str) -> Iterator[Mistake]:
 
 
 _BOUND = re.compile(r"Expected `(int|float)` (>=|<=|>|<) (\S+)")
+_NO_NUMBER = re.compile(r"Expected `(int|float)(?: \| null)?`, got `(\w+)`")
 _NUMBERS = {"int": "a whole number", "float": "a number"}
 _LIMITS = {">=": "of at least", "<=": "of at most", ">": "above", "<": "below"}
 _NO_CHOICE = "Invalid enum value "
@@ -96,6 +97,8 @@ def in_words(text: str, wanted: typing.Any) -> str:
     if bound := _BOUND.fullmatch(text):
         kind, sign, limit = bound.groups()
         return f"must be {_NUMBERS[kind]} {_LIMITS[sign]} {float(limit):,.15g}"
+    if other := _NO_NUMBER.fullmatch(text):
+        return f"must be {_NUMBERS[other[1]]}" + (", not text" if other[2] == "str" else "")
     choices = sorted(map(str, _choices_of(wanted)))
     if text.startswith(_NO_CHOICE) and choices:
         given = text.removeprefix(_NO_CHOICE)

@@ -76,7 +76,7 @@ def test_all_mistakes_of_all_sources_are_told_at_once_with_their_place(tmp_path:
     assert problems == [
         f"{path}:2: usrs: unknown key, did you mean 'users'?",
         f"{path}:3: warmup: '5' is no duration; write a number with ms, s, m or h, such as 30s",
-        f"{path}:4: users: Expected `int`, got `str`",
+        f"{path}:4: users: must be a whole number, not text",
         f"{path}:5: mock.reset_shar: unknown key, did you mean 'reset_share'?",
         "CONVLOAD_SEED: '-1': must be a whole number of at least 0",
         "--workers: '0': must be a whole number of at least 1",
