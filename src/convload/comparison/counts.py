@@ -25,7 +25,8 @@ their rate where bursts last up to a tenth of it; tests/comparison/test_counts.p
 
 The interval of the difference joins the exact bounds of both shares (Clopper and Pearson) by Newcombe's method 10,
 known as MOVER (Zou and Donner, Statistics in Medicine 27, 2008). It leaves out 0 where Fisher's test rejects, to one
-failure or so; the test decides. Barnard's test, or Boschloo's, finds one failure less, and takes seconds a pair.
+failure or so; the test decides. Barnard's or Boschloo's test finds a failure less at best, and takes SciPy minutes for
+2,000 requests a side.
 """
 
 import math
