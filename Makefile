@@ -1,10 +1,10 @@
-# make run | test | check | bench: each sees to its own set-up in .venv; a machine needs python3 (3.11 or later) with venv.
+# make run | test | check | bench | fuzz: each sees to its own set-up in .venv; a machine needs python3 (3.11 or later) with venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check bench lock clean
+.PHONY: run test check bench fuzz lock clean
 
 run: $(READY)
 	$(BIN)/convload run plans/smoke.toml
@@ -21,6 +21,11 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench.run
+
+# SECONDS for all TARGETS (all without) together; SEED repeats a round.
+SECONDS ?= 60
+fuzz: $(READY)
+	$(BIN)/python -m fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(TARGETS)
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "convload needs Python 3.11 or later")'

@@ -52,6 +52,8 @@ def read_mixes(text: str, names: Mapping[str, str]) -> tuple[Mixes, Mistakes]:
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"at line (\d+)", str(error))
         return {}, [(place[1] if place else str(text.count("\n") + 1), str(error))]
+    except (RecursionError, ValueError):  # Python's own limits for depth, and for whole numbers
+        return {}, [("1", "is nested too deeply, or holds a number of thousands of digits")]
     mistakes = [
         (_line_of(text, mix, key), f"{mix}.{key}: {what}" if key else f"{mix}: {what}")
         for mix, table in tables.items()

@@ -47,6 +47,10 @@ _WINDOWS = re.compile(
 )
 
 
+MOST = 1e15
+"""Of a limit in its own unit; beyond it a count of a float is no whole number."""
+
+
 class GateTextError(ValueError):
     """A text that is no gate; `problems` has all that is wrong with it."""
 
@@ -299,7 +303,7 @@ class _Reader:
         number = self._take(_NUMBER)
         if number is None:
             raise self._expect("a limit, such as 250ms, 1%, 500/s, 0 or baseline * 1.1,")
-        value = float(re.sub("[_,]", "", number[0]))
+        value = self._value_of(number[0])
         if self._takes("*"):
             if not self._take(re.compile(r"baseline\b")):
                 raise self._expect("baseline")
@@ -310,7 +314,14 @@ class _Reader:
         number = self._take(_NUMBER)
         if number is None:
             raise self._expect("a number")
-        return float(re.sub("[_,]", "", number[0]))
+        return self._value_of(number[0])
+
+    def _value_of(self, number: str) -> float:
+        value = float(re.sub("[_,]", "", number))
+        if value > MOST:
+            self.problems.append(f"{number[:20]!r} is beyond what any run can reach; write a number up to {MOST:g}")
+            return MOST
+        return value
 
     def _unit(self) -> str:
         if _WINDOWS.match(self._text, self._at) or re.compile(r"(over|in)\b").match(self._text, self._at):

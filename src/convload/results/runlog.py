@@ -322,7 +322,8 @@ def _decode(path: Path, lines: list[bytes], damage: list[str]) -> Iterator[Recor
             continue
         try:
             yield _decoder.decode(line)
-        except ValueError as error:  # msgspec's errors are ValueErrors, and so is text that is not UTF-8
+        # msgspec's errors are ValueErrors, and so is text that is not UTF-8; nested too deeply is neither
+        except (ValueError, RecursionError) as error:
             if number < len(lines):
                 raise RunLogError(f"{path}:{number}: is no record of a run log: {error}") from error
             damage.append(f"line {number} of the run log was cut off and is left out")

@@ -1,0 +1,246 @@
+"""What is fuzzed: each target takes bytes and raises nothing but what its reader promises for bad input.
+
+A target returns a few words on what became of the input; inputs with new words join the pool that is mutated.
+"""
+
+import asyncio
+import contextlib
+import functools
+import hashlib
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from convload.errors import ConvloadError
+
+Target = Callable[[bytes], str]
+
+FOLDER = Path(__file__).parent / "corpus"
+HUNG_S = 5.0
+LONG_ENOUGH_S = 0.5
+
+
+class BrokenPromiseError(Exception):
+    """A target took an input in a way that it must not."""
+
+
+def plan_files() -> Target:
+    """A plan file, up to what a dry run says of it."""
+    from convload.plan.needs import needs_of
+    from convload.plan.plan import assemble
+    from convload.run.dry_run import describe
+    from convload.run.files import Inputs
+
+    path = _scratch() / "plan.toml"
+
+    def read(data: bytes) -> str:
+        path.write_bytes(data)
+        plan = assemble(path, {}, {})
+        if plan.replay or plan.gates_file:
+            return "names another file"
+        needs_of(plan, "")
+        return describe(plan, Inputs({}, "", "", ""))[0]
+
+    return read
+
+
+def payload_files() -> Target:
+    """A folder of payload files, each behind a line `=== path`, up to the payloads that are built from it."""
+    from convload.payloads.builder import Builder
+    from convload.payloads.catalogue import survey
+
+    def read(data: bytes) -> str:
+        text = data.decode("utf-8", "replace")
+        parts = (part.partition("\n") for part in ("\n" + text).split("\n=== ")[1:])
+        catalogue, problems = survey({path: body for path, _, body in parts}, "payloads")
+        for mix in catalogue.mixes if not problems else ():
+            for index in range(5):
+                Builder(catalogue, mix).build(index)
+        return problems[0] if problems else f"sound {len(catalogue.variants)}"
+
+    return read
+
+
+def gates() -> Target:
+    """A gate of a plan or of --gate; what is read must be written so that it reads the same."""
+    from convload.plan.gate import write
+    from convload.plan.gate_grammar import GateTextError, parse
+
+    def read(data: bytes) -> str:
+        text = data.decode("utf-8", "replace")
+        try:
+            gate = parse(text)
+        except GateTextError as error:
+            return str(error)
+        again = parse(write(gate))
+        if write(again) != write(gate):
+            raise BrokenPromiseError(f"{write(gate)} reads as {write(again)}")
+        return gate.subject.measure
+
+    return read
+
+
+def run_logs() -> Target:
+    """A run log, up to every report that is made from it."""
+    from convload.comparison.conclusion import conclude
+    from convload.report.folder import REPORTS
+    from convload.results import runlog
+
+    path = _scratch() / runlog.FILE_NAME
+
+    def read(data: bytes) -> str:
+        path.write_bytes(data)
+        conclusion = conclude(runlog.read(path))
+        for render in REPORTS.values():
+            render(conclusion).encode()
+        return f"{conclusion.verdict.outcome} {conclusion.verdict.reasons[:1]}"
+
+    return read
+
+
+def control_frames() -> Target:
+    """A message of the channel between coordinator and workers: the frame, and our message within it."""
+    import msgspec
+
+    from convload.load.processes import messages
+    from convload.load.processes.channel import OURS, _read, _UnreadableError
+
+    theirs = msgspec.json.Decoder(messages.ToCoordinator), msgspec.json.Decoder(messages.ToWorker)
+
+    def read(data: bytes) -> str:
+        node, _, frame = data.partition(b"\n")
+        try:
+            message = _read([node, frame])[1]
+        except _UnreadableError as error:
+            return str(error)
+        said: str = message.type
+        if not said.startswith(OURS):
+            return said
+        for decoder in theirs:
+            with contextlib.suppress(ValueError):  # what a message that cannot be decoded raises, by msgspec's word
+                said += type(decoder.decode(message.data or b"")).__name__
+        return said
+
+    return read
+
+
+def http_answers() -> Target:
+    """What a server answers: the client's parser, and the checks of what it has read. Blocks end with `===CUT===`."""
+    import gevent
+    from gevent import socket as green
+    from gevent.server import StreamServer
+
+    from convload.contract import answers
+    from convload.load.client.http import Client, Limits, explained
+    from convload.load.client.origin import Origin
+
+    answer = b""
+
+    def serve(sock: green.socket, _: object) -> None:
+        with contextlib.suppress(OSError):
+            sock.recv(4096)
+            for piece in answer.split(b"===CUT==="):
+                sock.sendall(piece)
+                gevent.sleep(0)
+            sock.shutdown(socket.SHUT_WR)
+            sock.recv(4096)
+
+    server = StreamServer(("127.0.0.1", 0), serve)
+    server.start()
+    origin = Origin(f"http://127.0.0.1:{server.server_port}")
+    request = origin.head("GET", "/", {}) + b"\r\n"
+    limits = Limits(timeout_s=LONG_ENOUGH_S, max_head_bytes=4096, max_body_bytes=16_384)
+    readers = answers.read_app_token, answers.read_consumer_token, answers.read_domains
+
+    def read(data: bytes) -> str:
+        nonlocal answer
+        answer = data
+        client = Client(origin, limits)
+        try:
+            found = client.exchange(request)
+            if bool(found.failure) == bool(found.status) or len(found.body) > limits.max_body_bytes:
+                raise BrokenPromiseError(f"status {found.status}, failure {found.failure!r}, {len(found.body)} bytes")
+            checked = answers.check_create(["1", "2"], found.status, found.body)
+            explained(checked, client, found.status)
+            answers.check_send("1", found.status, found.body)
+            for reader in readers:
+                reader(found.status, found.body)
+            return f"{found.failure} {found.status} {checked.outcome}"
+        finally:
+            client.close()
+
+    return read
+
+
+def http_requests() -> Target:
+    """What a client sends to the mock, on a socket, in one piece or cut at `===CUT===`."""
+    import uvloop
+
+    from convload.mock.connection import Connection
+    from convload.mock.server import _make_api, _make_site
+    from convload.plan.mock_behaviour import Behaviour
+
+    loop = uvloop.new_event_loop()
+    failures: list[dict[str, object]] = []
+    loop.set_exception_handler(lambda _, context: failures.append(context))
+    behaviours = Behaviour(auth=False), Behaviour()
+    sites = [_make_site(one, _make_api(one, None), loop) for one in behaviours]
+
+    async def converse(data: bytes, site: object) -> bytes:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with ours:
+            await loop.connect_accepted_socket(lambda: Connection(site, tls=False), theirs)  # type: ignore[arg-type]
+            with contextlib.suppress(OSError):
+                for piece in data.split(b"===CUT==="):
+                    await loop.sock_sendall(ours, piece)
+                    await asyncio.sleep(0)
+                ours.shutdown(socket.SHUT_WR)
+            said = b""
+            with contextlib.suppress(OSError):
+                while piece := await loop.sock_recv(ours, 65536):
+                    said += piece
+            return said
+
+    def read(data: bytes) -> str:
+        status = b""
+        for site in sites:
+            said = loop.run_until_complete(asyncio.wait_for(converse(data, site), HUNG_S))
+            if failures or b"HTTP/1.1 500" in said:
+                raise BrokenPromiseError(str(failures or said[:200]))
+            status += said[9:12] + said[-40:]
+        return status.decode("latin-1")
+
+    return read
+
+
+TARGETS: dict[str, Callable[[], Target]] = {
+    "plans": plan_files,
+    "payloads": payload_files,
+    "gates": gates,
+    "runlogs": run_logs,
+    "frames": control_frames,
+    "answers": http_answers,
+    "requests": http_requests,
+}
+
+
+def corpus_of(name: str) -> dict[str, bytes]:
+    """Returns the kept inputs of a target by their file names: sound ones, and whatever broke once."""
+    return {path.name: path.read_bytes() for path in sorted((FOLDER / name).iterdir())}
+
+
+def keep(name: str, data: bytes) -> Path:
+    """Writes an input that broke a target into its corpus."""
+    path = FOLDER / name / f"crash-{hashlib.sha256(data).hexdigest()[:12]}"
+    path.write_bytes(data)
+    return path
+
+
+@functools.cache
+def _scratch() -> Path:
+    return Path(tempfile.mkdtemp(prefix="convload-fuzz-"))
+
+
+__all__ = ["FOLDER", "TARGETS", "BrokenPromiseError", "ConvloadError", "Target", "corpus_of", "keep"]
