@@ -21,7 +21,7 @@ from convload.capacity.trials import SearchSettings
 from convload.errors import ExitCode, RunLogError
 from convload.report import html, markdown, terminal
 from convload.report.capacity import document, github_report
-from convload.results.capacity_result import Bounds, CapacityResult, Trial, decode, encode, usl
+from convload.results.capacity_result import Bounds, CapacityResult, Trial, Usl, decode, encode, usl
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +157,16 @@ def test_the_concurrency_at_which_throughput_stops_growing_is_found() -> None:
     assert target.now_s <= 180
     assert found.usl.sigma is not None
     assert found.usl.sigma.value == pytest.approx(0.05, rel=1e-3)
+
+
+def test_a_fit_that_was_refused_is_a_reason_and_no_chart(result: CapacityResult) -> None:
+    refused = msgspec.structs.replace(result, usl=Usl(points=[], refused="it explains nothing"))
+    page, text = html.render(document(refused)), markdown.render(document(refused))
+
+    assert "Not fitted: it explains nothing." in text
+    assert 'data-chart="usl"' not in page
+    assert 'data-chart="residuals"' not in page
+    assert "peak at" not in text
 
 
 def test_the_trials_of_a_closed_search_are_named_by_their_users() -> None:

@@ -1,59 +1,46 @@
 """What the verdict of a run rests on: key figures, gates, validity."""
 
+import msgspec
+
 from convload.comparison.conclusion import Conclusion
 from convload.contract.steps import CREATE
 from convload.plan.facts import OPEN
 from convload.report import document as doc
 from convload.report import figures
 
+_KEY = ("p50", "p95", "p99")
+
 
 def key_figures(conclusion: Conclusion) -> doc.Section:
     """Returns what is read from afar."""
     summary, is_open = conclusion.summary, conclusion.summary.model == OPEN
     create = summary.steps.get(CREATE)
-    count, ok = (create.count, create.ok) if create else (0, 0)
-    times = [
-        _tile(
-            f"{'response' if is_open else 'create'} {name}",
-            create.response_ms.get(name) if create else None,
-            "ms",
-            f"service {figures.about(create.service_ms.get(name) if create else None)}" if is_open else "",
-        )
-        for name in ("p50", "p95", "p99")
-    ]
-    sent = "sent" if is_open else "throughput"
-    blanks = figures.blanks([create], [("response", name) for name in ("p50", "p95", "p99")]) if create else ""
-    return doc.Section(
-        "Key figures",
-        [
-            doc.Tiles(
-                [
-                    *times,
-                    _tile(
-                        sent, summary.achieved_rate, "/s", f"offered {figures.about(summary.offered_rate)}" * is_open
-                    ),
-                    doc.Tile(
-                        name="failed",
-                        figure=figures.percent(count - ok, count),
-                        more=f"never sent {figures.count(summary.unsent)}" * is_open,
-                        tone="bad" if summary.unsent or ok < count else "",
-                    ),
-                    doc.Tile(
-                        name="conversations",
-                        figure=figures.count(ok),
-                        more=f"of {figures.count(count + summary.unsent)} due" * is_open,
-                    ),
-                ]
-            ),
-            doc.Note(
-                f"{figures.MODEL_NOTES.get(summary.model, '')} Times are of successful create requests after the "
-                f"warm-up; {sent} counts failed ones too. {blanks}",
-                tone="muted",
-            ),
-        ],
-        on=(doc.HTML,),
-        form="untitled",
+    count, ok, response, service = (
+        (create.count, create.ok, create.response_ms, create.service_ms) if create else (0, 0, {}, {})
     )
+    kind, sent = ("response", "sent") if is_open else ("create", "throughput")
+    tiles = [
+        *(
+            _tile(f"{kind} {name}", response.get(name), "ms", f"service {figures.about(service.get(name))}")
+            for name in _KEY
+        ),
+        _tile(sent, summary.achieved_rate, "/s", f"offered {figures.about(summary.offered_rate)}"),
+        doc.Tile(
+            "failed",
+            figures.percent(count - ok, count),
+            more=f"never sent {figures.count(summary.unsent)}",
+            tone="bad" if summary.unsent or ok < count else "",
+        ),
+        doc.Tile("conversations", figures.count(ok), more=f"of {figures.count(count + summary.unsent)} due"),
+    ]
+    blanks = figures.blanks([create], [("response", name) for name in _KEY]) if create else ""
+    note = (
+        f"{figures.MODEL_NOTES.get(summary.model, '')} Times are of successful create requests after the warm-up; "
+        f"{sent} counts failed ones too. {blanks}"
+    )
+    # Without a schedule nothing was offered, and there is one clock.
+    shown = tiles if is_open else [msgspec.structs.replace(tile, more="") for tile in tiles]
+    return doc.Section("Key figures", [doc.Tiles(shown), doc.Note(note, tone="muted")], on=(doc.HTML,), form="untitled")
 
 
 def gates(conclusion: Conclusion) -> doc.Section:
@@ -138,4 +125,4 @@ def invalid(conclusion: Conclusion) -> list[str]:
 
 
 def _tile(name: str, value: float | None, unit: str, more: str) -> doc.Tile:
-    return doc.Tile(name=name, figure=figures.about(value), unit="" if value is None else unit, more=more)
+    return doc.Tile(name, figures.about(value), "" if value is None else unit, more)

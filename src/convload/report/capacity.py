@@ -227,12 +227,13 @@ def _lines(
 
 
 def _charts(result: CapacityResult) -> list[doc.Chart]:
-    times = "A dot a trial; shaded: the capacity interval; dashed: the limit of p99."
+    shaded = "" if result.saturation else "; shaded: the capacity interval"
+    times = f"A dot a trial{shaded}; dashed: the limit of p99."
     good = "Conversations that were answered well."
     if not result.saturation:
         good = "What falls below the dashed line was not answered in time, shed or failed."
     load = "users" if result.saturation else "offered rate"
-    order = "The load of each by when it began; shaded: the capacity interval."
+    order = f"The load of each by when it began{shaded}."
     residuals = "Measured over fitted, in percent: a pattern tells that the law does not fit."
     law = [
         doc.Chart("usl", "Scalability law", "/s", "Throughput by the mean number in flight, and the fit."),

@@ -24,14 +24,8 @@ def data(conclusion: Conclusion) -> dict[str, Any]:
         "latency": {name: [row and row.response_ms.get(name) for row in rows.values()] for name in _TIMES},
         "service_p99": [row and row.service_ms.get("p99") for row in rows.values()],
         "lateness": {name: [row and row.lateness_ms.get(name) for row in rows.values()] for name in _LATENESS},
-        "offered_per_s": [row and row.offered_per_s for row in rows.values()],
-        "requests_per_s": [row and row.requests_per_s for row in rows.values()],
-        "ok_per_s": [row and row.ok_per_s for row in rows.values()],
-        "in_flight": [row and row.in_flight for row in rows.values()],
-        "users": [row and row.users for row in rows.values()],
-        "backlog": [row and row.backlog for row in rows.values()],
+        **{name: [row and getattr(row, name) for row in rows.values()] for name in _COLUMNS},
         "cpu_percent": [row and round(100 * row.cpu_share, 1) for row in rows.values()],
-        "hub_delay_ms": [row and row.hub_delay_ms for row in rows.values()],
         "errors": _errors(list(rows.values())),
         "warmup_to_s": max((row.t_s + 1 for row in conclusion.series if row.phase == WARMUP), default=None),
         "cleanup_from_s": min((row.t_s for row in conclusion.series if row.phase == CLEANUP), default=None),
@@ -119,6 +113,7 @@ def _clock(conclusion: Conclusion) -> str:
 
 _TIMES = ("p50", "p90", "p99", "max")
 _TURN_TIMES = ("p99", "p50")
+_COLUMNS = ("offered_per_s", "requests_per_s", "ok_per_s", "in_flight", "users", "backlog", "hub_delay_ms")
 _LATENESS = ("p50", "p99", "max")
 _STAGE_LETTERS = 40
 
