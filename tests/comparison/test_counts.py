@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from tests.comparison.conftest import batch
 
-from convload.comparison.counts import Counts, compare_shares, design_effect, difference_bounds, fisher_p
+from convload.comparison.counts import Failures, compare_shares, design_effect, difference_bounds, fisher_p
 from convload.comparison.outcomes import REGRESSED, UNKNOWN, Rule
 from convload.comparison.resampling import Floats, Sample
 from convload.comparison.within import compare_batches
@@ -75,7 +75,7 @@ def test_without_bursts_the_test_is_fishers(hits1: int, more1: int, hits2: int, 
     table = [[hits2, count2 - hits2], [hits1, count1 - hits1]]
     tails = [stats.fisher_exact(table, alternative).pvalue for alternative in ("less", "greater")]
 
-    assert fisher_p(Counts(hits1, count1), Counts(hits2, count2)) == pytest.approx(min(1, 2 * min(tails)), rel=1e-6)
+    assert fisher_p(Failures(hits1, count1), Failures(hits2, count2)) == pytest.approx(min(1, 2 * min(tails)), rel=1e-6)
 
 
 @pytest.mark.parametrize("sizes", [(2000, 2000), (3000, 2000), (1000, 4000)])
@@ -84,8 +84,8 @@ def test_without_bursts_the_test_is_fishers(hits1: int, more1: int, hits2: int, 
 def test_the_interval_leaves_out_0_where_the_test_rejects(
     sizes: tuple[int, int], confidence: float, known: int
 ) -> None:
-    base = Counts(known, sizes[0])
-    sides = [(hits, Counts(hits, sizes[1])) for hits in range(known, 300) if hits / sizes[1] > base.share]
+    base = Failures(known, sizes[0])
+    sides = [(hits, Failures(hits, sizes[1])) for hits in range(known, 300) if hits / sizes[1] > base.share]
     by_test = next(hits for hits, new in sides if fisher_p(base, new) <= 1 - confidence)
     by_interval = next(hits for hits, new in sides if difference_bounds(base, new, confidence)[0] > 0)
 

@@ -10,7 +10,7 @@ from tests.browser import in_browser, needs_browser
 from tests.report.conftest import HOSTILE
 
 from convload.comparison.changepoints import Change
-from convload.comparison.history import FORMAT, History, LeftOut, Point, Series
+from convload.comparison.history import FORMAT, FollowedRun, History, LeftOut, Series
 from convload.comparison.outcomes import Minimum
 from convload.report import html, terminal
 from convload.report.history import document, render_json
@@ -19,7 +19,9 @@ from convload.report.history import document, render_json
 def history() -> History:
     """Twelve runs with a change for the worse, one for the better, one possible, and hostile text all over."""
     names = [f"runs/{at}" if at else f"runs/{HOSTILE}" for at in range(12)]
-    points = [Point(name, f"2026-01-{at + 1:02}T03:04:05Z", 1, "pass", "0.1", {}) for at, name in enumerate(names)]
+    points = [
+        FollowedRun(name, f"2026-01-{at + 1:02}T03:04:05Z", 1, "pass", "0.1", {}) for at, name in enumerate(names)
+    ]
     low: list[float | None] = [20.0, 20.1, 20.2, 20.3, 20.4, 20.5]
     high: list[float | None] = [24.0, 24.2, None, 24.1, 24.3, 24.2]
     worse, better = Change(6, 20.2, 24.2, 0.004, True), Change(6, 500.0, 600.0, 0.004, True)
@@ -61,7 +63,7 @@ def test_eighty_columns_cut_neither_a_date_nor_the_name_of_a_run() -> None:
     found = msgspec.structs.replace(
         history(),
         points=[
-            Point(f"runs/202601{at + 10}-030405-smoke", f"2026-01-{at + 10}T03:04:05Z", 1, "pass", "0.1", {})
+            FollowedRun(f"runs/202601{at + 10}-030405-smoke", f"2026-01-{at + 10}T03:04:05Z", 1, "pass", "0.1", {})
             for at in range(12)
         ],
     )

@@ -49,7 +49,7 @@ _BEYOND = 0.1
 """How often the design effect of blocks with a memory may lie beyond its bound."""
 
 
-class Counts(msgspec.Struct, frozen=True):
+class Failures(msgspec.Struct, frozen=True):
     """Failures and requests of one side, divided by the design effect."""
 
     failed: float
@@ -108,7 +108,7 @@ def compare_shares(base: Sample, new: Sample, each: float, one_sided: float) -> 
     `each` is the confidence of the interval that raises alarms, `one_sided` of the one that says that nothing happened.
     """
     effect = design_effect([base, new])
-    sides = [Counts(float(one.failed.sum()) / effect, float(one.counts.sum()) / effect) for one in (base, new)]
+    sides = [Failures(float(one.failed.sum()) / effect, float(one.counts.sum()) / effect) for one in (base, new)]
     p = fisher_p(sides[0], sides[1])
     low, high = difference_bounds(sides[0], sides[1], each)
     if p > 1 - each:
@@ -117,7 +117,7 @@ def compare_shares(base: Sample, new: Sample, each: float, one_sided: float) -> 
     return Shift(100 * (new.error_share - base.error_share), *(100 * bound for bound in bounds)), p
 
 
-def fisher_p(base: Counts, new: Counts) -> float:
+def fisher_p(base: Failures, new: Failures) -> float:
     """Returns p of Fisher's exact test, two-sided by doubling the smaller tail; counts are taken to whole numbers.
 
     Fisher, "Statistical methods for research workers", §21.02: given all failures, those of one side are
@@ -136,7 +136,7 @@ def _choices(count: int, chosen: Floats | int) -> Any:
     return special.gammaln(count + 1) - special.gammaln(chosen + 1) - special.gammaln(count - chosen + 1)
 
 
-def difference_bounds(base: Counts, new: Counts, confidence: float) -> tuple[float, float]:
+def difference_bounds(base: Failures, new: Failures, confidence: float) -> tuple[float, float]:
     """Returns the two-sided interval of the difference of two shares, new less base."""
     each = (1 + confidence) / 2
     (low1, high1), (low2, high2) = (share_bounds(side.failed, side.count, each) for side in (base, new))

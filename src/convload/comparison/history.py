@@ -20,7 +20,7 @@ FORMAT = "convload/history/1"
 PERCENTILES = ("p50", "p95", "p99")
 
 
-class Point(msgspec.Struct, frozen=True):
+class FollowedRun(msgspec.Struct, frozen=True):
     """One run of the history; `values` by the name of the statistic, as far as the run supports them."""
 
     folder: str
@@ -62,7 +62,7 @@ class History(msgspec.Struct, frozen=True):
     plan: str
     target: str
     minimum: Minimum
-    points: list[Point]
+    points: list[FollowedRun]
     series: list[Series]
     left_out: list[LeftOut]
 
@@ -129,9 +129,9 @@ def _sound(folders: list[Path]) -> tuple[list[ComparedRun], list[LeftOut]]:
     return sorted(runs, key=lambda run: (run.log.manifest.started, run.folder)), left_out
 
 
-def _point(run: ComparedRun) -> Point:
+def _point(run: ComparedRun) -> FollowedRun:
     conclusion = run.conclusion
-    return Point(
+    return FollowedRun(
         folder=run.folder,
         started=conclusion.summary.started,
         seed=run.seed,
@@ -169,7 +169,7 @@ def _better(gate: str) -> str:
     return "lower" if "<" in gate else "higher" if ">" in gate else ""
 
 
-def _series(name: str, unit: str, better: str, points: list[Point], minimum: Minimum) -> Series:
+def _series(name: str, unit: str, better: str, points: list[FollowedRun], minimum: Minimum) -> Series:
     values = [point.values.get(name) for point in points]
     places = [at for at, value in enumerate(values) if value is not None]
     known = [value for value in values if value is not None]

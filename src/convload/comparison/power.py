@@ -11,7 +11,7 @@ from statistics import NormalDist
 from scipy import special
 
 from convload.comparison.batches import FEWEST_BATCHES
-from convload.comparison.counts import Counts, design_effect, difference_bounds
+from convload.comparison.counts import Failures, design_effect, difference_bounds
 from convload.comparison.outcomes import STATISTICS, Rule
 from convload.comparison.resampling import TIMES, Sample, Spread, bootstrap
 
@@ -96,7 +96,7 @@ def more_for_errors(base: Sample, new: Sample, rule: Rule, each: float, least: f
     beyond = NormalDist().inv_cdf((1 + each) / 2)
 
     def enough(times: float) -> bool:
-        same = [Counts(share * size * times, size * times) for size in sizes]
+        same = [Failures(share * size * times, size * times) for size in sizes]
         error, wider = (
             math.sqrt(sum(p * (1 - p) / one.count for p, one in zip(shares, same, strict=True)))
             for shares in ((share, share), (share, min(share + 2 * least, 1.0)))

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from convload.comparison.changepoints import Change
-from convload.comparison.history import History, Point, Series
+from convload.comparison.history import FollowedRun, History, Series
 from convload.report import document as doc
 from convload.report import figures
 
@@ -95,12 +95,12 @@ def _left_out(history: History) -> list[doc.Words]:
     return [doc.Mark(line, "warning") for line in lines]
 
 
-def _name(history: History, point: Point) -> str:
+def _name(history: History, point: FollowedRun) -> str:
     """Names a run by its folder below the history's."""
     return doc.brief(point.folder.removeprefix(history.folder).lstrip("/") or point.folder)
 
 
-def _moment(point: Point) -> str:
+def _moment(point: FollowedRun) -> str:
     """Says when a run was started, to the minute."""
     return doc.brief(point.started[:16].replace("T", " "))
 
