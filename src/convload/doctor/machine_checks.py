@@ -106,7 +106,7 @@ def _timer(count: int) -> Check:
     # In a process of its own: gevent's event loop belongs into none that does something else.
     command = [sys.executable, "-P", "-m", "convload.load.pacing.timer", str(count)]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=WAKE_TIMEOUT_S, check=True)
+        done = subprocess.run(command, capture_output=True, timeout=WAKE_TIMEOUT_S, check=True)  # noqa: S603 -- a list of ours, and no shell
         found = msgspec.json.decode(done.stdout, type=WakeUps)
     except (OSError, subprocess.SubprocessError, ValueError):
         return facts.unknown("timer", "how punctually a waiting process is woken could not be measured")

@@ -66,7 +66,7 @@ class Target:
         self.payloads = Payloads(catalogue, plan, share)
         self.left_open = LeftOpen()
         self.sent = self.retried = self.in_flight = 0
-        self.random = random.Random(f"{plan.seed}/{share.worker}/retry")
+        self.random = random.Random(f"{plan.seed}/{share.worker}/retry")  # noqa: S311 -- waits, the same for a seed
         self.on_behalf = b""
         self._app_tokens: AppTokens | None = None
         self._origin, self._context, self._lookup = Origin(url, context), context, lookup

@@ -133,7 +133,7 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
 
     def _run_tasks(self, session: Session) -> None:
         tasks: list[Callable[[ConversationUser], None]] = self.tasks
-        pick = random.Random(session.plan.seed + session.next_user())
+        pick = random.Random(session.plan.seed + session.next_user())  # noqa: S311 -- choices, the same for a seed
         while self._take(session):
             task = tasks[0] if len(tasks) == 1 else pick.choice(tasks)
             try:

@@ -135,7 +135,7 @@ def start_mock(
     command = [sys.executable, "-P", "-m", "convload.mock", msgspec.json.encode(serving).decode()]
     with (
         tempfile.TemporaryFile() as errors,
-        subprocess.Popen(
+        subprocess.Popen(  # noqa: S603 -- a list of ours, and no shell
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -37,7 +37,7 @@ GRACE_S = 1.0
 MAX_REPORTS = 10
 """Failures of our own that are reported on standard error; a load test would repeat one a million times."""
 
-_UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- to be compared with
 
 
 class ServerTls(msgspec.Struct, frozen=True):

@@ -46,7 +46,7 @@ class Children:
     def start(self, module: str, *arguments: str, stdout: int | None = None) -> "subprocess.Popen[bytes]":
         """Starts a module of ours as a process."""
         # A session of its own: Ctrl-C reaches the parent alone, which then ends the run in good order.
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603 -- a list of ours, and no shell
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=stdout,

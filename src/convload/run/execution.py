@@ -24,7 +24,7 @@ from convload.run.files import has_started, manifest_of, new_folder, read_inputs
 
 POLL_S = 0.1
 LOOPBACK = "127.0.0.1"
-ANY_ADDRESSES = {"0.0.0.0": LOOPBACK, "::": "::1"}
+ANY_ADDRESSES = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 -- to be compared with
 """What stands for all addresses of this machine, and where its own workers then find the coordinator."""
 
 JOIN_WITHIN_S = 60.0

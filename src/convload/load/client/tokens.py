@@ -137,7 +137,7 @@ class AppTokens:
         Raises:
             TargetError: the credentials are refused, or there is no usable answer in time.
         """
-        chance, deadline_s = random.Random(), time.monotonic() + AT_START_S
+        chance, deadline_s = random.Random(), time.monotonic() + AT_START_S  # noqa: S311 -- spreads waits, keeps no secret
         made = 0
         while (answer := self._request()).outcome != OK:
             made += 1

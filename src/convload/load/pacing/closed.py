@@ -26,7 +26,7 @@ class ClosedPacing:
 
     def __init__(self, plan: Plan, worker: int, workers: int) -> None:
         self._think = parse_think(plan.think)
-        self._random = random.Random(f"{plan.seed}/{worker}/think")
+        self._random = random.Random(f"{plan.seed}/{worker}/think")  # noqa: S311 -- think times, the same for a seed
         self._started_s = float("inf")
         self._left = None if plan.conversations is None else share_of(plan.conversations, worker, workers)
         self._ends_after_s = plan.ends_after_s
