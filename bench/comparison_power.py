@@ -95,9 +95,9 @@ def _share_of_errors_found(fail: Callable[[np.random.Generator, float], np.ndarr
     return hits / PAIRS
 
 
-def sample_of(failed: np.ndarray) -> Sample:
+def sample_of(failed: np.ndarray, rate: int = RATE) -> Sample:
     """Returns the seconds of a run in which so many requests failed; nothing is known of times."""
-    return Sample([Batch(_NO_TIMES, RATE - int(many), int(many), 1.0) for many in failed])
+    return Sample([Batch(_NO_TIMES, rate - int(many), int(many), 1.0) for many in failed])
 
 
 def _independent(chance: np.random.Generator, share: float) -> np.ndarray:

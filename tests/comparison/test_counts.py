@@ -11,7 +11,7 @@ from scipy import stats
 from tests.comparison.conftest import batch
 
 from convload.comparison.counts import Failures, compare_shares, design_effect, difference_bounds, fisher_p
-from convload.comparison.outcomes import REGRESSED, UNKNOWN, Rule
+from convload.comparison.outcomes import REGRESSED, SAME, UNKNOWN, Rule, judge
 from convload.comparison.resampling import Floats, Sample
 from convload.comparison.within import compare_batches
 
@@ -159,3 +159,18 @@ def test_no_errors_on_both_sides_rule_out_only_what_the_samples_can() -> None:
 
     assert few.difference == many.difference == 0.0
     assert few.near_high > 0.1 > many.near_high > 0
+
+
+def test_shares_that_differ_by_the_minimum_are_hardly_ever_called_the_same() -> None:
+    chance, rule, pairs = np.random.default_rng(7), Rule(0.99), 200
+    apart, equal = (
+        [
+            judge("errors", 0.5, compare_shares(sides[0], sides[1], rule.each(5), rule.one_sided)[0], rule.minimum)
+            for _ in range(pairs)
+            if (sides := [sample_of(chance.binomial(2000, share, 300), 2000) for share in (0.005, 0.005 + more)])
+        ]
+        for more in (0.001, 0.0)
+    )
+
+    assert apart.count(SAME) <= stats.binom.ppf(0.999, pairs, 0.01)
+    assert equal.count(SAME) >= 0.8 * pairs
