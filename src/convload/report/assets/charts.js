@@ -89,109 +89,65 @@
   }
   // Values stand at the middle of their second; the axis shows whole seconds.
   const MANY = data.t?.length > 300;
-  const overTime = ({ scales, ...more }) => ({
-    cursor: { y: false, sync: { key: "time" }, points: { size: 6 } },
-    hooks: { drawClear: [shade], drawAxes: [names] },
-    scales: { x: { time: false, range: (u, low, high) => [Math.floor(low), Math.ceil(high)] }, ...scales },
-    ...more,
-  });
   const fromZero = (u, low, high) => [0, high > 0 ? high * 1.08 : 1];
   const latencyScale = (log) => (log ? { distr: 3 } : { range: fromZero });
+  const overTime = (columns, series, { scales, right, t = data.t, ...more } = {}) => [{
+    cursor: { y: false, sync: { key: "time" }, points: { size: 6 } },
+    hooks: { drawClear: [shade], drawAxes: [names] },
+    scales: { x: { time: false, range: (u, low, high) => [Math.floor(low), Math.ceil(high)] }, y: { range: fromZero }, ...scales },
+    axes: [timeAxis(), yAxis(), ...(right ? [yAxis({ scale: right, side: 1, grid: { show: false }, size: 44 })] : [])],
+    series: [second, ...series],
+    ...more,
+  }, [t, ...columns]];
 
   const dots = (label, color) => line(label, color, "ms", {
     paths: () => null,
     points: { show: true, size: MANY ? 2.5 : 4, width: 0, fill: token(color) },
   });
-
   const thin = (label, color, unit, more) => line(label, color, unit, { width: 1, dash: [5, 4], ...more });
+  const area = (color) => ({ fill: token(color) + "26" });
+  const median = () => line("p50", "--c1", "ms", { width: 2.25 });
 
   function latency(log) {
+    const { max, p99, p90, p50 } = data.latency;
     const [service, column] = data.open ? [[thin("service p99", "--c3", "ms")], [data.service_p99]] : [[], []];
-    return [overTime({
-      scales: { y: latencyScale(log) },
-      axes: [timeAxis(), yAxis()],
-      series: [
-        second, dots("max", "--c7"), line("p99", "--c3", "ms"), ...service, line("p90", "--c2", "ms"),
-        line("p50", "--c1", "ms", { width: 2.25 }),
-      ],
-    }), [data.t, data.latency.max, data.latency.p99, ...column, data.latency.p90, data.latency.p50]];
+    const series = [dots("max", "--c7"), line("p99", "--c3", "ms"), ...service, line("p90", "--c2", "ms"), median()];
+    return overTime([max, p99, ...column, p90, p50], series, { scales: { y: latencyScale(log) } });
   }
 
-  const answered = () => [
-    line("ok", "--c1", "/s", { fill: token("--c1") + "26" }),
-    line("all", "--text", "/s", { width: 1.25 }),
-  ];
+  const answered = () => [line("ok", "--c1", "/s", area("--c1")), line("all", "--text", "/s", { width: 1.25 })];
+  const throughput = () => (data.open ? offered() : carried());
+  const offered = () => overTime([data.ok_per_s, data.requests_per_s, data.offered_per_s], [
+    ...answered(), line("offered", "--c3", "/s", { width: 1.5, dash: [6, 4] }),
+  ]);
+  const carried = () => overTime([data.users, data.in_flight, data.ok_per_s, data.requests_per_s], [
+    line("users", "--c7", "", { scale: "users", width: 1.25, dash: [6, 4], value: whole }),
+    line("in flight", "--c5", "", { scale: "users", width: 1, value: whole, show: !MANY }),
+    ...answered(),
+  ], { scales: { users: { range: fromZero } }, right: "users" });
 
-  function throughput() {
-    return data.open ? offered() : carried();
-  }
+  const queue = () => overTime([data.backlog, data.in_flight], [
+    line("waiting", "--c3", "", { value: whole, ...area("--c3") }), line("in flight", "--c5", "", { value: whole }),
+  ]);
 
-  function carried() {
-    return [overTime({
-      scales: { y: { range: fromZero }, users: { range: fromZero } },
-      axes: [timeAxis(), yAxis(), yAxis({ scale: "users", side: 1, grid: { show: false }, size: 44 })],
-      series: [
-        second,
-        line("users", "--c7", "", { scale: "users", width: 1.25, dash: [6, 4], value: whole }),
-        line("in flight", "--c5", "", { scale: "users", width: 1, value: whole, show: !MANY }),
-        ...answered(),
-      ],
-    }), [data.t, data.users, data.in_flight, data.ok_per_s, data.requests_per_s]];
-  }
-
-  function offered() {
-    return [overTime({
-      scales: { y: { range: fromZero } },
-      axes: [timeAxis(), yAxis()],
-      series: [second, ...answered(), line("offered", "--c3", "/s", { width: 1.5, dash: [6, 4] })],
-    }), [data.t, data.ok_per_s, data.requests_per_s, data.offered_per_s]];
-  }
-
-  function queue() {
-    return [overTime({
-      scales: { y: { range: fromZero } },
-      axes: [timeAxis(), yAxis()],
-      series: [
-        second,
-        line("waiting", "--c3", "", { value: whole, fill: token("--c3") + "26" }),
-        line("in flight", "--c5", "", { value: whole }),
-      ],
-    }), [data.t, data.backlog, data.in_flight]];
-  }
-
-  function lateness(log) {
-    return [overTime({
-      scales: { y: latencyScale(log) },
-      axes: [timeAxis(), yAxis()],
-      series: [second, dots("max", "--c7"), line("p99", "--c3", "ms"), line("p50", "--c1", "ms", { width: 2.25 })],
-    }), [data.t, data.lateness.max, data.lateness.p99, data.lateness.p50]];
-  }
+  const lateness = (log) => overTime([data.lateness.max, data.lateness.p99, data.lateness.p50], [
+    dots("max", "--c7"), line("p99", "--c3", "ms"), median(),
+  ], { scales: { y: latencyScale(log) } });
 
   // A target has a value in its own windows alone; the line goes on over those of the other.
   function turns() {
     const looks = { "A p99": "--c2", "B p99": "--c3", "A p50": "--c1", "B p50": "--c5" };
-    return [overTime({
-      cursor: { y: false, dataIdx: nearest, points: { size: 6 } },
-      scales: { y: { range: fromZero } },
-      axes: [timeAxis(), yAxis()],
-      series: [second, ...data.turns.lines.map((part) => {
-        const name = `${part.target} ${part.name}`;
-        return line(name, looks[name], "ms", { spanGaps: true, points: { show: true, size: 4 } });
-      })],
-    }), [data.turns.t, ...data.turns.lines.map((part) => part.ms)]];
+    const { t, lines } = data.turns;
+    const names = lines.map((part) => `${part.target} ${part.name}`);
+    const series = names.map((name) => line(name, looks[name], "ms", { spanGaps: true, points: { show: true, size: 4 } }));
+    return overTime(lines.map((part) => part.ms), series, { t, cursor: { y: false, dataIdx: nearest, points: { size: 6 } } });
   }
 
-  function generator() {
-    return [overTime({
-      scales: { y: { range: (u, low, high) => [0, Math.max(100, high * 1.08)] }, delay: { range: fromZero } },
-      axes: [timeAxis(), yAxis(), yAxis({ scale: "delay", side: 1, grid: { show: false }, size: 44 })],
-      series: [
-        second,
-        line("CPU", "--c1", "%", { fill: token("--c1") + "26" }),
-        line("event loop late", "--c3", "ms", { scale: "delay", width: 1.25 }),
-      ],
-    }), [data.t, data.cpu_percent, data.hub_delay_ms]];
-  }
+  const generator = () => overTime([data.cpu_percent, data.hub_delay_ms], [
+    line("CPU", "--c1", "%", area("--c1")), line("event loop late", "--c3", "ms", { scale: "delay", width: 1.25 }),
+  ], {
+    scales: { y: { range: (u, low, high) => [0, Math.max(100, high * 1.08)] }, delay: { range: fromZero } }, right: "delay",
+  });
 
   // Stacked: each kind is drawn as the sum of itself and those below it, the whole first.
   function errors() {
@@ -203,11 +159,7 @@
       fill: token(colors[i]), width: 0, paths: bars,
       value: (u, v, s, at) => (at == null ? "" : number(kind.per_s[at]) + " /s"),
     }));
-    return [overTime({
-      scales: { y: { range: fromZero } },
-      axes: [timeAxis(), yAxis()],
-      series: [second, ...series.reverse()],
-    }), [data.t, ...sums.reverse()]];
+    return overTime(sums.reverse(), series.reverse());
   }
 
   // 10 is 90 %, 100 is 99 %, 1000 is 99.9 %: each nine more needs a digit more.
