@@ -127,7 +127,7 @@ class Trials:
 
     @property
     def left_s(self) -> float:
-        """What is left of the budget, without what a trial takes beside its own time."""
+        """What is left of the budget, without what the last trial took beside its own time."""
         return self._settings.budget_s - self.took_s - self._overhead_s
 
     @property
@@ -171,7 +171,7 @@ class Trials:
             return "budget"
         began_s = self._clock()
         trial = self._measurer.trial(rate, duration_s)
-        self._overhead_s = max(self._overhead_s, self._clock() - began_s - duration_s)
+        self._overhead_s = self._clock() - began_s - duration_s
         self.made.append(trial)
         self._on_trial(trial)
         return None
