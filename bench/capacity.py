@@ -11,6 +11,7 @@ from bench.figures import Figure
 from bench.simulated import Objective, Server, SimulatedTarget, true_loss_rate, true_p99_rate
 
 from convload.capacity.posterior import Model, Tail
+from convload.capacity.result import conclude
 from convload.capacity.search import relative_width, search
 from convload.capacity.trials import SearchSettings
 
@@ -29,18 +30,15 @@ Found = tuple[float, float, float]
 WITHOUT = {
     "nothing": Model(),
     "spread (taken to be 1)": Model(spread=False),
-    "arrived": Model(arrived=False),
-    "settling": Model(settling=0),
     "leaning": Model(leaning=False),
     "lapse": Model(lapse=0),
-    "finest": Model(finest=0),
     "shift": Model(shift=0),
     "lean": Model(lean=0),
     "overload": Model(overload=False),
-    "queues (any gap)": Model(queues=0),
-    "other targets (all are queues)": Model(queues=1),
-    "collapsed": Model(collapsed=0),
+    "queues (a gap of any size)": Model(queues=0),
+    "others (all are queues)": Model(queues=1),
     "misleading": Model(misleading=0),
+    "collapsed": Model(collapsed=0),
     "shedding": Model(shedding=False),
 }
 
@@ -75,11 +73,13 @@ def others() -> dict[str, Case]:
     paused = Server(capacity_per_s=500, servers=8, pause_share=0.03)
     collapsing = Server(capacity_per_s=500, servers=8, service_cv=0, slower_after_s=0.3)
     quota = Server(capacity_per_s=2_000, servers=32, quota_per_s=500)
+    unsteady = Server(capacity_per_s=500, servers=8, service_cv=0, rate_error=0.005)
     late = Server(capacity_per_s=500, servers=8, late_above_per_s=300)
     return {
         "500/s, pauses in 3 % of trials, p99": (paused, p99, true_p99_rate(500, 8, 160), "poisson"),
         "500/s, slower when overloaded, growth": (collapsing, Objective(), 500, "even"),
         "500/s by quota, errors": (quota, Objective(), 500 / 0.99, "even"),
+        "500/s, offered with an error of 0.5 %, growth": (unsteady, Objective(), 500, "even"),
         "500/s, late from 300/s on, p99": (late, p99, 300, "poisson"),
     }
 
@@ -124,7 +124,7 @@ def _width(found: Sequence[Found]) -> float:
 
 
 def interval(case: Case, seed: int, model: Model | None = None) -> Found:
-    """Returns the interval that one search finds, and how long it took."""
+    """Returns the interval that one search reports, and how long it took."""
     server, objective, _, arrivals = case
     target = SimulatedTarget(server, objective, seed, arrivals=arrivals)
     capacity = min(server.capacity_per_s, server.quota_per_s)
@@ -136,6 +136,6 @@ def interval(case: Case, seed: int, model: Model | None = None) -> Found:
         tail=Tail(objective.decay_per_s, 1.0 if arrivals == "poisson" else 0.0),
         model=model or Model(),
     )
-    ended = search(target, settings, target.clock)
-    low, high = ended.found.interval(settings.confidence) if ended.found else (1e-9, 1.0)
-    return low, high, ended.took_s
+    found = conclude(search(target, settings, target.clock), [])
+    low, high = found.capacity_per_s.low, found.capacity_per_s.high
+    return low or settings.min_rate, high or settings.max_rate, found.took_s

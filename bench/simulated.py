@@ -34,7 +34,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
 
     What makes it none of queueing theory: `pause_share` of trials meet a pause of all servers; a service takes
     twice as long after a wait of `slower_after_s`; no more than `quota_per_s` are taken in; trials above
-    `late_above_per_s` get each answer a second late.
+    `late_above_per_s` get each answer a second late. The rates that it is offered are off by `rate_error`, relative.
     """
 
     capacity_per_s: float
@@ -47,6 +47,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     slower_after_s: float = math.inf
     quota_per_s: float = math.inf
     late_above_per_s: float = math.inf
+    rate_error: float = 0.0
 
 
 class Objective(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +87,8 @@ class SimulatedTarget:
     def trial(self, rate: float, duration_s: float) -> Trial:
         """Offers the rate and judges what came of it."""
         began_s = self._now_s
-        offered = min(rate, self.server.ceiling_per_s)
+        exact = rate * (1 + self._random.normal(0, self.server.rate_error)) if self.server.rate_error else rate
+        offered = min(exact, self.server.ceiling_per_s)
         self.highest = max(self.highest, offered)
         due = began_s + self._due(offered, duration_s)
         if self.server.pause_share and self._random.random() < self.server.pause_share:

@@ -9,17 +9,14 @@ trials whenever the search asks, so that the order of trials does not matter and
                  which passed, which failed ──▶ likelihood of θ ─────┘
 
 The likelihood. A trial at load x with n arrivals breaks the objective with probability Φ((log x - log θ) / s), where Φ
-is the normal distribution and s = f·√(2/n)·(1 + settling/n): arrivals and services that come at random move a queue by
-√(2n) in a trial. Its terms, each a field of `Model`:
+is the normal distribution and s = f·√(2/n): arrivals and services that come at random move a queue by √(2n) in a trial.
+Its terms, each a field of `Model`:
 
 - *spread*: the factor f is about 1 for a queue with random services and near 0 for a machine that does the same each
   time. It is unknown and summed out on a grid, so contradictory trials at one load widen the answer and break nothing.
-- *arrived*: x counts the arrivals that there were, not those expected, which takes their half of the chance out of it.
-- *settling*: a few hundred arrivals neither settle a queue nor hold a p99 (below 299 it is the maximum).
 - *leaning*: a trial that its confidence bounds leave undecided counts by the side of its point value; most such trials
   are undecided because they are short, not because the load is near the limit, and nothing more is read from them.
 - *lapse*: one trial in a hundred has another cause (a pause of the machine), so that none alone excludes anything.
-- *finest*: growth of a backlog and rates of a generator have limits; no trial tells loads apart better than this.
 - *shift*: all trials together are off by something that repeating does not average out and only length does: a queue
   that begins empty makes a load look better. The likelihood is blurred by that much.
 - *lean*: a percentile is made by rare long queues; a trial that saw none passes where a longer one does not, so that
@@ -33,10 +30,15 @@ trials. θ lies a gap below that rate.
 
 - *overload*: whether any of this is used.
 - *queues*: for a queue in heavy traffic the gap is known up to a factor of two (`expected_gap`); other targets have any
-  gap, so the prior is a mixture of both.
-- *collapsed*: a target that does less the more it is overloaded shows less than it can sustain; each trial may be one.
-- *misleading*: all overloaded trials together may be; passes at higher loads then overrule them.
+  gap, so the prior is a mixture of both. Without the others the search is sure of a bound that no trial has passed.
+- *misleading*: overloaded trials may say nothing of θ, because the target is no queue, or does less the more it is
+  overloaded; passes at higher loads then overrule them.
+- *collapsed*: each overloaded trial may be one that got less done. It buys nothing for θ, which *misleading* covers,
+  but keeps a single such trial from pulling down the rate that is reported.
 - *shedding*: where a queue has an end, the share that is shed there also has to be small, which sets a gap of its own.
+
+What was tried and bought nothing: counting the arrivals that there were in place of the rate, a wider spread for
+trials of few arrivals, a floor under the spread.
 
 What it cannot know. That a target is no queue (a quota, a cache that thrashes, a lock): there the gap says nothing and
 passes and failures alone carry the answer. That capacity changes while the search goes on. That the objective holds
@@ -66,21 +68,18 @@ Floats = npt.NDArray[np.float64]
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """The terms of the model, as the page above explains them; a term that is left out is False or 0.
 
-    `settling` is in arrivals; `shift` and `lean` are multiples of the spread of the longest trial.
+    `shift` and `lean` are multiples of the spread of the longest trial.
     """
 
     spread: bool = True
-    arrived: bool = True
-    settling: float = 300
     leaning: bool = True
     lapse: float = 0.01
-    finest: float = 0.004
     shift: float = 1.0
     lean: float = 1.0
     overload: bool = True
     queues: float = 0.8
-    collapsed: float = 0.2
     misleading: float = 0.1
+    collapsed: float = 0.2
     shedding: bool = True
 
 
@@ -180,9 +179,8 @@ def _joint(trials: Sequence[Trial], logs: Floats, model: Model) -> Floats:
     factors, factors_prior = _factors(model)
     total = np.tile(factors_prior, (len(logs), 1))
     for trial in trials:
-        load = trial.load if model.arrived else trial.rate
-        noise = np.hypot(factors * _spread(_arrivals(trial), model), model.finest)
-        breaks = ndtr((math.log(load) - logs[:, None]) / noise[None, :])
+        noise = factors * _spread(_arrivals(trial))
+        breaks = ndtr((math.log(trial.rate) - logs[:, None]) / noise[None, :])
         likely = breaks if trial.side == "fail" else 1 - breaks
         total += np.log(model.lapse / 2 + (1 - model.lapse) * likely + _TINY)
     chances: Floats = np.exp(total - total.max())
@@ -193,20 +191,20 @@ def _blurred(logs: Floats, joint: Floats, trials: Sequence[Trial], lean: float, 
     """Returns the likelihood of each load, with what all trials may be off in common."""
     if not trials:
         return np.asarray(joint.sum(axis=1))
-    common = _spread(max(_arrivals(trial) for trial in trials), model)
+    common = _spread(max(_arrivals(trial) for trial in trials))
     # Loads are evenly spaced, so a kernel depends on the distance alone.
     apart = (logs[1] - logs[0]) * np.arange(1 - len(logs), len(logs))
     mixed = np.zeros(len(logs))
     for factor, weights in zip(_factors(model)[0], joint.T, strict=True):
-        spread = math.hypot(model.shift * factor * common, model.finest / 2, 1e-6)
+        spread = math.hypot(model.shift * factor * common, 1e-6)
         kernel = np.exp(-0.5 * ((apart + lean * factor * common) / spread) ** 2)
         within = np.convolve(kernel, np.ones(len(logs)), "valid")[::-1]
         mixed += np.convolve(kernel, weights / np.maximum(within, _TINY), "valid")
     return mixed
 
 
-def _spread(arrivals: float, model: Model) -> float:
-    return math.sqrt(2 / arrivals) * (1 + model.settling / arrivals)
+def _spread(arrivals: float) -> float:
+    return math.sqrt(2 / arrivals)
 
 
 def _arrivals(trial: Trial) -> float:
@@ -277,12 +275,12 @@ def prior(known: Sustained | None, tail: Tail, log_range: float, logs: Floats, m
     edges = np.concatenate([logs - step / 2, [logs[-1] + step / 2]])
     gaps = np.maximum(np.array(known.logs)[None, :] - edges[:, None], 1e-9)
     of_queues = ndtr(-np.log(gaps / (expected_gap(known, tail) + _LEAST_GAP)) / _WITHIN)
-    larger = model.queues * of_queues + (1 - model.queues) * _of_others(gaps)
+    larger = model.queues * of_queues + (1 - model.queues) * _of_any_size(gaps)
     informed = np.diff(larger @ np.array(known.weights))
     return np.asarray(model.misleading * nothing_known + (1 - model.misleading) * informed) + _TINY
 
 
-def _of_others(gaps: Floats) -> Floats:
+def _of_any_size(gaps: Floats) -> Floats:
     """Returns the share of gaps that are larger than these, where not even the order of magnitude is known."""
     within = np.clip(gaps, _LEAST_GAP, _MOST_GAP)
     return np.asarray(1 - np.log(within / _LEAST_GAP) / math.log(_MOST_GAP / _LEAST_GAP))
