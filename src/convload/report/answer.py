@@ -74,24 +74,13 @@ def gates(conclusion: Conclusion) -> doc.Section:
 
 def gates_table(conclusion: Conclusion) -> doc.Table:
     """Returns a row a gate."""
-    return doc.Table(
-        [
-            doc.Column("gate", kind="words"),
-            doc.Column("outcome", kind="words"),
-            doc.Column("value"),
-            doc.Column(figures.bounds_head(conclusion.gates)),
-            doc.Column("limit", on=doc.PAGES),
-        ],
-        [
-            [
-                (doc.Code(gate.gate), " (built in)" if gate.builtin else ""),
-                doc.Mark(gate.outcome, gate.outcome),
-                figures.gate_value(gate),
-                figures.gate_interval(gate),
-                figures.gate_limit(gate),
-            ]
-            for gate in conclusion.gates
-        ],
+    return doc.table(
+        conclusion.gates,
+        (doc.Column("gate", "words"), lambda one: (doc.Code(one.gate), " (built in)" if one.builtin else "")),
+        (doc.Column("outcome", "words"), lambda one: doc.Mark(one.outcome, one.outcome)),
+        (doc.Column("value"), figures.gate_value),
+        (doc.Column(figures.bounds_head(conclusion.gates)), figures.gate_interval),
+        (doc.Column("limit", on=doc.PAGES), figures.gate_limit),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal
 
 from convload.errors import ExitCode
 from convload.report import document as doc
@@ -19,8 +19,6 @@ _OUTCOMES: dict[ExitCode, doc.Tone] = {
     ExitCode.INTERRUPTED: "interrupted",
 }
 _ANNOTATIONS = {"pass": "notice", "fail": "error"}
-_Row = TypeVar("_Row")
-
 _FEWEST_LOADS = 2
 _CURVE_POINTS = 60
 
@@ -103,45 +101,41 @@ def _listed(words: Sequence[doc.Code]) -> list[str | doc.Code]:
 
 
 def _trials(result: CapacityResult) -> doc.Table:
-    load = ("users", lambda one: short(one.rate, 4)) if result.saturation else ("rate /s", lambda one: about(one.rate))
-    return _table(
+    load, figure = ("users", lambda value: short(value, 4)) if result.saturation else ("rate /s", about)
+    return doc.table(
         result.trials,
-        ("at s", lambda one: f"{one.at_s:.0f}"),
-        load,
-        ("for s", lambda one: short(one.duration_s)),
-        ("outcome", lambda one: one.verdict),
-        ("achieved /s", lambda one: about(one.achieved_per_s)),
-        ("good /s", lambda one: about(one.goodput_per_s)),
-        ("p99 ms", lambda one: about(one.response_p99_ms)),
-        ("broke", lambda one: ", ".join(one.broken)),
+        (_column("at s"), lambda one: f"{one.at_s:.0f}"),
+        (_column(load), lambda one: figure(one.rate)),
+        (_column("for s"), lambda one: short(one.duration_s)),
+        (_column("outcome"), lambda one: one.verdict),
+        (_column("achieved /s"), lambda one: about(one.achieved_per_s)),
+        (_column("good /s"), lambda one: about(one.goodput_per_s)),
+        (_column("p99 ms"), lambda one: about(one.response_p99_ms)),
+        (_column("broke"), lambda one: ", ".join(one.broken)),
     )
 
 
 def _beyond(result: CapacityResult) -> doc.Table:
-    return _table(
+    return doc.table(
         result.overload.points if result.overload else [],
-        ("× capacity", lambda one: f"{one.factor:g}"),
-        ("offered /s", lambda one: about(one.offered_per_s)),
-        ("good /s", lambda one: about(one.goodput_per_s)),
-        ("kept", lambda one: _percent(one.kept)),
-        ("shed", lambda one: _percent(one.shed_share)),
-        ("by", lambda one: ", ".join(f"{status} {_percent(share)}" for status, share in one.shed_by.items()) or NONE),
-        ("other failures", lambda one: _percent(one.failed_share)),
-        ("p99 ms accepted", lambda one: about(one.accepted_p99_ms)),
+        (_column("× capacity"), lambda one: f"{one.factor:g}"),
+        (_column("offered /s"), lambda one: about(one.offered_per_s)),
+        (_column("good /s"), lambda one: about(one.goodput_per_s)),
+        (_column("kept"), lambda one: _percent(one.kept)),
+        (_column("shed"), lambda one: _percent(one.shed_share)),
+        (
+            _column("by"),
+            lambda one: ", ".join(f"{status} {_percent(share)}" for status, share in one.shed_by.items()) or NONE,
+        ),
+        (_column("other failures"), lambda one: _percent(one.failed_share)),
+        (_column("p99 ms accepted"), lambda one: about(one.accepted_p99_ms)),
     )
 
 
-def _table(rows: Sequence[_Row], *columns: tuple[str, Callable[[_Row], str]]) -> doc.Table:
-    """Returns a table whose heads stand on two lines on the terminal."""
-    heads = [
-        doc.Column(
-            head,
-            kind="words" if head in {"outcome", "broke", "by"} else "figure",
-            heads=dict.fromkeys(doc.TERMINAL, "\n".join(head.rsplit(" ", 1))),
-        )
-        for head, _ in columns
-    ]
-    return doc.Table(heads, [[cell(row) for _, cell in columns] for row in rows])
+def _column(head: str) -> doc.Column:
+    """Returns a column whose head stands on two lines on the terminal."""
+    kind: Literal["words", "figure"] = "words" if head in {"outcome", "broke", "by"} else "figure"
+    return doc.Column(head, kind, heads=dict.fromkeys(doc.TERMINAL, "\n".join(head.rsplit(" ", 1))))
 
 
 def _course(result: CapacityResult) -> str:

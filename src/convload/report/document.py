@@ -5,10 +5,12 @@ it a form. Where media differ, the document says so by `on`: a block, a section 
 Every string is data: no text can become markup, because the renderers alone write any.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
 
 import msgspec
+
+Row = TypeVar("Row")
 
 LONGEST = 300
 """Letters of text from elsewhere, where it is not to fill a page."""
@@ -174,6 +176,11 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     subtitle: Sequence[Words] = ()
     footer: str = ""
     data: Mapping[str, Any] = {}
+
+
+def table(rows: Iterable[Row], *columns: tuple[Column, Callable[[Row], Words]]) -> Table:
+    """Returns a table of rows from its columns, each with what makes a cell of a row."""
+    return Table([column for column, _ in columns], [[cell(row) for _, cell in columns] for row in rows])
 
 
 def plain_text(words: Words) -> str:

@@ -1,6 +1,6 @@
 """Shows what failed: how often which kind of each step, what the target said to it."""
 
-from collections.abc import Iterator
+import msgspec
 
 from convload.comparison.conclusion import Conclusion
 from convload.contract.outcomes import MEANINGS
@@ -23,16 +23,14 @@ def lines(conclusion: Conclusion) -> list[str]:
 
 def errors(conclusion: Conclusion) -> doc.Section:
     """Returns one row an error kind of a step, with what it means, and what was answered."""
-    table = doc.Table(
-        [
-            doc.Column("step", kind="words"),
-            doc.Column("kind", kind="words"),
-            doc.Column("count"),
-            doc.Column("share", on=(doc.HTML,)),
-            doc.Column("meaning", kind="words", on=(doc.HTML,)),
-            doc.Column("a sample of it", kind="words", on=(doc.DETAILS,)),
-        ],
-        list(_rows(conclusion)),
+    table = doc.table(
+        _kinds(conclusion),
+        (doc.Column("step", "words"), lambda one: doc.Code(one.step)),
+        (doc.Column("kind", "words"), lambda one: doc.Code(one.kind)),
+        (doc.Column("count"), lambda one: figures.count(one.count)),
+        (doc.Column("share", on=(doc.HTML,)), lambda one: figures.percent(one.count, one.of)),
+        (doc.Column("meaning", "words", on=(doc.HTML,)), lambda one: _meaning(one.kind)),
+        (doc.Column("a sample of it", "words", on=(doc.DETAILS,)), lambda one: _first_detail(one.samples)),
     )
     note = "After the warm-up; the share is of all requests of the step. More samples are in errors.jsonl."
     said = note if table.rows else "No request failed after the warm-up."
@@ -42,46 +40,56 @@ def errors(conclusion: Conclusion) -> doc.Section:
 def samples(conclusion: Conclusion) -> doc.Section:
     """Returns the first samples of failed requests."""
     shown = conclusion.samples[:_SAMPLES]
-    heads = ("kind", "variant", "detail")
-    rows: list[list[doc.Words]] = [
-        [f"{one.t_s:.1f}", doc.Code(one.outcome), doc.Code(one.variant or one.step), doc.Code(one.detail)]
-        for one in shown
-    ]
+    table = doc.table(
+        shown,
+        (doc.Column("at s"), lambda one: f"{one.t_s:.1f}"),
+        (doc.Column("kind", "words"), lambda one: doc.Code(one.outcome)),
+        (doc.Column("variant", "words"), lambda one: doc.Code(one.variant or one.step)),
+        (doc.Column("detail", "words"), lambda one: doc.Code(one.detail)),
+    )
     return doc.Section(
         f"Samples of failed requests ({len(shown)} of {len(conclusion.samples)} in errors.jsonl)",
-        [doc.Table([doc.Column("at s"), *(doc.Column(head, kind="words") for head in heads)], rows)],
+        [table],
         on=(doc.MARKDOWN,),
     )
 
 
-def _kinds(conclusion: Conclusion) -> Iterator[tuple[str, str, list[ErrorSample]]]:
-    for step, row in conclusion.summary.steps.items():
-        for kind in row.errors:
-            yield step, kind, [one for one in conclusion.samples if (one.step, one.outcome) == (step, kind)]
+class _Kind(msgspec.Struct, frozen=True):
+    """An error kind of a step, and how many requests `of` that step there were."""
+
+    step: str
+    kind: str
+    count: int
+    of: int
+    samples: list[ErrorSample]
 
 
-def _rows(conclusion: Conclusion) -> Iterator[list[doc.Words]]:
-    for step, kind, found in _kinds(conclusion):
-        row = conclusion.summary.steps[step]
-        yield [
-            doc.Code(step),
-            doc.Code(kind),
-            figures.count(row.errors[kind]),
-            figures.percent(row.errors[kind], row.count),
-            MEANINGS.get("http_<status>" if kind.startswith("http_") else kind, ""),
-            doc.brief(found[0].detail, _DETAIL) if found else "",
-        ]
+def _kinds(conclusion: Conclusion) -> list[_Kind]:
+    return [
+        _Kind(
+            step, kind, count, row.count, [one for one in conclusion.samples if (one.step, one.outcome) == (step, kind)]
+        )
+        for step, row in conclusion.summary.steps.items()
+        for kind, count in row.errors.items()
+    ]
+
+
+def _meaning(kind: str) -> str:
+    return MEANINGS.get("http_<status>" if kind.startswith("http_") else kind, "")
+
+
+def _first_detail(samples: list[ErrorSample]) -> str:
+    return doc.brief(samples[0].detail, _DETAIL) if samples else ""
 
 
 def _quoted(conclusion: Conclusion) -> list[doc.Block]:
-    quoted = [(step, kind, found[:_SAMPLES_A_KIND]) for step, kind, found in _kinds(conclusion) if found]
     return [
         doc.Folded(
-            (doc.Code(kind), f" of {step}"),
-            [(f"{_place(one)} ", doc.Code(one.detail)) for one in found],
+            (doc.Code(kind.kind), f" of {kind.step}"),
+            [(f"{_place(one)} ", doc.Code(one.detail)) for one in kind.samples[:_SAMPLES_A_KIND]],
             is_open=at < _OPEN_KINDS,
         )
-        for at, (step, kind, found) in enumerate(quoted)
+        for at, kind in enumerate(kind for kind in _kinds(conclusion) if kind.samples)
     ]
 
 

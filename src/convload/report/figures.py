@@ -218,11 +218,6 @@ def with_unit(value: float | None, unit: str) -> str:
     return NONE if value is None else f"{about(value)} {unit}"
 
 
-def cells(row: Requests | StageRequests, columns: Iterable[TimeColumn]) -> list[str]:
-    """The times of one row in milliseconds."""
-    return [milliseconds(getattr(row, f"{clock}_ms").get(name)) for clock, name in columns]
-
-
 def blanks(rows: Iterable[Requests | StageRequests], columns: Sequence[TimeColumn]) -> str:
     """Says why times are missing from a table: which percentiles need how many samples; empty if none is."""
     shown = {name for _, name in columns}

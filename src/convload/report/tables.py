@@ -1,6 +1,7 @@
 """Lays out the tables that several reports have: requests with their times, differences between two sides."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN, Difference
 from convload.plan.facts import OPEN
@@ -27,20 +28,22 @@ _STAGES: _Times = {
 _OPEN: _Times = _RESPONSES | _STAGES | {("response", "max"): doc.EVERYWHERE}
 
 
+_Named = tuple[str, Any]
+"""A step, variant or stage, and its requests."""
+
+_Made = tuple[doc.Column, Callable[[_Named], doc.Words]]
+"""A column, and what makes its cells."""
+
+
 def requests(kind: str, rows: Mapping[str, Requests], model: str) -> list[doc.Block]:
     """Returns the table of steps or variants with its notes; nothing where there are none."""
     times = _OPEN if model == OPEN else _CLOSED
-    table = doc.Table(
-        [_first(kind), *_counts(), *_columns(times, model), doc.Column("p99 of failed", on=(doc.HTML,))],
-        [
-            [
-                doc.Code(name),
-                *_counted(row),
-                *figures.cells(row, times),
-                figures.milliseconds(row.failed_response_ms.get("p99")),
-            ]
-            for name, row in rows.items()
-        ],
+    table = doc.table(
+        rows.items(),
+        _first(kind),
+        *_counts(),
+        *_times(times, model),
+        (doc.Column("p99 of failed", on=(doc.HTML,)), _time("failed_response", "p99")),
     )
     notes = {
         doc.MARKDOWN: "Times are of successful requests.",
@@ -51,27 +54,14 @@ def requests(kind: str, rows: Mapping[str, Requests], model: str) -> list[doc.Bl
 
 def stages(rows: Mapping[str, StageRequests], model: str) -> list[doc.Block]:
     """Returns the table of the stages with its notes; nothing where there are none."""
-    table = doc.Table(
-        [
-            _first("stage"),
-            *(
-                doc.Column(f"{name} /s", heads=dict.fromkeys(doc.TERMINAL, f"{name}\n/s"))
-                for name in ("planned", "offered", "sent")
-            ),
-            *_counts(count_on=doc.PAGES),
-            *_columns(_STAGES, model),
-        ],
-        [
-            [
-                doc.Code(name),
-                figures.rates(row),
-                figures.rate(row.offered_rate),
-                figures.rate(row.achieved_rate),
-                *_counted(row),
-                *figures.cells(row, _STAGES),
-            ]
-            for name, row in rows.items()
-        ],
+    table = doc.table(
+        rows.items(),
+        _first("stage"),
+        (_per_second("planned"), lambda one: figures.rates(one[1])),
+        (_per_second("offered"), lambda one: figures.rate(one[1].offered_rate)),
+        (_per_second("sent"), lambda one: figures.rate(one[1].achieved_rate)),
+        *_counts(count_on=doc.PAGES),
+        *_times(_STAGES, model),
     )
     notes = {
         doc.MARKDOWN: "Create requests by the stage they were due in.",
@@ -85,24 +75,25 @@ def differences(
     found: Sequence[Difference], sides: tuple[str, str], interval: str, *, by_step: bool = False
 ) -> doc.Table:
     """Returns the table of differences between two sides; `by_step` where it is of several steps."""
-    columns = [
-        doc.Column("outcome", kind="words", on=(doc.MARKDOWN,)),
-        doc.Column("step", kind="words", on=doc.PAGES if by_step else ()),
-        doc.Column(
-            head="",
-            kind="words",
-            on=(doc.MARKDOWN, doc.HTML) if by_step else doc.EVERYWHERE,
-            heads={doc.HTML: "statistic"},
+    on = doc.PAGES if by_step else doc.EVERYWHERE
+    return doc.table(
+        found,
+        (doc.Column("outcome", "words", on=(doc.MARKDOWN,)), lambda one: one.outcome),
+        (doc.Column("step", "words", on=doc.PAGES if by_step else ()), lambda one: doc.Code(one.step)),
+        (doc.Column("", "words", heads={doc.HTML: "statistic"}, on=on), _statistic_with_unit),
+        (doc.Column("", "name", on=(doc.BRIEF,) if by_step else ()), _step_and_statistic),
+        (doc.Column("", "words", on=(doc.DETAILS,) if by_step else ()), _step_and_statistic),
+        (doc.Column(sides[0]), lambda one: _value(one.base)),
+        (doc.Column(sides[1]), lambda one: _value(one.new)),
+        (doc.Column("difference", on=doc.IN_FULL), lambda one: _signed(one.difference)),
+        (doc.Column("relative"), lambda one: figures.NONE if one.relative is None else f"{100 * one.relative:+.1f} %"),
+        (doc.Column(interval), _interval),
+        (
+            doc.Column("outcome", "words", on=(*doc.TERMINAL, doc.HTML)),
+            lambda one: doc.Mark(one.outcome, TONES[one.outcome]),
         ),
-        doc.Column("", kind="name", on=(doc.BRIEF,) if by_step else ()),
-        doc.Column("", kind="words", on=(doc.DETAILS,) if by_step else ()),
-        *(doc.Column(head) for head in sides),
-        doc.Column("difference", on=doc.IN_FULL),
-        *(doc.Column(head) for head in ("relative", interval)),
-        doc.Column("outcome", kind="words", on=(*doc.TERMINAL, doc.HTML)),
-        doc.Column("why", kind="words", on=(doc.MARKDOWN,)),
-    ]
-    return doc.Table(columns, [_difference(one) for one in found])
+        (doc.Column("why", "words", on=(doc.MARKDOWN,)), lambda one: one.why),
+    )
 
 
 def statistic(one: Difference) -> str:
@@ -110,21 +101,16 @@ def statistic(one: Difference) -> str:
     return "error share" if one.statistic == "errors" else one.statistic
 
 
-def _difference(one: Difference) -> list[doc.Words]:
-    name = f"{statistic(one)} {one.unit}"
-    return [
-        one.outcome,
-        doc.Code(one.step),
-        name,
-        *[f"{one.step.removeprefix('conversation.')} {name}"] * 2,
-        _value(one.base),
-        _value(one.new),
-        _signed(one.difference),
-        figures.NONE if one.relative is None else f"{100 * one.relative:+.1f} %",
-        figures.NONE if one.low is None or one.high is None else f"{_signed(one.low)} to {_signed(one.high)}",
-        doc.Mark(one.outcome, TONES[one.outcome]),
-        one.why,
-    ]
+def _statistic_with_unit(one: Difference) -> str:
+    return f"{statistic(one)} {one.unit}"
+
+
+def _step_and_statistic(one: Difference) -> str:
+    return f"{one.step.removeprefix('conversation.')} {_statistic_with_unit(one)}"
+
+
+def _interval(one: Difference) -> str:
+    return figures.NONE if one.low is None or one.high is None else f"{_signed(one.low)} to {_signed(one.high)}"
 
 
 def _value(value: float | None) -> str:
@@ -135,33 +121,41 @@ def _signed(value: float | None) -> str:
     return figures.NONE if value is None else f"{value:+,.3f}" if abs(value) < 10 else f"{value:+,.2f}"  # noqa: PLR2004 -- as above
 
 
-def _first(kind: str) -> doc.Column:
-    return doc.Column(kind, kind="words", heads={doc.DETAILS: "", doc.BRIEF: f"{kind}, times in ms"})
+def _first(kind: str) -> _Made:
+    heads = {doc.DETAILS: "", doc.BRIEF: f"{kind}, times in ms"}
+    return doc.Column(kind, "words", heads=heads), lambda one: doc.Code(one[0])
 
 
-def _counts(count_on: Sequence[doc.Medium] = doc.EVERYWHERE) -> list[doc.Column]:
+def _per_second(name: str) -> doc.Column:
+    return doc.Column(f"{name} /s", heads=dict.fromkeys(doc.TERMINAL, f"{name}\n/s"))
+
+
+def _counts(count_on: tuple[doc.Medium, ...] = doc.EVERYWHERE) -> list[_Made]:
+    """Returns how many there were, and how many failed: in Markdown their share."""
     return [
-        doc.Column("count", on=tuple(count_on)),
-        doc.Column("failed", on=(*doc.TERMINAL, doc.HTML)),
-        doc.Column("failed", on=(doc.MARKDOWN,)),
+        (doc.Column("count", on=count_on), lambda one: figures.count(one[1].count)),
+        (doc.Column("failed", on=(*doc.TERMINAL, doc.HTML)), lambda one: _failed(one[1].count - one[1].ok)),
+        (doc.Column("failed", on=(doc.MARKDOWN,)), lambda one: figures.percent(one[1].count - one[1].ok, one[1].count)),
     ]
 
 
-def _counted(row: Requests | StageRequests) -> list[doc.Words]:
-    failed = row.count - row.ok
-    return [
-        figures.count(row.count),
-        doc.Mark(figures.count(failed), "bad" if failed else ""),
-        figures.percent(failed, row.count),
-    ]
+def _failed(count: int) -> doc.Mark:
+    return doc.Mark(figures.count(count), "bad" if count else "")
 
 
-def _columns(times: _Times, model: str) -> list[doc.Column]:
+def _times(times: _Times, model: str) -> list[_Made]:
     """Returns the columns of times; where there is one clock, it has no name."""
     return [
-        doc.Column(name, clock=clock if model == OPEN else "", on=on, heads={doc.MARKDOWN: f"{name} ms"})
+        (
+            doc.Column(name, clock=clock if model == OPEN else "", on=on, heads={doc.MARKDOWN: f"{name} ms"}),
+            _time(clock, name),
+        )
         for (clock, name), on in times.items()
     ]
+
+
+def _time(clock: str, name: str) -> Callable[[_Named], str]:
+    return lambda one: figures.milliseconds(getattr(one[1], f"{clock}_ms").get(name))
 
 
 def _with_notes(
