@@ -1,10 +1,10 @@
-# make run | test | check | bench | fuzz: each sees to its own set-up in .venv; a machine needs python3 (3.11 or later) with venv.
+# make run | test | check | bench | fuzz | sbom: each sees to its own set-up in .venv; a machine needs python3 (3.11 or later) with venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check bench fuzz lock clean
+.PHONY: run test check bench fuzz sbom lock clean
 
 run: $(READY)
 	$(BIN)/convload run plans/smoke.toml
@@ -33,6 +33,12 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
+
+# What convload is made of, as CycloneDX, and what is known against it. pip-audit brings 30 packages, so it has a folder of its own.
+sbom: $(READY)
+	$(BIN)/python -m supply.sbom dist/convload.cdx.json
+	test -x $(VENV)/audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)/audit && $(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3'; } || true
+	$(BIN)/python -m supply.audit $(VENV)/audit/bin/pip-audit
 
 # Renews requirements.lock; needs uv. It holds hashes and no address of a package index.
 lock:
