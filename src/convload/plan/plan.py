@@ -6,13 +6,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from convload import bundled
-from convload.errors import UsageError
+from convload.addresses import split_origin
+from convload.errors import TargetError, UsageError
 from convload.plan import retry
 from convload.plan.durations import parse_duration_s, parse_think
 from convload.plan.facts import ValidityLimits
@@ -315,12 +315,12 @@ def _extend_mistakes(plan: Plan) -> Iterator[str]:
 
 
 def _target_mistakes(key: str, target: str, allow_hosts: list[str]) -> Iterator[str]:
-    parts = urlsplit(target)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+    parts = split_origin(target)
+    if parts is None:
         also = "mock, " if key == "target" else ""
         yield f"{key}: {target!r} must be {also}http://HOST[:PORT] or https://HOST[:PORT]"
-    elif not host_allowed(parts.hostname, allow_hosts):
-        yield refusal_of_host(parts.hostname)
+    elif not host_allowed(str(parts.hostname), allow_hosts):
+        yield refusal_of_host(str(parts.hostname))
 
 
 PLAIN = "http://"
@@ -341,9 +341,15 @@ def service_url(scheme: str, host: str, named: str, allow_hosts: list[str]) -> s
 
     It is given credentials, so by https whatever the look-up went by; but where the target is on this machine, or the
     service's host is allowed as `http://HOST`.
+
+    Raises:
+        TargetError: it names something else.
     """
+    parts = split_origin(f"https://{named}")
+    if parts is None or parts.path:
+        raise TargetError(f"domain look-up: names {named!r}, which is no HOST[:PORT]")
     plain = [allowed for allowed in allow_hosts if allowed.startswith(PLAIN)]
-    may_be_plain = host_allowed(host, []) or host_allowed(urlsplit(f"//{named}").hostname or "", plain)
+    may_be_plain = host_allowed(host, []) or host_allowed(str(parts.hostname), plain)
     return f"{scheme if may_be_plain else 'https'}://{named}"
 
 

@@ -2,11 +2,11 @@
 
 import ssl
 import time
-from urllib.parse import urlsplit
 
 from gevent import socket as gevent_socket
 
 from convload import __version__
+from convload.addresses import split_origin
 from convload.errors import UsageError
 
 ADDRESS_LIFETIME_S = 30.0
@@ -31,11 +31,11 @@ class Origin:
     """
 
     def __init__(self, url: str, context: ssl.SSLContext | None = None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+        parts = split_origin(url)
+        if parts is None:
             raise UsageError(f"target {url!r}: must be http://HOST[:PORT] or https://HOST[:PORT]")
         self.scheme = parts.scheme
-        self.host = parts.hostname
+        self.host = str(parts.hostname)
         self.port = parts.port or (443 if parts.scheme == "https" else 80)
         self.context = context if parts.scheme == "https" else None
         self._addresses: list[Address] = []

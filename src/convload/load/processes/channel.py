@@ -179,7 +179,7 @@ def _read(frames: list[bytes]) -> tuple[str, Message]:
     if len(frames) != 2:  # noqa: PLR2004 -- who, and what
         raise _UnreadableError("a message of a wrong number of frames")
     message = _decode(frames[1])
-    if message.node_id.encode() != frames[0]:
+    if message.node_id is None or message.node_id.encode() != frames[0]:
         raise _UnreadableError("a message in another's name")
     if not _is_expected(message):
         raise _UnreadableError("a message of an unknown kind or shape")
