@@ -19,7 +19,9 @@ from zmq.constants import SocketOption, SocketType
 from zmq.sugar.context import Context
 
 from convload import __version__, bundled
+from convload.load.processes.channel import secure
 from convload.load.processes.coordinator import Coordinator
+from convload.load.processes.keys import new_key, pair
 from convload.load.processes.messages import CHANNEL, Hello, Job, Measured, Message, Setup
 from convload.results import runlog
 from convload.results.runlog import Interval
@@ -41,10 +43,14 @@ def receive(sample: Path, seconds: float) -> dict[str, float]:
     """Returns the CPU share of the coordinator, how many intervals it has written, and the size of one."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "run.jsonl")
-        job = Job(setup=_setup(sample), run_log=str(log), join_within_s=seconds, host="127.0.0.1", port=0)
-        coordinator = Coordinator(job)
+        key = new_key()
+        secure(key)
+        coordinator = Coordinator(Job(_setup(sample), str(log), key, [], seconds))
         command = [sys.executable, "-m", "bench.coordinator_load", "send", str(sample), str(seconds)]
-        with subprocess.Popen([*command, str(coordinator.port)]) as sender:
+        with subprocess.Popen([*command, str(coordinator.port)], stdin=subprocess.PIPE) as sender:
+            assert sender.stdin is not None
+            sender.stdin.write(key.encode())
+            sender.stdin.close()
             while not log.stat().st_size and sender.poll() is None:
                 gevent.sleep(POLL_S)
             cpu_s, began_s = time.process_time(), time.monotonic()
@@ -66,8 +72,8 @@ def _setup(sample: Path) -> Setup:
 def send(sample: Path, seconds: float, port: int) -> None:
     """Sends an interval of each worker every second, spread over the second as the clocks of workers are."""
     whole = [one for one in runlog.read(sample).records if isinstance(one, Interval) and not one.last]
-    context = Context()
-    sockets = [_join(context, worker, port) for worker in range(WORKERS)]
+    context, key = Context(), bytes.fromhex(sys.stdin.read())
+    sockets = [_join(context, worker, port, key) for worker in range(WORKERS)]
     began_s = time.monotonic() + SETTLE_S
     for number in range(int(seconds * WORKERS)):
         n, worker = divmod(number, WORKERS)
@@ -77,9 +83,11 @@ def send(sample: Path, seconds: float, port: int) -> None:
     context.destroy(linger=int(SETTLE_S * 1000))
 
 
-def _join(context: Any, worker: int, port: int) -> Any:
+def _join(context: Any, worker: int, port: int, key: bytes) -> Any:
     sock = context.socket(SocketType.DEALER)
     sock.setsockopt(SocketOption.IDENTITY, b"worker-%d" % worker)
+    sock.curve_serverkey = pair(key, b"coordinator")[0]
+    sock.curve_publickey, sock.curve_secretkey = pair(key, b"worker")
     sock.connect(f"tcp://127.0.0.1:{port}")
     sock.send(_packed(Hello(__version__), worker))
     return sock

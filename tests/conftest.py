@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -116,6 +117,15 @@ def intervals_of(folder: Path) -> list[Interval]:
 def processes_of(parent: int, module: str) -> list[psutil.Process]:
     """Returns the child processes of a run that run a module."""
     return [child for child in psutil.Process(parent).children(recursive=True) if module in child.cmdline()]
+
+
+def listening(process: "subprocess.Popen[str]") -> str:
+    """Returns the address that a run tells to the workers it waits for."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if found := re.search(r"convload worker (\S+:\d+)", line):
+            return found[1]
+    raise AssertionError("it ended without a word of where it listens")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from convload.errors import ConvloadError, ExitCode
 VERBS = (
     "run",
     "worker",
+    "key",
     "mock",
     "payloads",
     "report",

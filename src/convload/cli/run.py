@@ -29,7 +29,7 @@ EPILOG = """\b
 Examples:
   convload run                                     the plan `smoke` against the embedded mock
   convload run plans/soak.toml --users 200
-  convload run plans/soak.toml --bind 127.0.0.1:5557 --expect-workers 2     fires from two `convload worker`
+  convload run plans/soak.toml --bind 127.0.0.1:5557 --expect-workers 2 --key-file worker.key
   convload run --target https://va.msg.example.net --allow-host va.msg.example.net --account 123 --users 50
 """
 
@@ -57,6 +57,7 @@ Examples:
 @click.option("--workers", metavar="N|auto", help="Worker processes of this machine, one core each; auto: cores - 1.")
 @click.option("--bind", metavar="HOST:PORT", help="Listen there for workers of other machines (convload worker).")
 @click.option("--expect-workers", metavar="N", type=click.IntRange(1, 500), help="With --bind: how many of them.")
+@click.option("--key-file", metavar="FILE", help="With --bind: the key that they have too (convload key new).")
 @click.option("--join-within", metavar="TIME", help="With --bind: how long to wait for them.  [default: 120s]")
 @click.option("--on-lost-worker", type=click.Choice(["take_over", "stop"]), help="What becomes of its share.")
 @click.option("--mix", metavar="NAME", help="Which variants in which shares, from mixes.toml.")
@@ -86,6 +87,7 @@ def run(
     bind: str | None,
     expect_workers: int | None,
     join_within: str | None,
+    key_file: str | None,
     force_baseline: bool,
     dry_run: bool,
     exit_zero: bool,
@@ -100,7 +102,7 @@ def run(
     flags["allow_hosts"] = list(allow_host) or None
     for key in ("gates", "abort_when"):
         flags[key] = list(flags[key]) or None
-    joining = joining_of(bind, expect_workers, join_within, look_up=not dry_run)
+    joining = joining_of(bind, expect_workers, join_within, key_file, dry_run=dry_run)
     flags["workers"] = count_workers(flags["workers"], joining)
     settled = assemble(find(plan or DEFAULT_PLAN), os.environ, flags)
     has_name = plan or flags["name"] or os.environ.get("CONVLOAD_NAME")

@@ -3,21 +3,24 @@
 import ipaddress
 import os
 import socket
+from pathlib import Path
 
 import click
 
 from convload.addresses import parse_address, write_address
 from convload.errors import UsageError
+from convload.load.processes.keys import parse_key
 from convload.plan.durations import parse_duration_s
 from convload.plan.plan import MOCK, Plan
+from convload.plan.sources import WORKER_KEY
 from convload.run.execution import Joining
 
 DEFAULT_JOIN_WITHIN = "120s"
 
 EPILOG = """\b
 Examples:
-  convload run --target https://HOST --allow-host HOST --bind 10.0.0.5:5557 --expect-workers 2     on one machine
-  convload worker 10.0.0.5:5557                                                                    on two others
+  convload run --target https://HOST --allow-host HOST --bind 10.0.0.5:5557 --expect-workers 2 --key-file worker.key
+  convload worker 10.0.0.5:5557 --key-file worker.key
 """
 
 
@@ -36,39 +39,60 @@ def parse_time(text: str, where: str) -> float:
 @click.command(epilog=EPILOG)
 @click.argument("address", metavar="HOST:PORT")
 @click.option("--join-within", metavar="TIME", default="60s", show_default=True, help="How long to try to connect.")
-def worker(address: str, join_within: str) -> int:
+@click.option("--key-file", metavar="FILE", help="The key of the run, as `convload key new` made it.")
+def worker(address: str, join_within: str, key_file: str | None) -> int:
     """Join the run that listens at HOST:PORT, fire its share of the load, and end with it.
 
     The plan and all its files come from there; credentials do not: set CONVLOAD_CLIENT_ID and
-    CONVLOAD_CLIENT_SECRET here too.
+    CONVLOAD_CLIENT_SECRET here too. The key of the run is in --key-file or CONVLOAD_WORKER_KEY.
     """
     host, port = parse_address(address, "HOST:PORT")
     within_s = parse_time(join_within, "--join-within")
+    key = find_key(key_file)
     # It imports Locust, which patches the process: not before it is sure to be needed.
     from convload.load.processes.worker import join  # noqa: PLC0415 -- as said
 
-    join(host, port, within_s)
+    join(host, port, key, within_s)
     return 0
 
 
-def joining_of(bind: str | None, expected: int | None, within: str | None, *, look_up: bool) -> Joining | None:
+def find_key(file: str | None) -> str:
+    """Returns the key that the processes of a run on several machines share.
+
+    Raises:
+        UsageError: there is none, or what is there is none.
+    """
+    if file is None and not os.environ.get(WORKER_KEY):
+        raise UsageError(
+            "key: a run and its workers on other machines need a common key: `convload key new --out FILE` makes one; "
+            f"give it to each with --key-file FILE or {WORKER_KEY}"
+        )
+    try:
+        return parse_key(Path(file).read_text("ascii"), file) if file else parse_key(os.environ[WORKER_KEY], WORKER_KEY)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--key-file: {file}: cannot be read: {error}") from error
+
+
+def joining_of(
+    bind: str | None, expected: int | None, within: str | None, key_file: str | None, *, dry_run: bool
+) -> Joining | None:
     """Returns how workers of other machines take part in a run, from its flags; None where they do not.
 
     Raises:
         UsageError: the flags do not fit together, or name no address of this machine.
     """
     if bind is None:
-        if expected or within:
+        if expected or within or key_file:
             raise UsageError(
-                "--expect-workers, --join-within: are for workers of other machines; give --bind HOST:PORT"
+                "--expect-workers, --join-within, --key-file: are for workers of other machines; give --bind HOST:PORT"
             )
         return None
     if expected is None:
         raise UsageError("--bind: give --expect-workers N, how many workers the run waits for")
     name, port = parse_address(bind, "--bind", lowest_port=0)
-    host = _address_of(name) if look_up else name
     within_s = parse_time(within or DEFAULT_JOIN_WITHIN, "--join-within")
-    return Joining(host, port, expected, within_s, lambda port: _announce_address(host, port, expected, within_s))
+    host, key = (name, "") if dry_run else (_address_of(name), find_key(key_file))
+    return Joining(host, port, key, expected, within_s, lambda port: _announce_address(host, port, expected, within_s))
 
 
 def _address_of(name: str) -> str:
@@ -82,14 +106,10 @@ def _address_of(name: str) -> str:
 
 def _announce_address(host: str, port: int, expected: int, within_s: float) -> None:
     address = write_address(host, port)
-    if not ipaddress.ip_address(host).is_loopback:
-        click.echo(
-            f"convload: warning: the channel has no authentication: whoever reaches {address} can join this run "
-            "and read its plan and payloads, and workers run its locustfile; use a network you trust",
-            err=True,
-        )
     wanted = f"{expected} worker{'s' * (expected > 1)}"
-    click.echo(f"convload: waiting up to {within_s:g} s for {wanted}: convload worker {address}", err=True)
+    click.echo(
+        f"convload: waiting up to {within_s:g} s for {wanted}: convload worker {address} --key-file FILE", err=True
+    )
 
 
 def count_workers(given: str | None, joining: Joining | None) -> str | None:

@@ -38,6 +38,9 @@ TABLES = frozenset({"mock", "validity", "stages"})
 CREDENTIALS = tuple(ENVIRONMENT_PREFIX + name for name in ("CLIENT_ID", "CLIENT_SECRET", "AUTHORIZATION", "ON_BEHALF"))
 """Variables that are no keys: what nobody should write into a plan."""
 
+WORKER_KEY = ENVIRONMENT_PREFIX + "WORKER_KEY"
+"""The variable that may hold the key of a run with workers of other machines, which is no key of a plan."""
+
 NEAR = 0.75
 """How alike a variable must be to a known one to be taken for a slip; others may be of another program."""
 
@@ -118,7 +121,7 @@ def from_environment(environment: Mapping[str, str], types: Types) -> Source:
 
 
 def _misspelt(environment: Mapping[str, str], types: Types) -> Iterator[str]:
-    known = [ENVIRONMENT_PREFIX + key.upper() for key in types if key not in TABLES] + list(CREDENTIALS)
+    known = [ENVIRONMENT_PREFIX + key.upper() for key in types if key not in TABLES] + [*CREDENTIALS, WORKER_KEY]
     for name in sorted(name for name in environment if name.startswith(ENVIRONMENT_PREFIX) and name not in known):
         key = name.removeprefix(ENVIRONMENT_PREFIX)
         if key.lower() in TABLES:

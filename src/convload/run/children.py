@@ -4,13 +4,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
+from typing import IO
 
 import msgspec
 
 from convload.errors import UsageError
-from convload.load.processes.messages import Command, Failure, Job, Listening, ToParent
+from convload.load.processes.messages import Admission, Command, Failure, Job, Listening, Message, ToParent
 
 END_TIMEOUT_S = 10.0
 """After this a child that was asked to end is killed."""
@@ -60,9 +61,11 @@ class Children:
         """Starts the coordinator, which waits for its job."""
         return CoordinatorProcess(self.start("convload.load.processes.coordinator", stdout=subprocess.PIPE))
 
-    def start_worker(self, host: str, port: int) -> "subprocess.Popen[bytes]":
+    def start_worker(self, host: str, port: int, admission: Admission) -> "subprocess.Popen[bytes]":
         """Starts a worker, which joins the coordinator at that address."""
-        return self.start("convload.load.processes.worker", host, str(port), "--until-stdin-closes")
+        worker = self.start("convload.load.processes.worker", host, str(port))
+        _send(worker.stdin, admission)
+        return worker
 
 
 class CoordinatorProcess:
@@ -94,11 +97,7 @@ class CoordinatorProcess:
 
     def send(self, message: Command | Job) -> None:
         """Sends a message; one that has ended is told nothing, and what it said last says why."""
-        try:
-            self._stdin.write(message.encode() + b"\n")
-            self._stdin.flush()
-        except BrokenPipeError:
-            pass
+        _send(self._stdin, message)
 
     def check_end(self) -> None:
         """Reads what it said in the end.
@@ -116,6 +115,13 @@ class CoordinatorProcess:
                 raise failure.error()
             case listening:
                 return listening
+
+
+def _send(pipe: IO[bytes] | None, message: Message) -> None:
+    assert pipe is not None  # noqa: S101 -- each child is started with one
+    with suppress(BrokenPipeError):
+        pipe.write(message.encode() + b"\n")
+        pipe.flush()
 
 
 def describe_end(status: int) -> str:

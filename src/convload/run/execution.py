@@ -13,10 +13,12 @@ import msgspec
 
 from convload import machine
 from convload.errors import ConvloadError, UsageError
-from convload.load.processes.messages import AddStages, Finish, Job, Setup, Stop
+from convload.load.processes.keys import new_key
+from convload.load.processes.messages import AddStages, Admission, Finish, Job, Setup, Stop
 from convload.mock.process import MockProcess, start_mock
 from convload.plan.plan import MOCK, Plan
 from convload.plan.schedule import Stage
+from convload.plan.sources import WORKER_KEY
 from convload.results.runlog import FILE_NAME, Aborted, MockLedger, Note, Record, RunLogWriter
 from convload.run import ceiling
 from convload.run.children import Children, Interrupted, describe_end
@@ -38,10 +40,14 @@ LAST_WORDS_S = 1.0
 
 
 class Joining(msgspec.Struct, frozen=True):
-    """How workers of other machines take part: `expected` of them, beyond those that the run starts itself."""
+    """How workers of other machines take part: `expected` of them, beyond those that the run starts itself.
+
+    They have the same `key`; a run that is only tried dry needs none.
+    """
 
     host: str
     port: int
+    key: str
     expected: int
     within_s: float
     on_listening: Callable[[int], None]
@@ -107,6 +113,7 @@ def execute(
         with interrupted.listening(), ExitStack() as stack:
             made_up = _made_up_credentials(plan)
             environment = machine.SINGLE_THREADED | dict(os.environ) | made_up  # what the user has set himself counts
+            environment.pop(WORKER_KEY, None)
             mock = stack.enter_context(start_mock(plan.mock, env=environment)) if plan.target == MOCK else None
             target = mock.url if mock else plan.target
             setup = Setup(
@@ -175,16 +182,18 @@ class _Run:
 
     def start(self, joining: Joining | None) -> None:
         """Starts the workers of this machine when the coordinator listens, which waits for all others."""
-        log, expected = str(self.folder / FILE_NAME), joining.expected if joining else 0
-        job = Job(self._setup, log, JOIN_WITHIN_S, LOOPBACK)
+        key, expected = (joining.key, joining.expected) if joining else (new_key(), 0)
+        tickets = [secrets.token_hex(16) for _ in range(self._setup.workers - expected)]
+        job = Job(self._setup, str(self.folder / FILE_NAME), key, tickets, JOIN_WITHIN_S, LOOPBACK)
         if joining is not None:
-            job = Job(self._setup, log, joining.within_s, joining.host, joining.port)
+            where = {"join_within_s": joining.within_s, "host": joining.host, "port": joining.port}
+            job = msgspec.structs.replace(job, **where)
         port = self._coordinator.listen(job)
         if joining is not None:
             joining.on_listening(port)
         nearest = ANY_ADDRESSES.get(job.host, job.host)
-        for _ in range(self._setup.workers - expected):
-            self._workers.append(self._children.start_worker(nearest, port))
+        for ticket in tickets:
+            self._workers.append(self._children.start_worker(nearest, port, Admission(key, ticket)))
 
     def steer_to_end(self, on_progress: Callable[[Path], None], steering: Steering | None) -> None:
         """Looks after the processes until the coordinator has ended."""

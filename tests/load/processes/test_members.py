@@ -4,8 +4,9 @@ import time
 
 import pytest
 
+from convload import __version__
 from convload.load.processes.members import GAP_S, Member, Members, Silences, State
-from convload.load.processes.messages import Pong
+from convload.load.processes.messages import Hello, Pong
 
 
 class Clock:
@@ -13,6 +14,12 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now_s
+
+
+def joined(members: Members, node: str, ticket: str = "") -> Member:
+    member = members.admit(node, Hello(__version__, ticket))
+    assert member is not None
+    return member
 
 
 def after(clock: Clock, silences: Silences, seconds: float, looks: int) -> None:
@@ -52,14 +59,34 @@ def test_a_clock_is_taken_from_the_exchange_with_the_shortest_round_trip() -> No
 
 
 def test_results_are_awaited_until_a_worker_has_finished_or_is_lost() -> None:
-    members = Members()
+    members = Members(len(State), [])
     for number, state in enumerate(State):
-        members.add(f"node {number}").state = state
+        joined(members, f"node {number}").state = state
 
     assert {member.state for member in members.taking_part()} == {State.JOINED, State.READY, State.LEAVING}
 
 
 def test_a_node_that_says_hello_again_keeps_its_number() -> None:
-    members = Members()
+    members = Members(2, [])
 
-    assert [members.add(node).number for node in ("a", "b", "a")] == [0, 1, 0]
+    assert [joined(members, node).number for node in ("a", "b", "a")] == [0, 1, 0]
+
+
+def test_a_place_of_this_machine_is_for_who_has_its_ticket_and_once() -> None:
+    members = Members(2, ["ours"])
+
+    first = joined(members, "a")
+
+    assert (first.is_ours, members.admit("b", Hello(__version__)), len(members)) == (False, None, 1)
+    assert joined(members, "c", "ours").is_ours
+    assert members.admit("d", Hello(__version__, "ours")) is None
+    assert members.refused == dict.fromkeys("bd", "the run has all of its workers already")
+
+
+def test_one_of_another_version_is_refused_and_takes_no_place() -> None:
+    members = Members(1, [])
+
+    assert members.admit("old", Hello("0.0.0")) is None
+    assert "has convload 0.0.0" in members.refused["old"]
+    assert joined(members, "new").number == 0
+    members.require_no_failure()

@@ -39,29 +39,37 @@ MOST_BYTES = 64 * 1024 * 1024
 """Of one message: payload files of a run come to some megabytes, an interval to some hundred kilobytes."""
 
 OURS = "convload."
-HANDSHAKE_FAILED = (
-    zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-)
 ZAP = "inproc://zeromq.zap.01"
 """Where libzmq asks whether a peer may connect (RFC 27)."""
 
 
-def secure(key: str) -> None:
+def secure(key: str) -> "Sockets":
     """Lets the runners that Locust makes from now on in this process talk to those with the same key alone."""
-    runners.rpc = _Sockets(bytes.fromhex(key))
+    sockets = Sockets(bytes.fromhex(key))
+    runners.rpc = sockets
+    return sockets
 
 
-class _Sockets:
+class Sockets:
     """Stands where Locust's runners look for their sockets."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+        self._clients: list[Client] = []
+
+    @property
+    def refused(self) -> int:
+        """How many handshakes of a worker have failed so far."""
+        return sum(client.refused.count for client in self._clients)
 
     def Server(self, host: str, port: int) -> "Server":  # noqa: N802 -- the runners call it so
+        """Makes the coordinator's end."""
         return Server(host, port, self._key)
 
     def Client(self, host: str, port: int, identity: str) -> "Client":  # noqa: N802 -- as above
-        return Client(host, port, identity, self._key)
+        """Makes a worker's end."""
+        self._clients.append(Client(host, port, identity, self._key))
+        return self._clients[-1]
 
 
 class Server(BaseSocket):  # type: ignore[misc]

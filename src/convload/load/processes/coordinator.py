@@ -60,14 +60,14 @@ from locust.exception import RPCError
 from locust.rpc import protocol
 from locust.runners import STATE_INIT
 
-from convload import __version__
 from convload.addresses import write_address
 from convload.errors import ConvloadError, ExitCode, SetupFailedError, UsageError
 from convload.load.processes import messages
+from convload.load.processes.channel import secure
 from convload.load.processes.losses import Losses
 from convload.load.processes.members import Member, Members, Silences, State
 from convload.load.processes.messages import CHANNEL, Failure, Hello, Job, Message, More, ToCoordinator
-from convload.load.processes.setup import first_users, load_users
+from convload.load.processes.setup import first_users, load_users, read_first_line
 from convload.plan.plan import Plan, marks
 from convload.plan.schedule import Stage
 from convload.results.runlog import Ended, Extended, Note, Record, RunLogWriter, StageAdded, Started
@@ -95,6 +95,7 @@ ENDING_SLACK_S = 15.0
 """Beyond the planned end and drain, before a silent worker is given up."""
 
 POLL_S = 0.05
+LAST_WORDS_MS = 500
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class Coordinator:
         self._ends_s = self._schedule_ends_s = self._plan.ends_after_s
         if job.setup.held_open:
             self._ends_s = None
-        self._members = Members()
+        self._members = Members(job.setup.workers, job.tickets)
         self._silences = Silences()
         self._started_unix_s = 0.0
         self._stopping = Event()
@@ -143,21 +144,16 @@ class Coordinator:
     def _on_message(self, msg: Any, **_: Any) -> None:
         message = _messages.decode(msg.data)
         if isinstance(message, Hello):
-            self._welcome(msg.node_id, message.version)
+            self._welcome(msg.node_id, message)
         elif (member := self._members.get(msg.node_id)) is not None and member.state != State.LOST:
             self._receive(member, message)
 
-    def _welcome(self, node: str, version: str) -> None:
-        if self._members.get(node) is None and len(self._members) == self._job.setup.workers:
-            self._send(node, _refusal(f"the run has its {len(self._members)} workers already"))
+    def _welcome(self, node: str, hello: Hello) -> None:
+        member = self._members.admit(node, hello)
+        if member is None:
+            self._send(node, Failure(int(ExitCode.USAGE), [self._members.refused[node]]))
             return
-        member = self._members.add(node)
         self._silences.end(node)
-        if version != __version__:
-            problem = f"worker {member.number}: has convload {version}; the coordinator has {__version__}"
-            member.failure = _refusal(problem)
-            self._send(node, member.failure)
-            return
         self._send(node, msgspec.structs.replace(self._job.setup, worker=member.number))
 
     def _receive(self, member: Member, message: ToCoordinator) -> None:
@@ -222,6 +218,7 @@ class Coordinator:
             self._runner.send_message("quit", None, member.node)
         gevent.sleep(POLL_S)
         self._runner.greenlet.kill(block=True, timeout=1)
+        self._runner.server.close(linger=LAST_WORDS_MS)
 
     def _listen_to_parent(self) -> None:
         """Does what the parent says, which says itself why in the log; stops the run when the parent is gone."""
@@ -280,7 +277,8 @@ class Coordinator:
             if self._stopping.is_set():
                 raise SetupFailedError(ExitCode.INTERRUPTED, "interrupted before the run began")
             if time.monotonic() > deadline_s:
-                raise UsageError(f"workers: of {expected} only {count()} {reached} within {timeout_s:g} s")
+                short = f"workers: of {expected} only {count()} {reached} within {timeout_s:g} s"
+                raise UsageError(short, *dict.fromkeys(self._members.refused.values()))
             if gone := self._silent(SETUP_SILENT_S):
                 raise UsageError(f"worker {gone[0].number}: went silent while it was set up")
             gevent.sleep(POLL_S)
@@ -359,17 +357,9 @@ class Coordinator:
 _messages = msgspec.json.Decoder(ToCoordinator)
 
 
-def _refusal(problem: str) -> Failure:
-    return Failure(int(ExitCode.USAGE), [problem])
-
-
 def _read_job() -> Job:
-    line = b""
-    while not line.endswith(b"\n"):
-        part = nb_read(0, 65536)
-        if not part:
-            raise UsageError("the coordinator is started by `convload run`, which gives it a job")
-        line += part
+    if not (line := read_first_line()):
+        raise UsageError("the coordinator is started by `convload run`, which gives it a job")
     return msgspec.json.decode(line, type=Job)
 
 
@@ -380,7 +370,9 @@ def main() -> None:
     make_nonblocking(0)
     coordinator = None
     try:
-        coordinator = Coordinator(_read_job())
+        job = _read_job()
+        secure(job.key)
+        coordinator = Coordinator(job)
         _answer(messages.Listening(coordinator.port))
         coordinator.run()
     except ConvloadError as error:

@@ -1,11 +1,12 @@
 """The workers of a run as its coordinator knows them: how far each is, its clock, for how long it has been silent."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, auto
 
+from convload import __version__
 from convload.errors import ExitCode, SetupFailedError
-from convload.load.processes.messages import Failure, Pong
+from convload.load.processes.messages import Failure, Hello, Pong
 
 GAP_S = 1.0
 
@@ -55,9 +56,10 @@ class Member:
     (Cristian, "Probabilistic clock synchronization", 1989).
     """
 
-    def __init__(self, node: str, number: int) -> None:
+    def __init__(self, node: str, number: int, *, is_ours: bool = True) -> None:
         self.node = node
         self.number = number
+        self.is_ours = is_ours
         self.state = State.JOINED
         self.failure: Failure | None = None
         self.left_open = 0
@@ -91,10 +93,18 @@ class Member:
 
 
 class Members:
-    """All workers by their nodes, in the order in which they came."""
+    """All workers by their nodes, in the order in which they came.
 
-    def __init__(self) -> None:
+    Args:
+        workers: how many take part.
+        tickets: one for each that the parent started; the others come from elsewhere.
+    """
+
+    def __init__(self, workers: int, tickets: Iterable[str]) -> None:
+        self._tickets = set(tickets)
+        self._elsewhere = workers - len(self._tickets)
         self._members: dict[str, Member] = {}
+        self.refused: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self._members)
@@ -106,9 +116,22 @@ class Members:
         """Returns the worker of a node, None where it is not one of this run."""
         return self._members.get(node)
 
-    def add(self, node: str) -> Member:
-        """Returns the worker of a node, which joins now if it has not before."""
-        return self._members.setdefault(node, Member(node, len(self._members)))
+    def admit(self, node: str, hello: Hello) -> Member | None:
+        """Returns the worker of a node, which joins now if it may; None where `refused` says why it may not."""
+        if (known := self._members.get(node)) is not None:
+            return known
+        is_ours = hello.ticket in self._tickets
+        if hello.version != __version__:
+            self.refused[node] = f"a worker has convload {hello.version}; the coordinator has {__version__}"
+            return None
+        if not is_ours and not self._elsewhere:
+            self.refused[node] = "the run has all of its workers already"
+            return None
+        if is_ours:
+            self._tickets.remove(hello.ticket)
+        else:
+            self._elsewhere -= 1
+        return self._members.setdefault(node, Member(node, len(self._members), is_ours=is_ours))
 
     def taking_part(self) -> list[Member]:
         """Returns those whose results are still awaited."""

@@ -57,10 +57,12 @@ class Finish(Message, frozen=True):
 class Hello(Message, frozen=True):
     """Here I am. Only now may it be spoken to: Locust loses a message whose listener is not registered yet.
 
-    The version decides: a worker of another one would build other payloads or count otherwise.
+    The version decides: a worker of another one would build other payloads or count otherwise. The `ticket` is what the
+    parent gave to a worker that it started, "" for one from elsewhere.
     """
 
     version: str
+    ticket: str = ""
 
 
 class Ready(Message, frozen=True):
@@ -153,17 +155,27 @@ class GivenUp(Message, frozen=True):
     """You were silent for too long, others have your arrivals: end at once."""
 
 
-# -- parent and coordinator --
+# -- parent and its children --
+
+
+class Admission(Message, frozen=True):
+    """Parent → worker, the first line of its standard input: what opens the channel, and proves whose it is."""
+
+    key: str
+    ticket: str
 
 
 class Job(Message, frozen=True):
     """Parent → coordinator, the first line of its standard input.
 
-    It is to listen on `host`, at a free port if `port` is 0, and the workers have `join_within_s` to come.
+    It is to listen on `host`, at a free port if `port` is 0, and the workers have `join_within_s` to come: those that
+    the parent starts, one for each of the `tickets`, and from elsewhere what is left of all.
     """
 
     setup: Setup
     run_log: str
+    key: str
+    tickets: list[str]
     join_within_s: float = 60.0
     host: str = "127.0.0.1"
     port: int = 0

@@ -1,6 +1,5 @@
 """A worker process: runs users, and sends what they measured to the coordinator once a second."""
 
-import argparse
 import gc
 import logging
 import math
@@ -21,7 +20,7 @@ from locust.env import Environment
 
 from convload import __version__
 from convload.addresses import write_address
-from convload.errors import ConvloadError, ExitCode, UsageError
+from convload.errors import ConvloadError, ExitCode, TargetError, UsageError
 from convload.load import stock
 from convload.load.client.origin import tls_context
 from convload.load.conversation import close_left_open
@@ -30,10 +29,11 @@ from convload.load.pacing.open import OpenPacing
 from convload.load.pacing.protocol import Pacing
 from convload.load.pacing.schedules import ONE_CLASS, AlternatingTargets, Schedule, users_of_one
 from convload.load.processes import messages
+from convload.load.processes.channel import Sockets, secure
 from convload.load.processes.members import Silences
 from convload.load.processes.messages import CHANNEL, Failure, Message, More, Setup, ToWorker
 from convload.load.processes.reporting import Reporter
-from convload.load.processes.setup import failure_in_file, load_users, raise_file_limit
+from convload.load.processes.setup import failure_in_file, load_users, raise_file_limit, read_first_line
 from convload.load.recorder import Recorder
 from convload.load.session import Session, Share
 from convload.load.target import Target
@@ -59,12 +59,14 @@ LAST_WORDS_S = 0.5
 TRY_EVERY_S = 0.5
 TRY_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 10.0
+REFUSALS = 2
+"""Handshakes that fail until the key is to blame; one may fail because the connection broke."""
 
 
 class Worker:
     """Listens to one coordinator and does one run."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, ticket: str = "") -> None:
         self._environment = Environment(events=locust.events)
         self._runner = self._environment.create_worker_runner(host, port)
         self._runner.register_message(CHANNEL, self._on_message)
@@ -76,12 +78,13 @@ class Worker:
         self._unsent = 0
         self._notes: set[str] = set()
         self._failure: Failure | None = None
-        self._send(messages.Hello(__version__))
+        self._send(messages.Hello(__version__, ticket))
 
     def join(self) -> Failure | None:
         """Works until the coordinator says quit; returns why this worker could not take part, if it could not."""
         gevent.spawn(self._watch_coordinator)
         self._runner.greenlet.join()
+        self._runner.client.close(linger=0)  # or the process might wait for ever for a coordinator that is gone
         return self._failure
 
     def leave(self) -> None:
@@ -299,14 +302,13 @@ def _leave(why: str, exit_code: ExitCode = ExitCode.INCONCLUSIVE) -> None:
 
 def _leave_with_parent() -> None:
     """Ends the process some seconds after the pipe to its parent closes: time enough for a last interval."""
-    make_nonblocking(0)
     while nb_read(0, 1024):
         pass
     gevent.sleep(COORDINATOR_SILENT_S)
     _leave("the process that started it is gone")
 
 
-def join(host: str, port: int, within_s: float) -> None:
+def join(host: str, port: int, key: str, within_s: float) -> None:
     """Works for the coordinator on another machine until its run is over; SIGINT and SIGTERM end it in good order.
 
     Raises:
@@ -314,17 +316,27 @@ def join(host: str, port: int, within_s: float) -> None:
     """
     logging.basicConfig(level=logging.WARNING, format="convload worker: %(message)s")
     _await_listener(host, port, time.monotonic() + within_s)
-    try:
-        with gevent.Timeout(ANSWER_TIMEOUT_S):
-            worker = Worker(host, port)
-    except gevent.Timeout:
-        raise UsageError(
-            f"{write_address(host, port)}: something listens there and does not answer as `convload run` does"
-        ) from None
+    worker = _connect(host, port, secure(key))
     for number in (signal.SIGINT, signal.SIGTERM):
         gevent.signal_handler(number, worker.leave)
     if (failure := worker.join()) is not None:
         raise failure.error()
+
+
+def _connect(host: str, port: int, sockets: Sockets) -> Worker:
+    connecting = gevent.spawn(Worker, host, port)
+    deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
+    while not connecting.ready() and sockets.refused < REFUSALS and time.monotonic() < deadline_s:
+        gevent.sleep(POLL_S)
+    if connecting.ready():
+        worker: Worker = connecting.get()
+        return worker
+    connecting.kill()
+    if sockets.refused:
+        raise TargetError(
+            f"{write_address(host, port)}: the key was refused; the run and its workers need the same one"
+        )
+    raise UsageError(f"{write_address(host, port)}: something listens there and does not answer as `convload run` does")
 
 
 def _await_listener(host: str, port: int, deadline_s: float) -> None:
@@ -332,7 +344,7 @@ def _await_listener(host: str, port: int, deadline_s: float) -> None:
         if time.monotonic() + TRY_EVERY_S > deadline_s:
             raise UsageError(
                 f"{write_address(host, port)}: nobody listens there ({why}). Start the run first: "
-                f"convload run --bind HOST:{port} --expect-workers N"
+                f"convload run --bind HOST:{port} --expect-workers N --key-file FILE"
             )
         time.sleep(TRY_EVERY_S)
 
@@ -347,16 +359,14 @@ def _try_to_connect(host: str, port: int) -> str | None:
 
 
 def main() -> None:
-    """Runs `python -m convload.load.processes.worker HOST PORT`."""
-    parser = argparse.ArgumentParser(prog="convload.load.processes.worker")
-    parser.add_argument("host")
-    parser.add_argument("port", type=int)
-    parser.add_argument("--until-stdin-closes", action="store_true")
-    options = parser.parse_args()
+    """Runs `python -m convload.load.processes.worker HOST PORT`, for the parent whose first line admits it."""
+    host, port = sys.argv[1:]
     logging.basicConfig(level=logging.WARNING, format="convload worker: %(message)s")
-    if options.until_stdin_closes:
-        gevent.spawn(_leave_with_parent)
-    Worker(options.host, options.port).join()
+    make_nonblocking(0)
+    admission = msgspec.json.decode(read_first_line(), type=messages.Admission)
+    gevent.spawn(_leave_with_parent)
+    secure(admission.key)
+    Worker(host, int(port), admission.ticket).join()
 
 
 if __name__ == "__main__":
