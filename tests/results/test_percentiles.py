@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convload.results.histogram import PERCENTILES, Histogram, samples_needed, short, statistics, unsupported
+from convload.results.histogram import PERCENTILES, Histogram, chance, samples_needed, short, statistics, unsupported
 
 
 @pytest.mark.parametrize(("percent", "least"), [(50, 5), (90, 29), (95, 59), (99, 299), (99.9, 2995)])
@@ -62,3 +62,8 @@ def test_no_figure_of_a_sentence_has_an_exponent(value: float) -> None:
     assert "e" not in short(value)
     if abs(value) > 1e-9:
         assert float(short(value).replace(",", "")) == pytest.approx(value, rel=5.1e-3)
+
+
+@pytest.mark.parametrize(("p", "text"), [(0.0312, "= 0.031"), (0.0001, "= 0.0001"), (5e-11, "< 0.0001"), (1.0, "= 1")])
+def test_a_chance_that_is_very_small_is_said_to_be_so(p: float, text: str) -> None:
+    assert chance(p) == text

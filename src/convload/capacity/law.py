@@ -14,6 +14,7 @@ from scipy.special import stdtrit
 
 from convload.report.figures import about
 from convload.results.capacity_result import Bounded, LittleCheck, Point, Trial, Usl, usl
+from convload.results.histogram import short
 
 Floats = npt.NDArray[np.float64]
 
@@ -116,7 +117,7 @@ def _refusal(points: list[Point]) -> str:
     span = points[-1].concurrency / points[0].concurrency
     if span < SPAN_NEEDED:
         return (
-            f"the concurrencies are too close together: the highest is {span:.2g} times the lowest, "
+            f"the concurrencies are too close together: the highest is {short(span, 2)} times the lowest, "
             f"at least {SPAN_NEEDED:g} times are needed"
         )
     return ""

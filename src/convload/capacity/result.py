@@ -19,6 +19,7 @@ from convload.results.capacity_result import (
     Saturation,
     Trial,
 )
+from convload.results.histogram import short
 
 _Z = 1.96
 
@@ -189,7 +190,7 @@ def _statement(search: Search, bounds: Bounds, first: Broke | None) -> str:
     if bounds.low is None:
         return f"The capacity is below {per_s(bounds.high)} ({broke}); no load that passes was found in the budget."
     width = 100 * relative_width(bounds.low, bounds.high)
-    return f"The target carries {_between(bounds)} ({sure} sure, {width:.2g} % wide); {broke}."
+    return f"The target carries {_between(bounds)} ({sure} sure, {short(width, 2)} % wide); {broke}."
 
 
 def _at_least(search: Search, bounds: Bounds) -> str:

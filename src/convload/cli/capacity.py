@@ -24,6 +24,7 @@ from convload.report import capacity as contents
 from convload.report import html, markdown, terminal
 from convload.report.folder import write_text
 from convload.results.capacity_result import CapacityResult, Peak, Trial, encode
+from convload.results.histogram import short
 
 EPILOG = """\b
 Examples:
@@ -233,7 +234,7 @@ def _announce(plan: Plan, settings: SearchSettings, objective: list[str], *, is_
     target = "the embedded mock" if plan.target == MOCK else plan.target
     what = "users" if is_closed else "conversations/s"
     return (
-        f"convload: capacity of {target}: {settings.min_rate:g} to {settings.max_rate:g} {what} within "
+        f"convload: capacity of {target}: {short(settings.min_rate, 7)} to {short(settings.max_rate, 7)} {what} within "
         f"{settings.budget_s:g} s, where {' and '.join(objective)}"
     )
 

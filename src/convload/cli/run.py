@@ -17,6 +17,7 @@ from convload.errors import ExitCode, UsageError
 from convload.plan.plan import MOCK, Plan, assemble, find
 from convload.plan.retry import POLICIES
 from convload.report.folder import write_all
+from convload.results.histogram import short
 from convload.run.dry_run import describe
 from convload.run.execution import execute
 from convload.run.files import read_inputs
@@ -157,7 +158,7 @@ def _load(plan: Plan) -> str:
         return f"arrivals of {plan.replay}"
     if plan.model == "open":
         rates = sorted({stage.to_rate for stage in plan.resolved_stages()})
-        written = f"{rates[0]:g}" if len(rates) == 1 else f"{rates[0]:g} to {rates[-1]:g}"
+        written = " to ".join(short(rate, 7) for rate in dict.fromkeys((rates[0], rates[-1])))
         return f"{plan.arrivals} arrivals at {written}/s for {plan.duration_s:g} s"
     length = f"{plan.conversations} conversations" if plan.conversations else f"{plan.duration_s:g} s"
     return f"{plan.users} users, {length}"

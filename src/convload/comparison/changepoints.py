@@ -16,6 +16,7 @@ import numpy as np
 import ruptures
 
 from convload.comparison.repeated import Values, midranks, smallest_p, together
+from convload.results.histogram import chance
 
 RISK = 0.01
 """Of a change that is none: in the whole series for the search, and of each place for the test."""
@@ -104,9 +105,9 @@ def weigh(before: list[float], after: list[float], at: int) -> Change:
     reach = smallest_p(len(before), len(after))
     why = ""
     if reach > RISK:
-        why = f"{len(before)} runs before and {len(after)} after reach p = {reach:.2g} at best, it must be {RISK:g}"
+        why = f"{len(before)} runs before and {len(after)} after reach p {chance(reach)} at best, it must be {RISK:g}"
     elif p > RISK:
-        why = f"p = {p:.2g} is above {RISK:g}"
+        why = f"p {chance(p)} is above {RISK:g}"
     return Change(at, float(np.median(before)), float(np.median(after)), p, not why, why)
 
 

@@ -207,7 +207,7 @@ def _notes(base: list[ComparedRun], new: list[ComparedRun], method: str, likenes
     notes = [_NOTES[method]]
     if method == BETWEEN:
         reach = smallest_p(len(base), len(new))
-        notes.append(f"{len(base)} and {len(new)} runs: the smallest p that they can reach is {reach:.2g}.")
+        notes.append(f"{len(base)} and {len(new)} runs: the smallest p that they can reach is {short(reach, 2)}.")
     found = dict.fromkeys(note for other in likeness.values() for note in other.notes)
     return [*notes, *(f"{text[0].upper()}{text[1:]}." for text in found), *_same(base, new)]
 

@@ -6,6 +6,7 @@ from typing import Final, Literal
 import msgspec
 
 from convload.comparison.resampling import TIMES
+from convload.results.histogram import short
 
 Outcome = Literal["improved", "regressed", "no difference beyond noise", "cannot tell"]
 
@@ -111,7 +112,7 @@ def judged(
     why = ""
     if outcome == UNKNOWN:
         unit = "percentage points" if statistic == "errors" else UNITS[statistic]
-        size = f"to find or to rule out a difference of {minimum.of(statistic, base):.3g} {unit}"
+        size = f"to find or to rule out a difference of {short(minimum.of(statistic, base))} {unit}"
         why = f"too few {of} {size}" if interval[0] is not None else f"not enough {of} for an interval"
         why += f"; about {more_samples:,} more a side would do" if more_samples else ""
     return Difference(

@@ -15,7 +15,7 @@ import numpy as np
 from convload.comparison.batches import Batch
 from convload.comparison.outcomes import STATISTICS, Difference, Rule, Shift, judged, not_judged
 from convload.comparison.resampling import TIMES, Floats, Sample, statistic
-from convload.results.histogram import samples_needed
+from convload.results.histogram import chance, samples_needed
 
 MOST_SPLITS = 20_000
 """With more ways to deal the runs out, so many of them are drawn: enough for p to two digits at 1 %."""
@@ -65,7 +65,7 @@ def _judged(known: list[Values], rule: Rule) -> Iterator[Difference]:
     if smallest_p(*runs) > 1 - rule.confidence:
         needed = runs_needed(rule.confidence)
         why = (
-            f"{runs[0]} and {runs[1]} runs reach p = {smallest_p(*runs):.2g} at best; "
+            f"{runs[0]} and {runs[1]} runs reach p {chance(smallest_p(*runs))} at best; "
             f"{100 * rule.confidence:g} % need {needed} a side"
         )
         for one in known:

@@ -210,8 +210,8 @@ def too_few(windows: int, window_s: float, duration_s: float) -> str:
     shorter = f", or windows of {shorter_s:g} s" if shorter_s >= SHORTEST_WINDOW_S else ""
     return (
         f"A and B cannot be compared: {FEWEST_WINDOWS // len(TARGETS)} pairs of windows are needed, there are "
-        f"{windows // len(TARGETS)}; it takes {FEWEST_WINDOWS * window_s:.3g} s of measuring with windows of "
-        f"{window_s:.3g} s{shorter}"
+        f"{windows // len(TARGETS)}; it takes {short(FEWEST_WINDOWS * window_s)} s of measuring with windows of "
+        f"{short(window_s)} s{shorter}"
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from convload.judging.generator import late_p99_ms, saturated_workers
 from convload.plan.facts import REPLAY, ReasonName, ValidityLimits
 from convload.results.drift import Trend, stretches, trend, whole_seconds
-from convload.results.histogram import short
+from convload.results.histogram import chance, short
 from convload.results.measured import of_workers
 from convload.results.run import Run
 from convload.results.summary import Summary
@@ -155,6 +155,6 @@ def _unsteady(name: str, found: Trend) -> str:
     way = "rose" if found.change > 0 else "fell"
     return (
         f"not steady: in {name} the median service time {way} from {short(found.first)} ms in the first third to "
-        f"{short(found.last)} ms in the last (Mann-Kendall p = {found.p:.2g}); "
+        f"{short(found.last)} ms in the last (Mann-Kendall p {chance(found.p)}); "
         "the warm-up was too short or the target drifts"
     )

@@ -208,11 +208,6 @@ def _times(values: Statistics, names: Sequence[str]) -> str:
     return ", ".join(f"{name} {with_unit(values.get(name), 'ms')}" for name in names)
 
 
-def chance(p: float) -> str:
-    """What a test's p is, to two digits, and where it is too small to tell them apart."""
-    return "< 0.0001" if p < 0.0001 else f"= {short(p, 2)}"  # noqa: PLR2004 -- the last digit that is shown
-
-
 def with_unit(value: float | None, unit: str) -> str:
     """A figure that stands alone, with its unit if it was measured."""
     return NONE if value is None else f"{about(value)} {unit}"

@@ -10,6 +10,7 @@ from convload.comparison.changepoints import Change
 from convload.comparison.history import FollowedRun, History, Series
 from convload.report import document as doc
 from convload.report import figures
+from convload.results.histogram import chance
 
 WORSE, BETTER, CHANGED = "worse", "better", "changed"
 
@@ -128,7 +129,7 @@ def _sentences(history: History) -> Iterator[tuple[str, str]]:
             of = f"{_title(series)}: {figures.about(change.before)} → {figures.about(change.after)}{size}"
             since = f"since {_name(history, point)} ({_moment(point)}, convload {point.version})"
             if change.confirmed:
-                yield f"{of} {since}, p {figures.chance(change.p)}", _way(series, change)
+                yield f"{of} {since}, p {chance(change.p)}", _way(series, change)
             else:
                 yield f"Possibly {of} {since}; too early to tell: {change.why}", ""
 

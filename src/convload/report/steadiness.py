@@ -4,7 +4,7 @@ from convload.comparison.conclusion import Conclusion
 from convload.report import document as doc
 from convload.report import figures
 from convload.results.drift import DRIFTS, MEMORY, STEADY, TOO_SHORT, Drift
-from convload.results.histogram import short
+from convload.results.histogram import chance, short
 from convload.results.recovery import NORMAL, NORMAL_SECONDS, Recovery
 
 _DRIFT_NOTE = (
@@ -61,7 +61,7 @@ def _name(quantity: str, count: int) -> str:
 
 
 def _drift_cells(one: Drift) -> list[str]:
-    p = figures.NONE if one.p is None else figures.chance(one.p).removeprefix("= ").replace("< ", "<")
+    p = figures.NONE if one.p is None else chance(one.p).removeprefix("= ").replace("< ", "<")
     values = [_figure(one.first, one.unit), _figure(one.last, one.unit)]
     return [one.name, one.stretch, *values, _signed(one.change, one.unit), _signed(one.change_per_hour, one.unit), p]
 

@@ -298,3 +298,8 @@ def _pack(values: Integers) -> tuple[str, bytes]:
 def _unpack(raw: bytes, width: np.dtype[np.unsignedinteger]) -> Integers:
     columns = np.frombuffer(raw, np.uint8).reshape(width.itemsize, -1)
     return np.ascontiguousarray(columns.T).view(width)[:, 0].astype(np.int64)
+
+
+def chance(p: float) -> str:
+    """What a test's p is, to two digits, and where it is too small to tell them apart."""
+    return "< 0.0001" if p < 0.0001 else f"= {short(p, 2)}"  # noqa: PLR2004 -- the last digit that is shown
