@@ -55,9 +55,9 @@ def _fuzz(name: str, seconds: float, examples: int, seed: int) -> tuple[int, int
                 "outcomes": 0,
                 "crashes": [f"ended with {child.wait()}; see corpus/{name}/current"],
             }
-    print(f"{name:<9} {found['executions']:>9,} executions, {found['outcomes']:>5} outcomes", flush=True)
+    print(f"{name:<11} {found['executions']:>9,} executions, {found['outcomes']:>5} outcomes", flush=True)
     for crash in found["crashes"]:
-        print(f"{'':<9} CRASH {crash}", flush=True)
+        print(f"{'':<11} CRASH {crash}", flush=True)
     return found["executions"], len(found["crashes"])
 
 

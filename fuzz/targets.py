@@ -45,6 +45,24 @@ def plan_files() -> Target:
     return read
 
 
+def credentials_files() -> Target:
+    """A file of credentials; no message may quote it."""
+    from convload.load.client.credentials import read as read_credentials
+
+    path = _scratch() / "credentials.toml"
+
+    def read(data: bytes) -> str:
+        path.write_bytes(data)
+        try:
+            return repr(read_credentials(str(path), {}))
+        except ConvloadError as error:
+            if not str(error).endswith("must be TOML with the keys client_id and client_secret"):
+                raise BrokenPromiseError(str(error)) from None
+            raise
+
+    return read
+
+
 def payload_files() -> Target:
     """A folder of payload files, each behind a line `=== path`, up to the payloads that are built from it."""
     from convload.payloads.builder import Builder
@@ -217,6 +235,7 @@ def http_requests() -> Target:
 
 TARGETS: dict[str, Callable[[], Target]] = {
     "plans": plan_files,
+    "credentials": credentials_files,
     "payloads": payload_files,
     "gates": gates,
     "runlogs": run_logs,

@@ -56,7 +56,7 @@ def _from_file(path: Path) -> Credentials:
         return Credentials(str(values["client_id"]), str(values["client_secret"]))
     except OSError as error:
         raise UsageError(f"credentials_file {path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError):
+    except (ValueError, KeyError, RecursionError):
         # The text of the error may quote the file, so it is dropped.
         raise UsageError(f"credentials_file {path}: must be TOML with the keys client_id and client_secret") from None
 
