@@ -59,8 +59,8 @@ def _holds(condition: Gate, until_s: float, run: Run, intervals: Sequence[Interv
     begins_s = _stage_begins_s(condition, within, run.marks) if condition.subject.stage else run.plan.warmup_s
     if begins_s is None or within.from_s < begins_s - EDGE_S:
         return None
-    own = list(filter(within.has, intervals))
-    totals = Totals.within(own, within, is_open=run.is_open, known=intervals)
+    known = of_workers(intervals)
+    totals = Totals.within(filter(within.has, intervals), within, is_open=run.is_open, known=known)
     result = judge_totals(condition, totals, confidence)
     return result.message if result.outcome == PASS else None
 

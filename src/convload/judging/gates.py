@@ -138,7 +138,7 @@ def split(run: Run, length_s: float, stage: str) -> list[Totals]:
 def _totals(run: Run, within: Window, whole: Window) -> Totals:
     is_last = within.to_s >= whole.to_s - ROUNDING_S and whole.to_s >= run.window.to_s - ROUNDING_S
     reach = Window(within.from_s, math.inf) if is_last else within
-    return Totals.within(list(filter(reach.has, run.intervals)), within, is_open=run.is_open, known=run.intervals)
+    return Totals.within(filter(reach.has, run.intervals), within, is_open=run.is_open, known=run.workers)
 
 
 def allowed_misses(windows: Windows, count: int) -> int:

@@ -99,8 +99,10 @@ class Totals(msgspec.Struct, frozen=True):
         return Figures.merged(wanted)
 
     @classmethod
-    def within(cls, parts: Sequence[Interval], within: Window, *, is_open: bool, known: Sequence[Interval]) -> "Totals":
-        """Adds up the intervals of a part of a run; `known` are those that the rise of a count is read from."""
+    def within(
+        cls, parts: Iterable[Interval], within: Window, *, is_open: bool, known: Mapping[int, Sequence[Interval]]
+    ) -> "Totals":
+        """Adds up intervals of a part of a run; the rise of a count is read from those of each worker in `known`."""
         figures = add_up(parts)
         count = count_creates(figures)
         sent = begun_within(known, within) if is_open else count
@@ -140,13 +142,13 @@ def of_workers(parts: Iterable[Interval]) -> dict[int, list[Interval]]:
     return dict(workers)
 
 
-def risen(parts: Iterable[Interval], within: Window, name: str) -> float:
+def risen(workers: Mapping[int, Sequence[Interval]], within: Window, name: str) -> float:
     """Returns by how much a count since the start rose, even within an interval, all workers together.
 
     Intervals from the start of the run on, or at least from before `within`, are needed.
     """
     total = 0.0
-    for own in of_workers(parts).values():
+    for own in workers.values():
         begins = [(0.0, 0)] if own[0].n == 0 else []
         points = begins + [(part.to_s, getattr(part, name)) for part in own]
         times, values = zip(*points, strict=True)
@@ -155,9 +157,9 @@ def risen(parts: Iterable[Interval], within: Window, name: str) -> float:
     return total
 
 
-def begun_within(parts: Sequence[Interval], within: Window) -> float:
+def begun_within(workers: Mapping[int, Sequence[Interval]], within: Window) -> float:
     """Returns how many creates were sent; of a conversation that was retried the first attempt alone."""
-    return risen(parts, within, "sent") - risen(parts, within, "retried")
+    return risen(workers, within, "sent") - risen(workers, within, "retried")
 
 
 def highest_together(parts: Iterable[Interval], name: str) -> int:

@@ -216,7 +216,7 @@ class Run:
     def _flow_of_stage(self, name: str) -> Flow:
         """Adds up a stage; which one an unsent arrival was due in is known to the second only."""
         times = self.stage_times[name]
-        offered = sum(risen(self.intervals, time, "offered") for time in times)
+        offered = sum(risen(self.workers, time, "offered") for time in times)
         unsent, count = self.counts.unsent, count_creates(self.parts, name)
         if not unsent and any(isinstance(record, Ended) for record in self.log.records):
             offered = count
@@ -225,7 +225,7 @@ class Run:
 
     def sent_within(self, within: Window) -> float:
         """Returns how many creates were sent in a part of the run; of one that was retried the first attempt alone."""
-        return begun_within(self.intervals, within)
+        return begun_within(self.workers, within)
 
     @cached_property
     def series(self) -> list[Second]:
@@ -295,7 +295,7 @@ class Run:
         figures = self.stages.get(mark.name) or Figures.merged([])
         within = self._time_of(mark)
         # Exact where every arrival was sent; the stage of one that was not is known to the second only.
-        offered = risen(self.intervals, within, "offered") if self.counts.unsent else figures.count
+        offered = risen(self.workers, within, "offered") if self.counts.unsent else figures.count
         return StageRequests(
             from_rate=mark.from_rate,
             to_rate=mark.to_rate,
