@@ -179,15 +179,15 @@ class Consumer:
             raise
         finally:
             target.in_flight -= 1
-        failed = exchange.failure
-        answer = Answer(failed, exchange.detail) if failed else check(exchange.status, exchange.body)
-        if answer.outcome != OK and not failed:
+        if exchange.failure:
+            answer = Answer(exchange.failure, exchange.detail)
+        elif (answer := check(exchange.status, exchange.body)).outcome == OK:
+            target.app_tokens.has_worked = True
+        else:
             answer = explained(answer, self.client, exchange.status)
         sent_s, done_s, size = exchange.sent_s, exchange.done_s, len(exchange.body)
         record(Result(step, answer.outcome, due_s or sent_s, sent_s, done_s, variant, index, answer.detail, size))
-        if answer.outcome == OK:
-            target.was_accepted()
-        elif exchange.status == UNAUTHORIZED:
+        if exchange.status == UNAUTHORIZED:
             target.was_refused(request, answer)
         return answer
 

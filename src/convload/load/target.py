@@ -40,6 +40,7 @@ class Target:
         records: where results go.
         limits: of each request.
         services: where they go to.
+        app_tokens: the app's token, and whether it has worked.
         create_head, send_head: how they begin; the app's token is in them.
         on_behalf: the header line of the one consumer that all are, if there is such a one.
         payloads: what is created.
@@ -68,7 +69,6 @@ class Target:
         self.sent = self.retried = self.in_flight = 0
         self.random = random.Random(f"{plan.seed}/{share.worker}/retry")  # noqa: S311 -- waits, the same for a seed
         self.on_behalf = b""
-        self._app_tokens: AppTokens | None = None
         self._origin, self._context, self._lookup = Origin(url, context), context, lookup
 
     def open(self, credentials: Credentials | None, environment: Mapping[str, str]) -> None:
@@ -81,16 +81,16 @@ class Target:
         plan, share = self.session.plan, self.session.share
         services = locate(self._origin, plan, self.limits, self._context, lookup=self._lookup)
         self.services = services
+        self.app_tokens = AppTokens(
+            services, plan.account, credentials, self.limits, self.records, self._authorize, self.session.on_note
+        )
         if credentials is None:
             self._authorize(environment.get(FIXED_AUTHORIZATION, ""))
             self.on_behalf = on_behalf_line(environment.get(FIXED_ON_BEHALF, ""))
             return
-        self._app_tokens = AppTokens(
-            services, plan.account, credentials, self.limits, self.records, self._authorize, self.session.on_note
-        )
-        self._app_tokens.mint()
+        self.app_tokens.mint()
         prefix = f"convload-{share.run_id}-{share.worker}"
-        self._consumers = ConsumerTokens(services, plan.account, self._app_tokens, self.limits, self.records, prefix)
+        self._consumers = ConsumerTokens(services, plan.account, self.app_tokens, self.limits, self.records, prefix)
         if plan.consumers == "pool":
             self._consumers.fill_pool(share_of(plan.pool_size or plan.conversations or 0, share.worker, share.workers))
 
@@ -100,19 +100,12 @@ class Target:
         self.create_head = messaging.head("POST", paths.create(account), headers)
         self.send_head = messaging.head("POST", paths.send(account), headers)
 
-    def was_accepted(self) -> None:
-        """Notes that the app's token is good."""
-        if self._app_tokens is not None:
-            self._app_tokens.has_worked = True
-
     def was_refused(self, request: bytes, answer: Answer) -> None:
         """Takes a 401 into account, which may lead to a new token; in the closed model the user waits for it."""
-        if self._app_tokens is None:
-            return
         if self.session.plan.model == "open":
-            gevent.spawn(self._app_tokens.refused, request, answer)
+            gevent.spawn(self.app_tokens.refused, request, answer)
         else:
-            self._app_tokens.refused(request, answer)
+            self.app_tokens.refused(request, answer)
 
     def next_consumer(self, client: Client) -> bytes:
         """Returns the header line of a consumer that nobody is, b"" without one; a used up pool ends the run."""

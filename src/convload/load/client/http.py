@@ -61,7 +61,7 @@ from convload.load.client.origin import Origin
 
 FIRST_FINAL_STATUS = 200
 REDIRECTS = 300, 400
-GZIP = b"\x1f\x8b"
+GZIP = b"\x1f"  # the first byte, which no JSON begins with
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -128,7 +128,7 @@ class Client:
             self.close()
             raise
         done_s = time.monotonic()
-        if body[:2] == GZIP:
+        if body[:1] == GZIP:
             return self._unzipped(Exchange(sent_s, done_s, status, body))
         return Exchange(sent_s, done_s, status, body)
 

@@ -101,6 +101,7 @@ class AppTokens:
     a refusal and never worked: that would be refused for ever; or within a second of the last.
 
     Args:
+        credentials: what it is asked for with; None where there is nobody to ask.
         on_token: is called with each new token.
         on_note: is told what the results alone do not show.
 
@@ -113,7 +114,7 @@ class AppTokens:
         self,
         services: Services,
         account: str,
-        credentials: Credentials,
+        credentials: Credentials | None,
         limits: Limits,
         records: Records,
         on_token: Callable[[str], None],
@@ -121,13 +122,13 @@ class AppTokens:
     ) -> None:
         self._client = Client(services.sentinel, limits)
         self._head = services.sentinel.head("POST", paths.app_token(account), FORM)
-        self._credentials = credentials
+        self._form = credentials.form() if credentials else b""
         self._records = records
         self._on_token, self._on_note = on_token, on_note
         self._renews_at_s = 0.0
         self._renewal: gevent.Greenlet | None = None
         self._asked_s = -MINTING_GAP_S
-        self._because_of_refusal = self._gave_up = False
+        self._because_of_refusal, self._gave_up = False, credentials is None
         self.token = ""
         self.has_worked = False
 
@@ -185,7 +186,7 @@ class AppTokens:
             self._renewal = None
 
     def _request(self) -> Answer:
-        exchange = self._client.exchange(complete(self._head, self._credentials.form()))
+        exchange = self._client.exchange(complete(self._head, self._form))
         answer = _read(self._client, exchange, answers.read_app_token)
         if isinstance(answer, AppToken):
             self.token, self.has_worked, self._gave_up = answer.access_token, False, False
