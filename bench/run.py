@@ -13,7 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import accuracy, capacity, capacity_live, comparison, comparison_power, freeze, generators, scale
+from bench import (
+    accuracy,
+    capacity,
+    capacity_live,
+    comparison,
+    comparison_power,
+    coverage,
+    freeze,
+    generators,
+    scale,
+)
 from bench.figures import Figure, as_text
 from bench.tools import ROOT, ROUNDS, SECONDS, SLACK_S, run
 
@@ -49,6 +59,7 @@ SECTIONS: dict[str, Callable[[Path], list[Figure]]] = {
     "capacity_live": capacity_live.live,
     "comparison": comparison.comparison,
     "comparison_power": comparison_power.power,
+    "coverage": coverage.coverage,
 }
 
 

@@ -9,9 +9,8 @@ import msgspec
 
 from convload.contract.outcomes import OK
 from convload.results.histogram import Accumulator, Histogram
-from convload.results.measured import MEASURE
 from convload.results.run import Run
-from convload.results.runlog import Cell, Interval, RunLog
+from convload.results.runlog import MEASURE, Cell, Interval, RunLog
 from convload.results.window import Window, middle_s
 
 Clock = Literal["response", "service"]

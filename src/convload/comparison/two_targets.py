@@ -21,9 +21,9 @@ from convload.contract.steps import CREATE
 from convload.plan.facts import OPEN, PlanFacts
 from convload.plan.schedule import FEWEST_WINDOWS, SHORTEST_WINDOW_S, TARGETS, WINDOW_ORDER, StageMark
 from convload.results.histogram import Statistics, short, statistics
-from convload.results.measured import MEASURE, Figures
+from convload.results.measured import Figures
 from convload.results.run import Run
-from convload.results.runlog import Cell, RunLog
+from convload.results.runlog import MEASURE, Cell, RunLog
 from convload.results.summary import Requests
 from convload.results.window import Window
 

@@ -38,7 +38,7 @@ _LOADED = """target mock.auth mock.account mock.app_token_lifetime_s mock.one_op
     mock.http_429_share mock.http_5xx_share mock.http_5xx_status mock.reset_share mock.bad_json_share
     mock.missing_id_share mock.swapped_ids_share mock.done_status_share mock.done_status mock.done_reset_share
     mock.done_stall_share mock.fault_steps mock.read_timeout_s mock.idle_timeout_s mock.max_body_bytes"""
-_JUDGED = """gates baseline_gates gates_file confidence abort_when baseline validity.cpu_share
+_JUDGED = """gates baseline_gates gates_file confidence independent abort_when baseline validity.cpu_share
     validity.cpu_seconds_share validity.cpu_seconds validity.lateness_p99_ms validity.rate_deviation
     validity.hub_delay_ms validity.hub_delay_intervals validity.files_free validity.ports_share validity.samples
     validity.trend_seconds validity.trend_significance validity.trend_change validity.waive"""

@@ -12,6 +12,7 @@ import msgspec
 
 from convload.errors import RunLogError, UsageError
 from convload.judging.alike import Likeness, RunKind, compare_kinds, kind_of_target, run_kind, treatment_of
+from convload.judging.dependence import effects_of
 from convload.judging.validity import examine, unsound
 from convload.mistakes import find_mistakes
 from convload.plan.facts import OPEN
@@ -79,10 +80,13 @@ class Baseline(msgspec.Struct, frozen=True):
     parts: list[Part]
     differences: list[str] = []
     source: str = ""
+    effects: dict[str, dict[str, float]] = {}
 
     def totals(self) -> Totals:
         """Returns the figures to judge by; raises RunLogError where a histogram is damaged."""
-        return Totals({(part.step, part.variant, part.stage): _figures(part) for part in self.parts}, self.flows)
+        return Totals(
+            {(part.step, part.variant, part.stage): _figures(part) for part in self.parts}, self.flows, self.effects
+        )
 
 
 def load(path: Path) -> Baseline:
@@ -120,7 +124,7 @@ def of_file(path: Path) -> Baseline:
 def of_run(run: Run) -> Baseline:
     """Returns all that a run measured, as a baseline."""
     parts = [_part(key, figures) for key, figures in sorted(run.parts.items())]
-    return Baseline(FORMAT, identity_of(run.manifest), run.totals.flows, parts)
+    return Baseline(FORMAT, identity_of(run.manifest), run.totals.flows, parts, effects=effects_of(run))
 
 
 def identity_of(manifest: Manifest) -> Identity:

@@ -5,9 +5,7 @@ value lies beyond it in at most 1 - confidence of all runs. A decision rests on 
 towards the limit, to fail on the other), so this is the chance of a wrong decision; both bounds together hold with
 2 · confidence - 1.
 
-They hold for independent samples. Requests of one run are not quite independent: a pause of the target slows down all
-that are due in it, and what is left of the sample is worth less than its count. Nothing here corrects for that. The
-validity rules look for a trend, windows ask a gate of each part of a run, and repeating the run is the real answer.
+They are taken for as many independent samples as the requests are worth (`dependence.py`).
 """
 
 import math
@@ -18,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from convload.contract.steps import CREATE
+from convload.judging.dependence import INDEPENDENT, SHORTEST_S, Dependence
 from convload.plan.gate import Subject
 from convload.plan.gate_names import COUNT, Quantity
 from convload.results.histogram import Histogram
@@ -41,7 +40,8 @@ class Confidences(NamedTuple):
 class Estimate(msgspec.Struct, frozen=True):
     """A figure in ms, %, /s or as a count; None where nothing was measured or the samples do not reach for a bound.
 
-    `samples`: None where there are none to speak of. `exact`: it says what happened, with no error of sampling.
+    `samples`: None where there are none to speak of; `worth` is how many independent ones they are worth for the upper
+    bound. `exact`: it says what happened, with no error of sampling.
     """
 
     value: float | None = None
@@ -50,6 +50,8 @@ class Estimate(msgspec.Struct, frozen=True):
     samples: int | None = None
     hits: int = 0
     exact: bool = False
+    worth: float | None = None
+    dependence: Dependence = INDEPENDENT
 
 
 def fixed(value: float | None, samples: int | None = None) -> Estimate:
@@ -58,22 +60,29 @@ def fixed(value: float | None, samples: int | None = None) -> Estimate:
 
 
 class Needed(msgspec.Struct, frozen=True):
-    """How many samples it takes: at least, or about."""
+    """How many samples it takes, at least or about, and for how many seconds longer the run must go on to have them."""
 
     samples: int
     at_least: bool = False
+    longer_s: float | None = None
 
 
-def estimate(subject: Subject, quantity: Quantity, totals: Totals, confidences: Confidences) -> Estimate:
-    """Returns what `totals` say of a subject."""
+def estimate(
+    subject: Subject,
+    quantity: Quantity,
+    totals: Totals,
+    confidences: Confidences,
+    dependence: Dependence = INDEPENDENT,
+) -> Estimate:
+    """Returns what `totals` say of a subject, whose requests depend on each other so far."""
     if subject.measure == "time":
-        return _time(subject, totals, confidences)
+        return _time(subject, totals, confidences, dependence)
     if subject.measure == "errors":
-        return _errors(subject, quantity, totals, confidences)
+        return _errors(subject, quantity, totals, confidences, dependence)
     return _flow(subject, totals)
 
 
-def _time(subject: Subject, totals: Totals, confidences: Confidences) -> Estimate:
+def _time(subject: Subject, totals: Totals, confidences: Confidences, dependence: Dependence) -> Estimate:
     figures = totals.figures(subject.step, subject.variant, subject.stage)
     # A failed request could be late too; a time to an answer is of those that were answered well.
     times = figures.all_lateness if subject.clock == "lateness" else getattr(figures, subject.clock)
@@ -82,19 +91,27 @@ def _time(subject: Subject, totals: Totals, confidences: Confidences) -> Estimat
     percent = subject.percent
     if percent is None:
         return fixed(times.max_us / US_PER_MS, times.count)
-    low, high = percentile_bounds_us(times, percent, confidences)
-    return Estimate(_ms(times.percentile(percent)), _ms(low), _ms(high), times.count)
+    low, high = percentile_bounds_us(times, percent, confidences, dependence)
+    worth = dependence.worth(times.count, confidences.high)
+    return Estimate(
+        _ms(times.percentile(percent)), _ms(low), _ms(high), times.count, worth=worth, dependence=dependence
+    )
 
 
-def percentile_bounds_us(times: Histogram, percent: float, confidences: Confidences) -> tuple[int | None, int | None]:
+def percentile_bounds_us(
+    times: Histogram, percent: float, confidences: Confidences, dependence: Dependence = INDEPENDENT
+) -> tuple[int | None, int | None]:
     """Returns the bounds of a percentile: the far edges of the buckets that the bounding samples lie in."""
-    low_rank, _ = percentile_ranks(times.count, percent, confidences.low)
-    _, high_rank = percentile_ranks(times.count, percent, confidences.high)
+    below, above = (dependence.worth(times.count, confidence) for confidence in confidences)
+    low_rank, _ = percentile_ranks(times.count, percent, confidences.low, below)
+    _, high_rank = percentile_ranks(times.count, percent, confidences.high, above)
     low = None if low_rank is None else times.edges(low_rank)[0]
     return low, None if high_rank is None else times.edges(high_rank)[1]
 
 
-def _errors(subject: Subject, quantity: Quantity, totals: Totals, confidences: Confidences) -> Estimate:
+def _errors(
+    subject: Subject, quantity: Quantity, totals: Totals, confidences: Confidences, dependence: Dependence
+) -> Estimate:
     """Counts failed requests, or one kind of them; arrivals that were never sent are errors of create as a whole."""
     figures = totals.figures(subject.step, subject.variant, subject.stage)
     flow = totals.flows.get(subject.stage)
@@ -105,8 +122,10 @@ def _errors(subject: Subject, quantity: Quantity, totals: Totals, confidences: C
         return Estimate(samples=0)
     if quantity is COUNT:
         return fixed(hits, count)
-    low, high = share_bounds(hits, count, confidences.low)[0], share_bounds(hits, count, confidences.high)[1]
-    return Estimate(100 * hits / count, 100 * low, 100 * high, count, hits)
+    below, above = (dependence.worth(count, confidence) for confidence in confidences)
+    low = share_bounds(hits / count * below, below, confidences.low)[0]
+    high = share_bounds(hits / count * above, above, confidences.high)[1]
+    return Estimate(100 * hits / count, 100 * low, 100 * high, count, hits, worth=above, dependence=dependence)
 
 
 def _flow(subject: Subject, totals: Totals) -> Estimate:
@@ -126,15 +145,30 @@ def samples_needed(
 ) -> "Needed | None":
     """Returns how many samples the gate needs at least where there are fewer, else about how many would decide it.
 
+
     About: in 9 of 10 runs (POWER), if the true value is as it was measured. Bounds draw near a percentile like 1/√n, so
     the standard error is the present distance of the bound from the value by the quantile of its confidence, and the
     value must lie as far from the limit as both quantiles together reach; a baseline's own error takes part of that
-    way. None where a figure is exact, the value lies on the limit, or no number of samples decides it.
+    way. None where a figure is exact, the value lies on the limit, or no number of samples decides it. A run that is
+    too short to know what its requests are worth must be longer first.
     """
+    length_s, samples = found.dependence.length_s, found.samples
+    if found.dependence.is_guessed and samples:
+        return Needed(math.ceil(samples * SHORTEST_S / length_s), at_least=True, longer_s=SHORTEST_S - length_s)
+    needed = _samples_needed(subject, operator, found, limit, confidences)
+    if needed is None or not (length_s and samples):
+        return needed
+    return msgspec.structs.replace(needed, longer_s=length_s * (needed.samples / samples - 1))
+
+
+def _samples_needed(
+    subject: Subject, operator: str, found: Estimate, limit: Estimate, confidences: Confidences
+) -> Needed | None:
     if limit.value is None or (least := least_needed(subject, operator, limit.value, confidences)) is None:
         return None
-    if (found.samples or 0) < least or found.value is None:
-        return Needed(least, at_least=True)
+    each = (found.samples or 0) / (found.worth or 1.0) or 1.0  # requests to an independent one
+    if (found.worth or 0) < least or found.value is None:
+        return Needed(math.ceil(least * each), at_least=True)
     rises = limit.value > found.value
     nearest, bound = (limit.low, found.high) if rises else (limit.high, found.low)
     confidence = confidences.high if rises else confidences.low
@@ -142,12 +176,13 @@ def samples_needed(
     if bound is None or found.samples is None or (nearest > found.value) != rises or nearest == found.value:
         return None
     if subject.measure == "errors":
-        about = shares_apart(nearest / 100, found.value / 100, confidence)
+        about = math.ceil(each * shares_apart(nearest / 100, found.value / 100, confidence))
     else:
         sure, power = (NormalDist().inv_cdf(p) for p in (confidence, POWER))
         reach = (bound - found.value) * (sure + power) / sure
         about = math.ceil(found.samples * (reach / (nearest - found.value)) ** 2)
     return Needed(about) if about > found.samples else None
+
 
 
 def least_needed(subject: Subject, operator: str, limit: float, confidences: Confidences) -> int | None:
@@ -169,17 +204,30 @@ def shares_apart(one: float, other: float, confidence: float) -> int:
     return math.ceil((spread / (one - other)) ** 2)
 
 
-def percentile_ranks(count: int, percent: float, confidence: float) -> tuple[int | None, int | None]:
+def percentile_ranks(
+    count: int, percent: float, confidence: float, worth: float | None = None
+) -> tuple[int | None, int | None]:
     """Returns the ranks, from 1 on, of the samples that bound a percentile below and above; None for no such sample.
 
-    Of `count` samples, those below the percentile ξ are at most Binomial(count, p). So the sample of rank r is at
-    least ξ unless r or more samples lie below it: P = F(r - 1; count, p). And it is at most ξ if r or more samples are
-    at most ξ: P = 1 - F(r - 1; count, p). Exact for continuous distributions and on the safe side for others. David and
-    Nagaraja, "Order Statistics", 3rd ed., §7.1; Conover, "Practical Nonparametric Statistics", 3rd ed., §3.2.
+    The percentile ξ is at most the sample of rank r when the share of values above that sample is surely at most 1 - p:
+    when its upper bound, of (count - r) hits, is. It is at least that sample when the share of values from it on is
+    surely at least 1 - p. With the bounds of Clopper and Pearson these are the order statistics of David and Nagaraja,
+    "Order Statistics", 3rd ed., §7.1 (Conover, "Practical Nonparametric Statistics", 3rd ed., §3.2), exact for
+    continuous distributions and on the safe side for others. `worth` is how many independent samples they are worth.
     """
-    special, share = _special(), percent / 100
-    high = _first(count, lambda rank: special.bdtr(rank - 1, count, share) >= confidence)
-    beyond = _first(count, lambda rank: special.bdtrc(rank - 1, count, share) < confidence)
+    special, above = _special(), 1 - percent / 100
+    worth = count if worth is None else worth
+    each = worth / count
+
+    def is_above(rank: int) -> bool:
+        hits = each * (count - rank)
+        return bool(special.betainc(hits + 1, worth - hits, above) >= confidence)
+
+    def is_no_longer_below(rank: int) -> bool:
+        hits = each * (count - rank + 1)
+        return bool(special.betainc(hits, worth - hits + 1, above) > 1 - confidence)
+
+    high, beyond = _first(count, is_above), _first(count, is_no_longer_below)
     low = count if beyond is None else beyond - 1
     return low or None, high
 
@@ -188,7 +236,8 @@ def share_bounds(hits: float, count: float, confidence: float) -> Bounds:
     """Returns the exact bounds of a share, each one-sided, both as numbers from 0 to 1.
 
     The lower is the share at which so many hits or more have the chance 1 - confidence, the upper that at which so few
-    have it; Clopper and Pearson, "The use of confidence or fiducial limits", Biometrika 26 (1934).
+    have it; Clopper and Pearson, "The use of confidence or fiducial limits", Biometrika 26 (1934). Samples that are not
+    independent count as what they are worth, which need not be a whole number.
     """
     special = _special()
     low = float(special.betaincinv(hits, count - hits + 1, 1 - confidence)) if hits else 0.0

@@ -1,9 +1,11 @@
 """What a gate says of a run: in figures, and in a sentence that says what is missing where it found nothing."""
 
+import math
 from collections.abc import Sequence
 
 import msgspec
 
+from convload.judging.dependence import SHORTEST_S
 from convload.judging.estimates import Estimate, Needed
 from convload.plan.gate import Gate, Windows, write_subject
 from convload.plan.gate_names import SHARE, TIME, UNITS
@@ -12,6 +14,9 @@ from convload.results.histogram import short
 PASS = "pass"  # noqa: S105 -- an outcome
 FAIL = "fail"
 INCONCLUSIVE = "inconclusive"
+
+SECONDS_UP_TO = 180
+HOURS_FROM_S = 7200
 
 _SAID = {PASS: "holds", FAIL: "is broken", INCONCLUSIVE: "is undecided"}
 
@@ -22,7 +27,9 @@ class GateResult(msgspec.Struct, frozen=True):
     Each bound holds with `confidence` on its own; an `exact` figure is its own bound, and None stands where the samples
     do not reach for one. Where a gate is judged by windows the figures are of the worst of them. `limit` against a
     baseline is that of the baseline's point value. `samples` are the requests that were looked at and `needed` how many
-    it takes at least, or would take about, None where that is not what is missing.
+    it takes at least, or would take about, None where that is not what is missing; for that the run must be `longer_s`
+    longer. `worth` is how many independent requests they are worth, for a bound of this confidence, and `effect` the
+    design effect: by what the variance is larger than theirs.
     """
 
     gate: str
@@ -38,6 +45,9 @@ class GateResult(msgspec.Struct, frozen=True):
     needed: int | None = None
     confidence: float = 0.99
     exact: bool = False
+    worth: int | None = None
+    effect: float | None = None
+    longer_s: float | None = None
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -58,7 +68,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 def result_of(gate: Gate, finding: Finding, confidence: float) -> GateResult:
     """Returns the result, in the unit of the gate."""
-    scale, found = UNITS[gate.limit.unit].scale, finding.found
+    scale, found, needed = UNITS[gate.limit.unit].scale, finding.found, finding.needed
     value, low, high, limit = (
         None if figure is None else round(figure / scale, 4)
         for figure in (found.value, found.low, found.high, finding.limit.value)
@@ -74,9 +84,12 @@ def result_of(gate: Gate, finding: Finding, confidence: float) -> GateResult:
         builtin=False,
         message=sentence(gate, finding, confidence),
         samples=found.samples,
-        needed=finding.needed.samples if finding.needed else None,
+        needed=needed.samples if needed else None,
         confidence=confidence,
         exact=found.exact,
+        worth=None if found.worth is None else math.floor(found.worth),
+        effect=round(found.dependence.effect, 2) if found.dependence.batches else None,
+        longer_s=None if needed is None or needed.longer_s is None else round(needed.longer_s, 1),
     )
 
 
@@ -123,10 +136,17 @@ def _figures(gate: Gate, finding: Finding, confidence: float) -> str:
         return f"nothing was measured of {write_subject(gate.subject)}"
     said = _value(gate, found)
     if not found.exact:
-        said += f" ({_bounds(gate, found)} at {100 * confidence:.4g} % confidence)"
+        said += f" ({_bounds(gate, found)} at {100 * confidence:.4g} % confidence{_worth(found)})"
     if finding.baseline is not None:
         said += f"; {_against(gate, finding)}"
     return said + _missing(gate, finding, confidence)
+
+
+def _worth(found: Estimate) -> str:
+    if found.worth is None or not found.dependence.batches:
+        return ""
+    guessed = ", guessed for a run below 20 s" if found.dependence.is_guessed else ""
+    return f", as {found.worth:,.0f} independent requests say it{guessed}"
 
 
 def _value(gate: Gate, found: Estimate) -> str:
@@ -163,11 +183,14 @@ def _missing(gate: Gate, finding: Finding, confidence: float) -> str:
         return ""
     if needed is None:
         return _undecidable(finding)
+    longer = "" if needed.longer_s is None else f", {_duration(needed.longer_s)} more"
+    if found.dependence.is_guessed:
+        return f"; too short to know how far requests depend on each other: {SHORTEST_S:g} s at least{longer}"
     what = "a share" if gate.quantity is SHARE else f"a {gate.subject.statistic}"
     if needed.at_least:
-        least = f"{what} at {100 * confidence:.4g} % confidence needs at least {needed.samples:,}"
+        least = f"{what} at {100 * confidence:.4g} % confidence needs at least {needed.samples:,}{longer}"
         return f"; {found.samples:,} samples; {least}"
-    return f"; {found.samples:,} samples; about {needed.samples:,} would decide it in 9 of 10 runs"
+    return f"; {found.samples:,} samples; about {needed.samples:,} would decide it in 9 of 10 runs{longer}"
 
 
 def _undecidable(finding: Finding) -> str:
@@ -178,6 +201,13 @@ def _undecidable(finding: Finding) -> str:
     if None not in {limit.low, limit.high, found.value} and (limit.low or 0) <= (found.value or 0) <= (limit.high or 0):
         return "; the value lies within what is open about the limit: the baseline has too few samples"
     return ""
+
+
+def _duration(seconds: float) -> str:
+    """Rounds up, as what is a little too short decides nothing."""
+    if seconds < SECONDS_UP_TO:
+        return f"{math.ceil(seconds)} s"
+    return f"{math.ceil(seconds / 60):,} min" if seconds < HOURS_FROM_S else f"{seconds / 3600:,.1f} h"
 
 
 def _written(gate: Gate, value: float) -> str:

@@ -2,7 +2,8 @@
 
 A gate passes when the bound towards its limit meets it, fails when the other bound breaks it, and is inconclusive
 between; without a sample it never passes. Counts, and the rates made of them, are judged as they are: they say what
-happened in this run, and nothing is inferred from them.
+happened in this run, and nothing is inferred from them. How far requests depend on each other is that of the whole run
+also where a gate is asked of a part of it.
 
 A gate over windows is asked of each whole one. A request belongs to the window in which its result came; results that
 came after the measured time are of requests that were due in it, and belong to the last window if the windows reach to
@@ -15,6 +16,7 @@ from operator import eq, ge, gt, le, lt
 
 import msgspec
 
+from convload.judging.dependence import INDEPENDENT, Dependence, dependence_of, dependence_of_baseline
 from convload.judging.estimates import Confidences, Estimate, estimate, fixed, samples_needed
 from convload.judging.gate_result import (
     FAIL,
@@ -50,9 +52,10 @@ def judge(
     return [_judge_one(gate, run, baseline, confidence) for gate in gates]
 
 
-def judge_totals(gate: Gate, totals: Totals, confidence: float) -> GateResult:
+def judge_totals(gate: Gate, totals: Totals, confidence: float, dependence: Dependence = INDEPENDENT) -> GateResult:
     """Returns what one gate says of some totals, whatever windows it asks for."""
-    return result_of(gate, _find(gate, totals, _limit_of(gate), Confidences(confidence, confidence)), confidence)
+    confidences = Confidences(confidence, confidence)
+    return result_of(gate, _find(gate, totals, limit_of(gate), confidences, dependence), confidence)
 
 
 def _judge_one(gate: Gate, run: Run, baseline: Totals | None, confidence: float) -> GateResult:
@@ -60,10 +63,11 @@ def _judge_one(gate: Gate, run: Run, baseline: Totals | None, confidence: float)
         return _against_baseline(gate, run, baseline, confidence)
     if gate.windows is not None:
         return _by_windows(gate, gate.windows, run, confidence)
-    return judge_totals(gate, run.totals, confidence)
+    return judge_totals(gate, run.totals, confidence, dependence_of(run, gate.subject, limit_of(gate).value))
 
 
-def _limit_of(gate: Gate) -> Estimate:
+def limit_of(gate: Gate) -> Estimate:
+    """Returns the limit of a gate that needs no baseline, in the unit of its quantity."""
     return fixed(gate.limit.constant * UNITS[gate.limit.unit].scale)
 
 
@@ -75,19 +79,21 @@ def _against_baseline(gate: Gate, run: Run, baseline: Totals | None, confidence:
     demanding baseline would set; a fail breaks even that of the least demanding one.
     """
     each = (1 + confidence) / 2
-    known = None if baseline is None else estimate(gate.subject, gate.quantity, baseline, Confidences(each, each))
+    sure, of_new = Confidences(each, each), dependence_of(run, gate.subject, None)
+    of_base = dependence_of_baseline(baseline, gate.subject, of_new)
+    known = None if baseline is None else estimate(gate.subject, gate.quantity, baseline, sure, of_base)
     if known is None or known.value is None:
         why = "there is no baseline to compare with" if known is None else "the baseline has no sample of it"
         return result_of(gate, Finding(INCONCLUSIVE, Estimate(), Estimate(), why=why), each)
     constant = gate.limit.constant * UNITS[gate.limit.unit].scale
     bounds = (known.value, known.low, known.high)
     value, low, high = (None if x is None else gate.limit.factor * x + constant for x in bounds)
-    finding = _find(gate, run.totals, Estimate(value, low, high), Confidences(each, each))
+    finding = _find(gate, run.totals, Estimate(value, low, high), sure, of_new)
     return result_of(gate, msgspec.structs.replace(finding, baseline=known), each)
 
 
-def _find(gate: Gate, totals: Totals, limit: Estimate, confidences: Confidences) -> Finding:
-    found = estimate(gate.subject, gate.quantity, totals, confidences)
+def _find(gate: Gate, totals: Totals, limit: Estimate, confidences: Confidences, dependence: Dependence) -> Finding:
+    found = estimate(gate.subject, gate.quantity, totals, confidences, dependence)
     outcome = compare(gate.operator, found, limit)
     needed = None
     if outcome == INCONCLUSIVE and not found.exact:
@@ -111,7 +117,7 @@ def compare(operator: str, found: Estimate, limit: Estimate) -> str:
 
 
 def _by_windows(gate: Gate, windows: Windows, run: Run, confidence: float) -> GateResult:
-    totals, limit = split(run, windows.length_s, gate.subject.stage), _limit_of(gate)
+    totals, limit = split(run, windows.length_s, gate.subject.stage), limit_of(gate)
     if not totals:
         why = f"no whole window of {windows.length_s:g} s was measured"
         return result_of(gate, Finding(INCONCLUSIVE, Estimate(), limit, why=why), confidence)
@@ -122,7 +128,8 @@ def _by_windows(gate: Gate, windows: Windows, run: Run, confidence: float) -> Ga
     # A window is a part of its stage already, and its one flow is that of all.
     stage = gate.subject.stage if gate.subject.measure == "time" else ""
     inner = msgspec.structs.replace(gate, subject=msgspec.structs.replace(gate.subject, stage=stage))
-    findings = [_find(inner, one, limit, confidences) for one in totals]
+    dependence = dependence_of(run, gate.subject, limit.value)
+    findings = [_find(inner, one, limit, confidences, dependence) for one in totals]
     return result_of(gate, conclude_windows(gate, windows, findings, misses), confidence)
 
 

@@ -92,6 +92,7 @@ class PlanFacts(msgspec.Struct, frozen=True):
     gates: list[str] = []
     baseline_gates: list[str] = []
     confidence: float = 0.99
+    independent: bool = False
     extend_s: float = 0.0
     abort_when: list[str] = []
 

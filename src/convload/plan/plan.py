@@ -88,6 +88,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     baseline_gates: list[Gate] = []
     gates_file: str | None = None
     confidence: Annotated[float, Meta(ge=0.5, lt=1)] = 0.99
+    independent: bool = False
     extend_s: Seconds = 0.0
     abort_when: list[Gate] = []
     baseline: str | None = None

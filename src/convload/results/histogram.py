@@ -100,6 +100,10 @@ class Histogram(msgspec.Struct, frozen=True, eq=False):
         values: list[int] = self._at_ranks(np.array([_rank(q, count) for q in qs], np.int64)).tolist()
         return values
 
+    def above(self, level_us: float) -> int:
+        """Returns how many values are above a level, as far as buckets tell: by their middles."""
+        return int(self.counts[self.values_us > level_us].sum())
+
     def edges(self, rank: int) -> tuple[int, int]:
         """Returns the least and the greatest µs that the value of a rank (from 1) can have had."""
         bucket = self.index[np.searchsorted(np.cumsum(self.counts), rank)]

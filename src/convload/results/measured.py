@@ -10,10 +10,8 @@ from convload.contract.outcomes import OK
 from convload.contract.steps import ATTEMPTS, CREATE
 from convload.plan.retry import NONE, RetryPolicy
 from convload.results.histogram import Accumulator, Histogram
-from convload.results.runlog import Cell, Interval
+from convload.results.runlog import MEASURE, Cell, Interval
 from convload.results.window import Window
-
-MEASURE = "measure"
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -84,10 +82,14 @@ class Flow(msgspec.Struct, frozen=True):
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """The figures of a time by step, variant and stage, and its flows by stage; "" is the flow of all."""
+    """The figures of a time by step, variant and stage, and its flows by stage; "" is the flow of all.
+
+    `effects` is what a baseline knows of how far its requests depend on each other (`judging/dependence.py`).
+    """
 
     parts: dict[Key, Figures]
     flows: dict[str, Flow]
+    effects: dict[str, dict[str, float]] = {}
 
     def figures(self, step: str, variant: str = "", stage: str = "") -> Figures:
         """Adds up what was measured of a step, a variant of it, a stage of it."""

@@ -9,8 +9,8 @@ from convload.contract.outcomes import RATE_LIMITED
 from convload.contract.steps import FIRST, RETRY
 from convload.plan.retry import CUT_OFF, GAVE_UP, HONOURED, NONE, NOT_RETRIED, RETRIED, RetryPolicy
 from convload.results.histogram import Histogram, Statistics, statistics
-from convload.results.measured import MEASURE, Totals
-from convload.results.runlog import Backoff, Interval
+from convload.results.measured import Totals
+from convload.results.runlog import MEASURE, Backoff, Interval
 
 SHED = (RATE_LIMITED, "http_503")
 

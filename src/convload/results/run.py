@@ -16,9 +16,9 @@ from convload.errors import RunLogError
 from convload.mistakes import find_mistakes
 from convload.plan.facts import CLOSED, OPEN, PlanFacts
 from convload.plan.schedule import StageMark
+from convload.results.batches import Batches
 from convload.results.histogram import statistics, unsupported
 from convload.results.measured import (
-    MEASURE,
     Figures,
     Flow,
     Key,
@@ -33,7 +33,7 @@ from convload.results.measured import (
     with_arrivals,
 )
 from convload.results.retries import summarise_retries
-from convload.results.runlog import Ended, Extended, Interval, Manifest, MockLedger, Note, RunLog
+from convload.results.runlog import MEASURE, Ended, Extended, Interval, Manifest, MockLedger, Note, RunLog
 from convload.results.series import Second, per_second
 from convload.results.summary import Generator, Received, RequestCounts, Requests, StageRequests, Summary
 from convload.results.window import Window, length_s
@@ -208,6 +208,11 @@ class Run:
         flows = {name: self._flow_of_stage(name) for name in self.stage_times if self.stage in {"", name}}
         flows[""] = flows.get(self.stage, Flow(0.0, 0, 0, 0)) if self.stage else self._flow()
         return Totals(self.parts, flows)
+
+    def batches(self, stage: str = "") -> Batches:
+        """Returns what was measured, or what a stage was, to be cut into batches of equal time."""
+        strata = [] if stage else [time for times in self.stage_times.values() for time in times]
+        return Batches(self.intervals, self.times(stage), strata)
 
     def _flow(self) -> Flow:
         unsent = self.counts.unsent

@@ -15,6 +15,9 @@ from convload.plan.schedule import StageMark
 FORMAT = "convload/run/1"
 FILE_NAME = "run.jsonl"
 
+MEASURE = "measure"
+"""The phase of the requests that figures are of."""
+
 
 class KnownCeiling(msgspec.Struct, frozen=True):
     """The highest rate of requests that this machine was measured to generate, as a run's manifest keeps it.

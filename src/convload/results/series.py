@@ -9,8 +9,7 @@ import msgspec
 from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE
 from convload.results.histogram import Histogram, milliseconds
-from convload.results.measured import MEASURE
-from convload.results.runlog import Cell, Interval
+from convload.results.runlog import MEASURE, Cell, Interval
 from convload.results.window import REMNANT_S, Window, length_s, middle_s
 
 WARMUP = "warmup"

@@ -1,0 +1,111 @@
+"""Batches of equal time of what was measured: what tells how far requests depend on each other."""
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from convload.contract.outcomes import OK
+from convload.results.histogram import Accumulator, Histogram
+from convload.results.runlog import MEASURE, Cell, Interval
+from convload.results.window import Window, middle_s
+
+FEWEST, MOST = 10, 20
+BATCH_S = 15.0
+"""A batch is longer than what its requests have in common, so that batches are nearly independent; ten of them at
+least are needed to know how they vary. Longer runs have more, of this length: simulated, that costs no coverage and
+wins power (`make bench BENCH_ONLY=coverage`)."""
+
+FEWEST_OF_A_STAGE = 3
+"""A stage with fewer batches of its own says too little about how it varies within itself."""
+
+Counts = npt.NDArray[np.float64]
+
+
+class Sliced(msgspec.Struct, frozen=True):
+    """Times of requests by stratum and batch; a stratum is a stage of the load, whose level differs by plan."""
+
+    times: list[list[Histogram]]
+
+    def all(self) -> Histogram:
+        """Returns all of them together."""
+        return Histogram.merged(part for row in self.times for part in row)
+
+    def counts(self) -> Counts:
+        """Returns how many there are, a row a stratum and a column a batch."""
+        return np.array([[part.count for part in row] for row in self.times], float)
+
+    def above(self, level_us: float) -> Counts:
+        """Returns how many are above a level."""
+        return np.array([[part.above(level_us) for part in row] for row in self.times], float)
+
+
+def batch_count(length_s: float) -> int:
+    """Returns into how many batches a time is cut."""
+    return min(MOST, max(FEWEST, math.floor(length_s / BATCH_S)))
+
+
+class Batches:
+    """Cuts times of a run into batches; where a stage is long enough it is a stratum of its own.
+
+    Args:
+        intervals: of the measured time.
+        times: what is cut, one after the other: the measured time, or the pieces of a stage.
+        stages: the times that are strata, if they are long enough.
+        count: how many batches; from the length, if it is not given.
+    """
+
+    def __init__(
+        self, intervals: Sequence[Interval], times: Sequence[Window], stages: Sequence[Window] = (), count: int = 0
+    ) -> None:
+        self._intervals = intervals
+        self._times = list(times)
+        self.length_s = sum(time.length_s for time in times)
+        self.count = count or batch_count(self.length_s)
+        shortest_s = FEWEST_OF_A_STAGE * self.length_s / self.count
+        long_enough = [stage for stage in stages if stage.length_s >= shortest_s]
+        self._strata = long_enough if len(long_enough) > 1 else []
+
+    def times(self, step: str, variant: str, stage: str, clock: str) -> Sliced:
+        """Returns the times of requests that ended well; `clock` is that of a cell, lateness is of all requests."""
+        found = [[Accumulator() for _ in range(self.count)] for _ in range(len(self._strata) + 1)]
+        for interval, cell in self._cells(step, variant, stage):
+            if cell.outcome == OK or clock == "lateness":
+                text = getattr(cell, clock) or (cell.service if clock == "response" else "")
+                if text:
+                    row, column = self._place(interval)
+                    found[row][column].add(Histogram.decode(text))
+        return Sliced([[one.histogram() for one in row] for row in found])
+
+    def outcomes(self, step: str, variant: str, stage: str, kind: str) -> tuple[Counts, Counts]:
+        """Returns how many requests there were and how many failed, of one kind of error if it is named."""
+        counts, hits = (np.zeros((len(self._strata) + 1, self.count)) for _ in range(2))
+        for interval, cell in self._cells(step, variant, stage):
+            place = self._place(interval)
+            counts[place] += cell.count
+            hits[place] += cell.count if cell.outcome == kind or (not kind and cell.outcome != OK) else 0
+        return counts, hits
+
+    def _cells(self, step: str, variant: str, stage: str) -> list[tuple[Interval, Cell]]:
+        return [
+            (interval, cell)
+            for interval in self._intervals
+            for cell in interval.cells
+            if cell.phase == MEASURE
+            and cell.step == step
+            and variant in {"", cell.variant}
+            and stage in {"", cell.stage}
+        ]
+
+    def _place(self, interval: Interval) -> tuple[int, int]:
+        """Returns stratum and batch. What came in after the measured time was due in it, and belongs to its end."""
+        at_s, before_s = middle_s(interval), 0.0
+        row = next((n for n, stage in enumerate(self._strata, 1) if stage.has(interval)), 0)
+        for time in self._times:
+            if at_s < time.to_s:
+                before_s += max(0.0, at_s - time.from_s)
+                break
+            before_s += time.length_s
+        return row, min(self.count - 1, int(before_s / self.length_s * self.count)) if self.length_s else 0
