@@ -75,7 +75,7 @@ def _of_case(case: Case) -> Iterator[Figure]:
         tallies = {percent: Tally() for percent in PERCENTS}
         for row in range(RUNS):
             for percent in PERCENTS:
-                _judge(runs, row, length_s, percent, truths[percent], tallies[percent])
+                judge(runs, row, length_s, percent, truths[percent], tallies[percent])
         yield from _figures(case, length_s, tallies)
 
 
@@ -100,7 +100,8 @@ def _truths(runs: Runs) -> dict[float, float]:
     return dict(zip(PERCENTS, values.tolist(), strict=True))
 
 
-def _judge(runs: Runs, row: int, length_s: int, percent: float, truth_ms: float, tally: Tally) -> None:
+def judge(runs: Runs, row: int, length_s: int, percent: float, truth_ms: float, tally: Tally) -> None:
+    """Asks of one run whether a limit at the truth passes or fails, which is wrong, and whether one 25 % off passes."""
     sliced, whole = _sliced(runs.due_s[row], runs.response_ms[row], length_s)
     levels = whole.percentiles([percent, 50.0, 90.0])
     tally.runs += 1

@@ -62,6 +62,7 @@ class ClosedMeasurer:
             duration_s=duration_s - settling_s,
             conversations=None,
             gates=[gate.text for gate in self._gates],
+            independent=True,  # how far trials scatter is weighed by the search, over all of them
         )
         began_s = self.took_s
         folder = self._run(plan, f"{self._made:02d}-{users}-users")

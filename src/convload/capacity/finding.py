@@ -71,7 +71,10 @@ def find(
     loads = SteeredLoads()
     finding = SearchThread(plan, wanted, on_trial, loads)
     probe = probe_rate(wanted.settings.start_rate)
-    held = msgspec.structs.replace(plan, rate=probe, duration_s=FIRST_S, warmup_s=0.0, gates=wanted.objective)
+    # How far trials scatter is weighed by the search, over all of them: none is long enough to know it by itself.
+    held = msgspec.structs.replace(
+        plan, rate=probe, duration_s=FIRST_S, warmup_s=0.0, gates=wanted.objective, independent=True
+    )
     thread = threading.Thread(target=finding.work, name="search", daemon=True)
     thread.start()
     try:

@@ -145,7 +145,6 @@ def samples_needed(
 ) -> "Needed | None":
     """Returns how many samples the gate needs at least where there are fewer, else about how many would decide it.
 
-
     About: in 9 of 10 runs (POWER), if the true value is as it was measured. Bounds draw near a percentile like 1/√n, so
     the standard error is the present distance of the bound from the value by the quantile of its confidence, and the
     value must lie as far from the limit as both quantiles together reach; a baseline's own error takes part of that
@@ -166,8 +165,9 @@ def _samples_needed(
 ) -> Needed | None:
     if limit.value is None or (least := least_needed(subject, operator, limit.value, confidences)) is None:
         return None
-    each = (found.samples or 0) / (found.worth or 1.0) or 1.0  # requests to an independent one
-    if (found.worth or 0) < least or found.value is None:
+    worth = found.worth or found.samples or 0
+    each = (found.samples or 0) / worth if worth else 1.0  # requests to an independent one
+    if worth < least or found.value is None:
         return Needed(math.ceil(least * each), at_least=True)
     rises = limit.value > found.value
     nearest, bound = (limit.low, found.high) if rises else (limit.high, found.low)
@@ -182,7 +182,6 @@ def _samples_needed(
         reach = (bound - found.value) * (sure + power) / sure
         about = math.ceil(found.samples * (reach / (nearest - found.value)) ** 2)
     return Needed(about) if about > found.samples else None
-
 
 
 def least_needed(subject: Subject, operator: str, limit: float, confidences: Confidences) -> int | None:
