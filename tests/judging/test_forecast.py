@@ -12,6 +12,7 @@ from convload.results.run import Run
 if TYPE_CHECKING:
     from tests.run_logs import Make
 
+DEPENDENT: dict[str, Any] = {"independent": False}
 WEIGHTS = {"minimal": 1.0, "customer": 9.0}
 
 
@@ -100,3 +101,27 @@ def test_the_estimate_decides_nine_of_ten_runs_of_what_it_assumes() -> None:
     decided = (np.sort(times, axis=1)[:, high - 1] < 100).mean()
 
     assert 0.84 < decided < 0.96
+
+
+def test_a_run_that_is_too_short_to_know_dependence_is_warned_of(make: "Make") -> None:
+    (warning,) = warned(make, "create.p50 < 1s", rate=1000, seconds=12, **DEPENDENT)
+
+    assert warning.startswith("create.p50 < 1s: 10 s are too short to know")
+
+
+def test_without_an_earlier_run_a_busy_target_is_named(make: "Make") -> None:
+    (warning,) = warned(make, "create.p99 < 1s", rate=30, seconds=22, **DEPENDENT)
+
+    assert "at least 676 samples, the plan expects about 600" in warning
+    assert warning.endswith("where the target is 80 % busy, 20 times as many, as requests wait for each other")
+
+
+def test_what_the_last_run_found_of_dependence_is_what_is_expected(make: "Make") -> None:
+    log = make.opened(rate=1000, seconds=62, gates=["create.p99 < 1s"], **DEPENDENT)
+    plan, stages = Run(log).plan, log.manifest.stages
+
+    (warning,) = plan_warnings(plan, stages, WEIGHTS, {"create.p99 < 1s": 200.0})
+
+    assert plan_warnings(plan, stages, WEIGHTS, {"create.p99 < 1s": 2.0}) == []
+    assert "at least 135,0" in warning
+    assert "in the last run of this plan 200 requests were worth one independent one" in warning

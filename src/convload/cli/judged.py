@@ -20,6 +20,16 @@ from convload.plan.schedule import StageMark
 from convload.run.files import manifest_of, read_inputs
 
 
+class _JudgedGate(msgspec.Struct, frozen=True):
+    gate: str
+    effect: float | None = None
+
+
+class _LastRun(msgspec.Struct, frozen=True):
+    plan: str
+    gates: list[_JudgedGate] = []
+
+
 def gates_of_flags(gates: Sequence[str], gates_file: Path | None) -> list[WrittenGate]:
     """Returns the gates of --gate and --gates-file; raises UsageError where the file cannot be read."""
     written = [WrittenGate("--gate", text) for text in gates]
@@ -64,7 +74,16 @@ def warnings_of(plan: Plan) -> list[str]:
     if any(gate.subject.variant for gate in parsed(plan.gates)):
         catalogue = Catalogue.read(Path(plan.payloads) if plan.payloads else default_folder())
         weights = catalogue.mixes.get(plan.mix, {})
-    return plan_warnings(*facts_of(plan), weights) if plan.gates else []
+    return plan_warnings(*facts_of(plan), weights, _effects_of_last_run(plan.name)) if plan.gates else []
+
+
+def _effects_of_last_run(name: str) -> dict[str, float]:
+    """Returns the design effects by gate of the newest run, where it was of the same plan and can be read."""
+    try:
+        summary = msgspec.json.decode(Path("reports", "latest", "summary.json").read_bytes(), type=_LastRun)
+    except (OSError, msgspec.MsgspecError):
+        return {}
+    return {gate.gate: gate.effect for gate in summary.gates if gate.effect} if summary.plan == name else {}
 
 
 def facts_of(plan: Plan) -> tuple[PlanFacts, list[StageMark]]:

@@ -2,7 +2,9 @@
 
 What is assumed: arrivals come as the plan says and succeed, variants as the mix weighs them. How many samples decide a
 gate whose true value is MARGIN away from the limit rests on an exponential distribution of times: heavier tails need
-more. "Decide" is in 9 of 10 runs.
+more. "Decide" is in 9 of 10 runs. How far requests will depend on each other is taken from the last run of the plan,
+where there was one; else they are taken for independent, as those of a quick target nearly are, and the warning says
+how many more it takes at a target that is busy.
 """
 
 import math
@@ -11,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from convload.contract.steps import CREATE, FIRST
+from convload.judging.dependence import SHORTEST_S, Dependence
 from convload.judging.estimates import Confidences, least_needed, shares_apart
 from convload.judging.gates import allowed_misses, window_confidences
 from convload.judging.plan_gates import confidence_of, extension_rate, gates_of
@@ -18,10 +21,14 @@ from convload.plan.facts import OPEN, PlanFacts
 from convload.plan.gate import Gate
 from convload.plan.gate_names import COUNT, UNITS
 from convload.plan.schedule import StageMark
+from convload.results.batches import FEWEST
 from convload.results.histogram import short
 from convload.results.window import ROUNDING_S
 
 MARGIN = 0.1
+BUSY_EFFECT = 20
+"""The design effect of a target with eight servers that are 80 % busy, whatever its rate: M/M/8, simulated by
+`make bench BENCH_ONLY=coverage`. More servers have less, one server has 80."""
 
 _AS_MANY_AS_CREATES = {
     FIRST: {"close", "fresh", "pool", "none"},
@@ -39,19 +46,31 @@ class Forecast(msgspec.Struct, frozen=True):
     windows: int | None = None
 
 
-def plan_warnings(plan: PlanFacts, stages: Sequence[StageMark], weights: Mapping[str, float]) -> list[str]:
+def plan_warnings(
+    plan: PlanFacts,
+    stages: Sequence[StageMark],
+    weights: Mapping[str, float],
+    effects: Mapping[str, float] | None = None,
+) -> list[str]:
     """Returns a warning for each gate that the plan cannot decide, or would leave open as often as not.
 
     Args:
         plan: as frozen in a manifest.
         stages: of an open load, as planned.
         weights: of the variants in the plan's mix.
+        effects: the design effects that an earlier run of the plan had, by gate.
     """
-    warnings = (_warning(gate, plan, stages, weights) for gate in gates_of(plan))
+    warnings = (_warning(gate, plan, stages, weights, effects or {}) for gate in gates_of(plan))
     return [warning for warning in warnings if warning]
 
 
-def _warning(gate: Gate, plan: PlanFacts, stages: Sequence[StageMark], weights: Mapping[str, float]) -> str | None:
+def _warning(
+    gate: Gate,
+    plan: PlanFacts,
+    stages: Sequence[StageMark],
+    weights: Mapping[str, float],
+    effects: Mapping[str, float],
+) -> str | None:
     forecast = forecast_of(gate, plan, stages, weights)
     if forecast is None or gate.quantity is COUNT:
         return None
@@ -60,19 +79,42 @@ def _warning(gate: Gate, plan: PlanFacts, stages: Sequence[StageMark], weights: 
     least = least_needed(gate.subject, gate.operator, limit, Confidences(confidence, confidence))
     if gate.windows is not None and forecast.windows == 0:
         return f"{gate.text}: no window of {gate.windows.length_s:g} s fits into the plan; the run ends inconclusive"
+    if not plan.independent and (length_s := _length_s(gate, plan, stages)) < SHORTEST_S:
+        return (
+            f"{gate.text}: {length_s:g} s are too short to know how far requests depend on each other, "
+            f"{SHORTEST_S:g} s are the least; unless it is plain the run ends inconclusive"
+        )
     where = f" in each window of {gate.windows.length_s:g} s" if gate.windows else ""
-    if least is not None and forecast.samples < least:
+    each, why = (1.0, "") if plan.independent else _requests_to_an_independent_one(effects.get(gate.text), confidence)
+    if least is not None and forecast.samples < least * each:
+        least = math.ceil(least * each)
         return (
             f"{gate.text}: to pass it needs at least {least:,} samples{where}{_expected(least, forecast, gate)}; "
-            "unless it is clearly broken the run ends inconclusive"
+            f"unless it is clearly broken the run ends inconclusive{why}"
         )
     about = decided_by(gate, limit, confidence)
-    if about is not None and forecast.samples < about:
+    if about is not None and forecast.samples < about * each:
+        about = math.ceil(about * each)
         return (
             f"{gate.text}: it may stay undecided; about {about:,} samples{where} decide it when the true value is "
-            f"{100 * MARGIN:g} % off the limit{_expected(about, forecast, gate)}"
+            f"{100 * MARGIN:g} % off the limit{_expected(about, forecast, gate)}{why}"
         )
     return None
+
+
+def _length_s(gate: Gate, plan: PlanFacts, stages: Sequence[StageMark]) -> float:
+    """Returns the time that a gate will look at; endless where nobody knows."""
+    if gate.subject.stage:
+        return sum(mark.duration_s for mark in stages if mark.name == gate.subject.stage)
+    return math.inf if plan.duration_s is None else plan.duration_s + plan.extend_s
+
+
+def _requests_to_an_independent_one(effect: float | None, confidence: float) -> tuple[float, str]:
+    """Returns how many requests stand for one that is independent, and what to say of it."""
+    each = 1 / Dependence(effect or 1.0, FEWEST).worth(1.0, confidence)
+    if effect is None:
+        return each, f"; where the target is 80 % busy, {BUSY_EFFECT} times as many, as requests wait for each other"
+    return each, f"; in the last run of this plan {effect:,.3g} requests were worth one independent one"
 
 
 def _expected(needed: int, forecast: Forecast, gate: Gate) -> str:
