@@ -228,6 +228,7 @@ def test_a_run_by_count_is_not_aborted_for_its_rate_when_all_are_begun(make: Mak
 PLAN = """
 target = 'mock'
 consumers = 'none'
+independent = true
 warmup = '0s'
 arrivals = 'even'
 {keys}
