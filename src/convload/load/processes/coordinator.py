@@ -39,14 +39,14 @@ is recorded, and ends only when it is told so, which is when everybody is FINISH
 order, so the last interval of a worker says that all came. Each interval is in the log before the next message is
 looked at; while the disk is full it waits in memory. What a lost worker did after its last interval nobody knows: the
 log says for how many arrivals that holds. Of what it still sends nothing is recorded, since others fire its arrivals
-by then. The parent writes to the same log, each record in one piece behind the last one.
+by then. The parent writes to the same log, each record in one piece behind the last one. A message that cannot be
+read is noted there too, and makes the run no evidence.
 """
 
 import logging
-import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,6 @@ import gevent
 import locust
 import msgspec
 from gevent.event import Event
-from gevent.os import make_nonblocking, nb_read
 from locust.env import Environment
 from locust.exception import RPCError
 from locust.rpc import protocol
@@ -67,7 +66,8 @@ from convload.load.processes.channel import secure
 from convload.load.processes.losses import Losses
 from convload.load.processes.members import Member, Members, Silences, State
 from convload.load.processes.messages import CHANNEL, Failure, Hello, Job, Message, More, ToCoordinator
-from convload.load.processes.setup import first_users, load_users, read_first_line
+from convload.load.processes.parent import Parent
+from convload.load.processes.setup import first_users, load_users
 from convload.plan.plan import Plan, marks
 from convload.plan.schedule import Stage
 from convload.results.runlog import Ended, Extended, Note, Record, RunLogWriter, StageAdded, Started
@@ -142,10 +142,17 @@ class Coordinator:
         self._silences.end(client_id)
 
     def _on_message(self, msg: Any, **_: Any) -> None:
-        message = _messages.decode(msg.data)
+        member = self._members.get(msg.node_id)
+        try:
+            message = _messages.decode(msg.data)
+        except (msgspec.DecodeError, TypeError) as error:
+            if member is not None:
+                text = f"a message of worker {member.number} could not be read: {error}"
+                self._write(Note(self._elapsed_s(), text, invalidates=True))
+            return
         if isinstance(message, Hello):
             self._welcome(msg.node_id, message)
-        elif (member := self._members.get(msg.node_id)) is not None and member.state != State.LOST:
+        elif member is not None and member.state != State.LOST:
             self._receive(member, message)
 
     def _welcome(self, node: str, hello: Hello) -> None:
@@ -197,13 +204,13 @@ class Coordinator:
 
     # -- the run --
 
-    def run(self) -> None:
-        """Does the whole run.
+    def run(self, commands: Iterator[messages.Command]) -> None:
+        """Does the whole run, and meanwhile what the parent says.
 
         Raises:
             ConvloadError: the set-up of the workers failed.
         """
-        gevent.spawn(self._listen_to_parent)
+        gevent.spawn(self._obey_all, commands)
         self._wait_until_ready()
         self._start()
         self._wait_until_finished()
@@ -220,13 +227,10 @@ class Coordinator:
         self._runner.greenlet.kill(block=True, timeout=1)
         self._runner.server.close(linger=LAST_WORDS_MS)
 
-    def _listen_to_parent(self) -> None:
+    def _obey_all(self, commands: Iterator[messages.Command]) -> None:
         """Does what the parent says, which says itself why in the log; stops the run when the parent is gone."""
-        unread = b""
-        while part := nb_read(0, 65536):
-            *lines, unread = (unread + part).split(b"\n")
-            for line in lines:
-                self._obey(msgspec.json.decode(line, type=messages.Command))
+        for command in commands:
+            self._obey(command)
         if not self._stopping.is_set():
             text = "interrupted: the process that started the run is gone"
             self._write(Note(self._elapsed_s(), text, interrupted=True))
@@ -357,33 +361,22 @@ class Coordinator:
 _messages = msgspec.json.Decoder(ToCoordinator)
 
 
-def _read_job() -> Job:
-    if not (line := read_first_line()):
-        raise UsageError("the coordinator is started by `convload run`, which gives it a job")
-    return msgspec.json.decode(line, type=Job)
-
-
 def main() -> None:
     """Runs `python -m convload.load.processes.coordinator`; prints its port, at the end how it went, as JSON lines."""
     logging.basicConfig(level=logging.WARNING, format="convload coordinator: %(message)s")
     logging.getLogger("locust").setLevel(logging.ERROR)  # it warns of any start of many users at once
-    make_nonblocking(0)
-    coordinator = None
+    parent, coordinator = Parent(), None
     try:
-        job = _read_job()
+        job = parent.read_first(Job)
         secure(job.key)
         coordinator = Coordinator(job)
-        _answer(messages.Listening(coordinator.port))
-        coordinator.run()
+        parent.answer(messages.Listening(coordinator.port))
+        coordinator.run(parent.commands())
     except ConvloadError as error:
-        _answer(Failure.of(error))
+        parent.answer(Failure.of(error))
     finally:
         if coordinator is not None:
             coordinator.quit()
-
-
-def _answer(message: Message) -> None:
-    os.write(1, message.encode() + b"\n")
 
 
 if __name__ == "__main__":

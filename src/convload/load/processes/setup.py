@@ -4,7 +4,6 @@ import resource
 import tempfile
 from pathlib import Path
 
-from gevent.os import nb_read
 from locust import User
 from locust.util.load_locustfile import load_locustfile
 
@@ -58,14 +57,6 @@ def _line_of(error: Exception) -> str:
         if frame.tb_frame.f_code.co_filename.endswith(MODULE):
             line = f":{frame.tb_lineno}"
         frame = frame.tb_next
-    return line
-
-
-def read_first_line() -> bytes:
-    """Returns the line that the parent gives to a process of its own; less where there is no parent."""
-    line = b""
-    while not line.endswith(b"\n") and (part := nb_read(0, 65536)):
-        line += part
     return line
 
 

@@ -15,7 +15,6 @@ import gevent
 import locust
 import msgspec
 from gevent.event import Event
-from gevent.os import make_nonblocking, nb_read
 from locust.env import Environment
 
 from convload import __version__
@@ -32,8 +31,9 @@ from convload.load.processes import messages
 from convload.load.processes.channel import Sockets, secure
 from convload.load.processes.members import Silences
 from convload.load.processes.messages import CHANNEL, Failure, Message, More, Setup, ToWorker
+from convload.load.processes.parent import Parent
 from convload.load.processes.reporting import Reporter
-from convload.load.processes.setup import failure_in_file, load_users, raise_file_limit, read_first_line
+from convload.load.processes.setup import failure_in_file, load_users, raise_file_limit
 from convload.load.recorder import Recorder
 from convload.load.session import Session, Share
 from convload.load.target import Target
@@ -300,9 +300,9 @@ def _leave(why: str, exit_code: ExitCode = ExitCode.INCONCLUSIVE) -> None:
     os._exit(int(exit_code))
 
 
-def _leave_with_parent() -> None:
+def _leave_with_parent(parent: Parent) -> None:
     """Ends the process some seconds after the pipe to its parent closes: time enough for a last interval."""
-    while nb_read(0, 1024):
+    for _ in parent.commands():
         pass
     gevent.sleep(COORDINATOR_SILENT_S)
     _leave("the process that started it is gone")
@@ -362,9 +362,9 @@ def main() -> None:
     """Runs `python -m convload.load.processes.worker HOST PORT`, for the parent whose first line admits it."""
     host, port = sys.argv[1:]
     logging.basicConfig(level=logging.WARNING, format="convload worker: %(message)s")
-    make_nonblocking(0)
-    admission = msgspec.json.decode(read_first_line(), type=messages.Admission)
-    gevent.spawn(_leave_with_parent)
+    parent = Parent()
+    admission = parent.read_first(messages.Admission)
+    gevent.spawn(_leave_with_parent, parent)
     secure(admission.key)
     Worker(host, int(port), admission.ticket).join()
 
