@@ -176,7 +176,7 @@ class Coordinator:
             case messages.Leaving() if member.state == State.READY:
                 member.state = State.LEAVING
                 at_s = self._elapsed_s()
-                what = f"worker {member.number} was interrupted at {at_s:.1f} s; {self._hand_over(member)}"
+                what = f"worker {member.number} was interrupted at {at_s:.1f} s; {self._hand_over(member, at_s)}"
                 self._write(Note(at_s, what, invalidates=True))
             case messages.Measured(interval):
                 self._silences.end(member.node)
@@ -338,16 +338,16 @@ class Coordinator:
 
     def _account_for(self, member: Member, why: str) -> None:
         at_s, node = self._elapsed_s(), member.node
-        outcome = self._hand_over(member)
+        outcome = self._hand_over(member, at_s)
         self._write(self._losses.record(member.number, at_s, why, outcome))
         self._send(node, messages.GivenUp())
         # Locust would note it only later, and take it back when it is heard again.
         self._runner.handle_message(node, protocol.Message("quit", None, node))
 
-    def _hand_over(self, member: Member) -> str:
+    def _hand_over(self, member: Member, at_s: float) -> str:
         """Gives a worker's share to those who are left, if anybody is to have it; returns what was done with it."""
         heirs = [] if self._stopping.is_set() else [one for one in self._members if one.state == State.READY]
-        from_s = self._elapsed_s() + TAKE_OVER_DELAY_S
+        from_s = at_s + TAKE_OVER_DELAY_S
         loss, outcome = self._losses.hand_over(member.number, [heir.number for heir in heirs], from_s)
         if loss is not None:
             for heir in heirs:
