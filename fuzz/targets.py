@@ -117,6 +117,72 @@ def run_logs() -> Target:
     return read
 
 
+def comparisons() -> Target:
+    """A run log that is compared with a sound one by force, and followed in a history beside it."""
+    from convload.comparison.compare import compare
+    from convload.comparison.history import follow
+    from convload.comparison.sides import read_side
+    from convload.report import history, html, markdown
+    from convload.report.comparison import document, github_report, render_json
+
+    base, new = (_scratch() / name for name in ("base", "new"))
+    for folder in (base, new):
+        folder.mkdir()
+    (base / "run.jsonl").write_bytes((FOLDER / "runlogs" / "closed").read_bytes())
+
+    def read(data: bytes) -> str:
+        (new / "run.jsonl").write_bytes(data)
+        found = compare(read_side([base]), read_side([new]), force=True)
+        render_json(found)
+        github_report(found)
+        markdown.render(document(found))
+        html.render(history.document(follow(_scratch())))
+        return f"{found.outcome} {found.text}"
+
+    return read
+
+
+def baselines() -> Target:
+    """What `baseline save` keeps of a run, up to what a manifest keeps of it."""
+    from convload.judging.baseline import freeze, likeness, load
+    from convload.plan.gate_grammar import parse
+
+    path = _scratch() / "baseline.json"
+    asked = [parse("create.p99 < baseline * 1.1"), parse("errors < baseline + 1%"), parse("rate > baseline * 0.9")]
+
+    def read(data: bytes) -> str:
+        path.write_bytes(data)
+        baseline = load(path)
+        found = likeness(baseline.identity, baseline.identity)
+        freeze(baseline, asked, [one.sentence("in the baseline", "here") for one in found.unlike], str(path))
+        return f"{found.notes}"
+
+    return read
+
+
+def recorded_times() -> Target:
+    """A replay file; a file of service times for the mock; a ceiling that the doctor saved."""
+    from convload.plan.service_times import read_empirical
+    from convload.plan.stages import parse_replay
+    from convload.run import ceiling
+
+    path = _scratch() / "times"
+
+    def read(data: bytes) -> str:
+        path.write_bytes(data)
+        said = []
+        for reader in (read_empirical, ceiling.read):
+            try:
+                said.append(type(reader(path)).__name__)
+            except ValueError as error:  # as both promise
+                said.append(str(error))
+        ceiling.known(path, ceiling.here(), 1)
+        starts = parse_replay(data.decode("utf-8", "replace"), "replay")
+        return f"{said} {len(starts.times_s)}"
+
+    return read
+
+
 def control_frames() -> Target:
     """A message of the channel between coordinator and workers: the frame, and our message within it."""
     import msgspec
@@ -184,7 +250,7 @@ def http_answers() -> Target:
             answers.check_send("1", found.status, found.body)
             for reader in readers:
                 reader(found.status, found.body)
-            return f"{found.failure} {found.status} {checked.outcome}"
+            return f"{found.failure} {found.detail} {found.status} {checked.outcome} {checked.detail}"
         finally:
             client.close()
 
@@ -239,6 +305,9 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "payloads": payload_files,
     "gates": gates,
     "runlogs": run_logs,
+    "comparisons": comparisons,
+    "baselines": baselines,
+    "times": recorded_times,
     "frames": control_frames,
     "answers": http_answers,
     "requests": http_requests,

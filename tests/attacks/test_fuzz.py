@@ -12,7 +12,7 @@ from fuzz.targets import FOLDER, TARGETS, corpus_of
 from tests.conftest import clean_environment
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = {"runlogs": 40, "plans": 100, "payloads": 100}
+EXAMPLES = {"runlogs": 40, "comparisons": 20, "plans": 100, "payloads": 100}
 """Of those that take some milliseconds each."""
 
 TIME_S = 100

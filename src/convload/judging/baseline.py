@@ -104,7 +104,7 @@ def load(path: Path) -> Baseline:
         return of_file(file)
     try:
         data = msgspec.json.decode(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"baseline {file}: is no JSON: {error}") from error
     return _checked(data, f"baseline {file}", UsageError)
 

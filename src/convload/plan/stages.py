@@ -1,6 +1,5 @@
 """The stages of an open load as a plan writes them, and recorded start times to replay."""
 
-import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated
@@ -98,6 +97,10 @@ class Replay(msgspec.Struct, frozen=True):
     variants: list[str]
 
 
+MOST_S = 1e12
+"""Of a recorded start in seconds: no clock counts further, and differences are exact to a millisecond."""
+
+
 def parse_replay(text: str, where: str) -> Replay:
     """Reads recorded starts: one a line, in seconds or as ISO 8601, and behind a comma or space perhaps a variant.
 
@@ -128,6 +131,6 @@ def _instant_s(word: str) -> float:
         seconds = float(word)
     except ValueError:
         return datetime.fromisoformat(word).timestamp()
-    if not math.isfinite(seconds):
+    if not abs(seconds) < MOST_S:
         raise ValueError(word)
     return seconds

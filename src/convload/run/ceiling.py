@@ -79,7 +79,7 @@ def read(file: Path) -> list[Entry]:
         return []
     except OSError as error:
         raise DamagedError(f"{file}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedError(f"{file}: is no JSON: {error}") from error
     if mistakes := find_mistakes(values, Saved):
         raise DamagedError(f"{file}: {mistakes[0]}")
