@@ -144,7 +144,7 @@ def test_the_capacity_plan_finds_an_interval_at_an_account(
 ) -> None:
     with account() as url:
         flags = ["--target", url, "--model", model, "--objective", "errors < 1%", "--no-overload", "--out", "out"]
-        closed = ["--start", "4", "--most", "16", "--budget", "60s"]
+        closed = ["--start", "8", "--most", "32", "--budget", "60s"]
         rates = ["--start", "8", "--budget", "25s"]
         done = cli("capacity", *flags, *(closed if model == "closed" else rates), environment=KEYS)
 

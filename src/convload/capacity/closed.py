@@ -6,18 +6,16 @@ from pathlib import Path
 
 import msgspec
 
-from convload.capacity.objective import in_flight_of_others, why_none_succeeds
+from convload.capacity.objective import in_flight_of_others, measured, why_none_succeeds
 from convload.capacity.trials import EndedError
 from convload.contract.steps import CONSUMER_TOKEN, CREATE
 from convload.errors import ConvloadError
-from convload.judging.gate_result import FAIL
 from convload.judging.gates import judge
 from convload.judging.generator import is_generator_limit, limits_of_trial
 from convload.plan.gate import Gate
 from convload.plan.plan import Plan
 from convload.results import runlog
 from convload.results.capacity_result import Outcome, Trial
-from convload.results.histogram import milliseconds
 from convload.results.run import Run
 from convload.run.children import Interrupted
 from convload.run.execution import execute
@@ -92,21 +90,13 @@ class ClosedMeasurer:
             raise why_none_succeeds(load, figures, token, self._plan.consumers)
         limits = limits_of_trial(found.plan.validity)
         is_limit = is_generator_limit(found.measured_intervals, figures.all_lateness, limits, found.plan.most_users)
-        failed = [result.gate for result in results if result.outcome == FAIL]
-        outcome: Outcome = "generator" if is_limit else "fail" if failed else "pass"
+        trial = measured(Trial(rate=users, duration_s=duration_s, outcome="pass", at_s=at_s), found, results)
+        outcome: Outcome = "generator" if is_limit else "fail" if trial.broke else "pass"
         length_s = found.window.length_s or 1.0
-        has_times = bool(figures.response.count)
-        return Trial(
-            rate=users,
-            duration_s=duration_s,
+        return msgspec.structs.replace(
+            trial,
             outcome=outcome,
-            broke=failed,
             achieved_per_s=found.summary.achieved_rate,
             goodput_per_s=figures.ok / length_s,
-            response_p50_ms=milliseconds(figures.response.percentile(50)) if has_times else None,
-            response_p99_ms=milliseconds(figures.response.percentile(99)) if has_times else None,
-            response_mean_ms=milliseconds(figures.response.mean_us) if has_times else None,
             in_flight_mean=max(0.0, users - in_flight_of_others(found.totals, length_s)),
-            error_share=figures.failed / figures.count if figures.count else None,
-            at_s=at_s,
         )

@@ -9,7 +9,9 @@ from convload.capacity.objective import (
     allowed_share,
     growth,
     in_flight_of_others,
+    measured,
     overloaded,
+    percentile_ms,
     strains,
     why_none_succeeds,
 )
@@ -24,7 +26,6 @@ from convload.plan.gate import Gate
 from convload.plan.plan import Plan
 from convload.plan.schedule import Stage, StageMark
 from convload.results.capacity_result import Outcome, Trial
-from convload.results.histogram import milliseconds
 from convload.results.measured import Figures
 from convload.results.run import Run
 from convload.results.runlog import Interval, RunLog
@@ -114,8 +115,8 @@ class LiveMeasurer:
             in_time=round(goodput(parts_of(done.log, done.mark)) * duration_s),
             duration_s=duration_s,
             statuses={NAME_OF_STATUS.get(kind, kind): count for kind, count in figures.errors.items()},
-            accepted_p50_ms=_percentile(figures, 50),
-            accepted_p99_ms=_percentile(figures, 99),
+            accepted_p50_ms=percentile_ms(figures, 50),
+            accepted_p99_ms=percentile_ms(figures, 99),
         )
         return seen, judged(done, self._plan, self._gates, rate, duration_s)
 
@@ -129,7 +130,7 @@ class LiveMeasurer:
     def _probe(self, duration_s: float) -> tuple[float | None, StageLog]:
         name = self._name("at rest")
         done = self._loads.hold([Stage(self._probe_per_s, self._probe_per_s, duration_s, name, warmup=True)])
-        return _percentile(figures_of(done), 50), done
+        return percentile_ms(figures_of(done), 50), done
 
     def _name(self, what: str) -> str:
         self._held += 1
@@ -149,29 +150,22 @@ def judged(done: StageLog, plan: Plan, gates: Sequence[Gate], rate: float, durat
     is_limit = is_generator_limit(parts, figures.all_lateness, limits_of_trial(plan.validity), plan.max_in_flight)
     pending, others = pending_of(parts), in_flight_of_others(found.totals, found.window.length_s)
     grown = growth(pending, figures.count)
-    mean_us = figures.response.mean_us if figures.response.count else None
-    failed_share = figures.failed / figures.count if figures.count else 0.0
-    p50_ms = _percentile(figures, 50)
     arrived_per_s = found.totals.flows[""].offered_rate
-    return Trial(
-        rate=rate,
-        duration_s=duration_s,
+    trial = Trial(rate=rate, duration_s=duration_s, outcome="pass", at_s=done.mark.starts_s)
+    trial = measured(trial, found, results)
+    response_s = (trial.response_p50_ms or 0.0) / 1000
+    return msgspec.structs.replace(
+        trial,
         outcome="generator" if is_limit else _outcome(results),
-        broke=[result.gate for result in results if result.outcome == FAIL],
         strain=max([grown.strain, *strains(results, gates)]),
         growing=grown.growing,
         arrived_per_s=arrived_per_s,
         achieved_per_s=found.totals.flows[""].achieved_rate,
         goodput_per_s=goodput(parts),
-        response_p50_ms=p50_ms,
-        response_p99_ms=_percentile(figures, 99),
-        response_mean_ms=None if mean_us is None else milliseconds(mean_us),
         in_flight_mean=max(0.0, sum(pending) / len(pending) - others) if pending else None,
-        error_share=failed_share if figures.count else None,
         overloaded=overloaded(
-            ok_by_second(parts), arrived_per_s or rate, allowed_share(gates), failed_share, (p50_ms or 0.0) / 1000
+            ok_by_second(parts), arrived_per_s or rate, allowed_share(gates), trial.error_share or 0.0, response_s
         ),
-        at_s=done.mark.starts_s,
     )
 
 
@@ -240,8 +234,4 @@ def medians_by_second(log: RunLog, mark: StageMark) -> list[float | None]:
 
 def _median(log: RunLog, parts: Sequence[Interval]) -> float | None:
     within = msgspec.structs.replace(log, records=list(parts))
-    return _percentile(Run(within).totals.figures(CREATE), 50)
-
-
-def _percentile(figures: Figures, percent: float) -> float | None:
-    return milliseconds(figures.response.percentile(percent)) if figures.response.count else None
+    return percentile_ms(Run(within).totals.figures(CREATE), 50)

@@ -10,11 +10,13 @@ import msgspec
 from convload.contract.outcomes import of_status
 from convload.contract.steps import CLOSE, CONSUMER_TOKEN, CREATE, SEND
 from convload.errors import TargetError
-from convload.judging.gate_result import GateResult
+from convload.judging.gate_result import FAIL, GateResult
 from convload.plan.gate import ALL_PERCENT, Gate
 from convload.plan.gate_names import RESPONSE, SHARE, TIME, UNITS
-from convload.results.capacity_result import Overloaded
+from convload.results.capacity_result import Overloaded, Trial
+from convload.results.histogram import milliseconds
 from convload.results.measured import Figures, Totals
+from convload.results.run import Run
 
 _MS_A_SECOND = 1000.0
 _AT_MOST, _AT_LEAST = ("<", "<="), (">", ">=")
@@ -52,6 +54,24 @@ def why_none_succeeds(load: str, create: Figures, token: Figures, consumers: str
     causes = ", ".join(f"{kind}: {count:,} of {shown.count:,}" for kind, count in shown.errors.items()) or "no answer"
     tokens = '; tokens are off: consumers = "none"' if consumers == "none" and _REFUSED & shown.errors.keys() else ""
     return TargetError(f"target: {load}, no create succeeds: {step}{causes}{tokens}")
+
+
+def measured(trial: Trial, found: Run, results: Sequence[GateResult]) -> Trial:
+    """Adds what creates came to: what broke, their times, and the share that failed."""
+    figures = found.totals.figures(CREATE)
+    return msgspec.structs.replace(
+        trial,
+        broke=[result.gate for result in results if result.outcome == FAIL],
+        response_p50_ms=percentile_ms(figures, 50),
+        response_p99_ms=percentile_ms(figures, 99),
+        response_mean_ms=milliseconds(figures.response.mean_us) if figures.response.count else None,
+        error_share=figures.failed / figures.count if figures.count else None,
+    )
+
+
+def percentile_ms(figures: Figures, percent: float) -> float | None:
+    """Returns a percentile of the response of what succeeded."""
+    return milliseconds(figures.response.percentile(percent)) if figures.response.count else None
 
 
 def in_flight_of_others(totals: Totals, length_s: float) -> float:

@@ -60,11 +60,6 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at_s: float = 0.0
 
     @property
-    def load(self) -> float:
-        """The load that the outcome belongs to: arrivals at random are more or fewer than their rate says."""
-        return self.arrived_per_s or self.rate
-
-    @property
     def verdict(self) -> Outcome:
         """The outcome, with a growing backlog counted as a failure."""
         return "fail" if self.growing and self.outcome != "generator" else self.outcome
