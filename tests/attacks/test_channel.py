@@ -11,14 +11,12 @@ from typing import Any
 import msgpack
 import psutil
 import pytest
-import zmq
+from tests.attacks.peer import NODE, Peer
 from tests.conftest import clean_environment, wait_for
 
-from convload.load.processes.keys import new_key, pair
+from convload.load.processes.keys import new_key
 
-_zmq: Any = zmq
 KEY = new_key()
-NODE = b"a worker"
 FUZZED = 100_000
 
 
@@ -48,28 +46,6 @@ class Coordinator:
     def end(self) -> None:
         self._process.kill()
         self._process.communicate()
-
-
-class Peer:
-    """Somebody who speaks ZeroMQ without Locust: with a key, or in clear text."""
-
-    def __init__(self, port: int, key: str | None, node: bytes = NODE) -> None:
-        self._context = _zmq.Context()
-        self.socket = self._context.socket(_zmq.DEALER)
-        self.socket.identity = node
-        self.socket.linger = 0
-        self.socket.sndhwm = 0
-        if key is not None:
-            self.socket.curve_serverkey = pair(bytes.fromhex(key), b"coordinator")[0]
-            own = pair(bytes.fromhex(key), b"worker")
-            self.socket.curve_publickey, self.socket.curve_secretkey = own
-        self.socket.connect(f"tcp://127.0.0.1:{port}")
-
-    def greet(self, text: str) -> None:
-        self.socket.send(msgpack.dumps(("convload.hello", text.encode(), NODE.decode())))
-
-    def close(self) -> None:
-        self._context.destroy(linger=0)
 
 
 @pytest.fixture

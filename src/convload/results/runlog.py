@@ -19,6 +19,15 @@ MEASURE = "measure"
 """The phase of the requests that figures are of."""
 
 
+LONGEST_RUN_S = 5_000_000.0
+"""Nearly two months. What claims to be later is damage: reports keep a row for each second up to the last."""
+
+Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0, le=LONGEST_RUN_S)]
+Coded = Annotated[str, Meta(max_length=65_536)]
+"""A histogram; real ones have some thousand characters."""
+
+
 class KnownCeiling(msgspec.Struct, frozen=True):
     """The highest rate of requests that this machine was measured to generate, as a run's manifest keeps it.
 
@@ -84,10 +93,10 @@ class Cell(msgspec.Struct, frozen=True):
     variant: str
     phase: str
     outcome: str
-    count: int
-    service: str
-    response: str = ""
-    lateness: str = ""
+    count: Count
+    service: Coded
+    response: Coded = ""
+    lateness: Coded = ""
     stage: str = ""
 
 
@@ -103,8 +112,8 @@ class Backoff(msgspec.Struct, frozen=True):
     outcome: str
     fate: str
     retry_after: str
-    count: int
-    waited: str = ""
+    count: Count
+    waited: Coded = ""
 
 
 class ErrorSample(msgspec.Struct, frozen=True):
@@ -133,30 +142,30 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
     descriptors left, `sockets_waiting` this machine's sockets in TIME_WAIT.
     """
 
-    worker: int
-    n: int
-    from_s: float
-    to_s: float
-    cells: list[Cell]
-    users: int
-    in_flight: int
-    built: int
-    sent: int
-    recorded: int
+    worker: Count
+    n: Annotated[int, Meta(ge=0, le=int(LONGEST_RUN_S))]
+    from_s: Seconds
+    to_s: Seconds
+    cells: Annotated[list[Cell], Meta(max_length=10_000)]
+    users: Count
+    in_flight: Count
+    built: Count
+    sent: Count
+    recorded: Count
     cpu_share: float
-    memory_bytes: int
-    errors: list[ErrorSample] = []
-    left_open: int = 0
+    memory_bytes: Count
+    errors: Annotated[list[ErrorSample], Meta(max_length=10_000)] = []
+    left_open: Count = 0
     last: bool = False
-    offered: int = 0
-    unsent: int = 0
-    backlog: int = 0
-    pending: list[int] = []
+    offered: Count = 0
+    unsent: Count = 0
+    backlog: Count = 0
+    pending: list[Count] = []
     hub_delay_ms: float = 0.0
     files_free: int = 0
-    sockets_waiting: int = 0
-    retried: int = 0
-    backoffs: list[Backoff] = []
+    sockets_waiting: Count = 0
+    retried: Count = 0
+    backoffs: Annotated[list[Backoff], Meta(max_length=10_000)] = []
 
 
 class WorkerLost(msgspec.Struct, frozen=True, tag="worker_lost", tag_field="record"):
@@ -166,11 +175,11 @@ class WorkerLost(msgspec.Struct, frozen=True, tag="worker_lost", tag_field="reco
     `at_s` where nobody did, and nobody knows what became of them.
     """
 
-    worker: int
+    worker: Count
     at_s: float
     why: str
     silent_from_s: float = 0.0
-    arrivals: int = 0
+    arrivals: Count = 0
 
 
 class StageAdded(msgspec.Struct, frozen=True, tag="stage_added", tag_field="record"):

@@ -177,6 +177,7 @@ class _Run:
         self._workers: list[subprocess.Popen[bytes]] = []
         self._stopped = False
         self._started = False
+        self._began_s: float | None = None
         self._died_s: float | None = None
         self._alone_since_s: float | None = None
 
@@ -198,6 +199,7 @@ class _Run:
     def steer_to_end(self, on_progress: Callable[[Path], None], steering: Steering | None) -> None:
         """Looks after the processes until the coordinator has ended."""
         while self._coordinator.status() is None:
+            self._elapsed_s()
             self._look_around()
             self._require_workers()
             on_progress(self.folder)
@@ -283,9 +285,13 @@ class _Run:
         self._write(Note(self._elapsed_s(), text, invalidates=invalidates, interrupted=interrupted))
 
     def _elapsed_s(self) -> float:
-        """Returns seconds since the workers began, as all records count them; 0 before that."""
-        started_s = started_unix_s(self.folder)
-        return 0.0 if started_s is None else round(max(0.0, time.time() - started_s), 3)
+        """Returns seconds since the workers began, as all records count them; 0 before that.
+
+        The log has the date of that instant. It is read as soon as it is there: later somebody may have set the clock.
+        """
+        if self._began_s is None and (started_s := started_unix_s(self.folder)) is not None:
+            self._began_s = time.monotonic() - (time.time() - started_s)
+        return 0.0 if self._began_s is None else round(max(0.0, time.monotonic() - self._began_s), 3)
 
     def _write(self, record: Record) -> None:
         try:

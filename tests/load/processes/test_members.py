@@ -51,10 +51,11 @@ def test_time_in_which_the_listener_did_not_run_counts_for_nobody() -> None:
 def test_a_clock_is_taken_from_the_exchange_with_the_shortest_round_trip() -> None:
     member = Member("node", 0)
     for round_trip_s, ahead_s in ((0.5, 31.0), (0.01, 30.0), (0.2, 33.0)):
-        now_s = time.time()
-        member.note(Pong(now_s - round_trip_s, now_s - round_trip_s / 2 + ahead_s))
+        sent_s, date_s = time.monotonic() - round_trip_s, time.time() - round_trip_s / 2
+        member.note(Pong(sent_s, sent_s + round_trip_s / 2 + ahead_s, date_s + 2 * ahead_s))
 
-    assert member.offset_s == pytest.approx(30.0, abs=0.005)
+    assert member.ahead_s == pytest.approx(30.0, abs=0.005)
+    assert member.clock_offset_s == pytest.approx(60.0, abs=0.005)
     assert member.round_trip_s == pytest.approx(0.01, abs=0.01)
 
 

@@ -63,6 +63,7 @@ from convload.addresses import write_address
 from convload.errors import ConvloadError, ExitCode, SetupFailedError, UsageError
 from convload.load.processes import messages
 from convload.load.processes.channel import secure
+from convload.load.processes.intake import Intake
 from convload.load.processes.losses import Losses
 from convload.load.processes.members import Member, Members, Silences, State
 from convload.load.processes.messages import CHANNEL, Failure, Hello, Job, Message, More, ToCoordinator
@@ -111,6 +112,7 @@ class Coordinator:
         self._job = job
         self._plan = msgspec.convert(job.setup.plan, Plan)
         self._log = RunLogWriter(Path(job.run_log))
+        self._intake = Intake()
         self._unwritten: deque[Record] = deque()
         self._environment = Environment(events=locust.events, user_classes=load_users(job.setup.locustfile))
         self._runner = self._listen()
@@ -120,7 +122,7 @@ class Coordinator:
             self._ends_s = None
         self._members = Members(job.setup.workers, job.tickets)
         self._silences = Silences()
-        self._started_unix_s = 0.0
+        self._started_s: float | None = None
         self._stopping = Event()
         self.port: int = self._runner.server.port
 
@@ -143,42 +145,38 @@ class Coordinator:
 
     def _on_message(self, msg: Any, **_: Any) -> None:
         member = self._members.get(msg.node_id)
-        try:
-            message = _messages.decode(msg.data)
-        except (msgspec.DecodeError, TypeError) as error:
-            if member is not None:
-                text = f"a message of worker {member.number} could not be read: {error}"
-                self._write(Note(self._elapsed_s(), text, invalidates=True))
-            return
+        message = self._intake.read(msg.data, is_of_worker=member is not None)
         if isinstance(message, Hello):
             self._welcome(msg.node_id, message)
-        elif member is not None and member.state != State.LOST:
+        elif message is not None and member is not None and member.state != State.LOST:
             self._receive(member, message)
 
     def _welcome(self, node: str, hello: Hello) -> None:
         member = self._members.admit(node, hello)
         if member is None:
-            self._send(node, Failure(int(ExitCode.USAGE), [self._members.refused[node]]))
+            self._send(node, Failure(ExitCode.USAGE, [self._members.refused[node]]))
             return
         self._silences.end(node)
-        self._send(node, msgspec.structs.replace(self._job.setup, worker=member.number))
+        if member.state == State.JOINED:
+            self._send(node, msgspec.structs.replace(self._job.setup, worker=member.number))
 
     def _receive(self, member: Member, message: ToCoordinator) -> None:
         match message:
-            case messages.Ready():
+            case messages.Ready() if member.state == State.JOINED:
                 member.state = State.READY
             case Failure():
                 member.failure = message
             case messages.Pong():
                 member.note(message)
             case messages.Noted(note):
-                self._write(note)
+                if self._intake.takes_note():
+                    self._write(note)
             case messages.Leaving() if member.state == State.READY:
                 member.state = State.LEAVING
                 at_s = self._elapsed_s()
                 what = f"worker {member.number} was interrupted at {at_s:.1f} s; {self._hand_over(member, at_s)}"
                 self._write(Note(at_s, what, invalidates=True))
-            case messages.Measured(interval):
+            case messages.Measured(interval) if self._intake.takes(interval, member.number, self._elapsed_s()):
                 self._silences.end(member.node)
                 self._losses.note(interval)
                 self._write(interval)
@@ -214,6 +212,9 @@ class Coordinator:
         self._wait_until_ready()
         self._start()
         self._wait_until_finished()
+        server = self._runner.server
+        for note in self._intake.notes(self._elapsed_s(), server.dropped, server.refused.count):
+            self._write(note)
         self._write(Ended(self._elapsed_s(), left_open=sum(member.left_open for member in self._members)))
         self._log.close()
         if self._unwritten:
@@ -295,7 +296,7 @@ class Coordinator:
     def _measure_clocks(self) -> None:
         for _ in range(EXCHANGES):
             for member in self._members:
-                self._send(member.node, messages.Ping(time.time()))
+                self._send(member.node, messages.Ping(time.monotonic()))
             gevent.sleep(EXCHANGE_EVERY_S)
         deadline_s = time.monotonic() + EXCHANGES_TIMEOUT_S
         while not all(member.has_answered for member in self._members) and time.monotonic() < deadline_s:
@@ -303,13 +304,14 @@ class Coordinator:
 
     def _start(self) -> None:
         self._measure_clocks()
-        self._started_unix_s = time.time() + START_DELAY_S + self._members.round_trip_s()
-        offsets_ms = [round(1000 * member.offset_s, 3) for member in self._members]
-        self._write(Started(self._started_unix_s, self._job.setup.workers, offsets_ms))
+        delay_s = START_DELAY_S + self._members.round_trip_s()
+        self._started_s = started_s = time.monotonic() + delay_s
+        offsets_ms = [round(1000 * member.clock_offset_s, 3) for member in self._members]
+        self._write(Started(time.time() + delay_s, self._job.setup.workers, offsets_ms))
         for member in self._members:
-            self._send(member.node, messages.Start(self._started_unix_s + member.offset_s))
+            self._send(member.node, messages.Start(started_s + member.ahead_s))
         if self._plan.model == "closed":
-            gevent.sleep(self._started_unix_s - time.time())
+            gevent.sleep(max(started_s - time.monotonic(), 0.0))
         gevent.spawn(self._spawn_users)
 
     def _spawn_users(self) -> None:
@@ -355,10 +357,7 @@ class Coordinator:
         return outcome
 
     def _elapsed_s(self) -> float:
-        return round(time.time() - self._started_unix_s, 3) if self._started_unix_s else 0.0
-
-
-_messages = msgspec.json.Decoder(ToCoordinator)
+        return 0.0 if self._started_s is None else round(time.monotonic() - self._started_s, 3)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, auto
 
 from convload import __version__
-from convload.errors import ExitCode, SetupFailedError
+from convload.errors import SetupFailedError
 from convload.load.processes.messages import Failure, Hello, Pong
 
 GAP_S = 1.0
@@ -63,7 +63,7 @@ class Member:
         self.state = State.JOINED
         self.failure: Failure | None = None
         self.left_open = 0
-        self._exchange: tuple[float, float] | None = None
+        self._exchange: tuple[float, float, float] | None = None
 
     @property
     def takes_part(self) -> bool:
@@ -72,8 +72,9 @@ class Member:
 
     def note(self, pong: Pong) -> None:
         """Takes an answer that has come now."""
-        now_s = time.time()
-        found = now_s - pong.sent_unix_s, pong.at_unix_s - (pong.sent_unix_s + now_s) / 2
+        round_trip_s = time.monotonic() - pong.sent_s
+        ahead_s = pong.at_s - (pong.sent_s + round_trip_s / 2)
+        found = round_trip_s, ahead_s, pong.at_unix_s - (time.time() - round_trip_s / 2)
         self._exchange = min(found, self._exchange or found)
 
     @property
@@ -82,9 +83,14 @@ class Member:
         return self._exchange is not None
 
     @property
-    def offset_s(self) -> float:
-        """How much its clock is ahead; 0 where it did not answer."""
+    def ahead_s(self) -> float:
+        """How much its `time.monotonic` is ahead, which counts from its machine's start; 0 where it did not answer."""
         return self._exchange[1] if self._exchange else 0.0
+
+    @property
+    def clock_offset_s(self) -> float:
+        """How much its date is ahead; 0 where it did not answer."""
+        return self._exchange[2] if self._exchange else 0.0
 
     @property
     def round_trip_s(self) -> float:
@@ -145,7 +151,7 @@ class Members:
         """Raises SetupFailedError where a worker cannot take part, with the problems of all."""
         if failures := self.failures():
             problems = dict.fromkeys(problem for failure in failures for problem in failure.problems)
-            raise SetupFailedError(ExitCode(failures[0].exit_code), *problems)
+            raise SetupFailedError(failures[0].exit_code, *problems)
 
     def failures(self) -> list[Failure]:
         """Returns why some cannot take part."""

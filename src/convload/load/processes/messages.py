@@ -30,17 +30,17 @@ class Message(msgspec.Struct, frozen=True, tag=True):
 class Failure(Message, frozen=True):
     """Why a set-up stopped: worker → coordinator → parent, or coordinator → worker that cannot take part."""
 
-    exit_code: int
+    exit_code: ExitCode
     problems: list[str]
 
     @classmethod
     def of(cls, error: ConvloadError) -> "Failure":
         """Returns what other processes are told of an error."""
-        return cls(int(error.exit_code), [text[:MOST_CHARACTERS] for text in error.problems[:MOST_PROBLEMS]])
+        return cls(error.exit_code, [text[:MOST_CHARACTERS] for text in error.problems[:MOST_PROBLEMS]])
 
     def error(self) -> SetupFailedError:
         """Returns it as what is raised where it came to."""
-        return SetupFailedError(ExitCode(self.exit_code), *self.problems)
+        return SetupFailedError(self.exit_code, *self.problems)
 
 
 class Stop(Message, frozen=True):
@@ -70,9 +70,10 @@ class Ready(Message, frozen=True):
 
 
 class Pong(Message, frozen=True):
-    """The ping's own time, and the worker's clock when it came."""
+    """The ping's own time, and when it came by the two clocks of the worker: the one that nobody sets, and the date."""
 
-    sent_unix_s: float
+    sent_s: float
+    at_s: float
     at_unix_s: float
 
 
@@ -119,15 +120,15 @@ class Setup(Message, frozen=True):
 
 
 class Ping(Message, frozen=True):
-    """Before the start: what does your clock say? By the coordinator's it is `sent_unix_s`."""
+    """Before the start: what does your clock say? By the coordinator's, which nobody sets, it is `sent_s`."""
 
-    sent_unix_s: float
+    sent_s: float
 
 
 class Start(Message, frozen=True):
-    """When the first user may fire, by the clock of the worker that receives it."""
+    """When the first user may fire, by `time.monotonic` of the worker that receives it."""
 
-    at_unix_s: float
+    at_s: float
 
 
 class More(Message, frozen=True):

@@ -102,14 +102,14 @@ class Worker:
 
     def _on_message(self, msg: Any, **_: Any) -> None:
         """Does what a message asks, before the next one is read; only what takes long goes its own way."""
-        match _messages.decode(msg.data):
+        match self._read(msg.data):
             case Setup() as setup:
                 gevent.spawn(self._answer_setup, setup)
-            case messages.Ping(sent_unix_s):
-                self._send(messages.Pong(sent_unix_s, time.time()))
+            case messages.Ping(sent_s):
+                self._send(messages.Pong(sent_s, time.monotonic(), time.time()))
             # At once: stages that are added or taken over count from the start, whose message may come just before.
-            case messages.Start(at_unix_s):
-                self._start(at_unix_s)
+            case messages.Start(at_s):
+                self._start(at_s)
             case More() as more:
                 self._go_on(more)
             case messages.TakeOver(loss):
@@ -124,8 +124,16 @@ class Worker:
                 self._failure = refusal
                 gevent.spawn(self._runner.greenlet.kill)
 
+    def _read(self, data: bytes | None) -> ToWorker | None:
+        try:
+            return _messages.decode(data or b"")
+        except (ValueError, RecursionError):
+            self._runner.client.dropped["a message of no kind that coordinators send"] += 1
+            return None
+
     def _on_heartbeat(self, **_: Any) -> None:
         self._silences.end(COORDINATOR)
+        self._runner.last_heartbeat_timestamp = None  # else Locust ends it when somebody sets the date of the machine
 
     def _answer_setup(self, setup: Setup) -> None:
         try:
@@ -134,7 +142,7 @@ class Worker:
             self._failure = Failure.of(error)
         except Exception as error:
             logging.getLogger(__name__).exception("the set-up of a worker failed")
-            self._failure = Failure(int(ExitCode.USAGE), [f"worker: {type(error).__name__}: {error}"])
+            self._failure = Failure(ExitCode.USAGE, [f"worker: {type(error).__name__}: {error}"])
         self._send(self._failure or messages.Ready())
 
     def _set_up(self, setup: Setup) -> None:
@@ -191,10 +199,10 @@ class Worker:
         arrivals = self._schedule.arrivals(setup.worker)
         return OpenPacing(arrivals, ends_s, users_of_one(plan, setup.workers), self._grow)
 
-    def _start(self, at_unix_s: float) -> None:
+    def _start(self, at_s: float) -> None:
         self._started = True
         plan, pacing, recorder = self._session.plan, self._session.pacing, self._recorder
-        recorder.started_s = time.monotonic() + (at_unix_s - time.time())
+        recorder.started_s = at_s
         recorder.measure_from_s = recorder.started_s + (plan.warmup_s or 0.0)
         recorder.stages = marks(plan.resolved_stages())
         if self._setup.target_b:
@@ -276,6 +284,8 @@ class Worker:
         at_s = round(time.monotonic() - self._recorder.started_s, 3)
         raised = self._session.task_errors
         notes = [f"a task raised {error} ({count} times)" for error, count in raised.items()]
+        if dropped := sum(self._runner.client.dropped.values()):
+            self._note(f"{dropped:,} messages of the coordinator could not be read")
         if self._session.pacing.dry:
             notes.append(f"worker {self._number} stopped early: {self._session.pacing.dry}")
         for text in notes:
@@ -291,7 +301,7 @@ class Worker:
         _leave("the coordinator is gone")
 
 
-_messages = msgspec.json.Decoder(ToWorker)
+_messages: msgspec.json.Decoder[ToWorker] = msgspec.json.Decoder(ToWorker)
 
 
 def _leave(why: str, exit_code: ExitCode = ExitCode.INCONCLUSIVE) -> None:

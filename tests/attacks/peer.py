@@ -1,0 +1,49 @@
+"""Somebody who speaks to a coordinator without Locust: with a key or without, in good order or not."""
+
+from typing import Any
+
+import msgpack
+import msgspec
+import zmq
+
+from convload.load.processes.keys import pair
+from convload.load.processes.messages import CHANNEL, Message, ToWorker
+
+_zmq: Any = zmq
+NODE = b"a worker"
+RECEIVE_TIMEOUT_MS = 30_000
+
+
+class Peer:
+    """Somebody who speaks ZeroMQ without Locust: with a key, or in clear text."""
+
+    def __init__(self, port: int, key: str | None, node: bytes = NODE) -> None:
+        self._context = _zmq.Context()
+        self.socket = self._context.socket(_zmq.DEALER)
+        self.socket.identity = node
+        self.socket.linger = 0
+        self.socket.sndhwm = 0
+        self.socket.rcvtimeo = RECEIVE_TIMEOUT_MS
+        if key is not None:
+            self.socket.curve_serverkey = pair(bytes.fromhex(key), b"coordinator")[0]
+            own = pair(bytes.fromhex(key), b"worker")
+            self.socket.curve_publickey, self.socket.curve_secretkey = own
+        self.socket.connect(f"tcp://127.0.0.1:{port}")
+
+    def greet(self, text: str) -> None:
+        self.socket.send(msgpack.dumps(("convload.hello", text.encode(), NODE.decode())))
+
+    def send(self, message: Message | bytes) -> None:
+        """Sends what a worker would send, or what is wrapped as such."""
+        data = message if isinstance(message, bytes) else message.encode()
+        self.socket.send(msgpack.dumps((CHANNEL, data, self.socket.identity.decode())))
+
+    def receive(self, kind: type[Message]) -> Message:
+        """Returns the next message of a kind; others are passed over."""
+        while True:
+            name, data, _ = msgpack.loads(self.socket.recv())
+            if name == CHANNEL and isinstance(message := msgspec.json.decode(data, type=ToWorker), kind):
+                return message
+
+    def close(self) -> None:
+        self._context.destroy(linger=0)
