@@ -26,7 +26,7 @@ from bench.queues import (
     simulate,
 )
 
-from convload.judging.dependence import Dependence, of_share, of_times
+from convload.judging.dependence import LEVELS, Dependence, of_share, of_times
 from convload.judging.estimates import Confidences, percentile_bounds_us, share_bounds
 from convload.results.batches import Sliced, batch_count
 from convload.results.histogram import Histogram
@@ -103,7 +103,7 @@ def _truths(runs: Runs) -> dict[float, float]:
 def judge(runs: Runs, row: int, length_s: int, percent: float, truth_ms: float, tally: Tally) -> None:
     """Asks of one run whether a limit at the truth passes or fails, which is wrong, and whether one 25 % off passes."""
     sliced, whole = _sliced(runs.due_s[row], runs.response_ms[row], length_s)
-    levels = whole.percentiles([percent, 50.0, 90.0])
+    levels = whole.percentiles([percent, *LEVELS])
     tally.runs += 1
     for limit_us in (1000 * truth_ms, OFF * 1000 * truth_ms):
         dependence = of_times(sliced, [*levels, limit_us], length_s)

@@ -20,7 +20,7 @@ ROUNDS = 5
 TEXTS = {".py", ".html", ".js", ".css"}
 PLAN_PARTS = {"Plan", "Behaviour", "ValidityLimits", "RetryPolicy"}
 ON_THE_WAY = re.compile(
-    r"load/recorder\.py|results/(?!comparison/|limits|gates/(?:gate|grammar|names)\.).*|judging/.*|comparison/conclusion\.py"
+    r"load/recorder\.py|results/(?!comparison/|limits|capacity_result|ceiling|gates/(?:gate|grammar|names)\.).*|judging/(?!alike).*|comparison/conclusion\.py"
 )
 """From a request to a report: what is recorded, what was measured, what follows."""
 

@@ -13,7 +13,7 @@ with small expected number of positive counts estimated from survey data", Surve
 Asmussen and Glynn, "Stochastic Simulation", 2007, ch. IV). Where stages differ by plan each is a stratum with a share s
 of its own, k of them.
 
-**The largest effect counts**, of those at the limit, at the run's own percentile, at its p90 and at its p50: a run that
+**The largest effect counts**, of those at the limit, at the run's own percentile, its p90, p75 and p50: a run that
 was lucky has no request above the limit whose company could be seen, but the middle of its distribution shows that
 requests wait for each other. With the effect at the limit alone a p99 passes wrongly in 20 % of runs, whatever
 estimates the variance.
@@ -38,7 +38,7 @@ from convload.results.run import Run
 
 SHORTEST_S = 20.0
 PLAUSIBLE_S = 2.0
-LEVELS = (50.0, 90.0)
+LEVELS = (50.0, 75.0, 90.0)
 KEPT_LEVELS = (50.0, 90.0, 95.0, 99.0)
 CLOCKS = ("response", "service")
 
