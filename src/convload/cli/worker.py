@@ -10,6 +10,7 @@ import click
 from convload.addresses import parse_address, write_address
 from convload.errors import UsageError
 from convload.load.processes.keys import parse_key
+from convload.load.processes.rules import ANY, Rules
 from convload.plan.durations import parse_duration_s
 from convload.plan.plan import MOCK, Plan
 from convload.plan.sources import WORKER_KEY
@@ -20,7 +21,7 @@ DEFAULT_JOIN_WITHIN = "120s"
 EPILOG = """\b
 Examples:
   convload run --target https://HOST --allow-host HOST --bind 10.0.0.5:5557 --expect-workers 2 --key-file worker.key
-  convload worker 10.0.0.5:5557 --key-file worker.key
+  convload worker 10.0.0.5:5557 --key-file worker.key --allow-host HOST
 """
 
 
@@ -40,19 +41,43 @@ def parse_time(text: str, where: str) -> float:
 @click.argument("address", metavar="HOST:PORT")
 @click.option("--join-within", metavar="TIME", default="60s", show_default=True, help="How long to try to connect.")
 @click.option("--key-file", metavar="FILE", help="The key of the run, as `convload key new` made it.")
-def worker(address: str, join_within: str, key_file: str | None) -> int:
+@click.option(
+    "--allow-host",
+    metavar="HOST",
+    multiple=True,
+    help="A host other than this machine that may be fired at and given credentials; also CONVLOAD_ALLOW_HOSTS.",
+)
+@click.option(
+    "--allow-code",
+    metavar="[SHA256]",
+    multiple=True,
+    is_flag=False,
+    flag_value=ANY,
+    help="A locustfile of the run that may run here; without SHA256 any. The bundled one always may.",
+)
+@click.option("--allow-unverified-tls", is_flag=True, help="Let the plan say verify_tls = false.")
+def worker(
+    address: str,
+    join_within: str,
+    key_file: str | None,
+    allow_host: tuple[str, ...],
+    allow_code: tuple[str, ...],
+    allow_unverified_tls: bool,
+) -> int:
     """Join the run that listens at HOST:PORT, fire its share of the load, and end with it.
 
     The plan and all its files come from there; credentials do not: set CONVLOAD_CLIENT_ID and
-    CONVLOAD_CLIENT_SECRET here too. The key of the run is in --key-file or CONVLOAD_WORKER_KEY.
+    CONVLOAD_CLIENT_SECRET here too. The key of the run is in --key-file or CONVLOAD_WORKER_KEY. Whatever comes, it
+    fires only where it may, and runs only code that it may.
     """
     host, port = parse_address(address, "HOST:PORT")
     within_s = parse_time(join_within, "--join-within")
     key = find_key(key_file)
+    rules = Rules.of_flags(allow_host, allow_code, os.environ, unverified=allow_unverified_tls)
     # It imports Locust, which patches the process: not before it is sure to be needed.
     from convload.load.processes.worker import join  # noqa: PLC0415 -- as said
 
-    join(host, port, key, within_s)
+    join(host, port, key, rules, within_s)
     return 0
 
 

@@ -15,6 +15,7 @@ from convload import machine
 from convload.errors import ConvloadError, UsageError
 from convload.load.processes.keys import new_key
 from convload.load.processes.messages import AddStages, Admission, Finish, Job, Setup, Stop
+from convload.load.processes.rules import Rules
 from convload.mock.process import MockProcess, start_mock
 from convload.plan.plan import MOCK, Plan
 from convload.plan.schedule import Stage
@@ -193,8 +194,9 @@ class _Run:
         if joining is not None:
             joining.on_listening(port)
         nearest = ANY_ADDRESSES.get(job.host, job.host)
+        rules = Rules.of_run(msgspec.convert(self._setup.plan, Plan), self._setup.locustfile)
         for ticket in tickets:
-            self._workers.append(self._children.start_worker(nearest, port, Admission(key, ticket)))
+            self._workers.append(self._children.start_worker(nearest, port, Admission(key, ticket, rules)))
 
     def steer_to_end(self, on_progress: Callable[[Path], None], steering: Steering | None) -> None:
         """Looks after the processes until the coordinator has ended."""

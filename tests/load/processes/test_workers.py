@@ -24,6 +24,7 @@ from tests.conftest import (
 
 from convload.load.processes.keys import new_key
 from convload.load.processes.messages import Admission
+from convload.load.processes.rules import ANY, Rules
 from convload.results import runlog
 from convload.results.runlog import Interval, Note, Started, WorkerLost
 
@@ -224,7 +225,7 @@ def test_workers_from_elsewhere_start_and_end_together_though_a_clock_is_wrong(c
         stdin=subprocess.PIPE,
     )
     assert late.stdin is not None
-    late.stdin.write(Admission(KEY, "").encode() + b"\n")
+    late.stdin.write(Admission(KEY, "", Rules(code=[ANY])).encode() + b"\n")
     late.stdin.flush()
     try:
         joined = join(cli, address)

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from convload.errors import ConvloadError, ExitCode, SetupFailedError
+from convload.load.processes.rules import Rules
 from convload.plan.schedule import Loss, Stage
 from convload.results.runlog import Interval, Note
 
@@ -160,10 +161,11 @@ class GivenUp(Message, frozen=True):
 
 
 class Admission(Message, frozen=True):
-    """Parent → worker, the first line of its standard input: what opens the channel, and proves whose it is."""
+    """Parent → worker, the first line of its standard input: what opens the channel, proves whose it is, limits it."""
 
     key: str
     ticket: str
+    rules: Rules
 
 
 class Job(Message, frozen=True):

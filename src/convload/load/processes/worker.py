@@ -33,6 +33,7 @@ from convload.load.processes.members import Silences
 from convload.load.processes.messages import CHANNEL, Failure, Message, More, Setup, ToWorker
 from convload.load.processes.parent import Parent
 from convload.load.processes.reporting import Reporter
+from convload.load.processes.rules import Rules
 from convload.load.processes.setup import failure_in_file, load_users, raise_file_limit
 from convload.load.recorder import Recorder
 from convload.load.session import Session, Share
@@ -66,7 +67,8 @@ REFUSALS = 2
 class Worker:
     """Listens to one coordinator and does one run."""
 
-    def __init__(self, host: str, port: int, ticket: str = "") -> None:
+    def __init__(self, host: str, port: int, rules: Rules, ticket: str = "") -> None:
+        self._rules = rules
         self._environment = Environment(events=locust.events)
         self._runner = self._environment.create_worker_runner(host, port)
         self._runner.register_message(CHANNEL, self._on_message)
@@ -146,7 +148,12 @@ class Worker:
         self._send(self._failure or messages.Ready())
 
     def _set_up(self, setup: Setup) -> None:
-        plan = msgspec.convert(setup.plan, Plan)
+        plan = self._rules.apply(
+            msgspec.convert(setup.plan, Plan),
+            [setup.target, *filter(None, [setup.target_b])],
+            setup.locustfile,
+            setup.made_up_credentials,
+        )
         raise_file_limit(plan, setup.workers)
         os.environ.update(setup.made_up_credentials)
         self._setup = setup
@@ -318,7 +325,7 @@ def _leave_with_parent(parent: Parent) -> None:
     _leave("the process that started it is gone")
 
 
-def join(host: str, port: int, key: str, within_s: float) -> None:
+def join(host: str, port: int, key: str, rules: Rules, within_s: float) -> None:
     """Works for the coordinator on another machine until its run is over; SIGINT and SIGTERM end it in good order.
 
     Raises:
@@ -326,15 +333,15 @@ def join(host: str, port: int, key: str, within_s: float) -> None:
     """
     logging.basicConfig(level=logging.WARNING, format="convload worker: %(message)s")
     _await_listener(host, port, time.monotonic() + within_s)
-    worker = _connect(host, port, secure(key))
+    worker = _connect(host, port, rules, secure(key))
     for number in (signal.SIGINT, signal.SIGTERM):
         gevent.signal_handler(number, worker.leave)
     if (failure := worker.join()) is not None:
         raise failure.error()
 
 
-def _connect(host: str, port: int, sockets: Sockets) -> Worker:
-    connecting = gevent.spawn(Worker, host, port)
+def _connect(host: str, port: int, rules: Rules, sockets: Sockets) -> Worker:
+    connecting = gevent.spawn(Worker, host, port, rules)
     deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
     while not connecting.ready() and sockets.refused < REFUSALS and time.monotonic() < deadline_s:
         gevent.sleep(POLL_S)
@@ -376,7 +383,7 @@ def main() -> None:
     admission = parent.read_first(messages.Admission)
     gevent.spawn(_leave_with_parent, parent)
     secure(admission.key)
-    Worker(host, int(port), admission.ticket).join()
+    Worker(host, int(port), admission.rules, admission.ticket).join()
 
 
 if __name__ == "__main__":
