@@ -29,7 +29,7 @@ class GateResult(msgspec.Struct, frozen=True):
     baseline is that of the baseline's point value. `samples` are the requests that were looked at and `needed` how many
     it takes at least, or would take about, None where that is not what is missing; for that the run must be `longer_s`
     longer. `worth` is how many independent requests they are worth, for a bound of this confidence, and `effect` the
-    design effect: by what the variance is larger than theirs.
+    design effect: by what the variance is larger than theirs. `at_least`: `needed` and `longer_s` are the least.
     """
 
     gate: str
@@ -48,6 +48,7 @@ class GateResult(msgspec.Struct, frozen=True):
     worth: int | None = None
     effect: float | None = None
     longer_s: float | None = None
+    at_least: bool = False
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -90,6 +91,7 @@ def result_of(gate: Gate, finding: Finding, confidence: float) -> GateResult:
         worth=None if found.worth is None else math.floor(found.worth),
         effect=round(found.dependence.effect, 2) if found.dependence.batches else None,
         longer_s=None if needed is None or needed.longer_s is None else round(needed.longer_s, 1),
+        at_least=needed is not None and needed.at_least,
     )
 
 
@@ -117,9 +119,15 @@ def conclude_windows(gate: Gate, windows: Windows, findings: Sequence[Finding], 
     needed = max(needs, key=lambda one: one.samples, default=None)
     if worst.found.value is not None:
         said += f"; the worst has {figures}"
-    if needed and outcome == INCONCLUSIVE:
+    if needed is None or outcome != INCONCLUSIVE:
+        return Finding(outcome, worst.found, worst.limit, windows=said)
+    if worst.found.dependence.is_guessed:
+        said += _too_short(needed)
+    else:
+        # A longer run has more windows, not longer ones.
+        needed = msgspec.structs.replace(needed, longer_s=None)
         said += f"; the one with the fewest has {fewest:,} samples, and up to {needed.samples:,} are needed in each"
-    return Finding(outcome, worst.found, worst.limit, needed if outcome == INCONCLUSIVE else None, windows=said)
+    return Finding(outcome, worst.found, worst.limit, needed, windows=said)
 
 
 def _badness(gate: Gate, finding: Finding) -> tuple[int, float]:
@@ -183,14 +191,22 @@ def _missing(gate: Gate, finding: Finding, confidence: float) -> str:
         return ""
     if needed is None:
         return _undecidable(finding)
-    longer = "" if needed.longer_s is None else f", {_duration(needed.longer_s)} more"
     if found.dependence.is_guessed:
-        return f"; too short to know how far requests depend on each other: {SHORTEST_S:g} s at least{longer}"
+        return _too_short(needed)
+    longer = _longer(needed)
     what = "a share" if gate.quantity is SHARE else f"a {gate.subject.statistic}"
     if needed.at_least:
         least = f"{what} at {100 * confidence:.4g} % confidence needs at least {needed.samples:,}{longer}"
         return f"; {found.samples:,} samples; {least}"
     return f"; {found.samples:,} samples; about {needed.samples:,} would decide it in 9 of 10 runs{longer}"
+
+
+def _too_short(needed: Needed) -> str:
+    return f"; too short to know how far requests depend on each other: {SHORTEST_S:g} s at least{_longer(needed)}"
+
+
+def _longer(needed: Needed) -> str:
+    return "" if needed.longer_s is None else f", {duration(needed.longer_s)} more"
 
 
 def _undecidable(finding: Finding) -> str:
@@ -203,8 +219,8 @@ def _undecidable(finding: Finding) -> str:
     return ""
 
 
-def _duration(seconds: float) -> str:
-    """Rounds up, as what is a little too short decides nothing."""
+def duration(seconds: float) -> str:
+    """Writes a time that is still to come, rounded up, as what is a little too short decides nothing."""
     if seconds < SECONDS_UP_TO:
         return f"{math.ceil(seconds)} s"
     return f"{math.ceil(seconds / 60):,} min" if seconds < HOURS_FROM_S else f"{seconds / 3600:,.1f} h"

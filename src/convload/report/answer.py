@@ -1,9 +1,12 @@
 """What the verdict of a run rests on: key figures, gates, validity."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from convload.comparison.conclusion import Conclusion
 from convload.contract.steps import CREATE
+from convload.judging.gate_result import GateResult
 from convload.plan.facts import OPEN
 from convload.report import document as doc
 from convload.report import figures
@@ -45,13 +48,6 @@ def key_figures(conclusion: Conclusion) -> doc.Section:
 
 def gates(conclusion: Conclusion) -> doc.Section:
     """Returns the gates with what each found, and how they are judged."""
-    built_in = all(gate.builtin for gate in conclusion.gates)
-    rule = (
-        "A plan without gates has one for each step: the measured value decides, the bounds say how sure it is."
-        if built_in
-        else "A gate passes when the bound towards its limit meets it, fails when the other bound breaks it, and is "
-        "inconclusive between. Bounds are of independent samples; counts are exact."
-    )
     undecided = [gate for gate in conclusion.gates if gate.outcome == "inconclusive"]
     supports = "The run supports a verdict." if conclusion.validity.valid else "The run supports no verdict."
     return doc.Section(
@@ -61,7 +57,7 @@ def gates(conclusion: Conclusion) -> doc.Section:
             doc.Note(supports, on=(doc.MARKDOWN,)),
             doc.Bullets(figures.asides(conclusion), on=(doc.MARKDOWN,)),
             gates_table(conclusion),
-            doc.Note(rule, on=(doc.HTML,), tone="muted"),
+            doc.Note(_rule(conclusion), on=(doc.HTML,), tone="muted"),
             *(
                 doc.Note((doc.Code(gate.gate), f": {gate.message}."), on=(doc.HTML,), tone="muted")
                 for gate in undecided
@@ -72,15 +68,41 @@ def gates(conclusion: Conclusion) -> doc.Section:
     )
 
 
+def _rule(conclusion: Conclusion) -> str:
+    """Says how the gates were decided, and what their bounds assume."""
+    if all(gate.builtin for gate in conclusion.gates):
+        return (
+            "A plan without gates has one for each step: the measured value decides. The bounds beside it take "
+            "requests for independent of each other."
+        )
+    worth = (
+        "The plan says that requests are independent of each other, and bounds take them for that"
+        if conclusion.manifest.plan.get("independent")
+        else "Requests wait for each other: bounds count them as the independent ones that they are worth, and know "
+        "of nothing that is rarer than the run"
+    )
+    return (
+        "A gate passes when the bound towards its limit meets it, fails when the other bound breaks it, and is "
+        f"inconclusive between. {worth}; counts are exact."
+    )
+
+
 def gates_table(conclusion: Conclusion) -> doc.Table:
-    """Returns a row a gate."""
+    """Returns a row a gate; a column in which none has anything is left out."""
+    found = conclusion.gates
+    more: list[tuple[doc.Column, Callable[[GateResult], str]]] = [
+        (doc.Column("requests", on=doc.IN_FULL), figures.gate_samples),
+        (doc.Column("worth", on=doc.IN_FULL), figures.gate_worth),
+        (doc.Column("to decide", on=doc.IN_FULL), figures.gate_longer),
+    ]
     return doc.table(
-        conclusion.gates,
+        found,
         (doc.Column("gate", "words"), lambda one: (doc.Code(one.gate), " (built in)" if one.builtin else "")),
         (doc.Column("outcome", "words"), lambda one: doc.Mark(one.outcome, one.outcome)),
         (doc.Column("value"), figures.gate_value),
         (doc.Column(figures.bounds_head(conclusion.gates)), figures.gate_interval),
         (doc.Column("limit", on=doc.PAGES), figures.gate_limit),
+        *((column, cell) for column, cell in more if any(cell(gate) != figures.NONE for gate in found)),
     )
 
 

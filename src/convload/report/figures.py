@@ -6,7 +6,7 @@ from convload.comparison.conclusion import Conclusion
 from convload.comparison.outcomes import Minimum
 from convload.comparison.two_targets import TargetComparison
 from convload.contract.steps import CREATE, FIRST
-from convload.judging.gate_result import GateResult
+from convload.judging.gate_result import INCONCLUSIVE, GateResult, duration
 from convload.plan.facts import OPEN
 from convload.results.histogram import PERCENTILES, Statistics, samples_needed, short
 from convload.results.summary import Requests, StageRequests, Summary
@@ -119,7 +119,28 @@ def _in_unit(figure: str, unit: str) -> str:
 def gate_figures(gate: GateResult) -> str:
     """All figures of a gate, in one line."""
     between = "exact" if gate.exact else f"{bounds_head([gate])} {gate_interval(gate)}"
-    return f"value {gate_value(gate)}, {between}, limit {gate_limit(gate)}"
+    said = [f"value {gate_value(gate)}, {between}, limit {gate_limit(gate)}"]
+    said += [] if gate.samples is None else [f"{gate_samples(gate)} requests"]
+    said += [] if gate_worth(gate) == NONE else [f"worth {gate_worth(gate)} independent ones"]
+    said += [] if gate_longer(gate) == NONE else [f"to decide {gate_longer(gate)}"]
+    return ", ".join(said)
+
+
+def gate_samples(gate: GateResult) -> str:
+    """How many requests a gate looks at; of windows those of the worst."""
+    return count(gate.samples)
+
+
+def gate_worth(gate: GateResult) -> str:
+    """How many independent requests they are worth; built-in gates, decided by their values, do not ask."""
+    return NONE if gate.builtin or gate.exact else count(gate.worth)
+
+
+def gate_longer(gate: GateResult) -> str:
+    """How much longer the run must be to decide a gate that is undecided, where that is known."""
+    if gate.outcome != INCONCLUSIVE or gate.longer_s is None:
+        return NONE
+    return f"{'at least' if gate.at_least else 'about'} {duration(gate.longer_s)} more"
 
 
 def reconciliation(summary: Summary) -> list[tuple[str, str]]:

@@ -40,6 +40,13 @@ def _families(conclusion: Conclusion) -> Iterator[_Family]:
     yield "convload_requests", "counter", "Measured requests by step and outcome.", counts
     values = [("", {"gate": gate.gate}, gate.value) for gate in conclusion.gates if gate.value is not None]
     yield "convload_gate_value", "gauge", "The value of each gate, in the unit of its limit.", values
+    worth = [
+        ("", {"gate": gate.gate}, float(gate.worth))
+        for gate in conclusion.gates
+        if gate.worth is not None and not gate.builtin
+    ]
+    text = "How many independent requests those are worth that a gate looks at."
+    yield "convload_gate_worth", "gauge", text, worth
     passed = [("", {"gate": gate.gate}, float(gate.outcome == PASS)) for gate in conclusion.gates]
     yield "convload_gate_passed", "gauge", "1 where a gate holds, 0 where it fails or is undecided.", passed
     if conclusion.target_comparison is not None:
