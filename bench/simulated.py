@@ -138,7 +138,7 @@ class SimulatedTarget:
     def _within_quota(self, due: Floats) -> list[bool]:
         """Returns which arrivals a bucket that fills with the quota has room for."""
         quota = self.server.quota_per_s
-        if math.isinf(quota):
+        if math.isinf(quota) or not len(due):
             return [True] * len(due)
         left, last, taken = 1.0, due[0], []
         for at in due.tolist():
@@ -186,8 +186,8 @@ class SimulatedTarget:
                 [float(count) for count in by_second],
                 rate,
                 self.objective.errors or 0.0,
-                float(shed.mean()),
-                float(np.median(taken)) / 1000,
+                float(shed.mean()) if len(shed) else 0.0,
+                float(np.median(taken)) / 1000 if len(taken) else 0.0,
             ),
             at_s=began_s,
         )

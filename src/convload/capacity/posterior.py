@@ -193,10 +193,11 @@ def _blurred(logs: Floats, joint: Floats, trials: Sequence[Trial], lean: float, 
         return np.asarray(joint.sum(axis=1))
     common = _spread(max(_arrivals(trial) for trial in trials))
     # Loads are evenly spaced, so a kernel depends on the distance alone.
-    apart = (logs[1] - logs[0]) * np.arange(1 - len(logs), len(logs))
+    step = logs[1] - logs[0]
+    apart = step * np.arange(1 - len(logs), len(logs))
     mixed = np.zeros(len(logs))
     for factor, weights in zip(_factors(model)[0], joint.T, strict=True):
-        spread = math.hypot(model.shift * factor * common, 1e-6)
+        spread = model.shift * factor * common or step / 2
         kernel = np.exp(-0.5 * ((apart + lean * factor * common) / spread) ** 2)
         within = np.convolve(kernel, np.ones(len(logs)), "valid")[::-1]
         mixed += np.convolve(kernel, weights / np.maximum(within, _TINY), "valid")
