@@ -31,6 +31,51 @@ def test_no_input_makes_a_reader_fail_in_a_way_it_does_not_promise(target: str) 
     assert found["executions"] == len(corpus_of(target)) + examples
 
 
+@pytest.mark.parametrize(
+    ("fault", "called"), [("unforeseen", "KeyError"), ("hangs", "TooSlowError"), ("swells", "MemoryError")]
+)
+def test_a_planted_fault_is_found_and_what_shows_it_is_kept(tmp_path: Path, fault: str, called: str) -> None:
+    corpus = tmp_path / "planted"
+    corpus.mkdir()
+    (corpus / "sound").write_bytes(b"number = 1\n")
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("planted_faults.py")),
+        str(tmp_path),
+        "20",
+        "5000",
+        "1",
+        fault,
+    ]
+    environment = clean_environment() | {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+    rounds = [
+        json.loads(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+        for _ in range(2)
+    ]
+    (kept,) = corpus.glob("crash-*")
+
+    assert b"7" in kept.read_bytes()
+    for found in rounds:  # the second one replays it
+        (crash,) = found["crashes"]
+        assert kept.name in crash
+        assert called in crash
+
+
+def test_a_round_that_finds_something_ends_with_1() -> None:
+    code = "import sys, fuzz.__main__ as all; all.TARGETS = {'nowhere': None}; sys.exit(all.main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--seconds=1"],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "1 crashes" in done.stdout
+
+
 def test_what_is_kept_stays_small() -> None:
     assert sum(path.stat().st_size for path in FOLDER.rglob("*")) < MOST_CORPUS_BYTES
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 import orjson
 
-from convload.mistakes import suggest
+from convload.mistakes import parse_toml, suggest
 from convload.payloads.positions import Mistakes
 
 Mixes = dict[str, dict[str, float]]
@@ -48,7 +48,7 @@ def read_mixes(text: str, names: Mapping[str, str]) -> tuple[Mixes, Mistakes]:
         names: the name of each variant by its file, such as `variants/seed`.
     """
     try:
-        tables = tomllib.loads(text)
+        tables = parse_toml(text)
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"at line (\d+)", str(error))
         return {}, [(place[1] if place else str(text.count("\n") + 1), str(error))]

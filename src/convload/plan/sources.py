@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from convload.errors import UsageError
-from convload.mistakes import find_mistakes, in_words, suggest
+from convload.mistakes import find_mistakes, in_words, parse_toml, suggest
 from convload.plan import retry
 from convload.plan.durations import parse_duration_s
 
@@ -89,7 +89,7 @@ def from_file(path: Path) -> Source:
     """Reads a TOML file; raises UsageError where there is none."""
     try:
         text = path.read_text(encoding="utf-8")
-        return Source(tomllib.loads(text), str(path), text)
+        return Source(parse_toml(text), str(path), text)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

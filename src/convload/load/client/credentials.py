@@ -2,13 +2,13 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlencode
 
 from convload.contract.answers import Answer
 from convload.errors import UsageError
+from convload.mistakes import parse_toml
 
 CLIENT_ID = "CONVLOAD_CLIENT_ID"
 CLIENT_SECRET = "CONVLOAD_CLIENT_SECRET"  # noqa: S105 -- the name of a variable
@@ -52,7 +52,7 @@ def read(path: str | None, environment: Mapping[str, str] = os.environ) -> Crede
 
 def _from_file(path: Path) -> Credentials:
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = parse_toml(path.read_text(encoding="utf-8"))
         return Credentials(str(values["client_id"]), str(values["client_secret"]))
     except OSError as error:
         raise UsageError(f"credentials_file {path}: cannot be read: {error.strerror}") from error
