@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from convload.machine import SINGLE_THREADED
-from fuzz.targets import TARGETS
+from fuzz.targets import TARGETS, current, keep
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,15 +50,21 @@ def _fuzz(name: str, seconds: float, examples: int, seed: int) -> tuple[int, int
             found = json.loads(out.splitlines()[-1])
         except (subprocess.TimeoutExpired, IndexError, ValueError):
             child.kill()
-            found = {
-                "executions": 0,
-                "outcomes": 0,
-                "crashes": [f"ended with {child.wait()}; see corpus/{name}/current"],
-            }
+            found = {"executions": 0, "outcomes": 0, "crashes": [_died(name, child)]}
     print(f"{name:<11} {found['executions']:>9,} executions, {found['outcomes']:>5} outcomes", flush=True)
     for crash in found["crashes"]:
         print(f"{'':<11} CRASH {crash}", flush=True)
     return found["executions"], len(found["crashes"])
+
+
+def _died(name: str, child: subprocess.Popen[str]) -> str:
+    """Keeps the input that ended a process, if one did."""
+    code, path = child.wait(), current(child.pid)
+    if not path.exists():
+        return f"ended with {code}"
+    kept = keep(name, path.read_bytes())
+    path.unlink()
+    return f"{kept.relative_to(ROOT)}: ended with {code}"
 
 
 if __name__ == "__main__":

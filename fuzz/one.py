@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import random
 import re
 import resource
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from convload.errors import ConvloadError
 from fuzz.mutation import NUMBER, WORD, mutate
-from fuzz.targets import FOLDER, HUNG_S, TARGETS, Target, corpus_of, keep
+from fuzz.targets import FOLDER, HUNG_S, TARGETS, Target, corpus_of, current, keep
 
 MEMORY_BYTES = 1024 * 1024 * 1024
 """What all inputs together may take, beyond what the target has when it starts."""
@@ -53,7 +54,7 @@ class Round:
         self._target = target
         self._corpus = corpus_of(name)
         self._pool = list(self._corpus.values())
-        self._current = FOLDER / name / "current"
+        self._current = current(os.getpid())
 
     def replay(self) -> None:
         """Tries what is kept; what broke once must not break it again."""
@@ -77,7 +78,7 @@ class Round:
     def _try(self, data: bytes) -> str:
         """Returns "" or where and how the target was broken."""
         self.executions += 1
-        self._current.write_bytes(data)  # should it end this process
+        self._current.write_bytes(data)
         signal.setitimer(signal.ITIMER_REAL, HUNG_S)
         try:
             outcome = self._target(data)

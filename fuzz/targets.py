@@ -326,9 +326,14 @@ def keep(name: str, data: bytes) -> Path:
     return path
 
 
+def current(pid: int) -> Path:
+    """Returns where a process keeps the input that it tries, should that end the process."""
+    return Path(tempfile.gettempdir()) / f"convload-fuzz-{pid}.input"
+
+
 @functools.cache
 def _scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="convload-fuzz-"))
 
 
-__all__ = ["FOLDER", "TARGETS", "BrokenPromiseError", "ConvloadError", "Target", "corpus_of", "keep"]
+__all__ = ["FOLDER", "TARGETS", "BrokenPromiseError", "ConvloadError", "Target", "corpus_of", "current", "keep"]

@@ -152,11 +152,12 @@ class Histogram(msgspec.Struct, frozen=True, eq=False):
         try:
             low, high, total, body = text.split(",")
             gap_type, count_type = _WIDTHS[body[0]], _WIDTHS[body[1]]
-            raw = zlib.decompress(binascii.a2b_base64(body[2:]), -15)
+            raw = _inflate(binascii.a2b_base64(body[2:]))
             gaps_end = len(raw) // (gap_type.itemsize + count_type.itemsize) * gap_type.itemsize
             gaps, counts = _unpack(raw[:gaps_end], gap_type), _unpack(raw[gaps_end:], count_type)
             index = np.cumsum(gaps) + _bucket_of(int(low))
             _check(index, counts)
+            _check_sums(index, counts, int(low), int(high), int(total))
             return cls(index, counts, int(low), int(high), int(total))
         except (ValueError, KeyError, IndexError, zlib.error) as error:
             raise RunLogError(f"a histogram of the run log is damaged: {text[:40]!r}: {error}") from error
@@ -258,6 +259,9 @@ def _bucket_of(value: int) -> int:
 
 
 BUCKETS = _bucket_of(HIGHEST_US) + 1
+_MOST_BYTES = BUCKETS * 16
+_BEYOND = 1 << 53
+"""Whole numbers up to here are exact as floats; as microseconds they are 285 years."""
 
 
 def _middle(index: Integers) -> Integers:
@@ -269,6 +273,14 @@ def _check(index: Integers, counts: Integers) -> None:
     rising = len(index) and index[0] >= 0 and (index[1:] > index[:-1]).all() and index[-1] < BUCKETS
     if not rising or len(counts) != len(index) or counts.min() < 1:
         raise ValueError("its buckets and counts do not fit together")
+
+
+def _check_sums(index: Integers, counts: Integers, low: int, high: int, total: int) -> None:
+    """Raises ValueError where minimum, maximum and sum are of other values than those that were counted."""
+    count = int(counts.sum(dtype=np.float64))
+    fit = 0 <= low <= high < _BEYOND and index[-1] == _bucket_of(high) and low * count <= total <= high * count
+    if not fit or count > _BEYOND:
+        raise ValueError("its minimum, maximum and sum do not fit its counts")
 
 
 def _count(index: Integers) -> tuple[Integers, Integers]:
@@ -297,6 +309,14 @@ def _pack(values: Integers) -> tuple[str, bytes]:
     code = next(code for code, width in _WIDTHS.items() if highest < 1 << (8 * width.itemsize))
     width = _WIDTHS[code]
     return code, values.astype(width).view(np.uint8).reshape(-1, width.itemsize).T.tobytes()
+
+
+def _inflate(packed: bytes) -> bytes:
+    reader = zlib.decompressobj(-15)
+    raw = reader.decompress(packed, _MOST_BYTES)
+    if not reader.eof:
+        raise ValueError("its end is missing, or too far away")
+    return raw
 
 
 def _unpack(raw: bytes, width: np.dtype[np.unsignedinteger]) -> Integers:
