@@ -6,15 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from convload.contract.requests import (
-    PUBLISH_EVENT,
-    SET_PROFILE,
-    UNDECODABLE,
-    ElementId,
-    Event,
-    Profile,
-    Text,
-)
+from convload.contract.requests import PUBLISH_EVENT, SET_PROFILE, UNDECODABLE, ElementId, Event, Profile, Text
 from convload.mistakes import Mistake, find_mistakes
 
 UPDATE_CONVERSATION = "cm.UpdateConversationField"

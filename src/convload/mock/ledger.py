@@ -3,13 +3,7 @@
 import msgspec
 from msgspec import UNSET
 
-from convload.contract.requests import (
-    ConversationElement,
-    ConversationRequest,
-    Element,
-    Profile,
-    SetProfileElement,
-)
+from convload.contract.requests import ConversationElement, ConversationRequest, Element, Profile, SetProfileElement
 from convload.mock.messages import Reply
 from convload.mock.replies import FIRST_REFUSAL
 

@@ -177,13 +177,7 @@ class Member(Protocol):
 class Site:
     """What all connections of one server share. `empty` is set while there is none."""
 
-    def __init__(
-        self,
-        respond: Respond,
-        limits: Limits,
-        traffic: Traffic,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
+    def __init__(self, respond: Respond, limits: Limits, traffic: Traffic, loop: asyncio.AbstractEventLoop) -> None:
         self.respond = respond
         self.limits = limits
         self.loop = loop

@@ -207,8 +207,5 @@ def _scaled(station: Station, service: ServiceTime, rate: float, scale: float) -
     waits = mmc(station.servers, room, rate, service.mean_s)
     tail = waits.tail
     return msgspec.structs.replace(
-        waits,
-        mean_s=waits.mean_s * scale,
-        in_service_s=service.mean_s,
-        tail=tail and (lambda t: tail(t / scale)),
+        waits, mean_s=waits.mean_s * scale, in_service_s=service.mean_s, tail=tail and (lambda t: tail(t / scale))
     )

@@ -124,10 +124,7 @@ def assemble(plan_file: Path | None, environment: Mapping[str, str], flags: Mapp
         UsageError: with every mistake of every source.
     """
     types = _public_types()
-    sources = [
-        from_environment(environment, types),
-        Source({k: v for k, v in flags.items() if v is not None}, FLAGS),
-    ]
+    sources = [from_environment(environment, types), Source({k: v for k, v in flags.items() if v is not None}, FLAGS)]
     if plan_file:
         sources.insert(0, _with_tokens(from_file(plan_file), sources))
     values: dict[str, Any] = {"name": plan_file.stem} if plan_file else {}

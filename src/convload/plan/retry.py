@@ -24,10 +24,7 @@ none, because its outcome is not retried; none, because the run ended first."""
 HONOURED, IGNORED = "honoured", "ignored"
 """What became of a Retry-After that an answer carried."""
 
-GROUPS = {
-    "http_5xx": re.compile(r"http_5\d\d"),
-    "connect": re.compile("connect_refused|connect_timeout|dns|tls"),
-}
+GROUPS = {"http_5xx": re.compile(r"http_5\d\d"), "connect": re.compile("connect_refused|connect_timeout|dns|tls")}
 """Names in `on` that stand for several outcomes."""
 
 SAFE = ("rate_limited", "http_5xx", "connect")

@@ -87,11 +87,7 @@ def _text(words: doc.Words, tone: doc.Tone = "", longest: int | None = None) -> 
 
 
 def _print_table(
-    title: str,
-    columns: Sequence[doc.Column],
-    rows: Sequence[Sequence[doc.Words]],
-    console: Console,
-    medium: doc.Medium,
+    title: str, columns: Sequence[doc.Column], rows: Sequence[Sequence[doc.Words]], console: Console, medium: doc.Medium
 ) -> None:
     cells = [[_text(cell, longest=doc.LONGEST) for cell in row] for row in rows]
     heads = _heads(columns, medium)
