@@ -213,7 +213,6 @@ def _notes(base: list[ComparedRun], new: list[ComparedRun], method: str, likenes
 
 
 def _length(base: dict[str, list[Batch]], rule: Rule) -> list[str]:
-    """Says how long runs like the base must be, where it is long enough to know."""
     sample = Sample(base.get(CREATE, []))
     if len(sample.batches) < FEWEST_BATCHES or sample.times.count < tail_samples(TIMES["p99"], rule.each(1)):
         return []

@@ -54,11 +54,7 @@ class Conclusion(msgspec.Struct, frozen=True):
 
 
 def conclude(log: RunLog) -> Conclusion:
-    """Draws the conclusion of a run log.
-
-    Raises:
-        RunLogError: the manifest's plan or a histogram cannot be read.
-    """
+    """Draws the conclusion of a run log; raises RunLogError where its plan or a histogram cannot be read."""
     run = Run(log)
     baseline = read_frozen(log.manifest.baseline)
     known = None if baseline is None else baseline.totals()

@@ -132,7 +132,6 @@ def fisher_p(base: Failures, new: Failures) -> float:
 
 
 def _choices(count: int, chosen: Floats | int) -> Any:
-    """Returns the logarithm of the binomial coefficient."""
     return special.gammaln(count + 1) - special.gammaln(chosen + 1) - special.gammaln(count - chosen + 1)
 
 

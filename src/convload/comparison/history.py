@@ -68,11 +68,7 @@ class History(msgspec.Struct, frozen=True):
 
 
 def follow(folder: Path, minimum: Minimum | None = None) -> History:
-    """Reads all runs below a folder that are like the newest sound one.
-
-    Raises:
-        UsageError: there is no such folder, or no run in it that can be followed.
-    """
+    """Reads all runs below a folder that are like the newest sound one; raises UsageError where there is none."""
     runs, left_out = _sound(find_runs(folder))
     if not runs:
         reasons = [f"{one.folder}: {reason}" for one in left_out for reason in one.reasons]
@@ -103,18 +99,13 @@ def follow(folder: Path, minimum: Minimum | None = None) -> History:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Returns all run folders below one, itself included; links (`latest`) are not followed.
-
-    Raises:
-        UsageError: there is no such folder.
-    """
+    """Returns the run folders below one, itself included, links (`latest`) not; raises UsageError where it is none."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder; name one that has run folders below it")
     return sorted(Path(at) for at, _, names in os.walk(folder) if runlog.FILE_NAME in names)
 
 
 def _sound(folders: list[Path]) -> tuple[list[ComparedRun], list[LeftOut]]:
-    """Returns the runs that are evidence, oldest first, and the others with their reasons."""
     runs, left_out = [], []
     for folder in folders:
         try:

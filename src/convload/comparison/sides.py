@@ -47,11 +47,7 @@ def folders_of(path: Path) -> list[Path]:
 
 
 def read_side(paths: list[Path]) -> list[ComparedRun]:
-    """Reads all runs of a side.
-
-    Raises:
-        UsageError: with every run that cannot be read, or stands there twice.
-    """
+    """Reads all runs of a side; raises UsageError with every run that cannot be read, or stands there twice."""
     folders = [folder for path in paths for folder in folders_of(path)]
     problems, runs, seen = [], [], set()
     for folder in folders:
@@ -69,11 +65,7 @@ def read_side(paths: list[Path]) -> list[ComparedRun]:
 
 
 def read_run(folder: Path) -> ComparedRun:
-    """Reads one run.
-
-    Raises:
-        RunLogError: its log cannot be read: missing, damaged, of another format version.
-    """
+    """Reads one run; raises RunLogError where its log is missing, damaged or of another format version."""
     log = runlog.read(folder)
     try:
         return ComparedRun(str(folder), log, conclude(log))

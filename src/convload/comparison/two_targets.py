@@ -65,11 +65,7 @@ class TargetComparison(msgspec.Struct, frozen=True):
 
 
 def compare_targets(run: Run, minimum: Minimum | None = None) -> TargetComparison | None:
-    """Returns the comparison of a run's two targets; None where it fired at one.
-
-    Raises:
-        RunLogError: the manifest's plan or a histogram cannot be read.
-    """
+    """Compares a run's two targets, None where it has one; raises RunLogError where plan or times cannot be read."""
     plan = run.plan
     marks = [mark for mark in run.marks if mark.target and not mark.warmup]
     if not plan.target_b or not marks:

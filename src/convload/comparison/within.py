@@ -106,7 +106,6 @@ def _compare(
 
 
 def _samples(pair: Pair, name: str) -> int:
-    """Returns the samples of the side that has fewer."""
     return min(one.times.count if name in TIMES else int(one.counts.sum()) for one in (pair.base, pair.new))
 
 
@@ -151,7 +150,6 @@ def _drawn(sample: Sample, weights: Floats, name: str) -> bool:
 
 
 def _shift(base: float, new: float, joint: Spread, rule: Rule, each: float) -> Shift:
-    """Returns the difference of two times or rates with its intervals."""
     reaches = [joint.error * quantile(confidence, joint.freedom) for confidence in (each, rule.one_sided)]
     bounds = [bound for reach in reaches for bound in bounds_of_ratio(base, new, reach)]
     return Shift(new - base, *bounds)

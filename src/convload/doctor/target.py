@@ -51,11 +51,7 @@ class Failure(Exception):  # noqa: N818 -- it is turned into a check
 
 
 def examine(plan: Plan, environment: Mapping[str, str] = os.environ) -> list[Check]:
-    """Returns the checks of a plan's target in their order; those after a problem are left out.
-
-    Raises:
-        UsageError: the plan's ca_file cannot be read.
-    """
+    """Returns the checks of a plan's target up to a problem; raises UsageError where its ca_file cannot be read."""
     return list(_steps(plan, _context(plan), environment))
 
 

@@ -90,11 +90,7 @@ class Baseline(msgspec.Struct, frozen=True):
 
 
 def load(path: Path) -> Baseline:
-    """Reads a run folder, a run log or what `convload baseline save` wrote.
-
-    Raises:
-        UsageError: there is none, it is damaged or of another format, or its run supports no statement.
-    """
+    """Reads a run folder, a run log or a saved baseline; raises UsageError where that is no sound one."""
     file = path / runlog.FILE_NAME if path.is_dir() else path
     try:
         text = file.read_bytes()

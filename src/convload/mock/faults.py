@@ -111,7 +111,6 @@ def _replies_instead(behaviour: Behaviour) -> dict[str, Reply]:
 
 
 def _uniform(key: int, number: int) -> float:
-    """Returns a number strictly between 0 and 1."""
     return ((_mix(key + number) >> 12) + 0.5) * 2.0**-52
 
 

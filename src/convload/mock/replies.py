@@ -82,8 +82,6 @@ Body = _Message | _Created | _Published | _Nothing | _FileUrl
 
 
 class _Element(msgspec.Struct, frozen=True, gc=False, rename={"reply_id": "reqId"}):
-    """One answered request."""
-
     code: str
     body: Body
     reply_id: str

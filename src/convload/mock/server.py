@@ -208,11 +208,7 @@ def _raise_fd_limit() -> None:
 
 @contextmanager
 def server_tls(serving: Serving) -> Iterator[ServerTls]:
-    """Yields what is asked for; the file with the certificate authority goes when the context ends.
-
-    Raises:
-        UsageError: a certificate that cannot be used.
-    """
+    """Yields what is asked for; its own authority's file goes at the end; raises UsageError for a bad certificate."""
     if serving.tls and serving.tls_port is not None:
         raise UsageError("tls port: is for https beside http; with tls, port serves https already")
     if serving.tls_cert is not None:

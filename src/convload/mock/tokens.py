@@ -107,7 +107,6 @@ class Tokens:
         return (signed + b"." + _encode(self._sign_with(signed))).decode()
 
     def _verify(self, header: bytes) -> Claims | None:
-        """Returns the claims of a token that this mock has signed."""
         token = header[len(_BEARER) :].strip() if header[: len(_BEARER)].lower() == _BEARER else header
         signed, _, signature = token.rpartition(b".")
         if not compare_digest(signature, _encode(self._sign_with(signed))):
@@ -142,6 +141,5 @@ _HEADER_PART = _encode(msgspec.json.encode(_HEADER))
 
 
 def _read_claims(part: bytes) -> Claims:
-    """Decodes claims whose signature is sound, so they are one of the two kinds that we make."""
     claims = _decode(part)
     return _decode_app(claims) if claims.startswith(b'{"aud"') else _decode_consumer(claims)

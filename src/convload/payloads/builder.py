@@ -44,11 +44,7 @@ class Builder:
         return self._chosen[bisect_right(self._limits, _choice(bits)[0])](index, bits)
 
     def build_variant(self, name: str, index: int) -> Payload:
-        """Returns payload `index` as it is where the mix chooses that variant.
-
-        Raises:
-            UsageError: there is no such variant.
-        """
+        """Returns payload `index` as it is where the mix chooses that variant; raises UsageError for an unknown one."""
         if name not in self._makes:
             raise UsageError(f"variant {name!r}: there is no such variant{suggest(name, self._makes)}")
         return self._makes[name](index, random_bits(self._seed, index))

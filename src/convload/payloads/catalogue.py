@@ -33,20 +33,12 @@ class Catalogue(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, folder: Path) -> "Catalogue":
-        """Reads a folder.
-
-        Raises:
-            UsageError: every mistake of every file, with its place.
-        """
+        """Reads a folder; raises UsageError with every mistake of every file, and its place."""
         return _without_problems(*survey_folder(folder))
 
     @classmethod
     def from_files(cls, files: Mapping[str, str], origin: str = "payloads") -> "Catalogue":
-        """Reads texts by relative path.
-
-        Raises:
-            UsageError: as for `read`.
-        """
+        """Reads texts by relative path; raises UsageError as `read` does."""
         return _without_problems(*survey(files, origin))
 
 

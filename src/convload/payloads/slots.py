@@ -96,11 +96,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 def compile_slot(text: str, draft: Draft, style: Style) -> Slot:
-    """Compiles what stands between `${` and `}`.
-
-    Raises:
-        ValueError: there is no such slot, or its arguments are not allowed.
-    """
+    """Compiles what stands between `${` and `}`; raises ValueError for no slot, or for wrong arguments."""
     name, _, arguments = text.partition(":")
     kind = KINDS.get(name)
     if kind is None:

@@ -60,7 +60,6 @@ def read_variant(path: str, text: str, pools: Pools, samples: int) -> tuple[Vari
 
 
 def _compile(path: str, document: object, pools: Pools) -> tuple[Variant | None, list[Mistake]]:
-    """Returns the variant, and mistakes whose paths start at the file's top."""
     if not isinstance(document, dict):
         return None, [Mistake("$", "must be an object with a description and a payload")]
     document.setdefault("name", path.rpartition("/")[2].removesuffix(".json"))

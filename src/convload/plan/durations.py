@@ -10,11 +10,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 
 
 def parse_duration_s(text: str) -> float:
-    """Returns the seconds of "500ms", "30s", "5m" or "1h".
-
-    Raises:
-        ValueError: it is none.
-    """
+    """Returns the seconds of "500ms", "30s", "5m" or "1h"; raises ValueError where it is none."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is no duration; write a number with ms, s, m or h, such as 30s")

@@ -80,11 +80,7 @@ def parse_all(
 
 
 def parse(text: str) -> Gate:
-    """Reads one gate; variants and stages are not looked at.
-
-    Raises:
-        GateTextError: with all that is wrong with it.
-    """
+    """Reads one gate without a look at variants and stages; raises GateTextError with all that is wrong with it."""
     reader = _Reader(text)
     words, selected, kind = reader.subject()
     operator = reader.operator()
@@ -125,7 +121,6 @@ def _form_mistakes(gate: Gate, *, conditions: bool) -> Iterator[str]:
 
 
 def _subject(words: list[str], selected: dict[str, str], kind: str | None) -> tuple[Subject | None, list[str]]:
-    """Returns the subject that the words before the operator mean."""
     if not words:
         return None, []  # told by the reader
     *before, last = words

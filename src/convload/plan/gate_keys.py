@@ -50,11 +50,7 @@ def written_conditions(sources: Sequence[Source]) -> list[WrittenGate]:
 
 
 def read_gates_file(path: Path) -> Iterator[WrittenGate]:
-    """Yields the gates of a file: one a line; blank lines and those that start with # are left out.
-
-    Raises:
-        UsageError: it cannot be read, or holds no gate.
-    """
+    """Yields the gates of a file, one a line, no blanks and no #; raises UsageError where it is unreadable or empty."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -49,11 +49,7 @@ def _check_service_time(text: str) -> None:
 
 
 def fault_steps_of(text: str) -> tuple[str, ...]:
-    """Returns the steps of a text such as "send, close".
-
-    Raises:
-        ValueError: it names none, or one that there is not.
-    """
+    """Returns the steps of a text such as "send, close"; raises ValueError where it names one that there is not."""
     steps = tuple(part.strip() for part in text.split(","))
     for step in steps:
         if step not in FAULT_STEPS:
@@ -240,11 +236,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     @property
     def service(self) -> ServiceTime:
-        """How long a create takes; reads its file where it has one.
-
-        Raises:
-            ValueError: it takes no time.
-        """
+        """How long a create takes, its file read where it has one; raises ValueError where it takes no time."""
         return parse_service_time(self.service_time)
 
     @property

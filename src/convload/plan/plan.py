@@ -202,7 +202,6 @@ def find(name: str) -> Path:
 
 
 def _public_types() -> dict[str, Any]:
-    """Returns the type of each key as a plan writes it, in the order of the fields."""
     written = {stored: key for key, stored in DURATIONS.items()}
     return {written.get(field.name, field.name): field.type for field in msgspec.structs.fields(Plan)}
 
@@ -301,7 +300,6 @@ def _judging_mistakes(
 
 
 def _extend_mistakes(plan: Plan) -> Iterator[str]:
-    """Yields what an extension has no place behind: an end that is no time, or windows that are pairs."""
     ends = {
         "conversations": plan.conversations and f"this one ends after {plan.conversations:,} conversations",
         "replay": plan.replay and "this one ends with the last start of its replay",

@@ -133,11 +133,7 @@ def shifted(by_s: float, rest: ServiceTime) -> ServiceTime:
 
 
 def parse_service_time(text: str) -> ServiceTime:
-    """Returns the distribution that a text such as `lognormal(20ms, 0.4)` names.
-
-    Raises:
-        ValueError: it names none, or its file cannot be used.
-    """
+    """Returns what a text such as `lognormal(20ms, 0.4)` names; raises ValueError for no distribution, or no file."""
     found = _FORM.fullmatch(text)
     if found is None or found[2] not in _PARSERS:
         raise ValueError(f"{text!r} is no service time; write {FORMS}")

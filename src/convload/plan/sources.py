@@ -101,11 +101,7 @@ def from_file(path: Path) -> Source:
 
 
 def from_environment(environment: Mapping[str, str], types: Types) -> Source:
-    """Takes every key but the tables; lists are divided.
-
-    Raises:
-        UsageError: a variable is a table, or looks like a misspelt one.
-    """
+    """Takes every key but the tables, lists divided; raises UsageError for tables and what looks misspelt."""
     if problems := list(_misspelt(environment, types)):
         raise UsageError(*problems)
     values: dict[str, Any] = {}

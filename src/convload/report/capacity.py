@@ -139,7 +139,6 @@ def _column(head: str) -> doc.Column:
 
 
 def _course(result: CapacityResult) -> str:
-    """Says how the answer came about."""
     goodput = f"; goodput there {about(result.goodput_per_s)}/s" if result.goodput_per_s is not None else ""
     busy = f", overloaded {about(result.sustained_per_s)}/s" if goodput and result.sustained_per_s is not None else ""
     return (
@@ -149,7 +148,6 @@ def _course(result: CapacityResult) -> str:
 
 
 def _laws(result: CapacityResult) -> list[str]:
-    """Says what the scalability law and Little's law make of the trials."""
     lines = []
     fitted = result.saturation.usl if result.saturation else result.usl
     if fitted is None or fitted.refused:
@@ -281,6 +279,5 @@ def _usl_columns(fitted: Usl) -> list[list[float | None]]:
 
 
 def _fitted(result: CapacityResult) -> Usl | None:
-    """Returns the fit of the scalability law, if there is one."""
     fitted = result.saturation.usl if result.saturation else result.usl
     return fitted if fitted and not fitted.refused else None

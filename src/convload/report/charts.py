@@ -143,7 +143,6 @@ def _every_second(series: list[Second]) -> dict[int, Second | None]:
 
 
 def _errors(rows: list[Second | None]) -> list[dict[str, Any]]:
-    """Returns the kinds, most frequent first, with their rates."""
     totals: Counter[str] = Counter()
     for row in rows:
         totals.update({kind: 1 + int(1000 * rate) for kind, rate in (row.errors_per_s if row else {}).items()})

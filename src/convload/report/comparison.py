@@ -89,7 +89,6 @@ def _step(comparison: Comparison, step: str) -> doc.Section:
 
 
 def _reasons(found: list[Difference]) -> Iterator[str]:
-    """Says what is undecided, a line a reason."""
     for why in dict.fromkeys(one.why for one in found if one.why):
         names = ", ".join(tables.statistic(one) for one in found if one.why == why)
         yield f"{UNKNOWN.capitalize()}, {names}: {why}"

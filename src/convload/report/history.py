@@ -97,31 +97,26 @@ def _left_out(history: History) -> list[doc.Words]:
 
 
 def _name(history: History, point: FollowedRun) -> str:
-    """Names a run by its folder below the history's."""
     return doc.brief(point.folder.removeprefix(history.folder).lstrip("/") or point.folder)
 
 
 def _moment(point: FollowedRun) -> str:
-    """Says when a run was started, to the minute."""
     return doc.brief(point.started[:16].replace("T", " "))
 
 
 def _title(series: Series) -> str:
-    """Names a statistic with its unit."""
     if series.name.startswith("gate "):
         return doc.brief(series.name, 60)
     return f"{'error share' if series.name == 'errors' else series.name} {series.unit}"
 
 
 def _way(series: Series, change: Change) -> str:
-    """Says whether a change is for the worse."""
     if not series.better:
         return CHANGED
     return BETTER if (change.after > change.before) == (series.better == "higher") else WORSE
 
 
 def _sentences(history: History) -> Iterator[tuple[str, str]]:
-    """Returns each change as a sentence, with its direction; one that is not confirmed has none."""
     for series in history.series:
         for change in series.changes:
             point = history.points[change.at]

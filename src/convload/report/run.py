@@ -59,7 +59,6 @@ def print_judgement(conclusion: Conclusion, console: Console, *, details: bool =
 
 
 def _judgement(conclusion: Conclusion) -> doc.Document:
-    """Returns what `convload gate` shows: the gates with what each found."""
     undecided = [gate.message for gate in conclusion.gates if gate.outcome != PASS]
     messages = [gate.message for gate in conclusion.gates]
     lines = [*filter(None, [figures.aborted(conclusion)]), *answer.invalid(conclusion), *figures.asides(conclusion)]
@@ -82,7 +81,6 @@ def _judgement(conclusion: Conclusion) -> doc.Document:
 
 
 def _answer(conclusion: Conclusion) -> list[doc.Section]:
-    """Returns what the verdict rests on."""
     return [
         _head(conclusion),
         doc.Section("Stopped early", [doc.Note(figures.aborted(conclusion))], on=(doc.HTML,)),
@@ -94,7 +92,6 @@ def _answer(conclusion: Conclusion) -> list[doc.Section]:
 
 
 def _figures(conclusion: Conclusion) -> list[doc.Section]:
-    """Returns what was measured."""
     summary = conclusion.summary
     variants = "Variants of conversation.create"
     steps = tables.requests("step", summary.steps, summary.model)
@@ -117,7 +114,6 @@ def _figures(conclusion: Conclusion) -> list[doc.Section]:
 
 
 def _record(conclusion: Conclusion, folder: Path | None) -> list[doc.Section]:
-    """Returns how it was measured, and whether the record adds up."""
     summary, manifest = conclusion.summary, conclusion.manifest
     chain = ", ".join(f"{count} {name}" for name, count in figures.reconciliation(summary))
     report = f"Report: {folder / 'report.html'}" if folder else ""

@@ -109,7 +109,6 @@ def _print_table(
 
 
 def _grid(title: str, medium: doc.Medium) -> Grid:
-    """Makes an empty table; one of the short end is as low as it can be."""
     if medium == doc.BRIEF:
         return Grid(title=Text(), box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
     return Grid(

@@ -269,11 +269,7 @@ def encode(result: CapacityResult) -> bytes:
 
 
 def decode(data: bytes) -> CapacityResult:
-    """Reads capacity.json.
-
-    Raises:
-        RunLogError: it is none, or of another format.
-    """
+    """Reads capacity.json; raises RunLogError where it is none, or of another format."""
     try:
         result = msgspec.json.decode(data, type=CapacityResult)
     except (msgspec.DecodeError, ValueError) as error:

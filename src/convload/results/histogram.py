@@ -142,11 +142,7 @@ class Histogram(msgspec.Struct, frozen=True, eq=False):
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """Reads what `encode` wrote.
-
-        Raises:
-            RunLogError: the text is no histogram.
-        """
+        """Reads what `encode` wrote; raises RunLogError where the text is no histogram."""
         if not text:
             return cls.empty()
         try:

@@ -52,7 +52,6 @@ def find_recoveries(run: Run) -> list[Recovery]:
 
 
 def _recovery(run: Run, marks: list[StageMark], at: int) -> Recovery | None:
-    """Returns what followed the fall from the stage before `at` to that one, if it is a fall."""
     spike, after = marks[at - 1], marks[at]
     normal_ms = _normal_ms(marks[: at - 1], FALL * spike.to_rate, run)
     if after.from_rate > FALL * spike.to_rate or normal_ms is None or after.starts_s >= run.window.to_s:
@@ -80,7 +79,6 @@ def _normal_ms(earlier: list[StageMark], highest_rate: float, run: Run) -> float
 
 
 def _calm_until_s(following: list[StageMark], spike: StageMark) -> float:
-    """Returns where the next load begins that is more than half of the spike."""
     ends = following[-1].starts_s + following[-1].duration_s
     return next((mark.starts_s for mark in following if _highest(mark) > FALL * spike.to_rate), ends)
 

@@ -340,7 +340,6 @@ class Run:
         )
 
     def _ceiling(self) -> dict[str, Any]:
-        """Returns how the requests of all steps compare with what was measured to be possible."""
         if self._achieved_rate is None:
             return {}
         # The rate of creates counts each conversation once, which is its first request.
@@ -378,7 +377,6 @@ def _place(step: str) -> tuple[int, str]:
 
 
 def _near_ceiling(share: float | None) -> str | None:
-    """Returns the warning for a run near or above the ceiling, None for one below."""
     if share is None or share <= NEAR_CEILING:
         return None
     return (

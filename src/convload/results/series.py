@@ -63,7 +63,6 @@ def _is_remnant(interval: Interval) -> bool:
 
 
 def _second(t_s: int, with_arrivals: list[tuple[Interval, int]], measured: Window) -> Second:
-    """Adds up a second: intervals, and how many arrivals were due in each."""
     parts = [part for part, _ in with_arrivals]
     lengths_s = _lengths(parts)
     rates = _rates(parts, lengths_s)
@@ -99,7 +98,6 @@ def _lengths(parts: list[Interval]) -> dict[int, float]:
 
 
 def _rates(parts: list[Interval], lengths_s: dict[int, float]) -> dict[str, float]:
-    """Returns requests per second by outcome."""
     rates: dict[str, float] = defaultdict(float)
     for part in parts:
         for cell in _create_cells(part):
