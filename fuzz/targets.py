@@ -262,14 +262,14 @@ def http_requests() -> Target:
     import uvloop
 
     from convload.mock.connection import Connection
-    from convload.mock.server import _make_api, _make_site
+    from convload.mock.server import make_site
     from convload.plan.mock_behaviour import Behaviour
 
     loop = uvloop.new_event_loop()
     failures: list[dict[str, object]] = []
     loop.set_exception_handler(lambda _, context: failures.append(context))
     behaviours = Behaviour(auth=False), Behaviour()
-    sites = [_make_site(one, _make_api(one, None), loop) for one in behaviours]
+    sites = [make_site(one, None, loop)[1] for one in behaviours]
 
     async def converse(data: bytes, site: object) -> bytes:
         ours, theirs = socket.socketpair()

@@ -2,9 +2,9 @@
 
 import re
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -15,6 +15,8 @@ from convload.contract.requests import UNDECODABLE
 HTTP_OK = 200
 HTTP_CREATED = 201
 CODE_OK = "OK"
+
+Read = TypeVar("Read")
 
 Token = Annotated[str, Meta(pattern=r"^[\x21-\x7e]+\Z")]
 """A token goes into a header: visible ASCII only, so that no answer can add a header of its own."""
@@ -150,10 +152,9 @@ def check_send(reply_id: str, status: int, body: bytes) -> Answer:
     """Checks the answer to a send or close request."""
     if status != HTTP_OK:
         return Answer(of_status(status), _excerpt(body), "", error_code(body))
-    try:
-        element = _decode_send(body)
-    except UNDECODABLE as error:
-        return _undecodable(body, error)
+    element = _read(_decode_send, body)
+    if isinstance(element, Answer):
+        return element
     if element.req_id != reply_id:
         return Answer(CONTRACT, f"$.reqId: is {element.req_id[:80]!r}, not {reply_id!r}")
     if element.code != CODE_OK:
@@ -163,30 +164,25 @@ def check_send(reply_id: str, status: int, body: bytes) -> Answer:
 
 def read_app_token(status: int, body: bytes) -> AppToken | Answer:
     """Reads the answer of Sentinel; never quotes the body, which may hold a token."""
-    if status != HTTP_OK:
-        return _refused(status, body)
-    try:
-        return _decode_app_token(body)
-    except UNDECODABLE as error:
-        return _undecodable(body, error)
+    return _read(_decode_app_token, body) if status == HTTP_OK else _refused(status, body)
 
 
 def read_consumer_token(status: int, body: bytes) -> ConsumerToken | Answer:
     """Reads the answer of IDP, documented as 201; never quotes the body, which may hold a token."""
-    if status not in (HTTP_OK, HTTP_CREATED):
-        return _refused(status, body)
-    try:
-        return _decode_consumer_token(body)
-    except UNDECODABLE as error:
-        return _undecodable(body, error)
+    return _read(_decode_consumer_token, body) if status in (HTTP_OK, HTTP_CREATED) else _refused(status, body)
 
 
 def read_domains(status: int, body: bytes) -> dict[str, str] | Answer:
     """Reads a domain look-up: service name → host."""
     if status != HTTP_OK:
         return Answer(of_status(status), _excerpt(body))
+    found = _read(_decode_base_uris, body)
+    return found if isinstance(found, Answer) else {one.service: one.base_uri for one in found.base_uris}
+
+
+def _read(decode: Callable[[bytes], Read], body: bytes) -> Read | Answer:
     try:
-        return {one.service: one.base_uri for one in _decode_base_uris(body).base_uris}
+        return decode(body)
     except UNDECODABLE as error:
         return _undecodable(body, error)
 

@@ -2,9 +2,6 @@
 
 from urllib.parse import quote, urlencode
 
-DOMAIN_HOST = "api.liveperson.net"
-"""The documented host of the domain look-up."""
-
 MESSAGING = "asyncMessagingEnt"
 SENTINEL = "sentinel"
 IDP = "idp"

@@ -139,14 +139,11 @@ class Api:
                 where = Target(query=dict(parse_qsl(query)), **parts)
                 methods = self._methods(route, where)
                 if where.query.keys() <= {"v", "version"}:
-                    self._remember(target, methods)
+                    if len(self._known) >= KNOWN_TARGETS:
+                        self._known.clear()
+                    self._known[target] = methods
                 return methods
         return {}
-
-    def _remember(self, target: bytes, methods: Methods) -> None:
-        if len(self._known) >= KNOWN_TARGETS:
-            self._known.clear()
-        self._known[target] = methods
 
     def _methods(self, route: _Route, where: Target) -> Methods:
         refusal = self._misdirected(route, where) if route.name else None
@@ -216,11 +213,8 @@ class Api:
     def _send(self, where: Target, request: Request) -> Reply:
         send = check_send(request.body)
         name = "close" if closes(send) else "send"
-        tally = self._tallies[name]
-        if not self._faults.meets(name):
-            return tally.count(self._sending.answer(where, request, send))
-        work = partial(self._sending.answer, where, request, send)
-        return tally.count(self._faults.answer(name, tally.received, work))
+        tally, work = self._tallies[name], partial(self._sending.answer, where, request, send)
+        return tally.count(self._faults.answer(name, tally.received, work) if self._faults.meets(name) else work())
 
     # What the mock says about itself; these requests are counted nowhere
 

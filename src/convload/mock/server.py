@@ -99,9 +99,10 @@ async def serve(serving: Serving, tls: ServerTls) -> AsyncIterator[list[str]]:
     """
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_reporter())
-    keeper = _make_keeper(serving.behaviour, loop)
-    api = _make_api(serving.behaviour, keeper)
-    site = _make_site(serving.behaviour, api, loop)
+    behaviour, keeper = serving.behaviour, None
+    if behaviour.servers:
+        keeper = Timekeeper(WaitingLine(station_of(behaviour), time.monotonic()), loop)
+    api, site = make_site(behaviour, keeper, loop)
     servers = [await _listen(site, serving.host, serving.port, tls.context if serving.secure else None)]
     if serving.tls_port is not None:
         servers.append(await _listen(site, serving.host, serving.tls_port, tls.context))
@@ -120,20 +121,12 @@ async def serve(serving: Serving, tls: ServerTls) -> AsyncIterator[list[str]]:
             keeper.close()
 
 
-def _make_keeper(behaviour: Behaviour, loop: asyncio.AbstractEventLoop) -> Timekeeper | None:
-    if not behaviour.servers:
-        return None
-    return Timekeeper(WaitingLine(station_of(behaviour), time.monotonic()), loop)
-
-
-def _make_api(behaviour: Behaviour, keeper: Timekeeper | None) -> Api:
+def make_site(behaviour: Behaviour, keeper: Timekeeper | None, loop: asyncio.AbstractEventLoop) -> tuple[Api, Site]:
+    """Returns what answers, and what its connections share."""
     credentials = Credentials(os.environ.get(CLIENT_ID_VARIABLE), os.environ.get(CLIENT_SECRET_VARIABLE))
-    return Api(behaviour, credentials, Traffic(), time.time, keeper)
-
-
-def _make_site(behaviour: Behaviour, api: Api, loop: asyncio.AbstractEventLoop) -> Site:
+    api = Api(behaviour, credentials, Traffic(), time.time, keeper)
     limits = Limits(behaviour.read_timeout_s, behaviour.idle_timeout_s, behaviour.max_body_bytes)
-    return Site(api.respond, limits, api.traffic, loop)
+    return api, Site(api.respond, limits, api.traffic, loop)
 
 
 async def _listen(site: Site, host: str, port: int, context: ssl.SSLContext | None) -> asyncio.Server:

@@ -152,17 +152,16 @@ def _selector_mistakes(measure: str, step: str, selected: dict[str, str]) -> lis
 
 def _settled(subject: Subject, limit: Limit) -> tuple[Limit, list[str]]:
     """Returns the limit with the unit that its subject has, where none was written."""
-    allowed = QUANTITIES["errors" if subject.measure == "errors" else subject.measure]
+    allowed = QUANTITIES[subject.measure]
     if limit.factor and not limit.unit and not limit.constant:
-        return msgspec.structs.replace(limit, unit=allowed[0].unit), []
+        return msgspec.structs.replace(limit, unit=allowed[0].value), []
     unit = UNITS.get(limit.unit)
     if unit is not None and unit.quantity in allowed:
         return limit, []
     written = repr(limit.unit) if limit.unit else "a number without one"
     units = [name or "none, for a count" for name, one in UNITS.items() if one.quantity in allowed]
-    hint = (
-        "" if unit is not None else suggest(limit.unit, [name for name in units if " " not in name]).partition(";")[0]
-    )
+    single = [name for name in units if " " not in name]
+    hint = "" if unit is not None else suggest(limit.unit, single).partition(";")[0]
     return limit, [f"the unit of {write_subject(subject)} is one of {', '.join(units)}, not {written}{hint}"]
 
 

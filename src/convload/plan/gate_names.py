@@ -26,11 +26,6 @@ class Quantity(Enum):
     RATE = "/s"
     COUNT = ""
 
-    @property
-    def unit(self) -> str:
-        """The unit in which figures of it are computed."""
-        return self.value
-
 
 TIME, SHARE, RATE, COUNT = Quantity.TIME, Quantity.SHARE, Quantity.RATE, Quantity.COUNT
 

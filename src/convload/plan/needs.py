@@ -59,6 +59,7 @@ def needs_of(plan: Plan, replay: str) -> Needs:
         conversations = sum(arrivals)
     consumers = {"close": plan.users, "fresh": conversations, "pool": plan.pool_size or conversations, "none": 0}
     minted = consumers[plan.consumers]
+    logged_s = None if duration_s is None else (duration_s + plan.extend_s) * plan.workers
     return Needs(
         arrivals=arrivals,
         conversations=conversations,
@@ -66,12 +67,8 @@ def needs_of(plan: Plan, replay: str) -> Needs:
         consumer_tokens=None if minted is None else minted * (targets if plan.consumers == "close" else 1),
         sockets=FILES_A_USER * targets * plan.users,
         files_a_worker=files_needed(plan.users, plan.workers, targets),
-        disk_bytes=None if duration_s is None else _disk_bytes(duration_s + plan.extend_s, plan.workers),
+        disk_bytes=None if logged_s is None else int(logged_s * LOG_BYTES_A_SECOND) + REPORT_BYTES,
     )
-
-
-def _disk_bytes(duration_s: float, workers: int) -> int:
-    return int(duration_s * workers * LOG_BYTES_A_SECOND) + REPORT_BYTES
 
 
 def arrivals_of(plan: Plan, stages: list[Stage]) -> list[int]:

@@ -153,13 +153,10 @@ def assemble(plan_file: Path | None, environment: Mapping[str, str], flags: Mapp
 
 def _with_tokens(plan: Source, newer: Sequence[Source]) -> Source:
     """Drops that a plan for the mock has no tokens where a newer source names a target that may ask for them."""
-    values, is_for_mock = plan.values, plan.values.get("target", MOCK) == MOCK
-    if (
-        is_for_mock
-        and values.get("consumers") == "none"
-        and any(one.values.get("target", MOCK) != MOCK for one in newer)
-    ):
-        values = {key: value for key, value in values.items() if key != "consumers"}
+    targets = [one.values.get("target", MOCK) for one in (plan, *newer)]
+    if targets[0] != MOCK or all(one == MOCK for one in targets) or plan.values.get("consumers") != "none":
+        return plan
+    values = {key: value for key, value in plan.values.items() if key != "consumers"}
     return Source(values, plan.origin, plan.text)
 
 
@@ -361,16 +358,7 @@ def marks(stages: Sequence[Stage], starts_s: float = 0.0) -> list[StageMark]:
     """Returns the stages as the run log tells them; the first begins at `starts_s`."""
     found = []
     for stage in stages:
-        found.append(
-            StageMark(
-                stage.name,
-                starts_s,
-                stage.duration_s,
-                stage.from_rate,
-                stage.to_rate,
-                warmup=stage.warmup,
-                target=stage.target,
-            )
-        )
+        rates = stage.from_rate, stage.to_rate
+        found.append(StageMark(stage.name, starts_s, stage.duration_s, *rates, stage.warmup, stage.target))
         starts_s += stage.duration_s
     return found
