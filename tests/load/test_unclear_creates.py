@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from tests.conftest import Cli, summary_of
 from tests.load.account import Account, Rig, answer
 from tests.load.conftest import Script
 
@@ -71,3 +72,14 @@ def test_a_refusal_that_proves_there_is_no_conversation_keeps_its_consumer(serve
 
     assert rig.kept.outcomes("conversation.create").count("ok") == 5
     assert account.consumers == 1
+
+
+@pytest.mark.parametrize("load", [("--users", "4", "--conversations", "200"), ("--rate", "40", "--duration", "4s")])
+def test_a_whole_run_reports_the_injected_share(serve: Serve, cli: Cli, load: tuple[str, ...]) -> None:
+    account = Account(serve, answer(504), each=10)
+
+    cli("run", "--target", account.url, *load, "--warmup", "0s", "--out", "out")
+
+    step = summary_of(cli.folder / "out")["steps"]["conversation.create"]
+    assert step["errors"] == {"http_504": account.faults}
+    assert step["ok"] == account.created - account.faults > 100
