@@ -216,7 +216,8 @@ def http_answers() -> Target:
     from gevent.server import StreamServer
 
     from convload.contract import answers
-    from convload.load.client.http import Client, Limits, explained
+    from convload.load.client.http import Client, Limits
+    from convload.load.client.http import read as read_answer
     from convload.load.client.origin import Origin
 
     answer = b""
@@ -245,8 +246,7 @@ def http_answers() -> Target:
             found = client.exchange(request)
             if bool(found.failure) == bool(found.status) or len(found.body) > limits.max_body_bytes:
                 raise BrokenPromiseError(f"status {found.status}, failure {found.failure!r}, {len(found.body)} bytes")
-            checked = answers.check_create(["1", "2"], found.status, found.body)
-            explained(checked, client, found.status)
+            checked = read_answer(found, client, functools.partial(answers.check_create, ["1", "2"]))
             answers.check_send("1", found.status, found.body)
             for reader in readers:
                 reader(found.status, found.body)

@@ -17,7 +17,7 @@ from convload.contract import sends
 from convload.contract.answers import OF_THE_CONSUMER, Answer, check_create, check_send
 from convload.contract.outcomes import OK, RATE_LIMITED
 from convload.contract.steps import CLOSE, CREATE, FIRST, RETRY, SEND
-from convload.load.client.http import Client, explained
+from convload.load.client.http import Client, read
 from convload.load.client.origin import complete
 from convload.load.client.tokens import UNAUTHORIZED
 from convload.load.pacing.protocol import NOW
@@ -74,6 +74,7 @@ class Consumer:
         self._idp = self.client if shared else Client(services.idp, limits)
         plan = target.session.plan
         self._kind, self._retries = plan.consumers, plan.retry.policy != NONE
+        self._needs_token = self._kind != "none"
         self._on_behalf = target.on_behalf
 
     def leave(self) -> None:
@@ -101,16 +102,18 @@ class Consumer:
         `due_s` is when it was due, a reading of `time.monotonic`. The payload is of that variant, or as that mix has
         it, or as the plan's has it.
         """
-        if self._kind != "none" and not self._is_somebody():
+        target = self.target
+        if self._needs_token and not self._on_behalf and not self._is_somebody():
             return None
-        payload = self.target.payloads.build(variant, mix)
+        payload = target.payloads.build(variant, mix)
         headers = payload.headers + self._on_behalf
-        record = self.target.records.record
-        retried = self._retries and _Retried(self, payload, headers, due_s)
-        answer = retried.create() if retried else self.attempt(payload, headers, due_s, record)
+        if self._retries:
+            answer = _Retried(self, payload, headers, due_s).create()
+        else:
+            answer = self.attempt(payload, headers, due_s, target.records.record)
         if answer.outcome != OK:
             self.in_vain = answer.outcome in NO_CONNECTION
-        if self._kind != "none" and (self._kind != "close" or _is_used_up(answer)):
+        if self._needs_token and (self._kind != "close" or _is_used_up(answer)):
             self._on_behalf = b""
         return OpenConversation(answer.conversation_id, headers) if answer.conversation_id else None
 
@@ -136,7 +139,7 @@ class Consumer:
 
     def end(self, conversation: OpenConversation | None) -> None:
         """Closes a conversation now if its consumer is to be used again, else when the run has ended."""
-        if conversation is None or self._kind == "none":
+        if conversation is None or not self._needs_token:
             return
         if self._kind == "close":
             self.close(conversation)
@@ -179,12 +182,10 @@ class Consumer:
             raise
         finally:
             target.in_flight -= 1
-        if exchange.failure:
-            answer = Answer(exchange.failure, exchange.detail)
-        elif (answer := check(exchange.status, exchange.body)).outcome == OK:
-            target.app_tokens.has_worked = True
+        if exchange.failure or (answer := check(exchange.status, exchange.body)).outcome != OK:
+            answer = read(exchange, self.client, check)
         else:
-            answer = explained(answer, self.client, exchange.status)
+            target.app_tokens.has_worked = True
         sent_s, done_s, size = exchange.sent_s, exchange.done_s, len(exchange.body)
         record(Result(step, answer.outcome, due_s or sent_s, sent_s, done_s, variant, index, answer.detail, size))
         if exchange.status == UNAUTHORIZED:

@@ -125,6 +125,7 @@ class Payloads:
         self._worker, self._workers = share.worker, share.workers
         self._builders: dict[str, Builder] = {}
         self.require_mixes([""])
+        self._build = self._builders[""].build
         self.built = 0
 
     def require_mixes(self, mixes: Iterable[str]) -> None:
@@ -143,13 +144,15 @@ class Payloads:
         Raises:
             UsageError: there is no such variant or mix.
         """
-        if mix not in self._builders:
-            self.require_mixes([mix])
-        builder = self._builders[mix]
         index = self._worker + self.built * self._workers
-        payload = builder.build_variant(variant, index) if variant else builder.build(index)
+        payload = self._build_of(variant, mix, index) if variant or mix else self._build(index)
         self.built += 1
         return payload
+
+    def _build_of(self, variant: str, mix: str, index: int) -> Payload:
+        self.require_mixes([mix])
+        builder = self._builders[mix]
+        return builder.build_variant(variant, index) if variant else builder.build(index)
 
 
 class LeftOpen:

@@ -58,8 +58,7 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
         The payload is of `variant`, or one of `mix`; where neither is given, of the variant that a replayed start
         names, or one of this class's `mix`, or one of the plan's.
         """
-        session = self.session
-        if self._nested and session.paced and not self._take(session):
+        if self._nested and self.session.paced and not self._take(self.session):
             raise StopUser
         due_s, self._due_s = self._due_s, NOW
         if not variant and not mix:

@@ -40,7 +40,8 @@ late answer has nowhere to go.
 import contextlib
 import time
 import zlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import httptools
 import msgspec
@@ -48,7 +49,7 @@ from gevent import get_hub, getcurrent
 from msgspec.structs import replace
 
 from convload.contract.answers import Answer
-from convload.contract.outcomes import INVALID_JSON
+from convload.contract.outcomes import INVALID_JSON, OK
 from convload.load.client.connect import (
     READ_BYTES,
     READABLE,
@@ -61,7 +62,9 @@ from convload.load.client.origin import Origin
 
 FIRST_FINAL_STATUS = 200
 REDIRECTS = 300, 400
-GZIP = b"\x1f"  # the first byte, which no JSON begins with
+MAX_BODY_BYTES = 16 * 1024 * 1024
+
+_T = TypeVar("_T")
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -74,7 +77,7 @@ class Limits(msgspec.Struct, frozen=True):
     connect_timeout_s: float = 5.0
     timeout_s: float = 30.0
     max_head_bytes: int = 65536
-    max_body_bytes: int = 16 * 1024 * 1024
+    max_body_bytes: int = MAX_BODY_BYTES
 
 
 class Exchange(msgspec.Struct, gc=False):
@@ -91,13 +94,32 @@ class Exchange(msgspec.Struct, gc=False):
     detail: str = ""
 
 
-def explained(answer: Answer, client: "Client", status: int) -> Answer:
-    """Returns a failed answer with what its headers say about it: where a redirect leads, how a body is coded."""
-    if REDIRECTS[0] <= status < REDIRECTS[1]:
+def read(exchange: Exchange, client: "Client", check: Callable[[int, bytes], _T | Answer]) -> _T | Answer:
+    """Returns what an exchange amounts to; what is not ok, with what its headers say: coding, goal of a redirect."""
+    if exchange.failure:
+        return Answer(exchange.failure, exchange.detail)
+    answer = check(exchange.status, exchange.body)
+    if not isinstance(answer, Answer) or answer.outcome == OK:
+        return answer
+    if coding := client.answer_header(b"content-encoding"):
+        body = _decompressed(exchange.body)
+        if body is not None:
+            return check(exchange.status, body)
+        if answer.outcome == INVALID_JSON:
+            return Answer("malformed_http", f"Content-Encoding: {coding}, which cannot be read and was not asked for")
+    if REDIRECTS[0] <= exchange.status < REDIRECTS[1]:
         parts = f"Location: {client.answer_header(b'location')}", answer.detail
         return replace(answer, detail="; ".join(filter(None, parts)))
-    coding = client.answer_header(b"content-encoding") if answer.outcome == INVALID_JSON else ""
-    return Answer("malformed_http", f"Content-Encoding: {coding}, which was not asked for") if coding else answer
+    return answer
+
+
+def _decompressed(body: bytes) -> bytes | None:
+    """Returns what came as gzip or deflate although `identity` was asked for; None if it is neither, or too large."""
+    reader = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    with contextlib.suppress(zlib.error):
+        plain = reader.decompress(body, MAX_BODY_BYTES)
+        return plain if reader.eof else None
+    return None
 
 
 class _Stale(Exception):  # noqa: N818 -- as above
@@ -127,19 +149,7 @@ class Client:
         except BaseException:
             self.close()
             raise
-        done_s = time.monotonic()
-        if body[:1] == GZIP:
-            return self._unzipped(Exchange(sent_s, done_s, status, body))
-        return Exchange(sent_s, done_s, status, body)
-
-    def _unzipped(self, exchange: Exchange) -> Exchange:
-        """Reads what was compressed although `identity` was asked for."""
-        reader, most = zlib.decompressobj(zlib.MAX_WBITS | 16), self._limits.max_body_bytes
-        with contextlib.suppress(zlib.error):
-            body = reader.decompress(exchange.body, most)
-            if reader.eof:
-                return replace(exchange, body=body)
-        return replace(exchange, status=0, failure="malformed_http", detail=f"gzip that is broken or over {most} bytes")
+        return Exchange(sent_s, time.monotonic(), status, body)
 
     def _attempt(self, request: bytes) -> tuple[int, bytes]:
         if self._connection is not None and self._connection.usable:

@@ -6,7 +6,6 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
 
 import gevent
 import msgspec
@@ -19,7 +18,7 @@ from convload.contract.steps import APP_TOKEN, CONSUMER_TOKEN
 from convload.errors import TargetError, UsageError
 from convload.load.client.connect import probe
 from convload.load.client.credentials import Credentials, explain
-from convload.load.client.http import Client, Exchange, Limits, explained
+from convload.load.client.http import Client, Exchange, Limits, read
 from convload.load.client.origin import FORM, JSON, Origin, complete
 from convload.load.recorder import Records, Result
 from convload.plan.plan import Plan, host_allowed, refusal_of_host, service_url
@@ -45,8 +44,6 @@ MINTING_AT_ONCE = 32
 
 logger = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
-
 
 class Services(msgspec.Struct, frozen=True):
     """Where each service is."""
@@ -68,7 +65,7 @@ def locate(target: Origin, plan: Plan, limits: Limits, context: ssl.SSLContext, 
         return Services(target, target, target)
     client = Client(target, limits)
     exchange = client.exchange(target.head("GET", paths.domain(plan.account), {}) + b"\r\n")
-    found = _read(client, exchange, answers.read_domains)
+    found = read(exchange, client, answers.read_domains)
     client.close()
     if isinstance(found, Answer):
         raise TargetError(f"domain look-up at {target}: {found.outcome}: {found.detail}")
@@ -187,7 +184,7 @@ class AppTokens:
 
     def _request(self) -> Answer:
         exchange = self._client.exchange(complete(self._head, self._form))
-        answer = _read(self._client, exchange, answers.read_app_token)
+        answer = read(exchange, self._client, answers.read_app_token)
         if isinstance(answer, AppToken):
             self.token, self.has_worked, self._gave_up = answer.access_token, False, False
             self._renews_at_s = exchange.done_s + RENEW_AT * answer.life_s(time.time())
@@ -224,7 +221,7 @@ class ConsumerTokens:
         head = self._origin.head("POST", self._path, JSON | {paths.AUTHORIZATION: self._app_tokens.token})
         request = complete(head, msgspec.json.encode({"ext_consumer_id": f"{self._prefix}-{self._named}"}))
         exchange = client.exchange(request)
-        answer = _read(client, exchange, answers.read_consumer_token)
+        answer = read(exchange, client, answers.read_consumer_token)
         if isinstance(answer, Answer):
             _record(self._records, CONSUMER_TOKEN, exchange, answer)
             if exchange.status == UNAUTHORIZED:
@@ -256,13 +253,6 @@ class ConsumerTokens:
     def take(self) -> str:
         """Returns one of the pool, "" when it is used up."""
         return self._pool.popleft() if self._pool else ""
-
-
-def _read(client: Client, exchange: Exchange, read: Callable[[int, bytes], _T | Answer]) -> _T | Answer:
-    if exchange.failure:
-        return Answer(exchange.failure, exchange.detail)
-    answer = read(exchange.status, exchange.body)
-    return explained(answer, client, exchange.status) if isinstance(answer, Answer) else answer
 
 
 def _record(records: Records, step: str, exchange: Exchange, answer: Answer) -> None:
