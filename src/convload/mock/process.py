@@ -23,6 +23,8 @@ from convload.plan.mock_behaviour import Behaviour
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 STATS_TIMEOUT_S = 10.0
+ASK_TIMEOUT_S = 2.0
+MOST_BYTES = 16 * 1024 * 1024
 STATS_PATH = "/__mock__/stats"
 TRUTH_PATH = "/__mock__/truth"
 
@@ -91,18 +93,8 @@ class MockProcess(msgspec.Struct, frozen=True):
         return self._read(TRUTH_PATH if rate is None else f"{TRUTH_PATH}?rate={rate:.9f}")
 
     def _read(self, path: str) -> dict[str, Any]:
-        parts = urlsplit(self.url)
-        host, port = str(parts.hostname), parts.port
-        if parts.scheme == "http":
-            connection = http.client.HTTPConnection(host, port, timeout=STATS_TIMEOUT_S)
-        else:
-            context = ssl.create_default_context(cafile=self.ca_file)
-            connection = http.client.HTTPSConnection(host, port, timeout=STATS_TIMEOUT_S, context=context)
-        try:
-            connection.request("GET", path)
-            return msgspec.json.decode(connection.getresponse().read(), type=dict[str, Any])
-        finally:
-            connection.close()
+        context = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
+        return msgspec.json.decode(_get(self.url, path, context, STATS_TIMEOUT_S), type=dict[str, Any])
 
     def exit_status(self) -> int | None:
         """Returns the exit status, negative for a signal; None while it runs."""
@@ -111,6 +103,42 @@ class MockProcess(msgspec.Struct, frozen=True):
     def stop(self) -> int:
         """Ends the mock, if need be by force, and returns its exit status."""
         return _stop(self.process)
+
+
+class CountedCreates(msgspec.Struct, frozen=True):
+    """Create requests that a mock has received and accepted since its start."""
+
+    received: int
+    accepted: int
+
+
+class _Stats(msgspec.Struct, frozen=True):
+    create: CountedCreates
+
+
+def ask_for_creates(url: str, ca_pem: str, *, verify: bool) -> CountedCreates | None:
+    """Returns what a mock that was started on its own has counted so far; None where none answers, or wants a token."""
+    try:
+        context = ssl.create_default_context(cadata=ca_pem or None)
+        if not verify:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return msgspec.json.decode(_get(url, STATS_PATH, context, ASK_TIMEOUT_S), type=_Stats).create
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+
+
+def _get(url: str, path: str, context: ssl.SSLContext | None, timeout_s: float) -> bytes:
+    parts = urlsplit(url)
+    host, port = str(parts.hostname), parts.port
+    if parts.scheme == "http":
+        connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    else:
+        connection = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read(MOST_BYTES)
+    finally:
+        connection.close()
 
 
 @contextmanager

@@ -114,9 +114,14 @@ class Run:
 
     @cached_property
     def received(self) -> Received | None:
-        """What the embedded mock counted; None for another target."""
-        ledgers = (record for record in self.log.records if isinstance(record, MockLedger))
-        return next((Received(ledger.received, ledger.accepted) for ledger in ledgers), None)
+        """What the mock counted; None for another target."""
+        ledger = self.ledger
+        return Received(ledger.received, ledger.accepted) if ledger else None
+
+    @cached_property
+    def ledger(self) -> MockLedger | None:
+        """The record of what the mock counted."""
+        return next((record for record in self.log.records if isinstance(record, MockLedger)), None)
 
     # -- what was measured --
 

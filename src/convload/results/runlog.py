@@ -214,10 +214,14 @@ class Note(msgspec.Struct, frozen=True, tag="note", tag_field="record"):
 
 
 class MockLedger(msgspec.Struct, frozen=True, tag="ledger", tag_field="record"):
-    """What the embedded mock counted: create requests that reached it, and those it accepted."""
+    """What the mock counted in the run: create requests that reached it, and those it accepted.
+
+    `shared`: it was started on its own, so others may have sent some of them.
+    """
 
     received: int
     accepted: int
+    shared: bool = False
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="record"):

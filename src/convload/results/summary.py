@@ -71,7 +71,7 @@ class RequestCounts(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Received(msgspec.Struct, frozen=True):
-    """Create requests as the embedded mock counted them."""
+    """Create requests as the mock counted them, embedded or on this machine."""
 
     received: int
     accepted: int

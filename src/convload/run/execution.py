@@ -6,8 +6,10 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -16,8 +18,8 @@ from convload.errors import ConvloadError, UsageError
 from convload.load.processes.keys import new_key
 from convload.load.processes.messages import AddStages, Admission, Finish, Job, Setup, Stop
 from convload.load.processes.rules import Rules
-from convload.mock.process import MockProcess, start_mock
-from convload.plan.plan import MOCK, Plan
+from convload.mock.process import CountedCreates, MockProcess, ask_for_creates, start_mock
+from convload.plan.plan import MOCK, Plan, host_allowed
 from convload.plan.schedule import Stage
 from convload.plan.sources import WORKER_KEY
 from convload.results.runlog import FILE_NAME, Aborted, MockLedger, Note, Record, RunLogWriter
@@ -137,7 +139,10 @@ def execute(
             limit = None if joining else ceiling.known(ceiling.path(), ceiling.here(), plan.workers)
             manifest = manifest_of(plan, target, inputs)
             log.write(msgspec.structs.replace(manifest, ceiling=limit, baseline=baseline))
-            run = _Run(Children(stack, environment), folder, setup, mock, log, interrupted)
+            count = partial(ask_for_creates, target, inputs.ca_pem, verify=plan.verify_tls)
+            counted = count() if mock is None and _may_be_mock(plan, joining) else None
+            counting = (count, counted) if counted else None
+            run = _Run(Children(stack, environment), folder, setup, mock, log, interrupted, counting)
             run.start(joining)
             run.steer_to_end(on_progress, steering)
             run.check_end()
@@ -145,6 +150,12 @@ def execute(
         remove_unless_started(folder)
         raise
     return folder
+
+
+def _may_be_mock(plan: Plan, joining: Joining | None) -> bool:
+    """Whether to ask if the target is a mock: not a service of somebody else, nor one that other machines reach."""
+    from_elsewhere = joining is not None and not host_allowed(joining.host, [])
+    return host_allowed(urlsplit(plan.target).hostname or "", []) and not plan.target_b and not from_elsewhere
 
 
 def _made_up_credentials(plan: Plan) -> dict[str, str]:
@@ -167,8 +178,10 @@ class _Run:
         mock: MockProcess | None,
         log: RunLogWriter,
         interrupted: Interrupted,
+        counting: tuple[Callable[[], CountedCreates | None], CountedCreates] | None,
     ) -> None:
         self.folder = folder
+        self._counting = counting
         self._children = children
         self._setup = setup
         self._mock = mock
@@ -223,6 +236,15 @@ class _Run:
         if self._mock is not None and not self._setup.target_b and self._mock.exit_status() is None:
             create = self._mock.stats()["create"]
             self._write(MockLedger(received=create["received"], accepted=create["accepted"]))
+        elif self._counting is not None:
+            count, before = self._counting
+            if (after := count()) is None:
+                self._write_note(
+                    "the mock that answered before the run answers no longer; what it counted is not known"
+                )
+            else:
+                received, accepted = after.received - before.received, after.accepted - before.accepted
+                self._write(MockLedger(max(received, 0), max(accepted, 0), shared=True))
 
     def add(self, stages: Sequence[Stage]) -> None:
         """See Controls."""
