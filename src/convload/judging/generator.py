@@ -1,25 +1,44 @@
 """Was the load generator the limit? One rule for the validity of a run, the trials of a search, and the doctor.
 
-It was where a worker had no CPU time left, or where requests started late although users were free to send them: where
-all users were busy it is the target that held them, and the wait is what it did to its callers.
+It was where a worker had no CPU time left, or where requests started late for a reason that lies on this side: its own
+clocks say that the worker could not run (its event loop was late, its core was taken), or its users were not waiting
+for the target. All other lateness is the target's: an arrival waits while those who could send it wait for an answer, a
+token or a connection, and the wait is what the target did to its callers. It counts in the response time.
 """
 
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from convload.contract.steps import CREATE
 from convload.plan.facts import ValidityLimits
 from convload.results.histogram import Histogram, milliseconds
 from convload.results.measured import highest_together, of_workers
-from convload.results.runlog import Interval
+from convload.results.runlog import MEASURE, Interval
 from convload.results.window import REMNANT_S, length_s
+
+CATCHES_UP = 2
+"""A stall delays what is due in it, and then what is due while that is sent: together for twice as long at most."""
+
+HELD_SHARE = 0.5
+"""Users of which so many wait for the target are held by it; a plan whose users think lets most of them think."""
+
+
+LOOKED_BACK = 3
+"""Intervals at the end of a run that say why arrivals were never sent."""
+
+MS_A_SECOND = 1000
 
 
 class Saturated(msgspec.Struct, frozen=True):
-    """A worker without CPU time to spare: its share of a core in the `hot_s` of its `all_s` in which it had none."""
+    """A worker without CPU time to spare: its share of a core in the `hot_s` of its `all_s` in which it had none.
+
+    `wait_share` is what others took of the core while it could have run.
+    """
 
     worker: int
     cpu_share: float
+    wait_share: float
     hot_s: float
     all_s: float
 
@@ -28,8 +47,45 @@ def is_generator_limit(
     parts: Sequence[Interval], lateness: Histogram, limits: ValidityLimits, most_users: int | None
 ) -> bool:
     """Says whether the load in some intervals was not the one that was meant, for a reason that lies on this side."""
-    late = late_p99_ms(lateness, limits) is not None and not all_users_busy(parts, most_users)
+    late = late_p99_ms(lateness, limits) is not None and not is_late_by_target(parts, limits, most_users)
     return bool(saturated_workers(parts, limits)) or late
+
+
+def is_late_by_target(parts: Sequence[Interval], limits: ValidityLimits, most_users: int | None) -> bool:
+    """Says whether most of the requests that were late waited for a target that held those who could send them."""
+    is_watched = any(part.awaiting for part in parts)  # earlier versions did not say how many users waited
+    all_late = by_target = 0
+    for own in of_workers(parts).values():
+        last = own[-LOOKED_BACK:]
+        all_late += own[-1].unsent
+        by_target += own[-1].unsent if _is_held(last) and _stalled_ms(last, limits) < MS_A_SECOND else 0
+        for place, part in enumerate(own):
+            lateness, longest_s = _lateness_of(part)
+            if late := lateness.count_above(1000 * limits.lateness_p99_ms):
+                # Also the one behind: a process that goes on may cut its interval before it notes that it stood still.
+                around = [one for one in own[: place + 2] if one.to_s >= part.from_s - longest_s]
+                held = _is_held(around) or not is_watched
+                own_us = 1000 * (limits.lateness_p99_ms + _stalled_ms(around, limits))
+                all_late += late
+                by_target += lateness.count_above(own_us) if held else 0
+    return by_target > all_late / 2 and (is_watched or all_users_busy(parts, most_users))
+
+
+def _is_held(parts: Sequence[Interval]) -> bool:
+    return any(part.awaiting >= max(HELD_SHARE * part.users, 1) for part in parts)
+
+
+def _lateness_of(part: Interval) -> tuple[Histogram, float]:
+    """Returns the lateness of the measured creates of an interval, and how long ago the first of them can be due."""
+    cells = [cell for cell in part.cells if cell.step == CREATE and cell.phase == MEASURE and cell.lateness]
+    longest_us = max((Histogram.decode(cell.response).max_us for cell in cells), default=0)
+    return Histogram.merged(Histogram.decode(cell.lateness) for cell in cells), longest_us / 1e6
+
+
+def _stalled_ms(parts: Sequence[Interval], limits: ValidityLimits) -> float:
+    """Returns how late the generator itself can have made a request in some intervals of a worker."""
+    busy_s = sum(length_s(part) for part in parts if has_no_cpu_left(_taken_share(part), limits))
+    return CATCHES_UP * max(part.hub_delay_ms for part in parts) + MS_A_SECOND * busy_s
 
 
 def saturated_workers(parts: Iterable[Interval], limits: ValidityLimits) -> list[Saturated]:
@@ -37,11 +93,19 @@ def saturated_workers(parts: Iterable[Interval], limits: ValidityLimits) -> list
     found = []
     for worker, own in of_workers(parts).items():
         whole = [part for part in own if length_s(part) >= REMNANT_S]
-        hot = [part for part in whole if has_no_cpu_left(part.cpu_share, limits)]
+        hot = [part for part in whole if has_no_cpu_left(_taken_share(part), limits)]
         all_s, hot_s = sum(map(length_s, whole)), sum(map(length_s, hot))
         if len(hot) >= limits.cpu_seconds and hot_s > limits.cpu_seconds_share * all_s:
-            found.append(Saturated(worker, sum(part.cpu_share for part in hot) / len(hot), hot_s, all_s))
+            cpu, wait = (
+                sum(getattr(part, name) for part in hot) / len(hot) for name in ("cpu_share", "cpu_wait_share")
+            )
+            found.append(Saturated(worker, cpu, wait, hot_s, all_s))
     return found
+
+
+def _taken_share(part: Interval) -> float:
+    """Returns the share of an interval in which a worker ran or could have: what is left is time it had to spare."""
+    return part.cpu_share + part.cpu_wait_share
 
 
 def has_no_cpu_left(cores_used: float, limits: ValidityLimits, cores: float = 1.0) -> bool:

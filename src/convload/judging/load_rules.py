@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from convload.judging.generator import late_p99_ms, saturated_workers
+from convload.judging.generator import has_no_cpu_left, is_late_by_target, late_p99_ms, saturated_workers
 from convload.plan.facts import REPLAY, ReasonName, ValidityLimits
 from convload.results.drift import Trend, stretches, trend, whole_seconds
 from convload.results.histogram import chance, short
@@ -13,6 +13,9 @@ from convload.results.window import REMNANT_S, length_s
 
 EPHEMERAL_PORTS = 28_000
 """Linux hands out 32768 to 60999 unless told otherwise: 28,232. Taken where the manifest does not say."""
+
+STOOD_STILL = 10
+"""One delay of so many times the limit is of a process that was stopped, and all that was in flight shows it."""
 
 Found = tuple[ReasonName, str]
 """What a rule found: the name of the reason, and a sentence with its figures."""
@@ -46,8 +49,10 @@ def _saturated(run: Run, limits: ValidityLimits) -> Iterator[Found]:
     late = run.generator.lateness_p99_ms
     end = "the generator was the limit, not the target" if late is None else f"lateness p99 {short(late)} ms"
     for found in saturated_workers(run.measured_intervals, limits):
-        at = f"{100 * found.cpu_share:.0f} % CPU for {found.hot_s:.0f} of {found.all_s:.0f} s"
-        yield "generator_saturated", f"worker {found.worker} was at {at}; {end}"
+        at = f"was at {100 * found.cpu_share:.0f} % CPU for {found.hot_s:.0f} of {found.all_s:.0f} s"
+        if not has_no_cpu_left(found.cpu_share, limits):
+            at += f" and waited for a core for another {100 * found.wait_share:.0f} %"
+        yield "generator_saturated", f"worker {found.worker} {at}; {end}"
 
 
 def _late(run: Run, limits: ValidityLimits) -> Iterator[Found]:
@@ -55,6 +60,13 @@ def _late(run: Run, limits: ValidityLimits) -> Iterator[Found]:
     if p99_ms is not None:
         text = f"requests started late: lateness p99 {short(p99_ms)} ms, the limit is {limits.lateness_p99_ms:g} ms"
         yield "late", text + _waiting(run.summary)
+
+
+def are_by_target(run: Run) -> bool:
+    """Says whether a load came late, or not whole, for want of answers; earlier versions did not watch for that."""
+    parts = run.measured_intervals
+    is_watched = run.is_open and any(part.awaiting for part in parts)
+    return is_watched and is_late_by_target(parts, run.plan.validity, run.plan.most_users)
 
 
 def _waiting(summary: Summary) -> str:
@@ -102,11 +114,11 @@ def _unsent(summary: Summary) -> Iterator[Found]:
 def _hub_delay(run: Run, limits: ValidityLimits) -> Iterator[Found]:
     for worker, parts in of_workers(run.measured_intervals).items():
         stalled = [part for part in parts if length_s(part) >= REMNANT_S and part.hub_delay_ms > limits.hub_delay_ms]
-        if len(stalled) > limits.hub_delay_intervals:
-            longest = max(part.hub_delay_ms for part in stalled)
+        longest = max((part.hub_delay_ms for part in stalled), default=0.0)
+        if len(stalled) > limits.hub_delay_intervals or longest > STOOD_STILL * limits.hub_delay_ms:
             text = (
                 f"worker {worker}: the event loop was late by more than {limits.hub_delay_ms:g} ms "
-                f"in {len(stalled)} seconds, at worst by {longest:,.0f} ms"
+                f"in {len(stalled)} second{'s' * (len(stalled) > 1)}, at worst by {longest:,.0f} ms"
             )
             yield "hub_delay", text
 

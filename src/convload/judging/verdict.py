@@ -54,12 +54,14 @@ def decide(
     if aborted is not None:
         reason = f"stopped early at {aborted.at_s:,.1f} s by abort_when: {aborted.text}"
         return _because(FAIL, ExitCode.GATE_FAILED, [reason, *failed])
-    return _judged(summary, failed, gates, compared)
+    return _judged(summary, failed, gates, compared, validity.unproven)
 
 
-def _judged(summary: Summary, failed: list[str], gates: list[GateResult], compared: Compared | None) -> Verdict:
-    """Returns the verdict of a run that supports one."""
-    undecided = [gate.message for gate in gates if gate.outcome == INCONCLUSIVE]
+def _judged(
+    summary: Summary, failed: list[str], gates: list[GateResult], compared: Compared | None, unproven: list[str]
+) -> Verdict:
+    """Returns the verdict of a run that supports one; nothing passes where a part of the load is `unproven`."""
+    undecided = unproven + [gate.message for gate in gates if gate.outcome == INCONCLUSIVE]
     if not (failed or undecided) and compared is not None:
         failed, undecided = compared.failed, compared.undecided
     if failed:

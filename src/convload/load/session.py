@@ -38,6 +38,7 @@ class Session:
         targets: what is fired at: one, or two that are compared; `alternation` then says whose window it is.
         no_retries: set when no conversation may be tried again, which wakes those that wait for it.
         task_errors: what the tester's code raised, and how often.
+        preparing: users that see to a connection and a token before they take an arrival.
         on_note: is told what a reader of the reports must know, once.
         on_failed_start: is called with a user and what its `on_start` raised, before anything was sent.
     """
@@ -53,6 +54,7 @@ class Session:
         self.task_errors: Counter[str] = Counter()
         self.on_failed_start: Callable[[object, Exception], None] = self.task_raised
         self.on_note: Callable[[str], None] = logger.warning
+        self.preparing = 0
         self._users = 0
 
     @property

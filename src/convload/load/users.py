@@ -151,9 +151,7 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
         arrival.
         """
         if session.plan.model == "open":
-            for consumer in self._consumers:
-                while not consumer.make_ready() and not session.pacing.stopped.is_set():
-                    session.pacing.pause(PAUSE_WITHOUT_TOKEN_S)
+            self._prepare(session)
         due_s = self._starts.take()
         if due_s is None or self._state == LOCUST_STATE_STOPPING:
             return False
@@ -162,6 +160,15 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
         if session.alternation is not None:
             self._consumer = self._consumers[session.alternation.index_at(due_s or time.monotonic())]
         return True
+
+    def _prepare(self, session: Session) -> None:
+        session.preparing += 1
+        try:
+            for consumer in self._consumers:
+                while not consumer.make_ready() and not session.pacing.stopped.is_set():
+                    session.pacing.pause(PAUSE_WITHOUT_TOKEN_S)
+        finally:
+            session.preparing -= 1
 
     def _rest(self, session: Session) -> None:
         think_s = session.pacing.think_s()

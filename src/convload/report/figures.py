@@ -280,8 +280,13 @@ def asides(conclusion: Conclusion) -> list[str]:
         for reason in conclusion.validity.named
         if reason.follows_from_abort and not reason.waived
     ]
+    by_target = [
+        f"The target's doing ({reason.name}): {reason.text}"
+        for reason in conclusion.validity.named
+        if reason.by_target and not (reason.waived or reason.follows_from_abort)
+    ]
     unlike = [f"Compared all the same with a baseline unlike this run: {what}" for what in conclusion.unlike_baseline]
-    return waived + follows + unlike + [f"Not tested: {text}" for text in conclusion.validity.left_out]
+    return waived + follows + by_target + unlike + [f"Not tested: {text}" for text in conclusion.validity.left_out]
 
 
 def turns_facts(turns: TargetComparison) -> list[str]:

@@ -112,6 +112,10 @@ class Histogram(msgspec.Struct, frozen=True, eq=False):
         high = self.max_us if bucket == BUCKETS - 1 else low + (1 << shift) - 1
         return max(low, self.min_us), min(high, self.max_us)
 
+    def count_above(self, us: float) -> int:
+        """Returns how many values lay above a time, as far as the buckets tell."""
+        return int(self.counts[self.values_us > us].sum())
+
     def spectrum(self) -> list[tuple[float, int]]:
         """Returns (percent, µs) points, evenly spaced on an axis of log 1/(1-q), up to the maximum.
 

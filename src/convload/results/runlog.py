@@ -139,7 +139,9 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
     never sent (known with the last interval), and `backlog` those that wait for a free user at the end of the interval.
     `pending` are requests in flight and arrivals that wait, about every tenth of a second. The watch on the generator
     itself: `hub_delay_ms` is the longest that the event loop was late in the interval, `files_free` the file
-    descriptors left, `sockets_waiting` this machine's sockets in TIME_WAIT.
+    descriptors left, `sockets_waiting` this machine's sockets in TIME_WAIT. `cpu_wait_share` is the time in which the
+    worker could have run and another process did, over wall time. `awaiting` is the highest number of users that waited
+    for the target at once: for an answer, a token or a connection. Earlier versions wrote neither.
     """
 
     worker: Count
@@ -166,6 +168,8 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
     sockets_waiting: Count = 0
     retried: Count = 0
     backoffs: Annotated[list[Backoff], Meta(max_length=10_000)] = []
+    cpu_wait_share: float = 0.0
+    awaiting: Count = 0
 
 
 class WorkerLost(msgspec.Struct, frozen=True, tag="worker_lost", tag_field="record"):

@@ -48,13 +48,14 @@ class Reporter:
     def __init__(self, worker: int, recorder: Recorder, session: Session, send: Callable[[Interval], None]) -> None:
         self._worker = worker
         self._recorder = recorder
+        self._session = session
         self._targets = session.targets
         self._pacing = session.pacing
         self._send = send
-        self._watch = GeneratorWatch(self._count_pending)
+        self._watch = GeneratorWatch(self._count_pending, self._count_awaiting)
         self._process = psutil.Process()
         self._reported_s = recorder.started_s
-        self._cpu_s = _cpu_s()
+        self._cpu_s, self._cpu_wait_s = _cpu_s(), _cpu_wait_s()
         self._n = 0
 
     def report_until(self, ended: Event) -> None:
@@ -95,12 +96,16 @@ class Reporter:
     def _count_pending(self) -> int:
         return sum(target.in_flight for target in self._targets) + self._pacing.backlog
 
+    def _count_awaiting(self) -> int:
+        return sum(target.in_flight for target in self._targets) + self._session.preparing
+
     def _look_around(self, *, last: bool, unsent: int) -> Interval:
         """Returns an interval that ends now, without its results."""
         from_s, to_s = self._reported_s, max(time.monotonic(), self._reported_s + 1e-6)
-        cpu_s, pacing, targets = _cpu_s(), self._pacing, self._targets
+        cpu_s, cpu_wait_s, pacing, targets = _cpu_s(), _cpu_wait_s(), self._pacing, self._targets
         cpu_share = round((cpu_s - self._cpu_s) / (to_s - from_s), 4)
-        self._reported_s, self._cpu_s = to_s, cpu_s
+        cpu_wait_share = round((cpu_wait_s - self._cpu_wait_s) / (to_s - from_s), 4)
+        self._reported_s, self._cpu_s, self._cpu_wait_s = to_s, cpu_s, cpu_wait_s
         return Interval(
             worker=self._worker,
             n=self._n,
@@ -124,6 +129,8 @@ class Reporter:
             hub_delay_ms=round(self._watch.take_delay_s() * 1000, 3),
             files_free=files_free(),
             sockets_waiting=sockets_waiting(),
+            cpu_wait_share=cpu_wait_share,
+            awaiting=self._watch.take_awaiting(),
         )
 
 
@@ -132,16 +139,29 @@ def _cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def _cpu_wait_s() -> float:
+    """Returns how long the main thread, which is the event loop, could have run and did not; 0 where Linux is silent.
+
+    A process that shares its core with others is behind without ever taking much CPU time itself.
+    """
+    try:
+        return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 class GeneratorWatch:
     """Notes how late the event loop wakes a greenlet that sleeps for a fixed time, and meanwhile how much is pending.
 
     Args:
         pending: what is in flight and what waits to be sent.
+        awaiting: how many users wait for the target.
     """
 
-    def __init__(self, pending: Callable[[], int]) -> None:
+    def __init__(self, pending: Callable[[], int], awaiting: Callable[[], int] = lambda: 0) -> None:
         self._longest_s = 0.0
-        self._pending = pending
+        self._pending, self._awaiting = pending, awaiting
+        self._awaiting_highest = 0
         self._counts: list[int] = []
         gevent.spawn(self._beat)
 
@@ -151,12 +171,18 @@ class GeneratorWatch:
                 began_s = time.monotonic()
                 gevent.sleep(BEAT_S)
                 self._longest_s = max(self._longest_s, time.monotonic() - began_s - BEAT_S)
+                self._awaiting_highest = max(self._awaiting_highest, self._awaiting())
             self._counts.append(self._pending())
 
     def take_counts(self) -> list[int]:
         """Returns what was pending about every tenth of a second since the last call."""
         counts, self._counts = self._counts, []
         return counts
+
+    def take_awaiting(self) -> int:
+        """Returns how many users waited for the target at once, at most, since the last call."""
+        highest, self._awaiting_highest = self._awaiting_highest, 0
+        return highest
 
     def take_delay_s(self) -> float:
         """Returns the longest delay since the last call; libev's own rounding makes a millisecond of it."""
