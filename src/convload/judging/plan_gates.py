@@ -8,6 +8,7 @@ import msgspec
 from convload.contract.outcomes import OK
 from convload.contract.steps import ATTEMPTS, CREATE
 from convload.errors import RunLogError
+from convload.judging.dependence import INDEPENDENT, dependence_of
 from convload.judging.estimates import Confidences, Estimate, estimate, fixed
 from convload.judging.gate_result import FAIL, INCONCLUSIVE, Finding, GateResult, result_of
 from convload.judging.gates import CONFIDENCE, compare, judge
@@ -44,7 +45,7 @@ def judge_plan(run: Run, baseline: Totals | None = None) -> list[GateResult]:
         results = judge(run, gates, baseline=baseline, confidence=confidence_of(run.plan))
         spoken_of = {gate.subject.step for gate in gates if gate.subject.measure == "errors"}
     else:
-        results, spoken_of = judge_built_in(run.totals, run.steps), {CREATE, *run.steps}
+        results, spoken_of = judge_built_in(run.totals, run.steps, run), {CREATE, *run.steps}
     return results + [_never(step, outcomes) for step, outcomes in _failed_throughout(run) if step not in spoken_of]
 
 
@@ -109,20 +110,22 @@ def extension_rate(stages: Sequence[StageMark]) -> float:
     return next((rate for rate in rates if rate), 0.0)
 
 
-def judge_built_in(totals: Totals, steps: Iterable[str]) -> list[GateResult]:
+def judge_built_in(totals: Totals, steps: Iterable[str], run: Run | None = None) -> list[GateResult]:
     """Judges each step of a run whose plan has no gate of its own; attempts are judged by their conversations.
 
     By what was counted, so that a short run gets an answer too: nobody asked for a claim about the target at large, so
     there is no risk of a wrong one that several gates would add up. The bounds beside a value, each for itself, say how
-    far it may be off.
+    far it may be off; where a `run` is long enough to tell, they know how far its requests depend on each other.
     """
     others = (step for step in steps if step not in {CREATE, *ATTEMPTS})
-    return [_judge_step(step, totals) for step in (CREATE, *others)]
+    return [_judge_step(step, totals, run) for step in (CREATE, *others)]
 
 
-def _judge_step(step: str, totals: Totals) -> GateResult:
+def _judge_step(step: str, totals: Totals, run: Run | None) -> GateResult:
     gate, limit = _on_errors(step, "<=", BUILT_IN), fixed(BUILT_IN.constant)
-    found = estimate(gate.subject, SHARE, totals, Confidences(CONFIDENCE, CONFIDENCE))
+    dependence = INDEPENDENT if run is None else dependence_of(run, gate.subject, None)
+    known = INDEPENDENT if dependence.is_guessed else dependence
+    found = estimate(gate.subject, SHARE, totals, Confidences(CONFIDENCE, CONFIDENCE), known)
     outcome = compare(gate.operator, fixed(found.value), limit)
     result = result_of(gate, Finding(outcome, found, limit), CONFIDENCE)
     unsent = (totals.flows[""].unsent or 0) if step == CREATE else 0
