@@ -189,8 +189,10 @@ def control_frames() -> Target:
 
     from convload.load.processes import messages
     from convload.load.processes.channel import OURS, _read, _UnreadableError
+    from convload.load.processes.intake import Intake
 
-    theirs = msgspec.json.Decoder(messages.ToCoordinator), msgspec.json.Decoder(messages.ToWorker)
+    to_worker = msgspec.json.Decoder(messages.ToWorker)
+    intake = Intake()
 
     def read(data: bytes) -> str:
         node, _, frame = data.partition(b"\n")
@@ -201,10 +203,38 @@ def control_frames() -> Target:
         said: str = message.type
         if not said.startswith(OURS):
             return said
-        for decoder in theirs:
-            with contextlib.suppress(ValueError):  # what a message that cannot be decoded raises, by msgspec's word
-                said += type(decoder.decode(message.data or b"")).__name__
+        said += type(intake.read(message.data, is_of_worker=True)).__name__
+        with contextlib.suppress(ValueError, RecursionError):
+            said += type(to_worker.decode(message.data or b"")).__name__
         return said
+
+    return read
+
+
+def intervals() -> Target:
+    """An interval of an admitted worker: what the coordinator takes into the run log can be reported."""
+    from convload.comparison.conclusion import conclude
+    from convload.load.processes.intake import Intake
+    from convload.load.processes.messages import Measured
+    from convload.report.folder import REPORTS
+    from convload.results import runlog
+
+    path = _scratch() / "intervals.jsonl"
+    before, _, after = (FOLDER / "runlogs" / "closed").read_bytes().partition(b'{"record":"interval"')
+    ended = after.splitlines(keepends=True)[-1]
+
+    def read(data: bytes) -> str:
+        message = Intake().read(data, is_of_worker=True)
+        if not isinstance(message, Measured) or not Intake().takes(message.interval, 0, 10.0):
+            return f"{type(message).__name__} is not taken"
+        path.write_bytes(before + _encoded(message.interval) + b"\n" + ended)
+        try:
+            conclusion = conclude(runlog.read(path))
+            for render in REPORTS.values():
+                render(conclusion)
+        except ConvloadError as error:
+            raise BrokenPromiseError(str(error)) from error
+        return f"{conclusion.verdict.outcome} {conclusion.verdict.reasons[:1]}"
 
     return read
 
@@ -309,6 +339,7 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "baselines": baselines,
     "times": recorded_times,
     "frames": control_frames,
+    "intervals": intervals,
     "answers": http_answers,
     "requests": http_requests,
 }
@@ -329,6 +360,12 @@ def keep(name: str, data: bytes) -> Path:
 def current(pid: int) -> Path:
     """Returns where a process keeps the input that it tries, should that end the process."""
     return Path(tempfile.gettempdir()) / f"convload-fuzz-{pid}.input"
+
+
+def _encoded(record: object) -> bytes:
+    import msgspec
+
+    return msgspec.json.encode(record)
 
 
 @functools.cache

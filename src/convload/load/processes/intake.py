@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from convload.errors import RunLogError
 from convload.load.processes.messages import ToCoordinator
+from convload.results.histogram import Histogram
 from convload.results.runlog import Interval, Note
 
 AHEAD_S = 1.0
@@ -61,6 +63,8 @@ class Intake:
             yield "of a time that is still to come"
         if last and any(getattr(interval, name) < getattr(last, name) for name in ("built", "sent", "recorded")):
             yield "with counts that fall"
+        if not _can_be_read(interval):
+            yield "with a damaged histogram"
 
     def notes(self, at_s: float, unread: Counter[str], refused: int) -> Iterator[Note]:
         """Yields what the run log must say of all that was dropped, here and by the channel before."""
@@ -78,6 +82,17 @@ class Intake:
             yield Note(at_s, f"{refused:,} attempts to connect without the key of this run were refused")
         if self._notes > MOST_NOTES:
             yield Note(at_s, f"{self._notes - MOST_NOTES:,} notes of workers beyond {MOST_NOTES:,} were dropped")
+
+
+def _can_be_read(interval: Interval) -> bool:
+    """Whether its histograms are such: one that is not would make the whole run log unreadable."""
+    times = (text for cell in interval.cells for text in (cell.service, cell.response, cell.lateness))
+    try:
+        for text in (*times, *(one.waited for one in interval.backoffs)):
+            Histogram.decode(text)
+    except RunLogError:
+        return False
+    return True
 
 
 def _listed(counts: Counter[str]) -> str:
