@@ -7,7 +7,7 @@ from convload.comparison.conclusion import Conclusion
 from convload.plan.facts import OPEN
 from convload.plan.schedule import TARGETS
 from convload.report import document as doc
-from convload.results.series import CLEANUP, WARMUP, Second
+from convload.results.series import CLEANUP, WARMUP, Second, every_second
 
 _KINDS = 6
 """Error kinds with a colour of their own; the rest are drawn as one."""
@@ -17,7 +17,8 @@ _OTHER = "other kinds"
 
 def data(conclusion: Conclusion) -> dict[str, Any]:
     """Returns the columns: times at the middle of their second, None where nothing was measured."""
-    rows = _every_second(conclusion.series)
+    rows = every_second(conclusion.series)
+    has_two_clocks = len({part.clock for part in conclusion.distributions}) > 1
     return {
         "t": [t_s + 0.5 for t_s in rows],
         "open": conclusion.summary.model == OPEN,
@@ -40,7 +41,7 @@ def data(conclusion: Conclusion) -> dict[str, Any]:
             {
                 "step": part.step,
                 "clock": part.clock,
-                "label": f"{part.step}, {part.clock} time" if _has_two_clocks(conclusion) else part.step,
+                "label": f"{part.step}, {part.clock} time" if has_two_clocks else part.step,
                 "x": [round(1 / (1 - percent / 100), 6) for percent in part.percents],
                 "ms": part.ms,
             }
@@ -136,12 +137,6 @@ def _turns(conclusion: Conclusion) -> dict[str, Any]:
     }
 
 
-def _every_second(series: list[Second]) -> dict[int, Second | None]:
-    """Returns the rows by their second, with None for those in which no worker reported: a gap must show."""
-    known = {row.t_s: row for row in series}
-    return {t_s: known.get(t_s) for t_s in range(min(known), max(known) + 1)} if known else {}
-
-
 def _errors(rows: list[Second | None]) -> list[dict[str, Any]]:
     totals: Counter[str] = Counter()
     for row in rows:
@@ -154,7 +149,3 @@ def _errors(rows: list[Second | None]) -> list[dict[str, Any]]:
 
 def _rate(row: Second | None, kinds: list[str]) -> float:
     return round(sum(row.errors_per_s.get(kind, 0.0) for kind in kinds), 3) if row else 0.0
-
-
-def _has_two_clocks(conclusion: Conclusion) -> bool:
-    return len({part.clock for part in conclusion.distributions}) > 1

@@ -63,6 +63,10 @@ class Column(_OnMedia, frozen=True):
     clock: str = ""
     heads: Mapping[Medium, str] = {}
 
+    def head_on(self, medium: Medium) -> str:
+        """Returns what a medium calls it."""
+        return self.heads.get(medium, self.head)
+
 
 class Table(_OnMedia, frozen=True):
     """Rows under columns; a row has a cell for every column, whether or not a medium shows it."""

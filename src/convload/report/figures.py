@@ -33,8 +33,6 @@ RETRY_NOTE = (
     "was sent."
 )
 
-OUTCOME_WORDS = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "interrupted": "INTERRUPTED"}
-
 
 def milliseconds(value: float | None) -> str:
     """Two decimals, for columns that line up on the point."""
@@ -74,11 +72,6 @@ def percent(part: int, whole: int) -> str:
 def core_share(value: float | None) -> str:
     """CPU time over wall time, in percent of one core."""
     return NONE if value is None else f"{100 * value:.0f} % of a core"
-
-
-def mebibytes(value: int) -> str:
-    """Memory, to the whole MiB."""
-    return f"{value / 2**20:,.0f} MiB"
 
 
 def gate_value(gate: GateResult) -> str:
@@ -164,7 +157,7 @@ def generator_facts(summary: Summary) -> dict[str, str]:
         "busiest worker": core_share(generator.cpu_share),
         "highest second": core_share(generator.cpu_share_highest),
         "all workers": core_share(generator.cpu_share_sum),
-        "memory": mebibytes(generator.memory_bytes),
+        "memory": f"{generator.memory_bytes / 2**20:,.0f} MiB",
     }
     if summary.model == OPEN:
         facts["lateness p99"] = with_unit(generator.lateness_p99_ms, "ms")
@@ -201,10 +194,10 @@ def retry_facts(summary: Summary) -> dict[str, str]:
     ended = {"gave up": retries.gave_up, "not retried": retries.not_retried, "cut off by the end": retries.cut_off}
     retried = ", ".join(f"{kind} {count(number)}" for kind, number in retries.retried.items())
     whole, first = (summary.steps.get(step) for step in (CREATE, FIRST))
+    ratio = NONE if retries.amplification is None else f"{retries.amplification:.3f}"
     return {
         "policy": f"{retries.policy}, at most {retries.max_attempts} attempts",
-        "requests per conversation": f"{_ratio(retries.amplification)} ({count(retries.attempts)} for "
-        f"{count(retries.conversations)})",
+        "requests per conversation": f"{ratio} ({count(retries.attempts)} for {count(retries.conversations)})",
         "first attempts failed": f"{count(retries.first_failed)} "
         f"({percent(retries.first_failed, retries.conversations)}), {count(retries.recovered)} ok after a retry",
         "retried after": retried or "nothing",
@@ -219,10 +212,6 @@ def retry_facts(summary: Summary) -> dict[str, str]:
         "response of first attempts": _times(first.response_ms if first else {}, ("p50", "p99")),
         "response of whole conversations": _times(whole.response_ms if whole else {}, ("p50", "p99")),
     }
-
-
-def _ratio(value: float | None) -> str:
-    return NONE if value is None else f"{value:.3f}"
 
 
 def _times(values: Statistics, names: Sequence[str]) -> str:

@@ -50,12 +50,8 @@ def is_here(environment: Mapping[str, str]) -> bool:
 
 def run_report(conclusion: Conclusion, folder: Path) -> StepReport:
     """Returns what GitHub shows of a run."""
-    return StepReport(
-        annotations(conclusion),
-        run.render_markdown(conclusion),
-        outputs(conclusion, folder),
-        "summary.md of the run folder",
-    )
+    said, outcome = annotations(conclusion), outputs(conclusion, folder)
+    return StepReport(said, run.render_markdown(conclusion), outcome, "summary.md of the run folder")
 
 
 def publish(report: StepReport, environment: Mapping[str, str], out: TextIO) -> list[str]:
@@ -188,15 +184,12 @@ def _of_turns(conclusion: Conclusion, outcome: str) -> Iterator[tuple[str, str]]
 
 
 def _command(kind: str, title: str, text: str) -> str:
-    return f"::{kind} title={_property(visible(title))}::{_data(visible(text))}"
+    shown = _data(visible(title)).replace(":", "%3A").replace(",", "%2C")
+    return f"::{kind} title={shown}::{_data(visible(text))}"
 
 
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def _summary(report: StepReport, taken_bytes: int) -> str:

@@ -25,7 +25,7 @@ def render(document: doc.Document) -> str:
         answer=document.statement.removeprefix(f"{document.word.capitalize()}: "),
         sections=_sections(document),
         words=_words,
-        head=_head,
+        head=lambda column: column.head_on(doc.HTML),
         kind_of=lambda block: type(block).__name__,
         plain_text=doc.plain_text,
         style=style,
@@ -79,10 +79,6 @@ def _part(part: str | doc.Code | doc.Mark) -> Markup:
             return Markup('<span class="{}">{}</span>').format(part.tone, _shown(part.text))
         case _:
             return Markup.escape(_shown(part))
-
-
-def _head(column: doc.Column) -> str:
-    return column.heads.get(doc.HTML, column.head)
 
 
 def _sections(document: doc.Document) -> list[tuple[doc.Section, list[doc.Block], str]]:

@@ -42,7 +42,8 @@ def _block(block: doc.Block) -> str:
     match block:
         case doc.Table():
             columns, rows = block.for_medium(doc.MARKDOWN)
-            return _table([_head(column) for column in columns], [[_words(cell) for cell in row] for row in rows])
+            heads = [f"{column.clock} {column.head_on(doc.MARKDOWN)}".strip() for column in columns]
+            return _table(heads, [[_words(cell) for cell in row] for row in rows])
         case doc.Note():
             return _words(block.words)
         case doc.Bullets():
@@ -66,11 +67,6 @@ def _part(part: str | doc.Code | doc.Mark) -> str:
     if isinstance(part, doc.Mark):
         return f"**{plain(part.text)}**" if part.tone == "warning" else plain(part.text)
     return plain(part)
-
-
-def _head(column: doc.Column) -> str:
-    name = column.heads.get(doc.MARKDOWN, column.head)
-    return f"{column.clock} {name}".strip()
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

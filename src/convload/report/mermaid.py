@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from convload.report.document import Diagram
-from convload.results.series import WARMUP, Second
+from convload.results.series import WARMUP, Second, every_second
 
 MOST_POINTS = 60
 """Of a line: more are lost in the width of a comment, and GitHub refuses sources over 50,000 characters."""
@@ -61,8 +61,7 @@ _Bin = list[Second | None]
 
 
 def _bins(series: Sequence[Second]) -> list[_Bin]:
-    known = {second.t_s: second for second in series}
-    every = [known.get(t_s) for t_s in range(series[0].t_s, series[-1].t_s + 1)]
+    every = list(every_second(series).values())
     width = math.ceil(len(every) / MOST_POINTS)
     return [every[at : at + width] for at in range(0, len(every), width)]
 

@@ -19,7 +19,7 @@ _CLAUSE = "(times in ms, of successful requests)"
 def document(conclusion: Conclusion, folder: Path | None = None) -> doc.Document:
     """Returns the report; `folder` is where it is kept, for the terminal."""
     summary, verdict = conclusion.summary, conclusion.verdict
-    word = figures.OUTCOME_WORDS[verdict.outcome]
+    word = verdict.outcome.upper()
     return doc.Document(
         kind="run report",
         title=f"{word}: convload {summary.plan}",

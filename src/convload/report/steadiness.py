@@ -77,9 +77,8 @@ def _figure(value: float | None, unit: str) -> str:
 
 
 def _signed(value: float | None, unit: str) -> str:
-    return figures.NONE if value is None else f"{'+' if value > 0 else ''}{short(value)} {_unit(unit)}"
-
-
-def _unit(unit: str) -> str:
-    """A difference of percents is in points."""
-    return "points" if unit == "%" else unit
+    return (
+        figures.NONE
+        if value is None
+        else f"{'+' if value > 0 else ''}{short(value)} {'points' if unit == '%' else unit}"
+    )

@@ -1,6 +1,6 @@
 """Lays out the tables that several reports have: requests with their times, differences between two sides."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN, Difference
@@ -83,9 +83,9 @@ def differences(
         (doc.Column("", "words", heads={doc.HTML: "statistic"}, on=on), _statistic_with_unit),
         (doc.Column("", "name", on=(doc.BRIEF,) if by_step else ()), _step_and_statistic),
         (doc.Column("", "words", on=(doc.DETAILS,) if by_step else ()), _step_and_statistic),
-        (doc.Column(sides[0]), lambda one: _value(one.base)),
-        (doc.Column(sides[1]), lambda one: _value(one.new)),
-        (doc.Column("difference", on=doc.IN_FULL), lambda one: _signed(one.difference)),
+        (doc.Column(sides[0]), lambda one: _figure(one.base)),
+        (doc.Column(sides[1]), lambda one: _figure(one.new)),
+        (doc.Column("difference", on=doc.IN_FULL), lambda one: _figure(one.difference, "+")),
         (doc.Column("relative"), lambda one: figures.NONE if one.relative is None else f"{100 * one.relative:+.1f} %"),
         (doc.Column(interval), _interval),
         (
@@ -110,15 +110,15 @@ def _step_and_statistic(one: Difference) -> str:
 
 
 def _interval(one: Difference) -> str:
-    return figures.NONE if one.low is None or one.high is None else f"{_signed(one.low)} to {_signed(one.high)}"
+    return (
+        figures.NONE if one.low is None or one.high is None else f"{_figure(one.low, '+')} to {_figure(one.high, '+')}"
+    )
 
 
-def _value(value: float | None) -> str:
-    return figures.NONE if value is None else f"{value:,.3f}" if abs(value) < 10 else f"{value:,.2f}"  # noqa: PLR2004 -- a digit less where there is one more before the point
-
-
-def _signed(value: float | None) -> str:
-    return figures.NONE if value is None else f"{value:+,.3f}" if abs(value) < 10 else f"{value:+,.2f}"  # noqa: PLR2004 -- as above
+def _figure(value: float | None, sign: str = "") -> str:
+    if value is None:
+        return figures.NONE
+    return f"{value:{sign},.{3 if abs(value) < 10 else 2}f}"  # noqa: PLR2004 -- a digit less where there is one more before the point
 
 
 def _first(kind: str) -> _Made:
@@ -159,14 +159,12 @@ def _time(clock: str, name: str) -> Callable[[_Named], str]:
 
 
 def _with_notes(
-    table: doc.Table, notes: Mapping[doc.Medium, str], rows: Iterable[Requests | StageRequests], times: _Times
+    table: doc.Table, notes: Mapping[doc.Medium, str], rows: Collection[Requests | StageRequests], times: _Times
 ) -> list[doc.Block]:
     """Adds what is to be known of a table: before it in Markdown, below it elsewhere."""
-    rows = list(rows)
-    said = {
-        medium: f"{notes.get(medium, '')} {figures.blanks(rows, [name for name, on in times.items() if medium in on])}"
-        for medium in doc.IN_FULL
-    }
-    blocks: list[doc.Block] = [doc.Note(text.strip(), on=(medium,), tone="muted") for medium, text in said.items()]
-    before = [block for block in blocks if block.on == (doc.MARKDOWN,)]
-    return [*before, table, *(block for block in blocks if block not in before)]
+
+    def note(medium: doc.Medium) -> doc.Note:
+        blanks = figures.blanks(rows, [name for name, on in times.items() if medium in on])
+        return doc.Note(f"{notes.get(medium, '')} {blanks}".strip(), on=(medium,), tone="muted")
+
+    return [note(doc.MARKDOWN), table, note(doc.DETAILS), note(doc.HTML)]

@@ -128,7 +128,7 @@ def _heads(columns: Sequence[doc.Column], medium: doc.Medium) -> list[Text]:
     between = "\n" if len(set(filter(None, clocks))) > 1 else " "
     heads = []
     for at, column in enumerate(columns):
-        name = column.heads.get(medium, column.head)
+        name = column.head_on(medium)
         clock = column.clock if column.clock not in clocks[:at] else ""
         heads.append(Text(f"{clock}{between}{name}".strip(" ") if column.clock else name))
     return heads

@@ -57,6 +57,12 @@ def per_second(workers: Mapping[int, list[Interval]], measured: Window) -> list[
     return [_second(t_s, seconds[t_s], measured) for t_s in sorted(seconds)]
 
 
+def every_second(series: Iterable[Second]) -> dict[int, Second | None]:
+    """Returns the rows by their second, with None for those in which no worker reported: a gap must show."""
+    known = {row.t_s: row for row in series}
+    return {t_s: known.get(t_s) for t_s in range(min(known), max(known) + 1)} if known else {}
+
+
 def _is_remnant(interval: Interval) -> bool:
     """Says whether it holds the last few milliseconds of a run: too short for a rate, part of the second before."""
     return interval.last and length_s(interval) < REMNANT_S
