@@ -48,7 +48,10 @@ def search(measure: Callable[[float], CeilingTrial], start_rate: float, most_tri
     """Tries at most so many rates, from `start_rate` on; where that one is too high, halves it until one holds."""
     found, rate = Ceiling([], None, None), float(start_rate)
     while len(found.trials) < most_trials and rate:
-        found = _with(found, measure(rate))
+        trial = measure(rate)
+        # Every rate lies between the two, so the newest trial always moves one of them.
+        best, beyond = (trial, found.beyond) if trial.valid else (found.best, trial)
+        found = Ceiling([*found.trials, trial], best, beyond)
         rate = _next(found, rate)
     return found
 
@@ -58,12 +61,6 @@ def _next(found: Ceiling, rate: float) -> float:
     if not (best and beyond):
         return further(rate, 0.0, math.inf, down=best is None) or 0.0
     return between(best.rate, beyond.rate) if beyond.rate > NEAR_ENOUGH * best.rate else 0.0
-
-
-def _with(found: Ceiling, trial: CeilingTrial) -> Ceiling:
-    # Every rate lies between the two, so the newest trial always moves one of them.
-    best, beyond = (trial, found.beyond) if trial.valid else (found.best, trial)
-    return Ceiling([*found.trials, trial], best, beyond)
 
 
 def known_ceiling(found: Ceiling, workers: int, now: datetime) -> KnownCeiling | None:

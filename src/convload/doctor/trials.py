@@ -83,7 +83,7 @@ class TrialWatch:
     def __init__(self) -> None:
         self._processes: dict[int, float] = {}
         self._mock_pid: int | None = None
-        self._seen: list[Seen] = []
+        self.seen: list[Seen] = []
 
     def look(self, _folder: Path) -> None:
         """Notes the CPU times so far."""
@@ -94,7 +94,7 @@ class TrialWatch:
             own_s, mock_s = sum(self._processes.values()), self._processes[self._mock_pid]
             times = psutil.cpu_times()
             machine_s = sum(getattr(times, name, 0.0) for name in BUSY_TIMES)
-            self._seen.append(Seen(time.monotonic(), mock_s, own_s, machine_s))
+            self.seen.append(Seen(time.monotonic(), mock_s, own_s, machine_s))
 
     def _note(self, process: psutil.Process) -> None:
         try:
@@ -104,14 +104,6 @@ class TrialWatch:
         except psutil.Error:
             return  # it has ended
         self._processes[process.pid] = times.user + times.system
-
-    def mock_share(self) -> float | None:
-        """Returns the mock's highest share of a core over about a second; None where it was not seen for so long."""
-        return busiest_share([(seen.at_s, seen.mock_s) for seen in self._seen], SPAN_S)
-
-    def others_cores(self) -> float | None:
-        """Returns how many cores other work took on average; None where the trial was not seen for a second."""
-        return taken_by_others(self._seen)
 
 
 def busiest_share(seen: list[tuple[float, float]], span_s: float) -> float | None:
@@ -184,8 +176,8 @@ def read_trial(rate: float, conclusion: Conclusion, watch: TrialWatch) -> Ceilin
         lateness_p50_ms=lateness.get("p50"),
         lateness_p99_ms=lateness.get("p99"),
         cpu_share=summary.generator.cpu_share,
-        mock_cpu_share=watch.mock_share(),
-        others_cores=watch.others_cores(),
+        mock_cpu_share=busiest_share([(seen.at_s, seen.mock_s) for seen in watch.seen], SPAN_S),
+        others_cores=taken_by_others(watch.seen),
         reasons=reasons,
     )
     names = [reason.name for reason in conclusion.validity.named]
