@@ -10,7 +10,7 @@ import msgspec
 from convload.contract.outcomes import OK
 from convload.results.histogram import Accumulator, Histogram
 from convload.results.run import Run
-from convload.results.runlog import MEASURE, Cell, Interval, RunLog
+from convload.results.runlog import MEASURE, Cell, RunLog
 from convload.results.window import Window, middle_s
 
 Clock = Literal["response", "service"]
@@ -61,20 +61,19 @@ def batches_of(log: RunLog, clock: Clock = "response") -> dict[str, list[Batch]]
     for interval in run.intervals:
         at_s = middle_s(interval)
         place = next((i for i, one in enumerate(stretches) if at_s < one.to_s), len(stretches) - 1)
-        for cell in _measured(interval):
-            found[cell.step][place].append((cell, at_s >= measured.to_s))
+        for cell in interval.cells:
+            if cell.phase == MEASURE:
+                found[cell.step][place].append((cell, at_s >= measured.to_s))
     return {
         step: [batch_of(places.get(i, []), one, clock) for i, one in enumerate(stretches)]
         for step, places in found.items()
     }
 
 
-class Stretch(msgspec.Struct, frozen=True):
-    """A piece of the measured time, in seconds since the run's start."""
+class Stretch(Window, frozen=True):
+    """A piece of the measured time."""
 
-    from_s: float
-    to_s: float
-    stratum: str
+    stratum: str = ""
 
 
 def _stretches(log: RunLog, measured: Window) -> list[Stretch]:
@@ -85,9 +84,8 @@ def _stretches(log: RunLog, measured: Window) -> list[Stretch]:
         if not mark.warmup
     ] or [(measured.from_s, measured.to_s, "")]
     batch_s = max(1, math.ceil(measured.length_s / MOST))
-    return [one for part in parts if part[1] > part[0] for one in _cut(*part, batch_s)] or [
-        Stretch(measured.from_s, measured.to_s, "")
-    ]
+    found = [one for part in parts if part[1] > part[0] for one in _cut(*part, batch_s)]
+    return found or [Stretch(measured.from_s, measured.to_s)]
 
 
 def _cut(from_s: float, to_s: float, stratum: str, batch_s: float) -> list[Stretch]:
@@ -108,11 +106,7 @@ def batch_of(cells: list[tuple[Cell, bool]], stretch: Stretch, clock: Clock) -> 
             times.add(Histogram.decode((cell.response if clock == "response" else "") or cell.service))
         else:
             failed += cell.count
-    return Batch(times.histogram(), ok, failed, stretch.to_s - stretch.from_s, late, stretch.stratum)
-
-
-def _measured(interval: Interval) -> list[Cell]:
-    return [cell for cell in interval.cells if cell.phase == MEASURE]
+    return Batch(times.histogram(), ok, failed, stretch.length_s, late, stretch.stratum)
 
 
 def strata(batches: list[Batch]) -> list[tuple[int, int]]:

@@ -224,10 +224,5 @@ def _length(base: dict[str, list[Batch]], rule: Rule) -> list[str]:
 
 
 def _same(base: list[ComparedRun], new: list[ComparedRun]) -> list[str]:
-    begun = {run.log.manifest.started for run in base}
-    twice = [run.folder for run in new if run.log.manifest.started in begun and _is_same(run, base)]
+    twice = [run.folder for run in new if any(run.log == other.log for other in base)]
     return [f"{folder} is on both sides: it is compared with itself." for folder in twice]
-
-
-def _is_same(run: ComparedRun, others: list[ComparedRun]) -> bool:
-    return any(run.log == other.log for other in others)

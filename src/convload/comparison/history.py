@@ -13,7 +13,6 @@ from convload.contract.steps import CREATE
 from convload.errors import RunLogError, UsageError
 from convload.judging.alike import compare_kinds, run_kind
 from convload.results import runlog
-from convload.results.summary import Requests
 
 FORMAT = "convload/history/1"
 
@@ -133,16 +132,13 @@ def _point(run: ComparedRun) -> FollowedRun:
 
 
 def _figures(conclusion: Conclusion) -> dict[str, float]:
-    create = conclusion.summary.steps.get(CREATE)
-    found = {} if create is None else _of_create(create)
+    found, create = dict[str, float](), conclusion.summary.steps.get(CREATE)
+    if create is not None:
+        found = {name: create.response_ms[name] for name in PERCENTILES if name in create.response_ms}
+        found["errors"] = 100 * (create.count - create.ok) / create.count
     if conclusion.summary.achieved_rate is not None:
         found["rate"] = conclusion.summary.achieved_rate
     return found
-
-
-def _of_create(create: Requests) -> dict[str, float]:
-    times = {name: create.response_ms[name] for name in PERCENTILES if name in create.response_ms}
-    return times | {"errors": 100 * (create.count - create.ok) / create.count}
 
 
 def _gates(conclusion: Conclusion) -> dict[str, float]:

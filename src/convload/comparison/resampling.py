@@ -107,7 +107,9 @@ def spread(name: str, values: Floats, ranges: list[tuple[int, int]], block: int)
     """Returns the spread of replicates that were drawn in blocks of a length."""
     blocks = sum(max(1.0, (high - low) / block) for low, high in ranges)
     freedom = max(1.0, blocks - len(ranges))
-    error = math.sqrt(blocks / freedom) * _deviation(values)
+    # Endless where a replicate has no value at all.
+    deviation = float(values.std(ddof=1)) if np.isfinite(values).all() else math.inf
+    error = math.sqrt(blocks / freedom) * deviation
     # A time is read to the width of its bucket: however steady, it is known no better.
     return Spread(max(error, _BUCKET_ERROR if name in TIMES else 0.0), freedom, block)
 
@@ -206,21 +208,11 @@ def _last_correlated(correlation: Floats, size: int) -> int:
 
 def _autocovariance(series: list[Floats], lags: int) -> Floats:
     centred = [part - part.mean() for part in series]
-    size = sum(len(part) for part in series)
-    return (
-        np.array(
-            [
-                sum(float(part[lag:] @ part[: len(part) - lag]) for part in centred if lag < len(part))
-                for lag in range(lags + 1)
-            ]
-        )
-        / size
-    )
 
+    def products(lag: int) -> float:
+        return sum(float(part[lag:] @ part[: len(part) - lag]) for part in centred if lag < len(part))
 
-def _deviation(values: Floats) -> float:
-    """Returns the standard deviation; endless where a replicate has no value at all."""
-    return float(values.std(ddof=1)) if np.isfinite(values).all() else math.inf
+    return np.array([products(lag) for lag in range(lags + 1)]) / sum(map(len, series))
 
 
 def joined(one: Spread, other: Spread) -> Spread:

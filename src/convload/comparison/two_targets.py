@@ -149,7 +149,7 @@ def _batches(marks: list[StageMark], cells: dict[str, list[Cell]], target: str) 
     """Returns the windows of a target in order: number i of A is the partner of number i of B."""
     return [
         batch_of(
-            [(cell, False) for cell in cells.get(mark.name, [])], Stretch(mark.starts_s, _ends_s(mark), ""), "response"
+            [(cell, False) for cell in cells.get(mark.name, [])], Stretch(mark.starts_s, _ends_s(mark)), "response"
         )
         for mark in marks
         if mark.target == target
@@ -171,7 +171,8 @@ def conclude_targets(
         reasons = [f"B regressed from A: {describe(one)}" for one in regressed]
         return REGRESSED, reasons[0], reasons
     if not times:
-        reason = _too_few(windows, marks) or _why_unknown(differences)
+        measured_s = sum(mark.duration_s for mark in marks)
+        reason = too_few(windows, marks[0].duration_s, measured_s) or _why_unknown(differences)
         return UNKNOWN, reason, [reason]
     left = len(differences) - len(known)
     rest = f"; of {left} of {len(differences)} statistics the run cannot tell" if left else ""
@@ -209,10 +210,6 @@ def too_few(windows: int, window_s: float, duration_s: float) -> str:
         f"{windows // len(TARGETS)}; it takes {short(FEWEST_WINDOWS * window_s)} s of measuring with windows of "
         f"{short(window_s)} s{shorter}"
     )
-
-
-def _too_few(windows: int, marks: list[StageMark]) -> str:
-    return too_few(windows, marks[0].duration_s, sum(mark.duration_s for mark in marks))
 
 
 def _why_unknown(differences: list[Difference]) -> str:
