@@ -16,20 +16,6 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Milliseconds = Annotated[float, Meta(ge=0, le=3_600_000)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
-FAULT_SHARES = (
-    "http_4xx_share",
-    "http_429_share",
-    "http_5xx_share",
-    "reset_share",
-    "bad_json_share",
-    "missing_id_share",
-    "swapped_ids_share",
-    "done_status_share",
-    "done_reset_share",
-    "done_stall_share",
-)
-"""The shares that exclude each other: one request has at most one of these faults."""
-
 FAULT_STEPS = ("create", "send", "close", "app_token", "consumer_token", "domain")
 """The calls that faults can meet, as `/__mock__/stats` names them."""
 
@@ -244,6 +230,9 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         """How request arrays are read."""
         return Reading(any_order=self.any_order, strict=self.strict, max_message_chars=self.max_message_chars)
 
+
+FAULT_SHARES = tuple(name for name in Behaviour.__struct_fields__ if name.endswith("_share"))
+"""The shares that exclude each other: one request has at most one of these faults."""
 
 QUEUE_SETTINGS = tuple(
     name
