@@ -109,13 +109,9 @@ _decode_base_uris = msgspec.json.Decoder(BaseUris).decode
 
 
 def check_create(reply_ids: Sequence[str], status: int, body: bytes, expect: str = OK) -> Answer:
-    """Checks the answer to a create request.
+    """Checks the answer to a create request, whose elements must carry these `reqId`s in order.
 
-    Args:
-        reply_ids: the `reqId` that each element must carry, in order.
-        status: the HTTP status.
-        body: the answer's body.
-        expect: the outcome that the payload is meant to have; `http_400` makes a 400 `ok` and a 200 an error.
+    `expect` is the outcome that the payload is meant to have; `http_400` makes a 400 `ok` and a 200 an error.
     """
     if status != HTTP_OK:
         outcome = of_status(status)

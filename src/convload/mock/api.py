@@ -69,14 +69,9 @@ class Line(Protocol):
 
 
 class Api:
-    """Answers whole requests; pure but for its own state and the clock that is passed in.
+    """Answers whole requests; pure but for its own state and the clock that is passed in, which returns Unix time.
 
-    Args:
-        behaviour: the settings of the mock.
-        credentials: what an app must know.
-        traffic: counted by the connections, shown by the statistics.
-        clock: returns Unix time in seconds.
-        line: the servers that creates queue for; None: an answer waits for nobody.
+    `traffic` is counted by the connections; without a `line` an answer waits for nobody.
     """
 
     def __init__(

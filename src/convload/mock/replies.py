@@ -57,7 +57,9 @@ FILE_URL_LIFETIME_S = 60
 _encode = msgspec.json.encode
 
 
-class _Message(msgspec.Struct, frozen=True, gc=False):
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """The body that holds a message of the API."""
+
     msg: str
 
 
@@ -78,7 +80,7 @@ class _FileUrl(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     query_params: dict[str, str]
 
 
-Body = _Message | _Created | _Published | _Nothing | _FileUrl
+Body = Message | _Created | _Published | _Nothing | _FileUrl
 
 
 class _Element(msgspec.Struct, frozen=True, gc=False, rename={"reply_id": "reqId"}):
@@ -87,7 +89,7 @@ class _Element(msgspec.Struct, frozen=True, gc=False, rename={"reply_id": "reqId
     reply_id: str
 
 
-PROFILE_SET_BODY = _Message(PROFILE_SET)
+PROFILE_SET_BODY = Message(PROFILE_SET)
 _NOTHING = _Nothing()
 
 
@@ -117,9 +119,9 @@ def refused_open(elements: Sequence[Element], consumer: str, *, answers_event: b
         if isinstance(element, SetProfileElement):
             answered.append(_Element(CODE_OK, PROFILE_SET_BODY, str(element.id)))
         elif isinstance(element, ConversationElement):
-            answered.append(_Element(CODE_BAD_REQUEST, _Message(already_open(consumer)), str(element.id)))
+            answered.append(_Element(CODE_BAD_REQUEST, Message(already_open(consumer)), str(element.id)))
         elif answers_event:
-            answered.append(_Element(CODE_BAD_REQUEST, _Message(NOT_PUBLISHED), str(element.id)))
+            answered.append(_Element(CODE_BAD_REQUEST, Message(NOT_PUBLISHED), str(element.id)))
     return Reply(BAD_REQUEST, _encode(answered))
 
 
@@ -135,12 +137,7 @@ def done(body: Body, reply_id: int | str) -> Reply:
 
 def refused_send(text: str, reply_id: int | str) -> Reply:
     """Answers a send request that is refused for what it asks."""
-    return Reply(BAD_REQUEST, _encode(_Element(CODE_BAD_REQUEST, _Message(text), str(reply_id))))
-
-
-def message(text: str) -> Body:
-    """Returns the body that holds a message of the API."""
-    return _Message(text)
+    return Reply(BAD_REQUEST, _encode(_Element(CODE_BAD_REQUEST, Message(text), str(reply_id))))
 
 
 def file_url(relative_path: str, now_s: float) -> Body:

@@ -52,12 +52,7 @@ class _Call(msgspec.Struct, frozen=True, gc=False):
 
 
 class Sending:
-    """Answers the send call.
-
-    Args:
-        max_chars: the longest request, in characters.
-        clock: returns Unix time in seconds.
-    """
+    """Answers the send call; `max_chars` is the longest request, `clock` returns Unix time in seconds."""
 
     def __init__(
         self, access: Access, conversations: Conversations, max_chars: int, clock: Callable[[], float]
@@ -100,9 +95,9 @@ class Sending:
         if isinstance(conversation, Reply):
             return conversation
         if not closes(call.send):
-            return replies.done(replies.message(CONVERSATION_UPDATED), call.send.id)
+            return replies.done(replies.Message(CONVERSATION_UPDATED), call.send.id)
         self._conversations.close(conversation)
-        return replies.done(replies.message(CONVERSATION_CLOSED), call.send.id)
+        return replies.done(replies.Message(CONVERSATION_CLOSED), call.send.id)
 
     def _open_conversation(self, conversation_id: str, call: _Call) -> Conversation | Reply:
         """Returns the consumer's own conversation, or why it cannot be used."""

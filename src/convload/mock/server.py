@@ -50,12 +50,8 @@ class ServerTls(msgspec.Struct, frozen=True):
 def run(serving: Serving, announce: Callable[[str], None]) -> None:
     """Serves until SIGTERM, SIGINT, or the end of standard input where that is asked for.
 
-    Args:
-        serving: where and how.
-        announce: is given one line of JSON, an `Announcement`, once the mock listens.
-
-    Raises:
-        UsageError: it cannot listen there, or its certificate cannot be used.
+    `announce` is given one line of JSON, an `Announcement`, once the mock listens. Raises UsageError where it cannot
+    listen, or its certificate cannot be used.
     """
     _raise_fd_limit()
     _open_standard_streams()

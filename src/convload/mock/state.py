@@ -35,11 +35,8 @@ class Conversations:
 
     Ids look like random UUIDs but count up in their last group: every id ever issued can be listed without
     keeping it, and leads to its conversation without a search. What is kept lies in structures that never have
-    to be rebuilt as a whole, because that would stop the mock for milliseconds.
-
-    Args:
-        one_open: whether a consumer may have only one open conversation.
-        remembered: how many conversations are kept.
+    to be rebuilt as a whole, because that would stop the mock for milliseconds. With `one_open` a consumer may have
+    only one open conversation.
     """
 
     def __init__(self, *, one_open: bool, remembered: int = REMEMBERED) -> None:

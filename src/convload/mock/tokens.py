@@ -60,12 +60,7 @@ _decode_consumer = msgspec.json.Decoder(ConsumerClaims).decode
 
 
 class Tokens:
-    """Makes and checks the tokens of one mock, whose signing key nobody else has.
-
-    Args:
-        lifetime_s: of an AppJWT, in whole seconds.
-        clock: returns Unix time in seconds.
-    """
+    """Makes and checks the tokens of one mock, whose signing key nobody else has; `clock` returns Unix time."""
 
     def __init__(self, lifetime_s: int, clock: Callable[[], float]) -> None:
         self._lifetime_s = lifetime_s

@@ -103,11 +103,7 @@ class WaitingLine:
     """The station at work.
 
     A visit that has been taken in stays to its end: a server seldom notices that a client has hung up, so its place
-    in the queue and its service time are spent all the same.
-
-    Args:
-        station: its settings.
-        origin_s: when it begins; stalls are counted from here.
+    in the queue and its service time are spent all the same. Stalls are counted from `origin_s`.
     """
 
     def __init__(self, station: Station, origin_s: float) -> None:
@@ -219,13 +215,8 @@ class WaitingLine:
 class Timekeeper:
     """Lets requests into a line now, and wakes it when the next one is due to leave.
 
-    The loop's own timers count whole milliseconds, too coarse for waits of a few; they serve where the kernel has no
-    timerfd.
-
-    Args:
-        line: on the clock of `time.monotonic`.
-        loop: that runs the server.
-        kernel: whether the kernel's timer may be used.
+    The line goes by the clock of `time.monotonic`. The loop's own timers count whole milliseconds, too coarse for waits
+    of a few; they serve where the kernel has no timerfd, or it must not be used.
     """
 
     def __init__(self, line: WaitingLine, loop: asyncio.AbstractEventLoop, *, kernel: bool = True) -> None:

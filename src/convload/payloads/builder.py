@@ -16,16 +16,9 @@ _CHOICES = 2**32
 
 
 class Builder:
-    """Builds the payloads of one mix.
+    """Builds the payloads of one mix; raises UsageError where there is no such mix.
 
-    Args:
-        catalogue: the files, read.
-        mix: which variants, and how often each.
-        account: what `${account}` stands for.
-        seed: 0 to 2**64 - 1; the same seed gives the same payloads in every process and on every machine.
-
-    Raises:
-        UsageError: there is no such mix.
+    The same seed, 0 to 2**64 - 1, gives the same payloads in every process and on every machine.
     """
 
     def __init__(self, catalogue: Catalogue, mix: str = "default", account: str = "12345678", seed: int = 7) -> None:

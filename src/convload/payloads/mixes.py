@@ -41,11 +41,8 @@ def read_pool(text: str) -> tuple[tuple[str, ...], Mistakes]:
 def read_mixes(text: str, names: Mapping[str, str]) -> tuple[Mixes, Mistakes]:
     """Returns the mixes of a TOML file, and its mistakes by line.
 
-    A key of a mix is the name of a variant, or a pattern of files such as `variants/*`; names go first.
-
-    Args:
-        text: the file.
-        names: the name of each variant by its file, such as `variants/seed`.
+    A key of a mix is the name of a variant, or a pattern of files such as `variants/*`; names go first. `names` are
+    those of the variants by their files, such as `variants/seed`.
     """
     try:
         tables = parse_toml(text)

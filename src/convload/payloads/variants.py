@@ -36,13 +36,9 @@ class VariantFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_variant(path: str, text: str, pools: Pools, samples: int) -> tuple[Variant | None, Mistakes]:
-    """Returns a compiled variant, and its mistakes.
+    """Returns a compiled variant, and its mistakes; so many `samples` of it are held against the contract.
 
-    Args:
-        path: relative to the folder of payloads; the name of the file is that of the variant, unless it says another.
-        text: the file.
-        pools: what the slots may draw from.
-        samples: how many payloads to build and hold against the contract.
+    The name of the file is that of the variant, unless it says another.
     """
     try:
         document = orjson.loads(text)

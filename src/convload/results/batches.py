@@ -49,13 +49,9 @@ def batch_count(length_s: float) -> int:
 
 
 class Batches:
-    """Cuts times of a run into batches; where a stage is long enough it is a stratum of its own.
+    """Cuts times of a run (the measured time, or the pieces of a stage) into so many batches, one after the other.
 
-    Args:
-        intervals: of the measured time.
-        times: what is cut, one after the other: the measured time, or the pieces of a stage.
-        stages: the times that are strata, if they are long enough.
-        count: how many batches; from the length, if it is not given.
+    A stage that is long enough is a stratum of its own. Without a `count` it follows from the length.
     """
 
     def __init__(

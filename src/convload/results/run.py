@@ -45,9 +45,8 @@ NEAR_CEILING = 0.8
 class Run:
     """What a log says of its run; any figure raises RunLogError where the plan or a histogram cannot be read.
 
-    Args:
-        log: the log; one that still grows is `RunLog(manifest, records so far, [])`.
-        stage: restricts figures and flows to the requests that were due in the stage of that name, and to its time.
+    A log that still grows is `RunLog(manifest, records so far, [])`. `stage` restricts figures and flows to the
+    requests that were due in the stage of that name, and to its time.
     """
 
     def __init__(self, log: RunLog, stage: str = "") -> None:
@@ -179,23 +178,22 @@ class Run:
     @cached_property
     def steps(self) -> dict[str, Figures]:
         """The figures of each step, in the order of a conversation."""
-        found = self._grouped(0, self.parts)
+        found = self._grouped(0)
         return {name: found[name] for name in sorted(found, key=_place)}
 
     @cached_property
     def variants(self) -> dict[str, Figures]:
         """The figures of conversation.create by variant."""
-        return self._grouped(1, self.parts, CREATE)
+        return self._grouped(1, CREATE)
 
     @cached_property
     def stages(self) -> dict[str, Figures]:
         """The figures of conversation.create by the stage in which requests were due."""
-        return self._grouped(2, self.parts, CREATE)
+        return self._grouped(2, CREATE)
 
-    @staticmethod
-    def _grouped(place: int, parts: dict[Key, Figures], step: str = "") -> dict[str, Figures]:
+    def _grouped(self, place: int, step: str = "") -> dict[str, Figures]:
         """Merges figures that have the same word at a place of their key."""
-        own = {key: part for key, part in parts.items() if step in {"", key[0]} and key[place]}
+        own = {key: part for key, part in self.parts.items() if step in {"", key[0]} and key[place]}
         names = sorted({key[place] for key in own})
         return {name: Figures.merged(part for key, part in own.items() if key[place] == name) for name in names}
 
