@@ -3,13 +3,15 @@
 import http.client
 import os
 import selectors
+import socket
 import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Annotated, Any
 from urllib.parse import urlsplit
 
@@ -108,8 +110,8 @@ class MockProcess(msgspec.Struct, frozen=True):
 class CountedCreates(msgspec.Struct, frozen=True):
     """Create requests that a mock has received and accepted since its start."""
 
-    received: int
-    accepted: int
+    received: Annotated[int, Meta(ge=0)]
+    accepted: Annotated[int, Meta(ge=0)]
 
 
 class _Stats(msgspec.Struct, frozen=True):
@@ -123,7 +125,7 @@ def ask_for_creates(url: str, ca_pem: str, *, verify: bool) -> CountedCreates | 
         if not verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return msgspec.json.decode(_get(url, STATS_PATH, context, ASK_TIMEOUT_S), type=_Stats).create
-    except (OSError, http.client.HTTPException, ValueError):
+    except (OSError, http.client.HTTPException, ValueError, RecursionError):
         return None
 
 
@@ -134,11 +136,24 @@ def _get(url: str, path: str, context: ssl.SSLContext | None, timeout_s: float) 
         connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     else:
         connection = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
+    # A time-out of the socket begins anew with each byte that comes.
+    connection.connect()
+    ending = threading.Timer(timeout_s, _hang_up, (connection.sock,))
+    ending.start()
     try:
         connection.request("GET", path)
-        return connection.getresponse().read(MOST_BYTES)
+        answer = connection.getresponse()
+        if answer.status != http.HTTPStatus.OK:
+            raise OSError(f"{url}{path} answers {answer.status}")
+        return answer.read(MOST_BYTES)
     finally:
+        ending.cancel()
         connection.close()
+
+
+def _hang_up(sock: socket.socket) -> None:
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
