@@ -38,7 +38,7 @@ class Received:
     @property
     def step(self) -> str:
         ends = {"/app/token": "token.app", "/consumer": "token.consumer", "/conversation": "create", "/send": "send"}
-        return next((step for end, step in ends.items() if self.path.endswith(end)), "lookup")
+        return next((step for end, step in ends.items() if self.path.endswith(end)), "other")
 
 
 class Account:
@@ -77,6 +77,9 @@ class Account:
     def _token_consumer(self, _: Received) -> bytes:
         self.consumers += 1
         return answer(201, {"token": f"consumer{self.consumers}"})
+
+    def _other(self, _: Received) -> bytes:
+        return answer(404)
 
     def _create(self, request: Received) -> bytes | None:
         consumer = request.headers.get("x-lp-on-behalf", "")

@@ -28,7 +28,8 @@ class Peer:
             if not self._more():
                 return b""
         head, _, _ = self._buffer.partition(b"\r\n\r\n")
-        length = next(int(v) for k, _, v in (h.partition(b":") for h in head.split(b"\r\n")) if k == b"Content-Length")
+        lines = (line.partition(b":") for line in head.split(b"\r\n"))
+        length = next((int(value) for name, _, value in lines if name == b"Content-Length"), 0)
         end = len(head) + 4 + length
         while len(self._buffer) < end:
             if not self._more():

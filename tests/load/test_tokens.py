@@ -78,6 +78,21 @@ def test_a_token_that_worked_and_is_refused_later_is_replaced_too(serve: Serve) 
     assert rig.kept.outcomes("conversation.create") == ["ok", "ok", "http_401", "ok"] * 3
 
 
+def test_one_refusal_of_a_fresh_token_that_works_is_not_the_end(serve: Serve) -> None:
+    account = Strict(serve)
+    rig = Rig(account.url, consumers="none", tokens=True)
+    account.refuses_all = True
+    rig.hold(2)
+    account.refuses_all = False
+    rig.hold(1)
+    account.valid = "app3"
+    gevent.sleep(1.05)
+
+    rig.hold(2)
+
+    assert rig.kept.outcomes("conversation.create") == ["http_401", "http_401", "ok", "http_401", "ok"]
+
+
 def test_what_a_consumer_is_refused_for_asks_for_no_app_token(serve: Serve) -> None:
     account = Account(serve)
     rig = Rig(account.url)

@@ -31,7 +31,7 @@ grows with the lifetime."""
 RETRY_S = 1.0
 
 MINTING_GAP_S = 1.0
-"""Between two tokens that are asked for because one was refused."""
+"""Between two tokens: a clock that is wrong, or refusals at random, are no reason to ask without a pause."""
 
 AT_START_S = 60.0
 AT_START = RetryPolicy(policy="documented", on=["rate_limited", "http_5xx", "connect_timeout", "read_timeout"])
@@ -125,7 +125,7 @@ class AppTokens:
         self._renews_at_s = 0.0
         self._renewal: gevent.Greenlet | None = None
         self._asked_s = -MINTING_GAP_S
-        self._because_of_refusal, self._gave_up = False, credentials is None
+        self._because_of_refusal = self._gave_up = False
         self.token = ""
         self.has_worked = False
 
@@ -156,12 +156,13 @@ class AppTokens:
 
     def refused(self, request: bytes, answer: Answer) -> None:
         """Takes a 401 into account; returns when it is known whether there is a new token because of it."""
-        if self.token.encode() not in request or answer.error_code in OF_THE_CONSUMER or self._gave_up:
+        if not self._form or self.token.encode() not in request or answer.error_code in OF_THE_CONSUMER:
             return
         if self._renewal is None and self._because_of_refusal and not self.has_worked:
-            self._gave_up = True
-            code = f" (error code {answer.error_code})" if answer.error_code else ""
-            self._on_note(f"AppJWT: a fresh one was refused too{code}; no other is asked for")
+            if not self._gave_up:
+                self._gave_up = True
+                code = f" (error code {answer.error_code})" if answer.error_code else ""
+                self._on_note(f"AppJWT: a fresh one was refused too{code}; no other is asked for")
         elif self._renewal is not None or time.monotonic() - self._asked_s >= MINTING_GAP_S:
             self._because_of_refusal = self._renew()
 
@@ -187,7 +188,7 @@ class AppTokens:
         answer = read(exchange, self._client, answers.read_app_token)
         if isinstance(answer, AppToken):
             self.token, self.has_worked, self._gave_up = answer.access_token, False, False
-            self._renews_at_s = exchange.done_s + RENEW_AT * answer.life_s(time.time())
+            self._renews_at_s = exchange.done_s + max(RENEW_AT * answer.life_s(time.time()), MINTING_GAP_S)
             self._on_token(self.token)
             answer = Answer(OK)
         _record(self._records, APP_TOKEN, exchange, answer)
