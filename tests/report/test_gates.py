@@ -1,5 +1,6 @@
 """What the reports say of gates whose requests depend on each other: n, what they are worth, how much longer."""
 
+import html
 import io
 import re
 import xml.etree.ElementTree as ET
@@ -54,6 +55,19 @@ def test_a_page_shows_what_the_requests_of_a_gate_are_worth_and_what_is_missing(
     assert (requests, worth) == ("6,000", str(gate.worth))
     assert re.fullmatch(r"about \d+ (s|min) more", longer)
     assert "independent ones that they are worth" in run.render_html(conclusion)
+
+
+def test_the_sentence_of_a_gate_has_the_figures_of_its_table() -> None:
+    (gate,) = bursty().gates
+
+    assert f"as {gate.worth:,} independent requests say it" in gate.message
+
+
+def test_a_page_names_an_undecided_gate_once() -> None:
+    text = re.sub(r"<[^>]+>", "", run.render_html(bursty()))
+
+    assert f"{html.escape(BURST)} is undecided" in text
+    assert f"{html.escape(BURST)}: {html.escape(BURST)}" not in text
 
 
 def test_the_long_ending_has_what_the_page_has() -> None:

@@ -154,7 +154,7 @@ def _worth(found: Estimate) -> str:
     if found.worth is None or not found.dependence.batches:
         return ""
     guessed = ", guessed for a run below 20 s" if found.dependence.is_guessed else ""
-    return f", as {found.worth:,.0f} independent requests say it{guessed}"
+    return f", as {math.floor(found.worth):,} independent requests say it{guessed}"
 
 
 def _value(gate: Gate, found: Estimate) -> str:

@@ -1,6 +1,7 @@
 """What the verdict of a run rests on: key figures, gates, validity."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 
@@ -58,14 +59,22 @@ def gates(conclusion: Conclusion) -> doc.Section:
             doc.Bullets(figures.asides(conclusion), on=(doc.MARKDOWN,)),
             gates_table(conclusion),
             doc.Note(_rule(conclusion), on=(doc.HTML,), tone="muted"),
-            *(
-                doc.Note((doc.Code(gate.gate), f": {gate.message}."), on=(doc.HTML,), tone="muted")
-                for gate in undecided
-            ),
+            *(doc.Note((doc.Code(gate.gate), f"{_rest(gate)}."), on=(doc.HTML,), tone="muted") for gate in undecided),
         ],
         on=(doc.BRIEF, *doc.PAGES),
-        form="half",
+        form=_form(conclusion),
     )
+
+
+def _form(conclusion: Conclusion) -> Literal["half", "panel"]:
+    """Returns how wide gates and validity are: what requests are worth, and how much longer it takes, needs a line."""
+    return "half" if all(gate.builtin for gate in conclusion.gates) else "panel"
+
+
+def _rest(gate: GateResult) -> str:
+    """Returns what is said of a gate behind its name; those of a plan say it themselves."""
+    rest = gate.message.removeprefix(gate.gate)
+    return f": {rest}" if rest == gate.message else rest
 
 
 def _rule(conclusion: Conclusion) -> str:
@@ -98,7 +107,7 @@ def gates_table(conclusion: Conclusion) -> doc.Table:
     return doc.table(
         found,
         (doc.Column("gate", "words"), lambda one: (doc.Code(one.gate), " (built in)" if one.builtin else "")),
-        (doc.Column("outcome", "words"), lambda one: doc.Mark(one.outcome, one.outcome)),
+        (doc.Column("outcome", "name"), lambda one: doc.Mark(one.outcome, one.outcome)),
         (doc.Column("value"), figures.gate_value),
         (doc.Column(figures.bounds_head(conclusion.gates)), figures.gate_interval),
         (doc.Column("limit", on=doc.PAGES), figures.gate_limit),
@@ -126,7 +135,7 @@ def validity(conclusion: Conclusion) -> doc.Section:
             ),
         ],
         on=(doc.HTML,),
-        form="half",
+        form=_form(conclusion),
     )
 
 
