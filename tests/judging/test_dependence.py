@@ -123,6 +123,13 @@ def test_a_burst_leaves_open_what_as_many_spread_errors_decide(make: "Make") -> 
     assert "more" in burst.message
 
 
+def test_what_several_gates_ask_of_a_run_is_cut_once(make: "Make") -> None:
+    of = run_with(make, lambda _: 0)
+    asked = ("conversation.create", "", "", "response")
+
+    assert of.batches().times(*asked) is of.batches().times(*asked)
+
+
 def test_a_plan_that_says_so_has_independent_requests(make: "Make") -> None:
     of = run_with(make, lambda second: 60 if second == 30 else 0, independent=True)
 

@@ -64,9 +64,19 @@ class Batches:
         shortest_s = FEWEST_OF_A_STAGE * self.length_s / self.count
         long_enough = [stage for stage in stages if stage.length_s >= shortest_s]
         self._strata = long_enough if len(long_enough) > 1 else []
+        self._sliced: dict[tuple[str, str, str, str], Sliced] = {}
 
     def times(self, step: str, variant: str, stage: str, clock: str) -> Sliced:
-        """Returns the times of requests that ended well; `clock` is that of a cell, lateness is of all requests."""
+        """Returns the times of requests that ended well; `clock` is that of a cell, lateness is of all requests.
+
+        Gates on several percentiles ask for the same, and a run is judged while it goes on: each is cut once.
+        """
+        asked = (step, variant, stage, clock)
+        if asked not in self._sliced:
+            self._sliced[asked] = self._cut(*asked)
+        return self._sliced[asked]
+
+    def _cut(self, step: str, variant: str, stage: str, clock: str) -> Sliced:
         found = [[Accumulator() for _ in range(self.count)] for _ in range(len(self._strata) + 1)]
         for interval, cell in self._cells(step, variant, stage):
             if cell.outcome == OK or clock == "lateness":

@@ -52,6 +52,7 @@ class Run:
     def __init__(self, log: RunLog, stage: str = "") -> None:
         self.log = log
         self.stage = stage
+        self._batches: dict[str, Batches] = {}
 
     # -- what was planned, and what came of it --
 
@@ -214,8 +215,10 @@ class Run:
 
     def batches(self, stage: str = "") -> Batches:
         """Returns what was measured, or what a stage was, to be cut into batches of equal time."""
-        strata = [] if stage else [time for times in self.stage_times.values() for time in times]
-        return Batches(self.intervals, self.times(stage), strata)
+        if stage not in self._batches:
+            strata = [] if stage else [time for times in self.stage_times.values() for time in times]
+            self._batches[stage] = Batches(self.intervals, self.times(stage), strata)
+        return self._batches[stage]
 
     def _flow(self) -> Flow:
         unsent = self.counts.unsent
