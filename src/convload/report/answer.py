@@ -68,7 +68,7 @@ def gates(conclusion: Conclusion) -> doc.Section:
 
 def _form(conclusion: Conclusion) -> Literal["half", "panel"]:
     """Returns how wide gates and validity are: what requests are worth, and how much longer it takes, needs a line."""
-    return "half" if all(gate.builtin for gate in conclusion.gates) else "panel"
+    return "panel" if any(map(figures.knows_worth, conclusion.gates)) else "half"
 
 
 def _rest(gate: GateResult) -> str:
@@ -79,17 +79,17 @@ def _rest(gate: GateResult) -> str:
 
 def _rule(conclusion: Conclusion) -> str:
     """Says how the gates were decided, and what their bounds assume."""
-    if all(gate.builtin for gate in conclusion.gates):
-        return (
-            "A plan without gates has one for each step: the measured value decides. The bounds beside it take "
-            "requests for independent of each other."
-        )
+    built_in = all(gate.builtin for gate in conclusion.gates)
     worth = (
-        "The plan says that requests are independent of each other, and bounds take them for that"
-        if conclusion.manifest.plan.get("independent")
-        else "Requests wait for each other: bounds count them as the independent ones that they are worth, and know "
-        "of nothing that is rarer than the run"
+        "Requests wait for each other: bounds count them as the independent ones that they are worth, and know of "
+        "nothing that is rarer than the run"
     )
+    if conclusion.manifest.plan.get("independent"):
+        worth = "The plan says that requests are independent of each other, and bounds take them for that"
+    elif not any(map(figures.knows_worth, conclusion.gates)):
+        worth = "Bounds take requests for independent of each other, as nothing is known of that"
+    if built_in:
+        return f"A plan without gates has one for each step: the measured value decides. {worth}."
     return (
         "A gate passes when the bound towards its limit meets it, fails when the other bound breaks it, and is "
         f"inconclusive between. {worth}; counts are exact."

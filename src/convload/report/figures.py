@@ -125,8 +125,13 @@ def gate_samples(gate: GateResult) -> str:
 
 
 def gate_worth(gate: GateResult) -> str:
-    """How many independent requests they are worth; built-in gates, decided by their values, do not ask."""
-    return NONE if gate.builtin or gate.exact else count(gate.worth)
+    """How many independent requests they are worth, where that is known."""
+    return count(gate.worth) if knows_worth(gate) else NONE
+
+
+def knows_worth(gate: GateResult) -> bool:
+    """Says whether a gate counts requests as what they are worth; a built-in one need not, its value decides."""
+    return not gate.exact and gate.worth is not None and (not gate.builtin or gate.effect is not None)
 
 
 def gate_longer(gate: GateResult) -> str:

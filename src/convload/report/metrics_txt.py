@@ -8,6 +8,7 @@ from convload.comparison.two_targets import TargetComparison
 from convload.contract.steps import CREATE
 from convload.judging.gate_result import PASS
 from convload.plan.facts import OPEN
+from convload.report import figures
 from convload.report.document import visible
 from convload.results.histogram import PERCENTILES
 from convload.results.summary import Requests
@@ -43,7 +44,7 @@ def _families(conclusion: Conclusion) -> Iterator[_Family]:
     worth = [
         ("", {"gate": gate.gate}, float(gate.worth))
         for gate in conclusion.gates
-        if gate.worth is not None and not gate.builtin
+        if gate.worth is not None and figures.knows_worth(gate)
     ]
     text = "How many independent requests those are worth that a gate looks at."
     yield "convload_gate_worth", "gauge", text, worth
