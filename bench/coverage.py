@@ -102,7 +102,7 @@ def _truths(runs: Runs) -> dict[float, float]:
 
 def judge(runs: Runs, row: int, length_s: int, percent: float, truth_ms: float, tally: Tally) -> None:
     """Asks of one run whether a limit at the truth passes or fails, which is wrong, and whether one 25 % off passes."""
-    sliced, whole = _sliced(runs.due_s[row], runs.response_ms[row], length_s)
+    sliced, whole = cut_in_batches(runs.due_s[row], runs.response_ms[row], length_s)
     levels = whole.percentiles([percent, *LEVELS])
     tally.runs += 1
     for limit_us in (1000 * truth_ms, OFF * 1000 * truth_ms):
@@ -117,7 +117,7 @@ def judge(runs: Runs, row: int, length_s: int, percent: float, truth_ms: float, 
             tally.passed_off += passes
 
 
-def _sliced(due_s: Floats, response_ms: Floats, length_s: int) -> tuple[Sliced, Histogram]:
+def cut_in_batches(due_s: Floats, response_ms: Floats, length_s: int) -> tuple[Sliced, Histogram]:
     inside = (due_s >= 0) & (due_s < length_s)
     count = batch_count(length_s)
     seconds = np.floor(due_s[inside])
