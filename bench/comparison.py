@@ -31,7 +31,8 @@ from convload.comparison.sides import ComparedRun, read_run
 from convload.contract.steps import CREATE
 from convload.results import runlog
 from convload.results.histogram import Histogram
-from convload.results.runlog import Cell, Ended, Interval, Manifest, Record, RunLogWriter, Started
+from convload.results.runlog import Cell, Ended, Interval, Manifest, Record, Started
+from convload.results.writing import RunLogWriter
 
 PAIRS = int(os.environ.get("BENCH_PAIRS", "250"))
 REAL_RUNS = int(os.environ.get("BENCH_REAL_RUNS", "12"))

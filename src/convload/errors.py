@@ -54,6 +54,12 @@ class RunLogError(ConvloadError):
     exit_code = ExitCode.INCONCLUSIVE
 
 
+class MissingRunError(RunLogError):
+    """What was named is no run folder: a wrong path, and no run that proves nothing."""
+
+    exit_code = ExitCode.USAGE
+
+
 class SetupFailedError(ConvloadError):
     """A child process could not set up its part; `exit_code` is what it would have ended with."""
 

@@ -9,7 +9,8 @@ import pytest
 from convload.capacity.steered import SteeredLoads
 from convload.capacity.trials import EndedError
 from convload.plan.schedule import Stage, StageMark
-from convload.results.runlog import FILE_NAME, FORMAT, Interval, Manifest, Record, RunLogWriter, StageAdded, Started
+from convload.results.runlog import FILE_NAME, FORMAT, Interval, Manifest, Record, StageAdded, Started
+from convload.results.writing import RunLogWriter
 
 MANIFEST = Manifest(FORMAT, "2026-01-01T00:00:00.000+00:00", {}, {}, {}, "mock")
 LOAD = Stage(10, 10, 2, "one")

@@ -15,7 +15,8 @@ from tests.report.conftest import Sample
 from tests.report.test_github import outputs_in
 
 from convload.cli.init import STARTER, files, lay_out
-from convload.results.runlog import FILE_NAME, RunLogWriter
+from convload.results.runlog import FILE_NAME
+from convload.results.writing import RunLogWriter
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "ci.md"

@@ -16,7 +16,8 @@ from convload.judging.baseline import FORMAT, freeze, load
 from convload.plan.gate_grammar import parse
 from convload.report.folder import write_all
 from convload.results import runlog
-from convload.results.runlog import Aborted, Note, RunLog, RunLogWriter
+from convload.results.runlog import Aborted, Note, RunLog
+from convload.results.writing import RunLogWriter
 
 COMPARED = "create.p95 <= baseline * 1.1"
 

@@ -13,7 +13,8 @@ from convload.contract.steps import CREATE
 from convload.errors import ExitCode, RunLogError, UsageError
 from convload.plan.schedule import StageMark
 from convload.results import runlog
-from convload.results.runlog import Aborted, Note, RunLogWriter
+from convload.results.runlog import Aborted, Note
+from convload.results.writing import RunLogWriter
 
 
 def test_a_slower_run_is_regressed_and_the_sentence_names_it(runs: MakeRuns) -> None:
@@ -94,7 +95,7 @@ def test_a_run_of_two_targets_is_not_compared_as_if_it_were_of_one(runs: MakeRun
 def test_folders_that_cannot_be_read_are_told_all_at_once(runs: MakeRuns) -> None:
     broken, newer = runs.write("broken"), runs.write("newer", 2)
     lines = (broken / runlog.FILE_NAME).read_bytes().split(b"\n")
-    (broken / runlog.FILE_NAME).write_bytes(b"\n".join([*lines[:5], b'{"record":"inter', *lines[5:]]))
+    (broken / runlog.FILE_NAME).write_bytes(b"\n".join([b'{"record":"mani', *lines[1:]]))
     text = (newer / runlog.FILE_NAME).read_text()
     (newer / runlog.FILE_NAME).write_text(text.replace("convload/run/1", "convload/run/9"))
 
@@ -102,7 +103,7 @@ def test_folders_that_cannot_be_read_are_told_all_at_once(runs: MakeRuns) -> Non
         read_side([broken, newer])
 
     first, second = caught.value.problems
-    assert f"{broken / runlog.FILE_NAME}:6: is no record of a run log" in first
+    assert f"{broken / runlog.FILE_NAME}:1: is no run log" in first
     assert "has format 'convload/run/9'" in second
     assert not isinstance(caught.value, RunLogError)
 

@@ -57,7 +57,7 @@ def test_what_is_left_out_is_told_with_its_reason(runs: MakeRuns) -> None:
     assert set(reasons) == {"other", "cut", "broken"}
     assert reasons["other"] == ["unlike the newest run: plan: `users` is 9, not 50"]
     assert reasons["cut"][-1] == "the run log has no end: the run was cut off"
-    assert "is no record of a run log" in reasons["broken"][0]
+    assert "is no run log" in reasons["broken"][0]
 
 
 def test_a_folder_without_any_run_to_follow_is_refused_with_the_reasons(runs: MakeRuns) -> None:
@@ -69,6 +69,6 @@ def test_a_folder_without_any_run_to_follow_is_refused_with_the_reasons(runs: Ma
         follow(runs.folder)
 
     assert "has no run below it that can be followed" in caught.value.problems[0]
-    assert "is no record of a run log" in caught.value.problems[1]
+    assert "is no run log" in caught.value.problems[1]
     with pytest.raises(UsageError, match="there is no such folder"):
         find_runs(runs.folder / "nowhere")

@@ -19,7 +19,7 @@ import psutil
 import pytest
 import trustme
 
-from convload.errors import UsageError
+from convload.errors import TargetError
 from convload.mock import process
 from convload.mock.process import MockProcess, start_mock
 from convload.plan.mock_behaviour import Behaviour
@@ -227,7 +227,7 @@ def test_a_port_in_use_is_one_clear_line(serve: Serve, bare: Callable[..., subpr
 def test_a_mock_that_cannot_start_says_why() -> None:
     with (
         pytest.raises(
-            UsageError, match=r"the mock did not start .* exit status is 1\n(?s:.*)No module named"
+            TargetError, match=r"the mock did not start .* exit status is 1\n(?s:.*)No module named"
         ) as caught,
         start_mock(Behaviour(), env={"PYTHONHOME": "/nowhere"}),
     ):

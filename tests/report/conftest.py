@@ -29,9 +29,9 @@ from convload.results.runlog import (
     MockLedger,
     Note,
     Record,
-    RunLogWriter,
     Started,
 )
+from convload.results.writing import RunLogWriter
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -1,5 +1,6 @@
 import hashlib
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from convload.cli.judged import baseline_of
 from convload.errors import UsageError
 from convload.judging.baseline import identity_of
 from convload.plan.plan import Plan, assemble
-from convload.run.files import manifest_of, read_inputs
+from convload.run.files import manifest_of, new_folder, read_inputs
 
 
 @pytest.fixture
@@ -44,6 +45,18 @@ def test_the_same_path_with_other_payloads_is_another_kind_of_run(payloads: Path
     assert after.kind
     assert before.kind.settings == after.kind.settings
     assert before.kind.inputs != after.kind.inputs
+
+
+def test_runs_that_begin_within_one_second_have_folders_of_their_own(
+    tmp_path: Path, payloads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = planned(payloads, name="many")
+    with ThreadPoolExecutor(8) as pool:
+        folders = set(pool.map(lambda _: new_folder(plan, None), range(16)))
+
+    assert len(folders) == 16
+    assert {folder.parent for folder in folders} == {Path("reports")}
 
 
 def test_a_baseline_that_is_none_is_a_mistake_before_the_run(payloads: Path) -> None:

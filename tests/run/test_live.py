@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 
 from convload.results.histogram import Histogram
-from convload.results.runlog import FILE_NAME, Cell, Interval, RunLogWriter
+from convload.results.runlog import FILE_NAME, Cell, Interval
+from convload.results.writing import RunLogWriter
 from convload.run.live import Live
 
 

@@ -22,11 +22,11 @@ from convload.results.runlog import (
     Note,
     Record,
     RunLog,
-    RunLogWriter,
     StageAdded,
     Started,
     WorkerLost,
 )
+from convload.results.writing import RunLogWriter
 from convload.run.steering import Judging
 
 STARTED_S = 1000.0

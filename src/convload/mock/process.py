@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from convload.errors import UsageError
+from convload.errors import TargetError
 from convload.machine import SINGLE_THREADED
 from convload.plan.mock_behaviour import Behaviour
 
@@ -75,6 +75,14 @@ class MockProcess(msgspec.Struct, frozen=True):
     ca_file: str | None
     process: subprocess.Popen[bytes]
     tls_url: str | None = None
+    errors: IO[bytes] | None = None
+
+    def last_words(self) -> list[str]:
+        """Returns what it has written to its standard error."""
+        if self.errors is None:
+            return []
+        self.errors.seek(0)
+        return self.errors.read().decode("utf-8", "replace").splitlines()
 
     def stats(self) -> dict[str, Any]:
         """Returns the mock's own counts, as `GET /__mock__/stats` shows them.
@@ -171,7 +179,7 @@ def start_mock(
         tls_port: where it serves https beside http; 0 takes any free port.
 
     Raises:
-        UsageError: it did not start; with what it said.
+        TargetError: it did not start; with what it said.
     """
     serving = Serving(behaviour=behaviour, tls=tls, tls_port=tls_port, until_stdin_closes=True)
     # -P keeps the user's folder off the module path. A session of its own keeps Ctrl-C of the terminal away.
@@ -189,7 +197,7 @@ def start_mock(
     ):
         try:
             said = _await_announcement(process, errors)
-            yield MockProcess(said.url, said.pid, said.ca_file, process, said.tls_url)
+            yield MockProcess(said.url, said.pid, said.ca_file, process, said.tls_url, errors)
         finally:
             _stop(process)
 
@@ -200,7 +208,7 @@ def _await_announcement(process: subprocess.Popen[bytes], errors: IO[bytes]) -> 
         status = _stop(process)
         errors.seek(0)
         said = errors.read().decode("utf-8", "replace").splitlines()
-        raise UsageError(f"the mock did not start within {START_TIMEOUT_S:g} s; its exit status is {status}", *said)
+        raise TargetError(f"the mock did not start within {START_TIMEOUT_S:g} s; its exit status is {status}", *said)
     return msgspec.json.decode(line, type=Announcement)
 
 

@@ -1,6 +1,5 @@
 """The run log: one JSON record a line, the manifest first, then what each worker measured each second."""
 
-import errno
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from convload.errors import RunLogError
+from convload.errors import MissingRunError, RunLogError
 from convload.plan.schedule import StageMark
 
 FORMAT = "convload/run/1"
@@ -237,33 +236,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="record"):
 
 Record = Manifest | Started | Interval | StageAdded | Extended | WorkerLost | Aborted | Note | MockLedger | Ended
 
-_encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Record)
-
-
-class RunLogWriter:
-    """Appends records to a run log; each is on its way to the disk before `write` returns."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("ab", buffering=0)
-
-    def write(self, record: Record) -> None:
-        """Appends one record, or nothing at all.
-
-        Raises:
-            OSError: the disk is full or broken.
-        """
-        line = _encoder.encode(record) + b"\n"
-        written = self._file.write(line)
-        if written < len(line):
-            # Half a line would make what comes after it unreadable.
-            os.ftruncate(self._file.fileno(), os.fstat(self._file.fileno()).st_size - written)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def close(self) -> None:
-        """Waits until the disk has everything."""
-        os.fsync(self._file.fileno())
-        self._file.close()
 
 
 class GrowingLog:
@@ -276,17 +249,17 @@ class GrowingLog:
     def read(self) -> list[Record]:
         """Returns the records that have come since the last call; a line that is not whole yet waits for the next.
 
-        Raises:
-            RunLogError: a line is no record.
+        What is no record is left out, as is what others cut off the file: who reads it whole in the end tells of it.
         """
-        with self._path.open("rb") as log:
-            log.seek(self._offset)
-            *lines, _ = log.read().split(b"\n")
-        self._offset += sum(len(line) + 1 for line in lines)
         try:
-            return [_decoder.decode(line) for line in lines if line]
-        except ValueError as error:
-            raise RunLogError(f"{self._path}: holds a line that is no record of a run log: {error}") from error
+            with self._path.open("rb") as log:
+                self._offset = min(self._offset, os.fstat(log.fileno()).st_size)
+                log.seek(self._offset)
+                *lines, _ = log.read().split(b"\n")
+        except OSError:
+            return []
+        self._offset += sum(len(line) + 1 for line in lines)
+        return list(_decode(lines, []))
 
 
 class RunLog(msgspec.Struct, frozen=True):
@@ -315,35 +288,35 @@ class RunLog(msgspec.Struct, frozen=True):
 
 
 def read(path: Path) -> RunLog:
-    """Reads a run log; a last line that was cut off is left out and named in `damage`.
+    """Reads a run log; what is no record is left out and named in `damage`.
 
     Raises:
-        RunLogError: no such file, no manifest, another format version, or a broken line that is not the last.
+        MissingRunError: there is no such file.
+        RunLogError: it has no manifest, or another format version.
     """
     path = path / FILE_NAME if path.is_dir() else path
     try:
-        lines = path.read_bytes().split(b"\n")
+        content = path.read_bytes()
     except OSError as error:
-        raise RunLogError(f"{path}: cannot be read: {error.strerror}") from error
+        raise MissingRunError(f"{path}: cannot be read: {error.strerror}") from error
     damage: list[str] = []
-    records = list(_decode(path, lines, damage))
-    if not records or not isinstance(records[0], Manifest):
+    records = list(_decode(content.split(b"\n"), damage))
+    if not records or not isinstance(records[0], Manifest) or not content.startswith(b"{"):
         raise RunLogError(f"{path}:1: is no run log: the first line must be a manifest of format {FORMAT}")
     if records[0].format != FORMAT:
         raise RunLogError(f"{path}:1: has format {records[0].format!r}; this version reads {FORMAT!r}")
     if not any(isinstance(record, Ended) for record in records):
         damage.append("the run log has no end: the run was cut off")
-    return RunLog(records[0], records[1:], damage)
+    return RunLog(records[0], [record for record in records[1:] if not isinstance(record, Manifest)], damage)
 
 
-def _decode(path: Path, lines: list[bytes], damage: list[str]) -> Iterator[Record]:
+def _decode(lines: Sequence[bytes], damage: list[str]) -> Iterator[Record]:
     for number, line in enumerate(lines, 1):
         if not line:
             continue
         try:
             yield _decoder.decode(line)
         # msgspec's errors are ValueErrors, and so is text that is not UTF-8; nested too deeply is neither
-        except (ValueError, RecursionError) as error:
-            if number < len(lines):
-                raise RunLogError(f"{path}:{number}: is no record of a run log: {error}") from error
-            damage.append(f"line {number} of the run log was cut off and is left out")
+        except (ValueError, RecursionError):
+            what = "is no record" if number < len(lines) else "was cut off"
+            damage.append(f"line {number} of the run log {what} and is left out")

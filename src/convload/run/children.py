@@ -18,23 +18,36 @@ END_TIMEOUT_S = 10.0
 
 
 class Interrupted:
-    """Counts Ctrl-C and SIGTERM while it is installed: once asks for an orderly end, twice for a quick one."""
+    """Counts Ctrl-C, SIGTERM and a terminal that hangs up: once asks for an orderly end, twice for a quick one.
+
+    Whoever hangs up does it once, however often the shell and the kernel say so, and nobody is there to be in a hurry.
+    """
 
     def __init__(self) -> None:
         self.count = 0
+        self._hung_up = False
 
-    def _note(self, _signal: int, _frame: FrameType | None) -> None:
-        self.count += 1
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            self.count += not self.count
+            self._hung_up = True
+        else:
+            self.count += 1
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Takes the signals over until the block ends."""
-        before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` has it
+            numbers.append(signal.SIGHUP)
+        before = {number: signal.signal(number, self._note) for number in numbers}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            if self._hung_up:
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the reports are still to be written
 
 
 class Children:

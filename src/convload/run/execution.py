@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from convload import machine
-from convload.errors import ConvloadError, UsageError
+from convload.errors import ConvloadError, TargetError, UsageError
 from convload.load.processes.keys import new_key
 from convload.load.processes.messages import AddStages, Admission, Finish, Job, Setup, Stop
 from convload.load.processes.rules import Rules
@@ -22,7 +22,8 @@ from convload.mock.process import CountedCreates, MockProcess, ask_for_creates, 
 from convload.plan.plan import MOCK, Plan, host_allowed
 from convload.plan.schedule import Stage
 from convload.plan.sources import WORKER_KEY
-from convload.results.runlog import FILE_NAME, Aborted, MockLedger, Note, Record, RunLogWriter
+from convload.results.runlog import FILE_NAME, Aborted, MockLedger, Note, Record
+from convload.results.writing import RunLogWriter
 from convload.run import ceiling
 from convload.run.children import Children, Interrupted, describe_end
 from convload.run.files import has_started, manifest_of, new_folder, read_inputs, remove_unless_started, started_unix_s
@@ -228,6 +229,8 @@ class _Run:
         Raises:
             ConvloadError: the set-up had failed.
         """
+        if self._began_s is not None:
+            self._log.mend(self._elapsed_s())
         self._coordinator.check_end()
         if status := self._coordinator.status():
             how = describe_end(status)
@@ -271,6 +274,9 @@ class _Run:
         elif self._interrupted.count and not self._stopped:
             self._stop("interrupted: stopped before its planned end", interrupted=True)
         elif self._mock is not None and self._mock.exit_status() is not None and not self._stopped:
+            if self._began_s is None:
+                what = f"the embedded mock ended in the set-up ({self._mock_end()})"
+                raise TargetError(what, *self._mock.last_words())
             self._stop(f"the embedded mock ended in the middle of the run ({self._mock_end()})", invalidates=True)
         elif self._coordinator_hangs():
             self._write_note("the coordinator did not end when all workers had ended; it was killed", invalidates=True)

@@ -1,7 +1,8 @@
 """The files of a run: those that it is made from, and the folder that it leaves."""
 
+import contextlib
 import hashlib
-import os
+import itertools
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from convload.plan.plan import Plan, marks
 from convload.results.runlog import FILE_NAME, FORMAT, Manifest, Started
 
 LATEST = "latest"
+REPORTS = Path("reports")
 
 
 class Inputs(msgspec.Struct, frozen=True):
@@ -67,9 +69,8 @@ def new_folder(plan: Plan, out: Path | None) -> Path:
     Raises:
         UsageError: it is there already and not empty, or cannot be made.
     """
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    folder = out or Path("reports") / f"{stamp}-{plan.name}"
     try:
+        folder = out or _own_folder(plan.name)
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise UsageError(f"--out {folder}: is there already and not empty; name a new folder")
@@ -77,15 +78,27 @@ def new_folder(plan: Plan, out: Path | None) -> Path:
         if out is None:
             _point_latest_to(folder)
     except OSError as error:
-        raise UsageError(f"--out {folder}: cannot be written: {error.strerror}") from error
+        raise UsageError(f"--out {out or REPORTS}: cannot be written: {error.strerror}") from error
+    return folder
+
+
+def _own_folder(name: str) -> Path:
+    """Makes a folder below `reports/` that no other run has, though several begin within one second."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    base = f"{stamp}-{name}"
+    for number in itertools.count(1):
+        folder = REPORTS / (base if number == 1 else f"{base}-{number}")
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            break
     return folder
 
 
 def _point_latest_to(folder: Path) -> None:
-    link, fresh = folder.parent / LATEST, folder.parent / f".{LATEST}-{os.getpid()}"
+    link, fresh = folder.parent / LATEST, folder.parent / f".{LATEST}-{folder.name}"
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(folder.name)
-    fresh.replace(link)
+    fresh.replace(link)  # of several runs that begin at once the last one
 
 
 def remove_unless_started(folder: Path) -> None:
@@ -106,6 +119,10 @@ def has_started(folder: Path) -> bool:
 
 def started_unix_s(folder: Path) -> float | None:
     """Returns the instant from which a run's seconds count, None where the workers were not told to begin."""
-    with (folder / FILE_NAME).open("rb") as log:
-        line = next((line for line in log if line.startswith(b'{"record":"started"') and line.endswith(b"\n")), None)
+    try:
+        with (folder / FILE_NAME).open("rb") as log:
+            begins = b'{"record":"started"'
+            line = next((line for line in log if line.startswith(begins) and line.endswith(b"\n")), None)
+    except OSError:  # somebody has removed it; the coordinator writes it anew
+        line = None
     return None if line is None else msgspec.json.decode(line, type=Started).at_unix_s

@@ -71,7 +71,8 @@ from convload.load.processes.parent import Parent
 from convload.load.processes.setup import first_users, load_users
 from convload.plan.plan import Plan, marks
 from convload.plan.schedule import Stage
-from convload.results.runlog import Ended, Extended, Note, Record, RunLogWriter, StageAdded, Started
+from convload.results.runlog import Ended, Extended, Note, Record, StageAdded, Started
+from convload.results.writing import RunLogWriter
 
 SETUP_TIMEOUT_S = 300.0
 """For all workers to be set up, a large pool of consumers included."""
@@ -111,7 +112,7 @@ class Coordinator:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._plan = msgspec.convert(job.setup.plan, Plan)
-        self._log = RunLogWriter(Path(job.run_log))
+        self._log = RunLogWriter(Path(job.run_log), logger.warning)
         self._intake = Intake()
         self._unwritten: deque[Record] = deque()
         self._environment = Environment(events=locust.events, user_classes=load_users(job.setup.locustfile))
