@@ -22,7 +22,8 @@ from convload import __version__, bundled
 from convload.load.processes.channel import secure
 from convload.load.processes.coordinator import Coordinator
 from convload.load.processes.keys import new_key, pair
-from convload.load.processes.messages import CHANNEL, Hello, Job, Measured, Message, Setup
+from convload.load.processes.line import Line
+from convload.load.processes.messages import CHANNEL, Hello, Job, Measured, Setup
 from convload.results import runlog
 from convload.results.runlog import Interval
 
@@ -73,29 +74,25 @@ def send(sample: Path, seconds: float, port: int) -> None:
     """Sends an interval of each worker every second, spread over the second as the clocks of workers are."""
     whole = [one for one in runlog.read(sample).records if isinstance(one, Interval) and not one.last]
     context, key = Context(), bytes.fromhex(sys.stdin.read())
-    sockets = [_join(context, worker, port, key) for worker in range(WORKERS)]
+    lines = [_join(context, worker, port, key) for worker in range(WORKERS)]
     began_s = time.monotonic() + SETTLE_S
     for number in range(int(seconds * WORKERS)):
         n, worker = divmod(number, WORKERS)
         interval = msgspec.structs.replace(whole[-1], worker=worker, n=n)
         time.sleep(max(began_s + number / WORKERS - time.monotonic(), 0.0))
-        sockets[worker].send(_packed(Measured(interval), worker))
+        lines[worker].send(Measured(interval).encode())
     context.destroy(linger=int(SETTLE_S * 1000))
 
 
-def _join(context: Any, worker: int, port: int, key: bytes) -> Any:
+def _join(context: Any, worker: int, port: int, key: bytes) -> Line:
     sock = context.socket(SocketType.DEALER)
     sock.setsockopt(SocketOption.IDENTITY, b"worker-%d" % worker)
     sock.curve_serverkey = pair(key, b"coordinator")[0]
     sock.curve_publickey, sock.curve_secretkey = pair(key, b"worker")
     sock.connect(f"tcp://127.0.0.1:{port}")
-    sock.send(_packed(Hello(__version__), worker))
-    return sock
-
-
-def _packed(message: Message, worker: int) -> bytes:
-    packed: bytes = protocol.Message(CHANNEL, message.encode(), f"worker-{worker}").serialize()
-    return packed
+    line = Line(lambda data: sock.send(protocol.Message(CHANNEL, data, f"worker-{worker}").serialize()))
+    line.send(Hello(__version__).encode())
+    return line
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import msgspec
 import zmq
 
 from convload.load.processes.keys import pair
+from convload.load.processes.line import Line
 from convload.load.processes.messages import CHANNEL, Message, ToWorker
 
 _zmq: Any = zmq
@@ -19,6 +20,7 @@ class Peer:
 
     def __init__(self, port: int, key: str | None, node: bytes = NODE) -> None:
         self._context = _zmq.Context()
+        self._line = Line(self._send)
         self.socket = self._context.socket(_zmq.DEALER)
         self.socket.identity = node
         self.socket.linger = 0
@@ -35,14 +37,18 @@ class Peer:
 
     def send(self, message: Message | bytes) -> None:
         """Sends what a worker would send, or what is wrapped as such."""
-        data = message if isinstance(message, bytes) else message.encode()
+        self._line.send(message if isinstance(message, bytes) else message.encode())
+
+    def _send(self, data: bytes) -> None:
         self.socket.send(msgpack.dumps((CHANNEL, data, self.socket.identity.decode())))
 
     def receive(self, kind: type[Message]) -> Message:
         """Returns the next message of a kind; others are passed over."""
         while True:
             name, data, _ = msgpack.loads(self.socket.recv())
-            if name == CHANNEL and isinstance(message := msgspec.json.decode(data, type=ToWorker), kind):
+            if name != CHANNEL or (taken := self._line.take(data)) is None:
+                continue
+            if isinstance(message := msgspec.json.decode(taken, type=ToWorker), kind):
                 return message
 
     def close(self) -> None:

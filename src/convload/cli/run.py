@@ -59,6 +59,7 @@ Examples:
 @click.option("--bind", metavar="HOST:PORT", help="Listen there for workers of other machines (convload worker).")
 @click.option("--expect-workers", metavar="N", type=click.IntRange(1, 500), help="With --bind: how many of them.")
 @click.option("--key-file", metavar="FILE", help="With --bind: the key that they have too (convload key new).")
+@click.option("--grace", metavar="TIME", help="With --bind: how long the way to a worker may be cut.  [default: 20s]")
 @click.option("--join-within", metavar="TIME", help="With --bind: how long to wait for them.  [default: 120s]")
 @click.option("--on-lost-worker", type=click.Choice(["take_over", "stop"]), help="What becomes of its share.")
 @click.option("--mix", metavar="NAME", help="Which variants in which shares, from mixes.toml.")
@@ -89,6 +90,7 @@ def run(
     expect_workers: int | None,
     join_within: str | None,
     key_file: str | None,
+    grace: str | None,
     force_baseline: bool,
     dry_run: bool,
     exit_zero: bool,
@@ -103,7 +105,7 @@ def run(
     flags["allow_hosts"] = list(allow_host) or None
     for key in ("gates", "abort_when"):
         flags[key] = list(flags[key]) or None
-    joining = joining_of(bind, expect_workers, join_within, key_file, dry_run=dry_run)
+    joining = joining_of(bind, expect_workers, join_within, key_file, grace, dry_run=dry_run)
     flags["workers"] = count_workers(flags["workers"], joining)
     settled = assemble(find(plan or DEFAULT_PLAN), os.environ, flags)
     has_name = plan or flags["name"] or os.environ.get("CONVLOAD_NAME")

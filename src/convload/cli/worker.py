@@ -17,6 +17,7 @@ from convload.plan.sources import WORKER_KEY
 from convload.run.execution import Joining
 
 DEFAULT_JOIN_WITHIN = "120s"
+DEFAULT_GRACE = "20s"
 
 EPILOG = """\b
 Examples:
@@ -99,7 +100,13 @@ def find_key(file: str | None) -> str:
 
 
 def joining_of(
-    bind: str | None, expected: int | None, within: str | None, key_file: str | None, *, dry_run: bool
+    bind: str | None,
+    expected: int | None,
+    within: str | None,
+    key_file: str | None,
+    grace: str | None,
+    *,
+    dry_run: bool,
 ) -> Joining | None:
     """Returns how workers of other machines take part in a run, from its flags; None where they do not.
 
@@ -107,17 +114,21 @@ def joining_of(
         UsageError: the flags do not fit together, or name no address of this machine.
     """
     if bind is None:
-        if expected or within or key_file:
+        if expected or within or key_file or grace:
             raise UsageError(
-                "--expect-workers, --join-within, --key-file: are for workers of other machines; give --bind HOST:PORT"
+                "--expect-workers, --join-within, --key-file, --grace: are for workers of other machines; "
+                "give --bind HOST:PORT"
             )
         return None
     if expected is None:
         raise UsageError("--bind: give --expect-workers N, how many workers the run waits for")
     name, port = parse_address(bind, "--bind", lowest_port=0)
     within_s = parse_time(within or DEFAULT_JOIN_WITHIN, "--join-within")
+    grace_s = parse_time(grace or DEFAULT_GRACE, "--grace")
     host, key = (name, "") if dry_run else (_address_of(name), find_key(key_file))
-    return Joining(host, port, key, expected, within_s, lambda port: _announce_address(host, port, expected, within_s))
+    return Joining(
+        host, port, key, expected, within_s, grace_s, lambda port: _announce_address(host, port, expected, within_s)
+    )
 
 
 def _address_of(name: str) -> str:

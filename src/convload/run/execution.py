@@ -54,6 +54,7 @@ class Joining(msgspec.Struct, frozen=True):
     key: str
     expected: int
     within_s: float
+    grace_s: float
     on_listening: Callable[[int], None]
     """Is told the port."""
 
@@ -203,6 +204,7 @@ class _Run:
         job = Job(self._setup, str(self.folder / FILE_NAME), key, tickets, JOIN_WITHIN_S, LOOPBACK)
         if joining is not None:
             where = {"join_within_s": joining.within_s, "host": joining.host, "port": joining.port}
+            where["grace_s"] = joining.grace_s
             job = msgspec.structs.replace(job, **where)
         port = self._coordinator.listen(job)
         if joining is not None:

@@ -341,7 +341,7 @@ def test_an_interrupted_worker_sends_its_results_and_leaves_its_share(cli: Cli) 
 
 
 def test_remote_workers_fire_no_more_when_the_run_is_killed(cli: Cli) -> None:
-    process, address = start_bound(cli, "--duration", "60s", *OPEN, expected=1)
+    process, address = start_bound(cli, "--grace", "0s", "--duration", "60s", *OPEN, expected=1)
     worker = join(cli, address)
     wait_for(lambda: intervals_of(cli.folder / "out"), "a first interval")
     coordinator = processes_of(process.pid, COORDINATOR)[0]

@@ -20,9 +20,10 @@ came from. What is within a message of ours (the kinds that begin with `convload
 libzmq itself ends a connection that announces more than `MOST_BYTES`, before it takes the memory.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable
-from socket import getaddrinfo
+from socket import create_connection, getaddrinfo
 from typing import Any
 
 import gevent
@@ -33,12 +34,21 @@ from locust.rpc.protocol import Message
 from locust.rpc.zmqrpc import BaseSocket
 from zmq.utils import z85
 
+from convload.addresses import write_address
+from convload.errors import UsageError
 from convload.load.processes.keys import pair
 
 MOST_BYTES = 64 * 1024 * 1024
 """Of one message: payload files of a run come to some megabytes, an interval to some hundred kilobytes."""
 
+HEARTBEAT_MS = 1000
+HEARTBEAT_TIMEOUT_MS = 3000
+"""After this a worker connects anew. TCP itself would wait the longer, the longer the connection was cut."""
+
 OURS = "convload."
+TRY_EVERY_S = 0.5
+TRY_TIMEOUT_S = 5.0
+REFUSAL_S = 0.25
 ZAP = "inproc://zeromq.zap.01"
 """Where libzmq asks whether a peer may connect (RFC 27)."""
 
@@ -91,6 +101,9 @@ class Server(BaseSocket):  # type: ignore[misc]
         self.socket.curve_publickey, self.socket.curve_secretkey = pair(key, b"coordinator")
         self.socket.zap_domain = b"convload"
         self.socket.maxmsgsize = MOST_BYTES
+        self.socket.router_handover = (
+            True  # a worker that comes back is known before its old connection is seen to be gone
+        )
         self.refused = _Refusals(self.socket)
         self.port = self._bind(host, port)
 
@@ -139,6 +152,9 @@ class Client(BaseSocket):  # type: ignore[misc]
         self.socket.curve_serverkey = pair(key, b"coordinator")[0]
         self.socket.curve_publickey, self.socket.curve_secretkey = pair(key, b"worker")
         self.socket.maxmsgsize = MOST_BYTES
+        self.socket.sndhwm = 0  # what waits while the connection is cut is bounded by the patience of both ends
+        self.socket.heartbeat_ivl, self.socket.heartbeat_timeout = HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS
+        self.socket.connect_timeout = HEARTBEAT_MS
         self.refused = _Refusals(self.socket)
         self.socket.connect(f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}")
 
@@ -177,6 +193,37 @@ class _Refusals:
         """Listens no more."""
         self._counting.kill()
         self._events.close(linger=0)
+
+
+def await_listener(host: str, port: int, deadline_s: float) -> None:
+    """Waits until somebody listens there; raises UsageError where nobody does until the deadline."""
+    while (why := _try_to_connect(host, port)) is not None:
+        if time.monotonic() + TRY_EVERY_S > deadline_s:
+            raise UsageError(
+                f"{write_address(host, port)}: nobody listens there ({why}). Start the run first: "
+                f"convload run --bind HOST:{port} --expect-workers N --key-file FILE"
+            )
+        time.sleep(TRY_EVERY_S)
+
+
+def _try_to_connect(host: str, port: int) -> str | None:
+    """Returns why nobody can be reached, None when somebody can."""
+    try:
+        create_connection((host, port), TRY_TIMEOUT_S).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def is_refused(host: str, port: int) -> bool:
+    """Whether the machine can be reached and nobody listens there any more."""
+    try:
+        create_connection((host, port), REFUSAL_S).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 class _UnreadableError(Exception):

@@ -28,19 +28,19 @@ at the same time inherits nothing, and nobody's arrivals are given away twice. T
 part of it, are of `Losses` alone. When the run ends is `_ends_s`, which only the parent's commands move.
 
 **Why it cannot hang.** Each phase waits for something that a deadline replaces: `join_within_s`, `SETUP_TIMEOUT_S`,
-`EXCHANGES_TIMEOUT_S`; in the load a worker that is silent for `SILENT_S` is lost, and so is one that does not finish
-within the planned end, twice the drain and `ENDING_SLACK_S`. So everybody becomes FINISHED or LOST, and then the run
-is over. A run that is held open has no planned end; there the parent says `Finish`, or it dies, its pipe closes, and
-that is a `Stop`. No two processes wait for each other: the parent's words are read without blocking, and what it is
-told fits a pipe.
+`EXCHANGES_TIMEOUT_S`; in the load a worker that is silent for `SILENT_S`, or from elsewhere for the grace, is lost, and
+so is one that does not finish within the planned end, twice the drain, the grace and `ENDING_SLACK_S`. So everybody
+becomes FINISHED or LOST, and then the run is over. A run that is held open has no planned end; there the parent says
+`Finish`, or it dies, its pipe closes, and that is a `Stop`. No two processes wait for each other: the parent's words
+are read without blocking, and what it is told fits a pipe.
 
 **Why nothing is lost unsaid.** A worker sends its last interval only when its users are gone and what was in flight
-is recorded, and ends only when it is told so, which is when everybody is FINISHED or LOST. The channel keeps the
-order, so the last interval of a worker says that all came. Each interval is in the log before the next message is
-looked at; while the disk is full it waits in memory. What a lost worker did after its last interval nobody knows: the
-log says for how many arrivals that holds. Of what it still sends nothing is recorded, since others fire its arrivals
-by then. The parent writes to the same log, each record in one piece behind the last one. A message that cannot be
-read is noted there too, and makes the run no evidence.
+is recorded, and ends only when it is told so, which is when everybody is FINISHED or LOST. What is sent comes once and
+in order though the way be cut (`line`), so the last interval of a worker says that all came. Each interval is in the
+log before the next message is looked at; while the disk is full it waits in memory. What a lost worker did after its
+last interval nobody knows: the log says for how many arrivals that holds. Of what it still sends nothing is recorded,
+since others fire its arrivals by then. The parent writes to the same log, each record in one piece behind the last one.
+A message that cannot be read is noted there too, and makes the run no evidence.
 """
 
 import logging
@@ -64,6 +64,7 @@ from convload.errors import ConvloadError, ExitCode, SetupFailedError, UsageErro
 from convload.load.processes import messages
 from convload.load.processes.channel import secure
 from convload.load.processes.intake import Intake
+from convload.load.processes.line import Line
 from convload.load.processes.losses import Losses
 from convload.load.processes.members import Member, Members, Silences, State
 from convload.load.processes.messages import CHANNEL, Failure, Hello, Job, Message, More, ToCoordinator
@@ -114,6 +115,7 @@ class Coordinator:
         self._plan = msgspec.convert(job.setup.plan, Plan)
         self._log = RunLogWriter(Path(job.run_log), logger.warning)
         self._intake = Intake()
+        self._lines: dict[str, Line] = {}
         self._unwritten: deque[Record] = deque()
         self._environment = Environment(events=locust.events, user_classes=load_users(job.setup.locustfile))
         self._runner = self._listen()
@@ -143,10 +145,15 @@ class Coordinator:
 
     def _on_heartbeat(self, client_id: str, **_: Any) -> None:
         self._silences.end(client_id)
+        self._line(client_id).repeat()
 
     def _on_message(self, msg: Any, **_: Any) -> None:
-        member = self._members.get(msg.node_id)
-        message = self._intake.read(msg.data, is_of_worker=member is not None)
+        member, line = self._members.get(msg.node_id), self._line(msg.node_id)
+        data = line.take(msg.data)
+        line.repeat()
+        if data is None:
+            return
+        message = self._intake.read(data, is_of_worker=member is not None)
         if isinstance(message, Hello):
             self._welcome(msg.node_id, message)
         elif message is not None and member is not None and member.state != State.LOST:
@@ -159,7 +166,8 @@ class Coordinator:
             return
         self._silences.end(node)
         if member.state == State.JOINED:
-            self._send(node, msgspec.structs.replace(self._job.setup, worker=member.number))
+            grace_s = 0.0 if member.is_ours else self._job.grace_s
+            self._send(node, msgspec.structs.replace(self._job.setup, worker=member.number, grace_s=grace_s))
 
     def _receive(self, member: Member, message: ToCoordinator) -> None:
         match message:
@@ -185,7 +193,12 @@ class Coordinator:
                     member.state, member.left_open = State.FINISHED, interval.left_open
 
     def _send(self, node: str, message: Message) -> None:
-        self._runner.send_message(CHANNEL, message.encode(), node)
+        self._line(node).send(message.encode())
+
+    def _line(self, node: str) -> Line:
+        if node not in self._lines:
+            self._lines[node] = Line(lambda data: self._runner.send_message(CHANNEL, data, node))
+        return self._lines[node]
 
     def _send_to_all(self, message: Message) -> None:
         for member in self._members:
@@ -285,14 +298,15 @@ class Coordinator:
             if time.monotonic() > deadline_s:
                 short = f"workers: of {expected} only {count()} {reached} within {timeout_s:g} s"
                 raise UsageError(short, *dict.fromkeys(self._members.refused.values()))
-            if gone := self._silent(SETUP_SILENT_S):
+            if gone := self._silent(SETUP_SILENT_S, self._job.grace_s):
                 raise UsageError(f"worker {gone[0].number}: went silent while it was set up")
             gevent.sleep(POLL_S)
 
-    def _silent(self, limit_s: float) -> list[Member]:
-        """Returns the workers that take part and were not heard for so long."""
+    def _silent(self, ours_s: float, others_s: float) -> list[Member]:
+        """Returns the workers that take part and were not heard for so long: ours, and others."""
         self._silences.look()
-        return [one for one in self._members.taking_part() if self._silences.length_s(one.node) > limit_s]
+        limits = ((one, ours_s if one.is_ours else max(ours_s, others_s)) for one in self._members.taking_part())
+        return [one for one, limit_s in limits if self._silences.length_s(one.node) > limit_s]
 
     def _measure_clocks(self) -> None:
         for _ in range(EXCHANGES):
@@ -323,11 +337,11 @@ class Coordinator:
         self._runner.update_state(STATE_INIT)
 
     def _wait_until_finished(self) -> None:
-        slack_s = 2 * self._plan.drain_s + ENDING_SLACK_S
+        slack_s = 2 * self._plan.drain_s + ENDING_SLACK_S + self._job.grace_s
         while self._members.taking_part():
             gevent.sleep(POLL_S)
             self._members.require_no_failure()  # a run in which no user can start is called off
-            self._give_up(self._silent(SILENT_S), "")
+            self._give_up(self._silent(SILENT_S, self._job.grace_s), "")
             if self._ends_s is not None and self._elapsed_s() > self._ends_s + slack_s:
                 self._give_up(self._members.taking_part(), "it sent no last interval in time; ")
 

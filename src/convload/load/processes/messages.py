@@ -116,6 +116,8 @@ class Setup(Message, frozen=True):
     replay: str = ""
     target_b: str = ""
     held_open: bool = False
+    grace_s: float = 0.0
+    """How long the channel may be cut before the worker is given up."""
     made_up_credentials: dict[str, str] = {}
     """Variables for the embedded mock, which open no door elsewhere; real credentials never travel."""
 
@@ -182,6 +184,8 @@ class Job(Message, frozen=True):
     join_within_s: float = 60.0
     host: str = "127.0.0.1"
     port: int = 0
+    grace_s: float = 0.0
+    """How long a worker from elsewhere may be silent before it is given up."""
 
 
 class AddStages(Message, frozen=True):

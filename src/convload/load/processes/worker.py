@@ -5,7 +5,6 @@ import logging
 import math
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -28,7 +27,8 @@ from convload.load.pacing.open import OpenPacing
 from convload.load.pacing.protocol import Pacing
 from convload.load.pacing.schedules import ONE_CLASS, AlternatingTargets, Schedule, users_of_one
 from convload.load.processes import messages
-from convload.load.processes.channel import Sockets, secure
+from convload.load.processes.channel import Sockets, await_listener, is_refused, secure
+from convload.load.processes.line import Line
 from convload.load.processes.members import Silences
 from convload.load.processes.messages import CHANNEL, Failure, Message, More, Setup, ToWorker
 from convload.load.processes.parent import Parent
@@ -57,8 +57,6 @@ COORDINATOR = "coordinator"
 LAST_WORDS_S = 0.5
 """For the last messages of a worker that leaves to be on their way."""
 
-TRY_EVERY_S = 0.5
-TRY_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 10.0
 REFUSALS = 2
 """Handshakes that fail until the key is to blame; one may fail because the connection broke."""
@@ -69,8 +67,10 @@ class Worker:
 
     def __init__(self, host: str, port: int, rules: Rules, ticket: str = "") -> None:
         self._rules = rules
+        self._grace_s = 0.0
         self._environment = Environment(events=locust.events)
         self._runner = self._environment.create_worker_runner(host, port)
+        self._line = Line(lambda data: self._runner.send_message(CHANNEL, data))
         self._runner.register_message(CHANNEL, self._on_message)
         self._silences = Silences()
         self._silences.end(COORDINATOR)
@@ -98,7 +98,7 @@ class Worker:
         self._stop()
 
     def _send(self, message: Message) -> None:
-        self._runner.send_message(CHANNEL, message.encode())
+        self._line.send(message.encode())
 
     # -- the coordinator's messages --
 
@@ -128,13 +128,15 @@ class Worker:
 
     def _read(self, data: bytes | None) -> ToWorker | None:
         try:
-            return _messages.decode(data or b"")
+            message = self._line.take(data)
+            return None if message is None else _messages.decode(message)
         except (ValueError, RecursionError):
             self._runner.client.dropped["a message of no kind that coordinators send"] += 1
             return None
 
     def _on_heartbeat(self, **_: Any) -> None:
         self._silences.end(COORDINATOR)
+        self._line.repeat()
         self._runner.last_heartbeat_timestamp = None  # else Locust ends it when somebody sets the date of the machine
 
     def _answer_setup(self, setup: Setup) -> None:
@@ -156,7 +158,7 @@ class Worker:
         )
         raise_file_limit(plan, setup.workers)
         os.environ.update(setup.made_up_credentials)
-        self._setup = setup
+        self._setup, self._grace_s = setup, setup.grace_s
         self._recorder = Recorder(setup.worker, attempt_steps(plan.retry))
         self._number = setup.worker
         self._environment.user_classes = load_users(setup.locustfile)
@@ -302,9 +304,11 @@ class Worker:
             self._send(messages.Noted(Note(at_s, text)))
 
     def _watch_coordinator(self) -> None:
-        while self._silences.length_s(COORDINATOR) < COORDINATOR_SILENT_S:
+        while (silent_s := self._silences.length_s(COORDINATOR)) < COORDINATOR_SILENT_S + self._grace_s:
             gevent.sleep(WATCH_S)
             self._silences.look()
+            if silent_s > COORDINATOR_SILENT_S and is_refused(self._runner.master_host, self._runner.master_port):
+                break  # it has ended, where one that is only out of reach refuses nobody
         _leave("the coordinator is gone")
 
 
@@ -332,7 +336,7 @@ def join(host: str, port: int, key: str, rules: Rules, within_s: float) -> None:
         ConvloadError: nobody listens there within that time, or this worker cannot take part.
     """
     logging.basicConfig(level=logging.WARNING, format="convload worker: %(message)s")
-    _await_listener(host, port, time.monotonic() + within_s)
+    await_listener(host, port, time.monotonic() + within_s)
     worker = _connect(host, port, rules, secure(key))
     for number in (signal.SIGINT, signal.SIGTERM):
         gevent.signal_handler(number, worker.leave)
@@ -354,25 +358,6 @@ def _connect(host: str, port: int, rules: Rules, sockets: Sockets) -> Worker:
             f"{write_address(host, port)}: the key was refused; the run and its workers need the same one"
         )
     raise UsageError(f"{write_address(host, port)}: something listens there and does not answer as `convload run` does")
-
-
-def _await_listener(host: str, port: int, deadline_s: float) -> None:
-    while (why := _try_to_connect(host, port)) is not None:
-        if time.monotonic() + TRY_EVERY_S > deadline_s:
-            raise UsageError(
-                f"{write_address(host, port)}: nobody listens there ({why}). Start the run first: "
-                f"convload run --bind HOST:{port} --expect-workers N --key-file FILE"
-            )
-        time.sleep(TRY_EVERY_S)
-
-
-def _try_to_connect(host: str, port: int) -> str | None:
-    """Returns why nobody can be reached, None when somebody can."""
-    try:
-        socket.create_connection((host, port), TRY_TIMEOUT_S).close()
-    except OSError as error:
-        return error.strerror or str(error)
-    return None
 
 
 def main() -> None:
