@@ -123,7 +123,8 @@ def comparisons() -> Target:
     from convload.comparison.history import follow
     from convload.comparison.sides import read_side
     from convload.report import history, html, markdown
-    from convload.report.comparison import document, github_report, render_json
+    from convload.report.comparison import document, github_report
+    from convload.report.data_files import render_json
 
     base, new = (_scratch() / name for name in ("base", "new"))
     for folder in (base, new):

@@ -12,7 +12,8 @@ from convload.comparison.outcomes import UNKNOWN, Difference, Minimum, Shift, ju
 from convload.errors import ExitCode
 from convload.judging.alike import Unlikeness
 from convload.report import github, markdown, terminal
-from convload.report.comparison import document, github_report, render_json
+from convload.report.comparison import document, github_report
+from convload.report.data_files import render_json
 
 CREATE = "conversation.create"
 

@@ -13,7 +13,8 @@ from convload.comparison.changepoints import Change
 from convload.comparison.history import FORMAT, FollowedRun, History, LeftOut, Series
 from convload.comparison.outcomes import Minimum
 from convload.report import html, terminal
-from convload.report.history import document, render_json
+from convload.report.data_files import render_json
+from convload.report.history import document
 
 
 def history() -> History:

@@ -12,7 +12,8 @@ from convload.comparison.outcomes import Minimum
 from convload.comparison.sides import read_side
 from convload.errors import UsageError
 from convload.report import markdown, terminal
-from convload.report.comparison import document, github_report, render_json
+from convload.report.comparison import document, github_report
+from convload.report.data_files import render_json
 from convload.report.folder import write_text
 
 EPILOG = """\b

@@ -9,8 +9,9 @@ from convload.cli.compare import parse_ms, parse_percent
 from convload.comparison.history import follow
 from convload.comparison.outcomes import Minimum
 from convload.report import html, terminal
+from convload.report.data_files import render_json
 from convload.report.folder import write_text
-from convload.report.history import document, render_json
+from convload.report.history import document
 
 EPILOG = """\b
 Example:

@@ -47,7 +47,9 @@ def github_report(result: CapacityResult, folder: Path) -> github.StepReport:
 def document(result: CapacityResult, limit_ms: float | None = None) -> doc.Document:
     """Returns the report."""
     needs = [part.text for part in (result.instances, result.peak, result.generator_need) if part]
-    laws = _laws(result)
+    laws, course = _laws(result), _course(result)
+    notes: list[doc.Block] = [doc.Bullets(result.notes), *(doc.Note(text) for text in needs)]
+    nothing = "" if result.overload else "Nothing was measured beyond capacity."
     beyond = result.overload.text if result.overload else ""
     objective = _listed([doc.Code(gate) for gate in result.objective])
     return doc.Document(
@@ -59,20 +61,8 @@ def document(result: CapacityResult, limit_ms: float | None = None) -> doc.Docum
         tone=_OUTCOMES[result.exit_code],
         sections=[
             doc.Section("Trials", [_trials(result)], on=(doc.DETAILS,)),
-            doc.Section(
-                "How it came about",
-                [doc.Note(_course(result)), doc.Bullets(result.notes), *(doc.Note(text) for text in needs)],
-                on=(doc.HTML,),
-            ),
-            doc.Section(
-                "",
-                [
-                    doc.Bullets(result.notes),
-                    *(doc.Note(text) for text in needs),
-                    doc.Note(["Objective: ", *objective, ". ", _course(result)]),
-                ],
-                on=(doc.MARKDOWN,),
-            ),
+            doc.Section("How it came about", [doc.Note(course), *notes], on=(doc.HTML,)),
+            doc.Section("", [*notes, doc.Note(["Objective: ", *objective, ". ", course])], on=(doc.MARKDOWN,)),
             doc.Section(
                 "By load", [*_diagrams(result.trials), doc.Charts(_charts(result))], on=doc.PAGES, form="plain"
             ),
@@ -82,13 +72,11 @@ def document(result: CapacityResult, limit_ms: float | None = None) -> doc.Docum
                     doc.Note(beyond, on=doc.PAGES),
                     _beyond(result),
                     doc.Note(beyond, on=(doc.DETAILS,)),
-                    doc.Note(
-                        "" if result.overload else "Nothing was measured beyond capacity.", on=(doc.HTML,), tone="muted"
-                    ),
+                    doc.Note(nothing, on=(doc.HTML,), tone="muted"),
                 ],
             ),
             doc.Section("Scalability", [doc.Bullets(laws)], on=doc.PAGES),
-            doc.Section("", [doc.Bullets([*laws, _course(result), *result.notes, *needs])], on=doc.TERMINAL),
+            doc.Section("", [doc.Bullets([*laws, course, *result.notes, *needs])], on=doc.TERMINAL),
             doc.Section("Trials", [_trials(result)], on=doc.PAGES),
         ],
         footer="Rendered from capacity.json by convload.",
@@ -270,12 +258,7 @@ def _usl_columns(fitted: Usl) -> list[list[float | None]]:
     }
     highest = max(measured)
     along = sorted({*measured, *(highest * step / _CURVE_POINTS for step in range(1, _CURVE_POINTS + 1))})
-    return [
-        [*along],
-        [measured.get(n) for n in along],
-        [fitted.at(n) for n in along],
-        [residuals.get(n) for n in along],
-    ]
+    return [[*along], *([figure(n) for n in along] for figure in (measured.get, fitted.at, residuals.get))]
 
 
 def _fitted(result: CapacityResult) -> Usl | None:

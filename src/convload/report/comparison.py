@@ -1,9 +1,6 @@
 """The contents of a comparison: what is different between two sides."""
 
-import json
 from collections.abc import Iterator
-
-import msgspec
 
 from convload.comparison.compare import BETWEEN, Comparison, RunFacts
 from convload.comparison.outcomes import IMPROVED, REGRESSED, UNKNOWN, Difference
@@ -13,24 +10,15 @@ from convload.report import figures, github, markdown, tables
 _ANNOTATIONS = {REGRESSED: "error", UNKNOWN: "warning"}
 
 
-def render_json(comparison: Comparison) -> str:
-    """Returns the whole document, format convload/comparison/1, indented, in ASCII."""
-    return json.dumps(msgspec.to_builtins(comparison), indent=2) + "\n"
-
-
 def document(comparison: Comparison) -> doc.Document:
     """Returns the report."""
     same = f"THE SAME WITHIN {100 * comparison.minimum.relative:g} %"
     word = same if comparison.outcome == "same" else comparison.outcome.upper()
     rule = figures.rule_of_difference(comparison.minimum, comparison.confidence)
     rule += f"; {comparison.clock} times of successful requests"
-    head = doc.Section(
-        "",
-        [
-            doc.Bullets([*_sides(comparison), rule]),
-            doc.Bullets([doc.Mark(line, "warning") for line in warnings(comparison)]),
-        ],
-    )
+    forced = doc.Bullets([doc.Mark(line, "warning") for line in warnings(comparison)])
+    head = doc.Section("", [doc.Bullets([*_sides(comparison), rule]), forced])
+    notes = doc.Section("", [doc.Bullets(comparison.notes, tone="muted")])
     steps = dict.fromkeys(one.step for one in comparison.differences)
     return doc.Document(
         kind="comparison",
@@ -38,11 +26,7 @@ def document(comparison: Comparison) -> doc.Document:
         heading="Comparison",
         statement=comparison.text,
         tone=tables.TONES.get(comparison.outcome, "strong"),
-        sections=[
-            head,
-            *(_step(comparison, step) for step in steps),
-            doc.Section("", [doc.Bullets(comparison.notes, tone="muted")]),
-        ],
+        sections=[head, *(_step(comparison, step) for step in steps), notes],
     )
 
 

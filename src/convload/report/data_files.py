@@ -37,6 +37,11 @@ def summary_json(conclusion: Conclusion) -> str:
             "notes": manifest.notes,
         },
     }
+    return render_json(document)
+
+
+def render_json(document: object) -> str:
+    """Returns the whole document in its own format, indented, in ASCII."""
     return json.dumps(msgspec.to_builtins(document), indent=2) + "\n"
 
 

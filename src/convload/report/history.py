@@ -1,10 +1,7 @@
 """The contents of a history: how figures went over many runs, and where they changed."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
-
-import msgspec
 
 from convload.comparison.changepoints import Change
 from convload.comparison.history import FollowedRun, History, Series
@@ -18,11 +15,6 @@ _TONES: dict[str, doc.Tone] = {WORSE: "fail", BETTER: "good", CHANGED: "doubt", 
 _MARK = "▲"
 _WHOLE_NAME = 40
 """A name that is no longer stays on one line, and figures that no longer fit follow in a table of their own."""
-
-
-def render_json(history: History) -> str:
-    """Returns the whole document, format convload/history/1, indented, in ASCII."""
-    return json.dumps(msgspec.to_builtins(history), indent=2) + "\n"
 
 
 def document(history: History) -> doc.Document:

@@ -19,15 +19,13 @@ _CLAUSE = "(times in ms, of successful requests)"
 def document(conclusion: Conclusion, folder: Path | None = None) -> doc.Document:
     """Returns the report; `folder` is where it is kept, for the terminal."""
     summary, verdict = conclusion.summary, conclusion.verdict
+    target = ("Target ", doc.Code(summary.target), f", started {summary.started}, seed {summary.seed}")
     word = verdict.outcome.upper()
     return doc.Document(
         kind="run report",
         title=f"{word}: convload {summary.plan}",
         heading=summary.plan,
-        subtitle=[
-            figures.setting(summary),
-            ("Target ", doc.Code(summary.target), f", started {summary.started}, seed {summary.seed}"),
-        ],
+        subtitle=[figures.setting(summary), target],
         word=word,
         tone=verdict.outcome,
         statement=verdict.text,
@@ -116,12 +114,19 @@ def _figures(conclusion: Conclusion) -> list[doc.Section]:
 def _record(conclusion: Conclusion, folder: Path | None) -> list[doc.Section]:
     summary, manifest = conclusion.summary, conclusion.manifest
     chain = ", ".join(f"{count} {name}" for name, count in figures.reconciliation(summary))
+    counts = f"Create requests of the whole run, warm-up included: {chain}."
     report = f"Report: {folder / 'report.html'}" if folder else ""
     generator, reasons = figures.generator_facts(summary), conclusion.verdict.reasons
     named = ("busiest worker", "memory", "lateness p99", "event loop late by", "ceiling")
     shown, all_facts = (
         ", ".join(f"{name} {generator[name]}" for name in names if name in generator) for names in (named, generator)
     )
+    facts = {
+        "Plan": _as_text(manifest.plan),
+        "Load generator": generator,
+        "Machine": _as_text(manifest.machine),
+        "Versions": _as_text(manifest.versions),
+    }
     return [
         doc.Section("Gates", [answer.gates_table(conclusion)], on=(doc.DETAILS,)),
         doc.Section(
@@ -145,30 +150,10 @@ def _record(conclusion: Conclusion, folder: Path | None) -> list[doc.Section]:
             ],
             on=doc.TERMINAL,
         ),
-        doc.Section(
-            "Counts",
-            [
-                doc.Note(f"Create requests of the whole run, warm-up included: {chain}."),
-                doc.Note(_with_code(f"Generator: {all_facts}.")),
-            ],
-            on=(doc.MARKDOWN,),
-        ),
+        doc.Section("Counts", [doc.Note(counts), doc.Note(_with_code(f"Generator: {all_facts}."))], on=(doc.MARKDOWN,)),
         failures.samples(conclusion),
         doc.Section("Notes", [doc.Bullets(summary.notes)], on=(doc.HTML,)),
-        doc.Section(
-            "Plan and machine",
-            [
-                doc.Facts(
-                    {
-                        "Plan": _as_text(manifest.plan),
-                        "Load generator": generator,
-                        "Machine": _as_text(manifest.machine),
-                        "Versions": _as_text(manifest.versions),
-                    }
-                )
-            ],
-            on=(doc.HTML,),
-        ),
+        doc.Section("Plan and machine", [doc.Facts(facts)], on=(doc.HTML,)),
     ]
 
 
@@ -190,16 +175,9 @@ def _head(conclusion: Conclusion) -> doc.Section:
 
 
 def _charts(conclusion: Conclusion) -> doc.Section:
-    return doc.Section(
-        "Second by second",
-        [
-            *mermaid.charts(conclusion.series),
-            doc.Charts(charts.of_run(conclusion)),
-            doc.Note(charts.NOTE, on=(doc.HTML,), tone="muted"),
-        ],
-        on=doc.PAGES,
-        form="plain",
-    )
+    note = doc.Note(charts.NOTE, on=(doc.HTML,), tone="muted")
+    drawn: list[doc.Block] = [*mermaid.charts(conclusion.series), doc.Charts(charts.of_run(conclusion)), note]
+    return doc.Section("Second by second", drawn, on=doc.PAGES, form="plain")
 
 
 def _turns(conclusion: Conclusion) -> list[doc.Section]:
@@ -208,6 +186,7 @@ def _turns(conclusion: Conclusion) -> list[doc.Section]:
         return []
     model = conclusion.summary.model
     both = {f"{target} {step}": row for target, steps in turns.figures.items() for step, row in steps.items()}
+    of_both = tables.requests("step", both, model)
     facts, undecided = figures.turns_facts(turns), figures.turns_undecided(turns)
     return [
         doc.Section(
@@ -222,12 +201,7 @@ def _turns(conclusion: Conclusion) -> list[doc.Section]:
             ],
             on=(doc.BRIEF, *doc.IN_FULL),
         ),
-        doc.Section(
-            "",
-            terminal=f"Steps of each target {_CLAUSE}",
-            blocks=tables.requests("step", both, model),
-            on=(doc.DETAILS,),
-        ),
+        doc.Section("", of_both, terminal=f"Steps of each target {_CLAUSE}", on=(doc.DETAILS,)),
         *(
             doc.Section(
                 f"Target {target}",
@@ -242,24 +216,16 @@ def _turns(conclusion: Conclusion) -> list[doc.Section]:
 def _stages(summary: Summary) -> doc.Section:
     # One stage is the whole run, which stands above.
     on = doc.IN_FULL if len(summary.stages) > 1 else doc.PAGES
-    return doc.Section(
-        "Stages",
-        tables.stages(summary.stages, summary.model),
-        on=on,
-        terminal="Stages, conversation.create (times in ms)",
-    )
+    title = "Stages, conversation.create (times in ms)"
+    return doc.Section("Stages", tables.stages(summary.stages, summary.model), on=on, terminal=title)
 
 
 def _retries(summary: Summary) -> list[doc.Block]:
     facts = figures.retry_facts(summary)
     if not facts:
         return []
-    note = figures.RETRY_NOTE
-    return [
-        doc.Note(note, on=(doc.MARKDOWN,)),
-        doc.Facts({"": facts}),
-        doc.Note(note, on=(*doc.TERMINAL, doc.HTML), tone="muted"),
-    ]
+    below = doc.Note(figures.RETRY_NOTE, on=(*doc.TERMINAL, doc.HTML), tone="muted")
+    return [doc.Note(figures.RETRY_NOTE, on=(doc.MARKDOWN,)), doc.Facts({"": facts}), below]
 
 
 def _with_code(text: str) -> doc.Words:

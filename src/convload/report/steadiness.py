@@ -77,8 +77,6 @@ def _figure(value: float | None, unit: str) -> str:
 
 
 def _signed(value: float | None, unit: str) -> str:
-    return (
-        figures.NONE
-        if value is None
-        else f"{'+' if value > 0 else ''}{short(value)} {'points' if unit == '%' else unit}"
-    )
+    if value is None:
+        return figures.NONE
+    return f"{'+' if value > 0 else ''}{short(value)} {'points' if unit == '%' else unit}"
