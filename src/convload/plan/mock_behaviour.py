@@ -43,6 +43,10 @@ def fault_steps_of(text: str) -> tuple[str, ...]:
     return steps
 
 
+def _says(text: str) -> Meta:
+    return Meta(description=text)
+
+
 ServiceTimeText = Annotated[str, Meta(extra={"check": _check_service_time})]
 Duration = Annotated[str, Meta(extra={"check": parse_duration_s})]
 
@@ -56,22 +60,18 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     The description of a field is its documentation, also on the command line.
     """
 
-    auth: Annotated[bool, Meta(description="Ask for the two tokens and check them.")] = True
-    account: Annotated[str, Meta(description="Serve this account only; empty, any.")] = ""
+    auth: Annotated[bool, _says("Ask for the two tokens and check them.")] = True
+    account: Annotated[str, _says("Serve this account only; empty, any.")] = ""
     app_token_lifetime_s: Annotated[int, Meta(ge=1, description="Lifetime of an AppJWT, in seconds.")] = 3600
-    one_open_conversation: Annotated[
-        bool, Meta(description="Refuse a second open conversation of a consumer; needs auth.")
-    ] = True
+    one_open_conversation: Annotated[bool, _says("Refuse a second open conversation of a consumer; needs auth.")] = True
     refused_event: Annotated[
         Literal["omit", "bad_request"],
-        Meta(description="What a message element gets when its conversation is refused (assumed)."),
+        _says("What a message element gets when its conversation is refused (assumed)."),
     ] = "omit"
-    any_order: Annotated[bool, Meta(description="Accept the elements of a create in any order.")] = False
-    strict: Annotated[
-        bool, Meta(description="Also hold TTR names, skill digits and kind, which known clients disregard.")
-    ] = False
+    any_order: Annotated[bool, _says("Accept the elements of a create in any order.")] = False
+    strict: Annotated[bool, _says("Also hold TTR names, skill digits and kind, which known clients disregard.")] = False
     require_client_properties: Annotated[
-        bool, Meta(description="Refuse a send or close without Client-Properties where its create had them.")
+        bool, _says("Refuse a send or close without Client-Properties where its create had them.")
     ] = False
     max_message_chars: Annotated[
         int, Meta(ge=1, description="Longest message element or send request, in characters.")
@@ -90,9 +90,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     queue: Annotated[
         int, Meta(ge=UNLIMITED, le=10_000, description="Most creates that wait for a server; -1: any number.")
     ] = UNLIMITED
-    shed: Annotated[
-        Literal[429, 503], Meta(description="The status of a create that finds the queue full (assumed).")
-    ] = 429
+    shed: Annotated[Literal[429, 503], _says("The status of a create that finds the queue full (assumed).")] = 429
     retry_after: Annotated[
         str,
         Meta(
@@ -107,17 +105,13 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         float, Meta(ge=0, le=1000, description="Services take 1 + degrade x waiting / servers times as long.")
     ] = 0.0
     degrade_cap: Annotated[float, Meta(ge=1, le=1000, description="The most that this makes of it, times.")] = 10.0
-    stall_every: Annotated[Duration, Meta(description="Period of stalls, in which no server moves on; 0s: none.")] = (
-        "0s"
-    )
-    stall_for: Annotated[Duration, Meta(description="Length of a stall, at the end of its period.")] = "0s"
+    stall_every: Annotated[Duration, _says("Period of stalls, in which no server moves on; 0s: none.")] = "0s"
+    stall_for: Annotated[Duration, _says("Length of a stall, at the end of its period.")] = "0s"
     slow_start_factor: Annotated[
         float, Meta(ge=1, le=1000, description="How many times as long the first service after idleness takes.")
     ] = 1.0
-    slow_start_for: Annotated[Duration, Meta(description="Time in which that factor falls to 1.")] = "10s"
-    slow_start_idle: Annotated[
-        Duration, Meta(description="Time without any create that makes the servers cold again.")
-    ] = "10s"
+    slow_start_for: Annotated[Duration, _says("Time in which that factor falls to 1.")] = "10s"
+    slow_start_idle: Annotated[Duration, _says("Time without any create that makes the servers cold again.")] = "10s"
 
     fault_steps: Annotated[
         str,
@@ -127,42 +121,38 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             extra={"check": fault_steps_of},
         ),
     ] = "create"
-    http_4xx_share: Annotated[Share, Meta(description="Share of requests answered with the 4xx status.")] = 0.0
+    http_4xx_share: Annotated[Share, _says("Share of requests answered with the 4xx status.")] = 0.0
     http_4xx_status: Annotated[int, Meta(ge=400, le=499, description="The status of these answers.")] = 400
-    http_429_share: Annotated[Share, Meta(description="Share of requests answered with 429.")] = 0.0
-    http_5xx_share: Annotated[Share, Meta(description="Share of requests answered with the 5xx status.")] = 0.0
+    http_429_share: Annotated[Share, _says("Share of requests answered with 429.")] = 0.0
+    http_5xx_share: Annotated[Share, _says("Share of requests answered with the 5xx status.")] = 0.0
     http_5xx_status: Annotated[int, Meta(ge=500, le=599, description="The status of these answers.")] = 502
-    reset_share: Annotated[
-        Share, Meta(description="Share of requests whose connection is reset (RST) in place of an answer.")
-    ] = 0.0
-    bad_json_share: Annotated[
-        Share, Meta(description="Share of requests that succeed but are answered with broken JSON.")
-    ] = 0.0
+    reset_share: Annotated[Share, _says("Share of requests whose connection is reset (RST) in place of an answer.")] = (
+        0.0
+    )
+    bad_json_share: Annotated[Share, _says("Share of requests that succeed but are answered with broken JSON.")] = 0.0
     missing_id_share: Annotated[
-        Share, Meta(description="Share of creates that succeed but are answered without conversationId.")
+        Share, _says("Share of creates that succeed but are answered without conversationId.")
     ] = 0.0
     swapped_ids_share: Annotated[
-        Share, Meta(description="Share of creates that succeed but are answered with reqIds swapped.")
+        Share, _says("Share of creates that succeed but are answered with reqIds swapped.")
     ] = 0.0
     done_status_share: Annotated[
-        Share, Meta(description="Share of requests that succeed but are answered with the status of --done-status.")
+        Share, _says("Share of requests that succeed but are answered with the status of --done-status.")
     ] = 0.0
     done_status: Annotated[int, Meta(ge=201, le=599, description="The status of these answers.")] = 504
-    done_reset_share: Annotated[
-        Share, Meta(description="Share of requests that succeed but whose connection is reset.")
-    ] = 0.0
-    done_stall_share: Annotated[Share, Meta(description="Share of requests that succeed but are never answered.")] = 0.0
+    done_reset_share: Annotated[Share, _says("Share of requests that succeed but whose connection is reset.")] = 0.0
+    done_stall_share: Annotated[Share, _says("Share of requests that succeed but are never answered.")] = 0.0
     seed: Annotated[int, Meta(ge=0, description="Seed of service times and faults; request k is always the same.")] = 0
 
-    read_timeout_s: Annotated[Seconds, Meta(description="Time for a request to come in whole, in seconds.")] = 30.0
-    idle_timeout_s: Annotated[Seconds, Meta(description="Time that a quiet connection is kept, in seconds.")] = 300.0
+    read_timeout_s: Annotated[Seconds, _says("Time for a request to come in whole, in seconds.")] = 30.0
+    idle_timeout_s: Annotated[Seconds, _says("Time that a quiet connection is kept, in seconds.")] = 300.0
     max_body_bytes: Annotated[int, Meta(ge=1, description="Longest request body, in bytes.")] = 1_048_576
 
     # Read for one more version, and still written beside `service_time` for readers of that version.
-    delay_ms: Annotated[Milliseconds, Meta(description="Write service_time.")] = 0.0
-    lognormal_median_ms: Annotated[Milliseconds, Meta(description="Write service_time.")] = 0.0
+    delay_ms: Annotated[Milliseconds, _says("Write service_time.")] = 0.0
+    lognormal_median_ms: Annotated[Milliseconds, _says("Write service_time.")] = 0.0
     lognormal_sigma: Annotated[float, Meta(ge=0, le=10, description="Write service_time.")] = 0.5
-    delay_cap_ms: Annotated[Milliseconds, Meta(description="Nothing is capped any more.")] = 60_000.0
+    delay_cap_ms: Annotated[Milliseconds, _says("Nothing is capped any more.")] = 60_000.0
 
     def __post_init__(self) -> None:
         problems = list(self._text_problems()) or list(self._rules_between())
