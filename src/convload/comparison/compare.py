@@ -120,10 +120,8 @@ def conclude_differences(differences: list[Difference], minimum: Minimum) -> tup
 
     Where most statistics cannot be told, that is the sentence: that nothing was found does not mean much then.
     """
-    by_outcome = {
-        outcome: [one for one in differences if one.outcome == outcome]
-        for outcome in (REGRESSED, IMPROVED, SAME, UNKNOWN)
-    }
+    outcomes = (REGRESSED, IMPROVED, SAME, UNKNOWN)
+    by_outcome = {outcome: [one for one in differences if one.outcome == outcome] for outcome in outcomes}
     changed = [outcome for outcome in (REGRESSED, IMPROVED) if by_outcome[outcome]]
     lacking, count = by_outcome[UNKNOWN], len(differences)
     if not differences or len(lacking) == count:

@@ -73,16 +73,8 @@ def _judged(known: list[Values], rule: Rule) -> Iterator[Difference]:
         return
     for one, p in zip(known, together(known), strict=True):
         # All differences of the runs lie in it, where the runs cannot bound it.
-        yield judged(
-            one.step,
-            one.statistic,
-            _median(one.base),
-            _median(one.new),
-            _shift(one, p, rule),
-            rule.minimum,
-            p=p,
-            of="runs",
-        )
+        sides, shift = (_median(one.base), _median(one.new)), _shift(one, p, rule)
+        yield judged(one.step, one.statistic, *sides, shift, rule.minimum, p=p, of="runs")
 
 
 def together(known: list[Values]) -> list[float]:

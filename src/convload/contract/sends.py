@@ -1,7 +1,7 @@
 """The requests that go into an open conversation: a message, a change such as closing it."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import Meta
@@ -90,10 +90,7 @@ class SendFileDownload(msgspec.Struct, frozen=True, tag_field="type", tag="ms.Ge
 
 
 Send = UpdateElement | SendMessage | SendProfile | SendFileUrl | SendFileDownload
-SEND_TYPES = {
-    kind.__struct_config__.tag: kind
-    for kind in (UpdateElement, SendMessage, SendProfile, SendFileUrl, SendFileDownload)
-}
+SEND_TYPES = {kind.__struct_config__.tag: kind for kind in get_args(Send)}
 
 _decode: Callable[[bytes], Send] = msgspec.json.Decoder(Send).decode
 
@@ -121,27 +118,15 @@ def _explain(body: bytes, error: Exception) -> list[Mistake]:
 
 def close_body(conversation_id: str) -> bytes:
     """Returns the documented request that closes a conversation."""
-    return msgspec.json.encode(
-        {
-            "kind": "req",
-            "id": REQUEST_ID,
-            "type": UPDATE_CONVERSATION,
-            "body": {
-                "conversationId": conversation_id,
-                "conversationField": {"field": "ConversationStateField", "conversationState": "CLOSE"},
-            },
-        }
-    )
+    change = {"field": "ConversationStateField", "conversationState": "CLOSE"}
+    return _request(UPDATE_CONVERSATION, {"conversationId": conversation_id, "conversationField": change})
 
 
 def message_body(conversation_id: str, text: str) -> bytes:
     """Returns a send request with a text message for an open conversation."""
     event = {"type": "ContentEvent", "contentType": "text/plain", "message": text}
-    return msgspec.json.encode(
-        {
-            "kind": "req",
-            "id": REQUEST_ID,
-            "type": "ms.PublishEvent",
-            "body": {"dialogId": conversation_id, "event": event},
-        }
-    )
+    return _request(PUBLISH_EVENT, {"dialogId": conversation_id, "event": event})
+
+
+def _request(kind: str, body: dict[str, Any]) -> bytes:
+    return msgspec.json.encode({"kind": "req", "id": REQUEST_ID, "type": kind, "body": body})

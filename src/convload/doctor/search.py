@@ -81,17 +81,13 @@ def describe(found: Ceiling, workers: int) -> list[str]:
     on = f"{workers} worker{'s' * (workers != 1)}"
     if found.best is None:
         lowest = found.trials[-1]
-        return [
-            f"Ceiling: not found. Even at {lowest.rate:,.0f} requests/s on {on} a run was not valid.",
-            *_why(lowest),
-        ]
+        text = f"Ceiling: not found. Even at {lowest.rate:,.0f} requests/s on {on} a run was not valid."
+        return [text, *_why(lowest)]
     least = "at least " if is_at_least(found) else ""
     said = [f"Ceiling: {least}{found.best.rate:,.0f} requests/s on {on}, with {_figures(found.best)}."]
     if found.beyond is None:
-        return [
-            *said,
-            "Every rate tried held, so the ceiling is higher: try more of them, without --quick or with --trials.",
-        ]
+        text = "Every rate tried held, so the ceiling is higher: try more of them, without --quick or with --trials."
+        return [*said, text]
     return [*said, *_why(found.beyond)]
 
 
