@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +23,14 @@ ENVIRONMENT = {
     "CONVLOAD_CLIENT_ID": "app",
     "CONVLOAD_CLIENT_SECRET": "one for all machines",
 }
+SNIFF = """
+import socket, sys
+listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3))
+listener.bind((sys.argv[1], 0))
+while True:
+    sys.stdout.buffer.write(listener.recv(65535))
+    sys.stdout.buffer.flush()
+"""
 ASK = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"
 
 
@@ -108,6 +117,26 @@ def test_after_a_cut_all_results_are_there_once(cli: Cli, network: Network, cut_
     assert [one.n for one in intervals_of(cli.folder / "out")] == list(range(len(intervals_of(cli.folder / "out"))))
     counts = summary_of(cli.folder / "out")["counts"]
     assert counts["sent"] == counts["recorded"] == received(cli, network) == RATE * duration_s
+
+
+def test_who_listens_on_the_wire_reads_neither_plan_nor_results(cli: Cli, network: Network) -> None:
+    out = cli.folder / "wire"
+    with out.open("wb") as file:
+        sniffer = subprocess.Popen([*on(network.there), sys.executable, "-c", SNIFF, "wire"], stdout=file)
+    try:
+        process, worker = start(cli, network, 2)
+        _, err = process.communicate(timeout=60)
+        worker.communicate(timeout=15)
+    finally:
+        sniffer.kill()
+        sniffer.wait()
+
+    assert process.returncode in {0, 1, 3}, err
+    seen = out.read_bytes()
+    assert len(seen) > 10_000, "the wire was listened to"
+    assert b"CURVE" in seen
+    words = [b"create_conversation", b"Measured", b"convload.message", b"client_ready", b'"rate"', b"one for all"]
+    assert [word for word in words if word in seen] == []
 
 
 def test_a_cut_over_the_end_of_the_run_loses_nothing(cli: Cli, network: Network) -> None:

@@ -229,6 +229,8 @@ class Coordinator:
         server = self._runner.server
         for note in self._intake.notes(self._elapsed_s(), server.dropped, server.refused.count):
             self._write(note)
+        for why in dict.fromkeys(self._members.refused.values()):
+            self._write(Note(self._elapsed_s(), f"a worker was refused: {why}"))
         self._write(Ended(self._elapsed_s(), left_open=sum(member.left_open for member in self._members)))
         self._log.close()
         if self._unwritten:
