@@ -33,8 +33,8 @@ trials. θ lies a gap below that rate.
   gap, so the prior is a mixture of both. Without the others the search is sure of a bound that no trial has passed.
 - *misleading*: overloaded trials may say nothing of θ, because the target is no queue, or does less the more it is
   overloaded; passes at higher loads then overrule them.
-- *collapsed*: each overloaded trial may be one that got less done. It buys nothing for θ, which *misleading* covers,
-  but keeps a single such trial from pulling down the rate that is reported.
+- *collapsed*: each overloaded trial may be one that got less done, so that a single such trial pulls neither θ down nor
+  the rate that is reported as sustained.
 - *shedding*: where a queue has an end, the share that is shed there also has to be small, which sets a gap of its own.
 
 What was tried and bought nothing: counting the arrivals that there were in place of the rate, a wider spread for
