@@ -53,34 +53,6 @@ class Connection(asyncio.Protocol):
     is read and thrown away. Its reply goes out after all replies before it, then the connection is closed.
     """
 
-    __slots__ = (
-        "_body_bytes",
-        "_chunk_bytes",
-        "_ended",
-        "_half_closed",
-        "_head_bytes",
-        "_headers",
-        "_host",
-        "_in_head",
-        "_in_request",
-        "_parser",
-        "_pieces",
-        "_quiet_checks",
-        "_read_headers",
-        "_read_stopped",
-        "_repeated",
-        "_site",
-        "_tls",
-        "_traffic",
-        "_transport",
-        "_upgrades",
-        "_url",
-        "_waiting",
-        "_watch",
-        "_write_blocked",
-        "on_header",
-    )
-
     _transport: asyncio.Transport
     _watch: asyncio.TimerHandle
 
