@@ -28,10 +28,8 @@ class ComparedRun(msgspec.Struct, frozen=True):
 def folders_of(path: Path) -> list[Path]:
     """Returns the run folders that a path stands for: itself, or those directly in it, by name.
 
-    A link to a run folder beside the folder itself (`latest`) is the same run, and is left out.
-
-    Raises:
-        UsageError: there is no run in it.
+    A link to a run folder beside the folder itself (`latest`) is the same run, and is left out. Raises UsageError
+    where there is no run in it.
     """
     if path.is_file() or (path / runlog.FILE_NAME).is_file():
         return [path]

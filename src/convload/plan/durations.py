@@ -18,11 +18,7 @@ def parse_duration_s(text: str) -> float:
 
 
 def parse_whole_seconds(text: str) -> int:
-    """Returns the seconds of a duration that has no fraction of one, such as "0s", "1s" or "2m".
-
-    Raises:
-        ValueError: it is none.
-    """
+    """Returns the seconds of a duration without a fraction ("1s", "2m"); raises ValueError where it is none."""
     seconds = parse_duration_s(text)
     if seconds != int(seconds):
         raise ValueError(f"{text!r} is no whole number of seconds; only these can be told, such as 1s")
@@ -38,11 +34,7 @@ class Think(msgspec.Struct, frozen=True):
 
 
 def parse_think(text: str) -> Think | None:
-    """Returns the think time of "none" (None), "constant 1s", "uniform 1s 3s" or "exponential 2s".
-
-    Raises:
-        ValueError: it is none of them.
-    """
+    """Returns the think time of "none" (None), "uniform 1s 3s", "exponential 2s" …; raises ValueError for no such."""
     kind, *durations = text.split() or [""]
     if (kind, durations) == ("none", []):
         return None

@@ -182,11 +182,7 @@ def _without_other_ends(values: dict[str, Any], newer: Mapping[str, Any]) -> dic
 
 
 def find(name: str) -> Path:
-    """Returns the plan file of that path, or the bundled plan of that name ("smoke", "plans/smoke.toml").
-
-    Raises:
-        UsageError: there is neither.
-    """
+    """Returns the plan file of that path, or the bundled one of that name ("smoke"); raises UsageError for neither."""
     path = Path(name)
     if path.is_file():
         return path
@@ -333,10 +329,7 @@ def service_url(scheme: str, host: str, named: str, allow_hosts: list[str]) -> s
     """Returns the URL of a service that a look-up at a target names as `HOST[:PORT]`.
 
     It is given credentials, so by https whatever the look-up went by; but where the target is on this machine, or the
-    service's host is allowed as `http://HOST`.
-
-    Raises:
-        TargetError: it names something else.
+    service's host is allowed as `http://HOST`. Raises TargetError where it names something else.
     """
     parts = split_origin(f"https://{named}")
     if parts is None or parts.path:

@@ -157,8 +157,7 @@ def _after(shift: str | None, service: ServiceTime) -> ServiceTime:
 def read_empirical(path: Path) -> ServiceTime:
     """Reads recorded times: one a line, `12.5ms` or a bare number of milliseconds; # starts a comment.
 
-    Raises:
-        ValueError: the file cannot be read, or with the first line that is no time.
+    Raises ValueError where the file cannot be read, or with the first line that is no time.
     """
     try:
         text = path.read_text(encoding="utf-8")

@@ -104,10 +104,7 @@ MOST_S = 1e12
 def parse_replay(text: str, where: str) -> Replay:
     """Reads recorded starts: one a line, in seconds or as ISO 8601, and behind a comma or space perhaps a variant.
 
-    Blank lines and lines that start with # are left out.
-
-    Raises:
-        UsageError: with every line that is none.
+    Blank lines and lines that start with # are left out. Raises UsageError with every other line that is none.
     """
     found: list[tuple[float, str]] = []
     problems = []
