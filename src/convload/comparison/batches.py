@@ -49,8 +49,7 @@ def batches_of(log: RunLog, clock: Clock = "response") -> dict[str, list[Batch]]
     """Returns the batches of each step in the order of time; all steps of a run have the same stretches.
 
     A request stands in the second of its result, as everywhere in a run log. A second without results is a batch of
-    nothing: a stall belongs to what is measured. Raises
-    RunLogError where plan or histograms cannot be read.
+    nothing: a stall belongs to what is measured. Raises RunLogError where plan or histograms cannot be read.
     """
     run = Run(log)
     measured = run.window

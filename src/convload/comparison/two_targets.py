@@ -64,13 +64,13 @@ class TargetComparison(msgspec.Struct, frozen=True):
     compared: list[TargetWindow]
 
 
-def compare_targets(run: Run, minimum: Minimum | None = None) -> TargetComparison | None:
+def compare_targets(run: Run) -> TargetComparison | None:
     """Compares a run's two targets, None where it has one; raises RunLogError where plan or times cannot be read."""
     plan = run.plan
     marks = [mark for mark in run.marks if mark.target and not mark.warmup]
     if not plan.target_b or not marks:
         return None
-    minimum = minimum or Minimum()
+    minimum = Minimum()
     whole = whole_groups(marks, run.window, cut_short=run.cut_short or bool(run.log.damage))
     cells = _by_window(run)
     differences = _differences(whole, cells, plan, minimum)

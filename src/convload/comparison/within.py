@@ -67,8 +67,8 @@ def compare_paired(
 
     `windows_a[i]` and `windows_b[i]` are the two windows of pair i, measured next to each other; the order within the
     pair should alternate (A B, B A, …), so that a drift favours neither. Both windows of a pair are drawn together.
-    `names` are the statistics that are asked for; `steps` is how many steps share the risk of a false alarm. Raises
-    UsageError where windows do not pair off.
+    `names` are the statistics that are asked for; `steps` is how many steps share the risk of a false alarm.
+    Raises UsageError where windows do not pair off.
     """
     if len(windows_a) != len(windows_b):
         raise UsageError(f"paired windows: A has {len(windows_a)} and B has {len(windows_b)}; each needs its partner")

@@ -19,10 +19,9 @@ API_VERSION = "3"
 """The only version of create and send that is served; any other answers 404."""
 
 
-def domain(account: str, service: str | None = None) -> str:
-    """Returns the look-up path of one service, or of all."""
-    middle = f"/{quote(service, safe='')}" if service else ""
-    return f"/api/account/{quote(account, safe='')}/service{middle}/baseURI.json?version=1.0"
+def domain(account: str) -> str:
+    """Returns the path of the look-up of all services."""
+    return f"/api/account/{quote(account, safe='')}/service/baseURI.json?version=1.0"
 
 
 def app_token(account: str) -> str:

@@ -49,18 +49,16 @@ def batch_count(length_s: float) -> int:
 
 
 class Batches:
-    """Cuts times of a run (the measured time, or the pieces of a stage) into so many batches, one after the other.
+    """Cuts times of a run (the measured time, or the pieces of a stage) into batches, as many as its length allows for.
 
-    A stage that is long enough is a stratum of its own. Without a `count` it follows from the length.
+    A stage that is long enough is a stratum of its own.
     """
 
-    def __init__(
-        self, intervals: Sequence[Interval], times: Sequence[Window], stages: Sequence[Window] = (), count: int = 0
-    ) -> None:
+    def __init__(self, intervals: Sequence[Interval], times: Sequence[Window], stages: Sequence[Window] = ()) -> None:
         self._intervals = intervals
         self._times = list(times)
         self.length_s = sum(time.length_s for time in times)
-        self.count = count or batch_count(self.length_s)
+        self.count = batch_count(self.length_s)
         shortest_s = FEWEST_OF_A_STAGE * self.length_s / self.count
         long_enough = [stage for stage in stages if stage.length_s >= shortest_s]
         self._strata = long_enough if len(long_enough) > 1 else []
