@@ -2,7 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convload.load.recorder import MAX_SAMPLES_A_KIND, Recorder, Result, redact
+from convload.load.client.redaction import known
+from convload.load.recorder import MAX_SAMPLES_A_KIND, Recorder, Result
 from convload.results.histogram import Histogram
 from convload.results.runlog import Cell
 
@@ -102,5 +103,5 @@ def test_samples_of_a_kind_are_capped_and_say_how_to_show_the_payload() -> None:
 def test_a_token_that_the_target_echoes_is_not_kept() -> None:
     echoed = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1g"
 
-    assert redact(f"bad token {echoed}, try again") == "bad token [token], try again"
-    assert redact("$[1].body.brandId: is not 1.2.3") == "$[1].body.brandId: is not 1.2.3"
+    assert known.redact(f"bad token {echoed}, try again") == "bad token [token], try again"
+    assert known.redact("$[1].body.brandId: is not 1.2.3") == "$[1].body.brandId: is not 1.2.3"

@@ -23,7 +23,6 @@ moved while the request is in flight; only when a second is over is it decided.
 **Memory** is what one second brings, some 100 bytes a request; the error samples are bounded for the whole run.
 """
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -35,6 +34,7 @@ import numpy.typing as npt
 
 from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE, RETRY
+from convload.load.client.redaction import known
 from convload.plan.retry import RETRIED
 from convload.plan.schedule import StageMark, Times
 from convload.results.histogram import Histogram
@@ -47,8 +47,6 @@ _Key = tuple[str, str, str, str]
 
 MAX_SAMPLES_A_KIND = 20
 """Error samples that a worker keeps of each (step, outcome): enough to see the cause, never a flood."""
-
-_TOKEN = re.compile(r"[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}")
 
 
 class Result(msgspec.Struct, frozen=True, gc=False):
@@ -137,7 +135,7 @@ class Recorder:
         self._sampled[kind] += 1
         if self._sampled[kind] <= MAX_SAMPLES_A_KIND:
             t_s = round(result.done_s - self.started_s, 6)
-            what = (result.step, result.variant, result.outcome, redact(result.detail), result.index)
+            what = (result.step, result.variant, result.outcome, known.redact(result.detail), result.index)
             self._samples.append(ErrorSample(t_s, *what, self._worker))
 
     def take(self, breathe: Callable[[], object] = lambda: None) -> tuple[list[Cell], list[ErrorSample]]:
@@ -226,8 +224,3 @@ class _OfTarget:
 
 def _us(seconds: Times) -> npt.NDArray[np.int64]:
     return np.rint(seconds * 1e6).astype(np.int64)
-
-
-def redact(text: str) -> str:
-    """Replaces what has the form of a token, should a target echo one."""
-    return _TOKEN.sub("[token]", text)

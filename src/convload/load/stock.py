@@ -13,6 +13,7 @@ from convload.contract.outcomes import OK
 from convload.errors import ConvloadError, UsageError
 from convload.load.client import credentials
 from convload.load.client.origin import tls_context
+from convload.load.client.redaction import known
 from convload.load.recorder import FailedAttempt, Result
 from convload.load.session import Session, Share
 from convload.load.target import Target
@@ -47,7 +48,7 @@ class LocustRecords:
             response_time=(result.done_s - result.counts_from_s) * 1000,
             response_length=result.answer_bytes,
             exception=None if result.outcome == OK else OutcomeError(result.outcome),
-            context={"variant": result.variant, "index": result.index, "detail": result.detail},
+            context={"variant": result.variant, "index": result.index, "detail": known.redact(result.detail)},
         )
 
     def record_failed_attempt(self, attempt: FailedAttempt) -> None:

@@ -13,6 +13,7 @@ from convload.contract.answers import Answer
 from convload.load.client.credentials import FIXED_AUTHORIZATION, FIXED_ON_BEHALF, Credentials
 from convload.load.client.http import Client, Limits
 from convload.load.client.origin import JSON, Origin
+from convload.load.client.redaction import known
 from convload.load.client.tokens import AppTokens, ConsumerTokens, locate
 from convload.load.pacing.closed import share_of
 from convload.load.recorder import Records
@@ -79,14 +80,17 @@ class Target:
             UsageError: a look-up leads where it is not allowed to fire.
         """
         plan, share = self.session.plan, self.session.share
+        fixed = environment.get(FIXED_AUTHORIZATION, ""), environment.get(FIXED_ON_BEHALF, "")
+        known.know(*fixed)
         services = locate(self._origin, plan, self.limits, self._context, lookup=self._lookup)
         self.services = services
         self.app_tokens = AppTokens(
             services, plan.account, credentials, self.limits, self.records, self._authorize, self.session.on_note
         )
         if credentials is None:
-            self._authorize(environment.get(FIXED_AUTHORIZATION, ""))
-            self.on_behalf = on_behalf_line(environment.get(FIXED_ON_BEHALF, ""))
+            authorization, on_behalf = fixed
+            self._authorize(authorization)
+            self.on_behalf = on_behalf_line(on_behalf)
             return
         self.app_tokens.mint()
         prefix = f"convload-{share.run_id}-{share.worker}"

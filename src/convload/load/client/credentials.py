@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from convload.contract.answers import Answer
 from convload.errors import UsageError
+from convload.load.client.redaction import known
 from convload.mistakes import parse_toml
 
 CLIENT_ID = "CONVLOAD_CLIENT_ID"
@@ -24,6 +25,7 @@ class Credentials:
     def __init__(self, client_id: str, client_secret: str) -> None:
         self.client_id = client_id
         self.client_secret = client_secret
+        known.know(client_id, client_secret)
 
     def __repr__(self) -> str:
         return "Credentials(…)"
@@ -66,7 +68,7 @@ def explain(answer: Answer) -> str:
     outcome = answer.outcome
     kind = next((kind for pattern, kind in _KINDS if pattern.fullmatch(outcome)), "unreachable")
     said = ", ".join(filter(None, (f"{kind}: {outcome}", answer.detail)))
-    return f"{said}; check the credentials" if kind == "refused" else said
+    return known.redact(f"{said}; check the credentials" if kind == "refused" else said)
 
 
 _KINDS = [

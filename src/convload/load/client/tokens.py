@@ -20,6 +20,7 @@ from convload.load.client.connect import probe
 from convload.load.client.credentials import Credentials, explain
 from convload.load.client.http import Client, Exchange, Limits, read
 from convload.load.client.origin import FORM, JSON, Origin, complete
+from convload.load.client.redaction import known
 from convload.load.recorder import Records, Result
 from convload.plan.plan import Plan, host_allowed, refusal_of_host, service_url
 from convload.plan.retry import RETRIED, RetryPolicy, decide
@@ -68,13 +69,13 @@ def locate(target: Origin, plan: Plan, limits: Limits, context: ssl.SSLContext, 
     found = read(exchange, client, answers.read_domains)
     client.close()
     if isinstance(found, Answer):
-        raise TargetError(f"domain look-up at {target}: {found.outcome}: {found.detail}")
+        raise TargetError(known.redact(f"domain look-up at {target}: {found.outcome}: {found.detail}"))
     if missing := [name for name in paths.SERVICES if name not in found]:
         raise TargetError(f"domain look-up at {target}: names no host for {', '.join(missing)}")
     urls = (service_url(target.scheme, target.host, found[name], plan.allow_hosts) for name in paths.SERVICES)
     origins = [Origin(url, context) for url in urls]
     if refused := [origin.host for origin in origins if not host_allowed(origin.host, plan.allow_hosts)]:
-        raise UsageError(*map(refusal_of_host, dict.fromkeys(refused)))
+        raise UsageError(*(known.redact(refusal_of_host(host)) for host in dict.fromkeys(refused)))
     for origin in {str(origin): origin for origin in origins}.values():
         require_reachable(origin, limits)
     return Services(*origins)
@@ -189,6 +190,7 @@ class AppTokens:
         if isinstance(answer, AppToken):
             self.token, self.has_worked, self._gave_up = answer.access_token, False, False
             self._renews_at_s = exchange.done_s + max(RENEW_AT * answer.life_s(time.time()), MINTING_GAP_S)
+            known.know(self.token)
             self._on_token(self.token)
             answer = Answer(OK)
         _record(self._records, APP_TOKEN, exchange, answer)
@@ -229,6 +231,7 @@ class ConsumerTokens:
                 self._app_tokens.refused(request, answer)
             return ""
         self._app_tokens.has_worked = True
+        known.know_token(answer.token)
         _record(self._records, CONSUMER_TOKEN, exchange, Answer(OK))
         return answer.token
 

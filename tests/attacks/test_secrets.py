@@ -1,0 +1,154 @@
+"""Nothing that a run was given or issued as a secret is in what it keeps or shows, whatever the target does with it."""
+
+import base64
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+import pytest
+from tests.conftest import Cli, Done
+
+MARKS = {
+    "CONVLOAD_CLIENT_ID": "1d-OF-the-app-qzx/81",
+    "CONVLOAD_CLIENT_SECRET": 'secr3t"OF+the app\\qzx=82',
+}
+FIXED = {
+    "CONVLOAD_AUTHORIZATION": "Bearer OPAQUE/authorization+qzx83==",
+    "CONVLOAD_ON_BEHALF": "OPAQUE-on-behalf-qzx84+/=",
+}
+APP_TOKEN, CONSUMER_TOKEN = "issued-app-token+qzx85/==", "issued-consumer-token-qzx86+/="
+ALL = [*MARKS.values(), *FIXED.values(), "OPAQUE/authorization+qzx83==", APP_TOKEN, CONSUMER_TOKEN]
+
+
+def forms_of(value: str) -> list[str]:
+    raw = value.encode()
+    shifted = [base64.b64encode(b"x" * n + raw).decode()[4:-4] for n in range(3)]
+    return [value, quote(value, safe=""), json.dumps(value)[1:-1], *shifted]
+
+
+def echo_of(values: tuple[str, ...]) -> str:
+    plain = [form for value in values for form in forms_of(value)[:3]]
+    return " | ".join([*plain, *(base64.b64encode(value.encode()).decode() for value in values)])
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Issues tokens, and answers everything else with all that it was ever told."""
+
+    protocol_version = "HTTP/1.1"
+    told: tuple[str, ...] = (*MARKS.values(), APP_TOKEN, CONSUMER_TOKEN)
+    refuses_app = False
+    answers = 0
+
+    def do_GET(self) -> None:
+        self._echo(404)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if "/app/token" in self.path and not self.refuses_app:
+            self._answer(200, json.dumps({"access_token": APP_TOKEN, "token_type": "Bearer", "expires_in": 3600}))
+        elif self.path.split("?")[0].endswith("/consumer"):
+            self._answer(200, json.dumps({"token": CONSUMER_TOKEN}))
+        else:
+            Echo.answers += 1
+            self._echo([302, 400, 401, 500, 200][Echo.answers % 5])
+
+    def _echo(self, status: int) -> None:
+        said = echo_of(self.told)
+        element = {"code": 400, "body": {"msg": said}, "reqId": said}
+        self._answer(status, json.dumps([element] if Echo.answers % 2 else said), said.encode().decode("latin-1"))
+
+    def _answer(self, status: int, body: str, said: str = "") -> None:
+        self.send_response(status, said[:300] or "OK")
+        for name in ("Location", "X-Echo") if said else ():
+            self.send_header(name, said)
+        self.send_header("Content-Length", str(len(body.encode())))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def serving(handler: type[Echo]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def found_in(text: str) -> list[str]:
+    return [form for value in ALL for form in forms_of(value) if form in text] + re.findall(r"qzx8\d", text)
+
+
+def watched(cli: Cli, *arguments: str, environment: dict[str, str]) -> tuple[Done, str]:
+    """Returns what a command ended with, and the command lines of all its processes while it ran."""
+    process = cli.start(*arguments, environment=environment)
+    lines, ended = set[str](), threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.1):
+            try:
+                children = psutil.Process(process.pid).children(recursive=True)
+                lines.update(" ".join(one.cmdline()) for one in [psutil.Process(process.pid), *children])
+            except psutil.Error:
+                continue
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        out, err = process.communicate(timeout=90)
+    finally:
+        ended.set()
+        watching.join()
+    return Done(process.returncode, out, err), "\n".join(lines)
+
+
+class EchoOfFixed(Echo):
+    """Knows what a run without tokens of its own sends."""
+
+    told = tuple(FIXED.values())
+
+
+class Refusing(Echo):
+    """Issues nothing."""
+
+    refuses_app = True
+    told = tuple(MARKS.values())
+
+
+@pytest.mark.parametrize(("consumers", "given", "server"), [("close", MARKS, Echo), ("none", FIXED, EchoOfFixed)])
+def test_a_target_that_echoes_all_secrets_finds_them_nowhere(
+    cli: Cli, tmp_path: Path, consumers: str, given: dict[str, str], server: type[Echo]
+) -> None:
+    crashes = tmp_path / "tmp"
+    crashes.mkdir()
+    load = ("--users", "3", "--think", "constant 50ms", "--duration", "3s", "--warmup", "0s", "--consumers", consumers)
+    with serving(server) as url:
+        done, lines = watched(
+            cli, "run", "--target", url, *load, "--out", "out", environment=given | {"TMPDIR": str(crashes)}
+        )
+
+    kept = {path.name: path.read_text(errors="replace") for path in (cli.folder / "out").iterdir()}
+    assert "[token]" in kept["run.jsonl"], done
+    assert {name: found_in(text) for name, text in kept.items() if found_in(text)} == {}
+    assert found_in(done.out + done.err + lines) == []
+    assert [
+        path.name for path in crashes.rglob("*") if path.is_file() and found_in(path.read_text(errors="replace"))
+    ] == []
+
+
+def test_a_set_up_that_is_refused_with_an_echo_shows_none_of_it(cli: Cli) -> None:
+    with serving(Refusing) as url:
+        done, lines = watched(cli, "run", "--target", url, "--out", "out", environment=MARKS)
+
+    assert done.code == 4, done
+    assert found_in(done.out + done.err + lines) == []
