@@ -268,11 +268,6 @@ class Checked(msgspec.Struct, frozen=True):
     elements: list[Element]
     mistakes: list[Mistake]
 
-    @property
-    def reply_ids(self) -> tuple[str, ...]:
-        """The `reqId` of each element of the answer: an id sent as a number comes back as a string."""
-        return tuple(str(element.id) for element in self.elements)
-
 
 UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What the decoder raises; the last for a body nested too deeply, which must not take a server down."""

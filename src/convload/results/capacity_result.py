@@ -143,11 +143,6 @@ class LittleCheck(msgspec.Struct, frozen=True):
     expected: float
     holds: bool
 
-    @property
-    def off(self) -> float:
-        """Relative deviation of the count from the law."""
-        return self.in_flight / self.expected - 1 if self.expected else 0.0
-
 
 class OverloadPoint(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one load. `kept` is its goodput relative to that of the lowest; shares are of all requests."""
