@@ -115,18 +115,13 @@ def judged(
         size = f"to find or to rule out a difference of {short(minimum.of(statistic, base))} {unit}"
         why = f"too few {of} {size}" if interval[0] is not None else f"not enough {of} for an interval"
         why += f"; about {more_samples:,} more a side would do" if more_samples else ""
-    return Difference(
-        step=step,
-        statistic=statistic,
-        unit=UNITS[statistic],
-        base=_rounded(base),
-        new=_rounded(new),
+    return msgspec.structs.replace(
+        not_judged(step, statistic, base, new, why),
         difference=_rounded(shift.difference),
         relative=_rounded(shift.difference / base) if base else None,
         low=_rounded(interval[0]),
         high=_rounded(interval[1]),
         outcome=outcome,
-        why=why,
         p=p if p is None else float(f"{p:.6g}"),
         more_samples=more_samples if outcome == UNKNOWN else None,
     )
