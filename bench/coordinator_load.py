@@ -30,6 +30,7 @@ from convload.results.runlog import Interval
 WORKERS = 500
 SETTLE_S = 1.0
 POLL_S = 0.01
+TINY_S = 1e-3
 
 
 def main() -> None:
@@ -78,7 +79,8 @@ def send(sample: Path, seconds: float, port: int) -> None:
     began_s = time.monotonic() + SETTLE_S
     for number in range(int(seconds * WORKERS)):
         n, worker = divmod(number, WORKERS)
-        interval = msgspec.structs.replace(whole[-1], worker=worker, n=n)
+        # The run has not begun by the coordinator's clock, which takes no interval that is still to come.
+        interval = msgspec.structs.replace(whole[-1], worker=worker, n=n, from_s=n * TINY_S, to_s=(n + 1) * TINY_S)
         time.sleep(max(began_s + number / WORKERS - time.monotonic(), 0.0))
         lines[worker].send(Measured(interval).encode())
     context.destroy(linger=int(SETTLE_S * 1000))
@@ -92,6 +94,8 @@ def _join(context: Any, worker: int, port: int, key: bytes) -> Line:
     sock.connect(f"tcp://127.0.0.1:{port}")
     line = Line(lambda data: sock.send(protocol.Message(CHANNEL, data, f"worker-{worker}").serialize()))
     line.send(Hello(__version__).encode())
+    while not line.take(protocol.Message.unserialize(sock.recv()).data):
+        pass  # the one message is its set-up, which has its number: they come in turn
     return line
 
 
