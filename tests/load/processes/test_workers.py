@@ -242,6 +242,7 @@ def test_workers_from_elsewhere_start_and_end_together_though_a_clock_is_wrong(c
     assert sorted(started.clock_offsets_ms) == pytest.approx([0, 30_000], abs=50)
     assert summary_of(cli.folder / "out")["workers"] == 2
     assert summary_of(cli.folder / "out")["counts"]["recorded"] == 600
+    assert records_of(cli.folder / "out", Note) == []
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")

@@ -104,7 +104,8 @@ class Server(BaseSocket):  # type: ignore[misc]
         self.socket.router_handover = (
             True  # a worker that comes back is known before its old connection is seen to be gone
         )
-        self.refused = _Refusals(self.socket)
+        # Not those that left before they said anything, as a worker does that only looks whether somebody listens.
+        self.refused = _Refusals(self.socket, zmq.EVENT_HANDSHAKE_FAILED_AUTH, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
         self.port = self._bind(host, port)
 
     def _bind(self, host: str, port: int) -> int:
@@ -155,7 +156,13 @@ class Client(BaseSocket):  # type: ignore[misc]
         self.socket.sndhwm = 0  # what waits while the connection is cut is bounded by the patience of both ends
         self.socket.heartbeat_ivl, self.socket.heartbeat_timeout = HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS
         self.socket.connect_timeout = HEARTBEAT_MS
-        self.refused = _Refusals(self.socket)
+        # Without detail it fails where the other end just closes: it does so to whoever has another key.
+        self.refused = _Refusals(
+            self.socket,
+            zmq.EVENT_HANDSHAKE_FAILED_AUTH,
+            zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
+            zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
+        )
         self.socket.connect(f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}")
 
     def recv(self) -> Message:
@@ -175,13 +182,8 @@ class Client(BaseSocket):  # type: ignore[misc]
 class _Refusals:
     """Counts the handshakes of a socket that failed: one of the two sides had not the other's key."""
 
-    def __init__(self, socket: Any) -> None:
+    def __init__(self, socket: Any, *failures: int) -> None:
         self.count = 0
-        failures = (
-            zmq.EVENT_HANDSHAKE_FAILED_AUTH,
-            zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
-            zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
-        )
         self._events = socket.get_monitor_socket(sum(failures))
         self._counting = gevent.spawn(self._listen)
 
