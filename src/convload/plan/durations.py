@@ -6,6 +6,9 @@ from typing import Literal
 import msgspec
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+LONGEST_S = 1e12
+"""Beyond it no time is meant, and far beyond it is no number."""
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 
 
@@ -14,7 +17,10 @@ def parse_duration_s(text: str) -> float:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is no duration; write a number with ms, s, m or h, such as 30s")
-    return float(match[1]) * _UNITS_S[match[2]]
+    seconds = float(match[1]) * _UNITS_S[match[2]]
+    if seconds > LONGEST_S:
+        raise ValueError(f"{text[:40]!r} is longer than anything lasts; write at most {LONGEST_S:g} s")
+    return seconds
 
 
 def parse_whole_seconds(text: str) -> int:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -96,8 +97,8 @@ def write(gate: Gate) -> str:
     windows = gate.windows
     tail = ""
     if windows is not None:
-        length = f"{windows.length_s:g}s"
-        share = f" in {windows.percent:g}% of windows of {length}"
+        length = f"{_number(windows.length_s)}s"
+        share = f" in {_number(windows.percent)}% of windows of {length}"
         every = share if windows.percent < ALL_PERCENT else f" over every {length}"
         tail = f" over {length}" if windows.last else every
     return f"{write_subject(gate.subject)} {gate.operator} {write_limit(gate.limit)}{tail}"
@@ -138,4 +139,5 @@ def _name(value: str) -> str:
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
+    """Writes a number with all its digits and no exponent, which the grammar has not."""
+    return str(int(value)) if value == int(value) else f"{Decimal(repr(value)):f}"

@@ -51,6 +51,9 @@ MOST = 1e15
 """Of a limit in its own unit; beyond it a count of a float is no whole number."""
 
 
+LONGEST_WINDOW_S = 86_400
+
+
 class GateTextError(ValueError):
     """A text that is no gate; `problems` has all that is wrong with it."""
 
@@ -337,6 +340,8 @@ class _Reader:
         share = 100.0 if found["share"] is None else float(found["share"])
         if length_s < 1 or length_s != int(length_s):
             self.problems.append("a window is a whole number of seconds, as results are kept by the second")
+        if length_s > LONGEST_WINDOW_S:
+            self.problems.append(f"a window is at most a day long, {LONGEST_WINDOW_S} s")
         if not 0 < share <= 100:  # noqa: PLR2004 -- percent
             self.problems.append("a share of windows lies above 0% and is at most 100%")
         return Windows(length_s, share, last=found["last"] is not None)
