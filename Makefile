@@ -1,10 +1,10 @@
-# make run | test | check | bench | fuzz | sbom: each sees to its own set-up in .venv; a machine needs python3 (3.11 or later) with venv.
+# make run | test | check | bench | fuzz | soak | sbom: each sees to its own set-up in .venv; a machine needs python3 (3.11 or later) with venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check bench fuzz sbom lock clean
+.PHONY: run test check bench fuzz soak sbom lock clean
 
 run: $(READY)
 	$(BIN)/convload run plans/smoke.toml
@@ -22,10 +22,13 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m bench.run
 
-# SECONDS for all TARGETS (all without) together; SEED repeats a round.
-SECONDS ?= 60
+# SECONDS (60) for all TARGETS (all without) together; SEED repeats a round.
 fuzz: $(READY)
-	$(BIN)/python -m fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(TARGETS)
+	$(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(TARGETS)
+
+# SECONDS (3600) of load with a fault EVERY so many (60), drawn from SEED (1); docs/reliability.md.
+soak: $(READY)
+	$(BIN)/python -m bench.soak --seconds $(or $(SECONDS),3600) --seed $(or $(SEED),1) --every $(or $(EVERY),60)
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "convload needs Python 3.11 or later")'
