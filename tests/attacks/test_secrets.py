@@ -152,3 +152,27 @@ def test_a_set_up_that_is_refused_with_an_echo_shows_none_of_it(cli: Cli) -> Non
 
     assert done.code == 4, done
     assert found_in(done.out + done.err + lines) == []
+
+
+def test_certificates_that_are_not_checked_are_told_in_words_and_in_every_report(cli: Cli) -> None:
+    (cli.folder / "plan.toml").write_text("verify_tls = false\nduration = '1s'\nwarmup = '0s'\nusers = 1\n")
+
+    done = cli("run", "plan.toml", "--out", "out")
+
+    told = "certificates are not checked (verify_tls = false): whoever answers is believed"
+    assert f"convload: warning: {told}" in done.err
+    reports = {name: (cli.folder / "out" / name).read_text() for name in ("summary.json", "report.html")}
+    assert [name for name, text in reports.items() if told not in text] == []
+    assert "whoever answers is believed" in (cli.folder / "out" / "summary.md").read_text()
+    assert told in " ".join(done.out.split())
+
+
+@pytest.mark.parametrize("environment", [{}, {"GITHUB_ACTIONS": "true"}], ids=["terminal", "GitHub"])
+def test_no_text_of_a_plan_is_a_line_of_its_own_on_standard_error(cli: Cli, environment: dict[str, str]) -> None:
+    (cli.folder / "a\n::error::b.toml").write_text("target = 'x\\n::error::c'\n")
+
+    named = [("--name", "x\n::error::d"), ("a\n::error::b.toml",), ("--replay", "n\n::error::e"), ("o\n::error::f",)]
+    for arguments in named:
+        done = cli("run", "--dry-run", *arguments, environment=environment)
+        assert done.code == 2, done
+        assert not [line for line in done.err.splitlines() if line.startswith("::")], done

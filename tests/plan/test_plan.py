@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from convload.errors import UsageError
 from convload.plan.durations import Think, parse_duration_s, parse_think
-from convload.plan.plan import Plan, assemble, find, host_allowed
+from convload.plan.plan import Plan, assemble, cautions, find, host_allowed
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -108,6 +108,10 @@ def test_all_mistakes_of_all_sources_are_told_at_once_with_their_place(tmp_path:
         ("consumers = 'pool'", "pool_size: is needed with consumers = 'pool'"),
         ("consumers = 'pool'\npool_size = 5\nconversations = 6", "pool_size: 5 consumers are too few"),
         ("users = 1\nworkers = 2", "workers: 2 workers need at least as many users"),
+        (
+            "target = 'http://far.example'\nallow_hosts = ['far.example']",
+            "would go to 'far.example' by http",
+        ),
         ("target = 'ftp://127.0.0.1'", "target: 'ftp://127.0.0.1' must be mock, http://HOST[:PORT]"),
         ("target = 'http://127.0.0.1/path'", "must be mock, http://HOST[:PORT]"),
         ("target = 'https://va.example.net'", "'va.example.net' is not this machine; to fire at it give --allow-host"),
@@ -355,3 +359,33 @@ def test_a_shipped_plan_gives_no_hint(capsys: pytest.CaptureFixture[str]) -> Non
         assemble(find(name), {}, {})
 
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"insecure": True},
+        {"consumers": "none"},
+        {"allow_hosts": ["http://far.example"]},
+        {"target": "https://far.example"},
+        {"target": "http://127.0.0.1:80"},
+        {"lookup": True},
+    ],
+    ids=str,
+)
+def test_credentials_go_where_nobody_on_the_way_reads_them_or_a_person_says_so(
+    changes: dict[str, object],
+) -> None:
+    plan: dict[str, object] = {"target": "http://far.example", "allow_hosts": ["far.example"]}
+
+    assert assemble(None, {}, plan | changes)
+
+
+def test_what_a_plan_does_without_is_said_of_it() -> None:
+    plan = {"target": "http://far.example", "allow_hosts": ["far.example"], "insecure": True, "verify_tls": False}
+
+    unverified, in_clear = cautions(assemble(None, {}, plan))
+
+    assert "verify_tls = false" in unverified
+    assert "far.example can be read by all on the way" in in_clear
+    assert cautions(assemble(None, {}, {})) == []

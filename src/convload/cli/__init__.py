@@ -105,12 +105,9 @@ def _write_crash_file(error: Exception) -> str:
 
 
 def _show(error: ConvloadError) -> None:
-    if os.environ.get("GITHUB_ACTIONS") != "true":
-        for problem in error.problems:
-            click.echo(f"convload: {problem}", err=True)
-        return
-    from convload.report import github  # noqa: PLC0415 -- the reports are slow to import and an error is rare
+    from convload.report import document, github  # noqa: PLC0415 -- they are slow to import and an error is rare
 
     for problem in error.problems:
-        click.echo(github.defused(f"convload: {problem}"), err=True)
-        click.echo(github.problem(problem))
+        click.echo(github.defused(document.visible(f"convload: {problem}")), err=True)
+        if github.is_here(os.environ):
+            click.echo(github.problem(problem))

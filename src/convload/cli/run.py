@@ -14,9 +14,11 @@ from convload.cli.ending import details_option, end, exit_zero_option
 from convload.cli.judged import baseline_of, warnings_of
 from convload.cli.worker import check_reach, count_workers, joining_of
 from convload.errors import ExitCode, UsageError
-from convload.plan.plan import MOCK, Plan, assemble, find
+from convload.plan.plan import MOCK, Plan, assemble, cautions, find
 from convload.plan.retry import POLICIES
+from convload.report.document import visible
 from convload.report.folder import write_all
+from convload.report.github import defused
 from convload.results.histogram import short
 from convload.run.dry_run import describe
 from convload.run.execution import execute
@@ -71,6 +73,7 @@ Examples:
 @click.option(
     "--allow-host", metavar="HOST", multiple=True, help="A host other than this machine that may be fired at."
 )
+@click.option("--insecure", is_flag=True, default=None, help="Let credentials go to another machine by http.")
 @click.option("--gate", "gates", metavar="EXPR", multiple=True, help="What must hold, in place of the plan's gates.")
 @click.option("--gates-file", metavar="FILE", help="A file of gates, one a line; added to those of --gate.")
 @click.option("--confidence", metavar="C", help="How sure a gate must be to pass or fail.  [default: 0.99]")
@@ -117,9 +120,9 @@ def run(
     if joining is not None and not dry_run:
         check_reach(settled, joining)
     if not dry_run:
-        click.echo(_announce(settled), err=True)
-    for warning in warnings_of(settled):
-        click.echo(f"convload: warning: {warning}", err=True)
+        click.echo(defused(visible(_announce(settled))), err=True)
+    for warning in [*cautions(settled), *warnings_of(settled)]:
+        click.echo(defused(visible(f"convload: warning: {warning}")), err=True)
     if dry_run:
         click.echo("\n".join(describe(settled, read_inputs(settled))))
         return int(ExitCode.PASS)

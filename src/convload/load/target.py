@@ -10,6 +10,7 @@ import msgspec
 
 from convload.contract import paths
 from convload.contract.answers import Answer
+from convload.errors import UsageError
 from convload.load.client.credentials import FIXED_AUTHORIZATION, FIXED_ON_BEHALF, Credentials
 from convload.load.client.http import Client, Limits
 from convload.load.client.origin import JSON, Origin
@@ -20,7 +21,7 @@ from convload.load.recorder import Records
 from convload.load.session import Session, Share
 from convload.payloads.builder import Builder, Payload
 from convload.payloads.catalogue import Catalogue
-from convload.plan.plan import Plan
+from convload.plan.plan import Plan, refusal_in_clear_text
 
 MAX_REMEMBERED = 200_000
 """Open conversations that are remembered to be closed at the end; what is beyond stays open and is counted."""
@@ -82,6 +83,8 @@ class Target:
         plan, share = self.session.plan, self.session.share
         fixed = environment.get(FIXED_AUTHORIZATION, ""), environment.get(FIXED_ON_BEHALF, "")
         known.know(*fixed)
+        if any(fixed) and plan.in_clear_text and not plan.insecure:
+            raise UsageError(refusal_in_clear_text(plan.in_clear_text[0]))
         services = locate(self._origin, plan, self.limits, self._context, lookup=self._lookup)
         self.services = services
         self.app_tokens = AppTokens(

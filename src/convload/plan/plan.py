@@ -55,6 +55,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     allow_hosts: list[Word] = []
     ca_file: str | None = None
     verify_tls: bool = True
+    insecure: bool = False
     credentials_file: str | None = None
 
     model: Literal["closed", "open"] | None = None
@@ -100,6 +101,14 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def ends_after_s(self) -> float | None:
         """When users stop starting conversations, counted from the start; None when something else ends the run."""
         return None if self.duration_s is None else (self.warmup_s or 0.0) + self.duration_s
+
+    @property
+    def in_clear_text(self) -> list[str]:
+        """Hosts beyond this machine that are called by http; what a look-up names has rules of its own."""
+        targets = [] if self.lookup else [split_origin(target) for target in (self.target, self.target_b or "")]
+        hosts = [str(parts.hostname) for parts in targets if parts is not None and parts.scheme == "http"]
+        named = {name.lower() for name in self.allow_hosts}
+        return [host for host in hosts if not host_allowed(host, []) and PLAIN + host.lower() not in named]
 
     def resolved_stages(self) -> list[Stage]:
         """Returns the stages of an open load or of windows, the warm-up first; else none."""
@@ -251,6 +260,8 @@ def _rules_between(plan: Plan) -> Iterator[str]:
         yield f"think: {error}"
     if plan.target != MOCK:
         yield from _target_mistakes("target", plan.target, plan.allow_hosts)
+    for host in [] if plan.insecure or plan.consumers == "none" else plan.in_clear_text:
+        yield f"{refusal_in_clear_text(host)}, or run with consumers = 'none'"
     if plan.target_b is not None:
         yield from _target_mistakes("target_b", plan.target_b, plan.allow_hosts)
         yield from _turns_mistakes(plan)
@@ -310,6 +321,22 @@ def _target_mistakes(key: str, target: str, allow_hosts: list[str]) -> Iterator[
         yield f"{key}: {target!r} must be {also}http://HOST[:PORT] or https://HOST[:PORT]"
     elif not host_allowed(str(parts.hostname), allow_hosts):
         yield refusal_of_host(str(parts.hostname))
+
+
+def refusal_in_clear_text(host: str) -> str:
+    """Says why no credentials go to a host."""
+    return f"insecure: credentials would go to {host!r} by http, readable for all on the way; use https or --insecure"
+
+
+def cautions(plan: Plan) -> list[str]:
+    """Says what a plan does without; it stands in every report of its runs."""
+    unverified = "certificates are not checked (verify_tls = false): whoever answers is believed"
+    in_clear = [
+        f"what is sent to {host} can be read by all on the way: http, and insecure = true"
+        for host in plan.in_clear_text
+        if plan.insecure
+    ]
+    return [*([] if plan.verify_tls else [unverified]), *in_clear]
 
 
 PLAIN = "http://"

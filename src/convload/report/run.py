@@ -153,6 +153,7 @@ def _record(conclusion: Conclusion, folder: Path | None) -> list[doc.Section]:
         doc.Section("Counts", [doc.Note(counts), doc.Note(_with_code(f"Generator: {all_facts}."))], on=(doc.MARKDOWN,)),
         failures.samples(conclusion),
         doc.Section("Notes", [doc.Bullets(summary.notes)], on=(doc.HTML,)),
+        doc.Section("Notes", [doc.Bullets(conclusion.manifest.notes)], on=(doc.MARKDOWN,)),
         doc.Section("Plan and machine", [doc.Facts(facts)], on=(doc.HTML,)),
     ]
 

@@ -11,7 +11,7 @@ import msgspec
 from convload import bundled, machine
 from convload.errors import UsageError
 from convload.payloads.catalogue import Catalogue, default_folder
-from convload.plan.plan import Plan, marks
+from convload.plan.plan import Plan, cautions, marks
 from convload.results.runlog import FILE_NAME, FORMAT, Manifest, Started
 
 LATEST = "latest"
@@ -58,6 +58,7 @@ def manifest_of(plan: Plan, target: str, inputs: Inputs) -> Manifest:
         machine.versions(),
         machine.facts(),
         target,
+        notes=cautions(plan),
         stages=marks(plan.resolved_stages()),
         inputs=inputs.sha256,
     )
