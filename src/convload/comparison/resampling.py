@@ -48,8 +48,8 @@ class Sample:
 
     @property
     def rate(self) -> float:
-        """Requests answered, or failed, per second of the measured time."""
-        return float(self.in_time.sum() / self.length_s)
+        """Requests answered, or failed, per second of the measured time; 0 where nothing was measured."""
+        return float(self.in_time.sum() / self.length_s) if self.length_s else 0.0
 
     def deviations(self) -> dict[str, Floats]:
         """Returns for each statistic what each batch adds to its error: the linear part, in arbitrary units.

@@ -152,7 +152,7 @@ def samples_needed(
     too short to know what its requests are worth must be longer first.
     """
     length_s, samples = found.dependence.length_s, found.samples
-    if found.dependence.is_guessed and samples:
+    if found.dependence.is_guessed and samples and length_s:
         return Needed(math.ceil(samples * SHORTEST_S / length_s), at_least=True, longer_s=SHORTEST_S - length_s)
     needed = _samples_needed(subject, operator, found, limit, confidences)
     if needed is None or not (length_s and samples):
