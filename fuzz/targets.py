@@ -4,9 +4,11 @@ A target returns a few words on what became of the input; inputs with new words 
 """
 
 import asyncio
+import atexit
 import contextlib
 import functools
 import hashlib
+import shutil
 import socket
 import tempfile
 from collections.abc import Callable
@@ -371,7 +373,9 @@ def _encoded(record: object) -> bytes:
 
 @functools.cache
 def _scratch() -> Path:
-    return Path(tempfile.mkdtemp(prefix="convload-fuzz-"))
+    folder = tempfile.mkdtemp(prefix="convload-fuzz-")
+    atexit.register(shutil.rmtree, folder)
+    return Path(folder)
 
 
 __all__ = ["FOLDER", "TARGETS", "BrokenPromiseError", "ConvloadError", "Target", "corpus_of", "current", "keep"]
