@@ -313,14 +313,19 @@ def test_a_target_over_tls_is_verified_against_ones_own_authority(cli: Cli) -> N
     )
 
 
-def test_a_full_disk_keeps_what_was_written_and_says_so(cli: Cli) -> None:
+@pytest.mark.parametrize(("on_full", "duration"), [("continue", "5s"), ("stop", "60s")])
+def test_a_full_disk_keeps_what_was_written_and_says_so(cli: Cli, on_full: str, duration: str) -> None:
     # Room for the manifest and some intervals; what Python would write of its own would be cut off too.
     limited = ("sh", "-c", 'ulimit -f 64; PYTHONDONTWRITEBYTECODE=1 exec "$@"', "sh")
-    process = cli.start("run", "--users", "5", "--duration", "5s", "--warmup", "0s", "--out", "out", prefix=limited)
+    load = ("--users", "5", "--duration", duration, "--warmup", "0s", "--on-full", on_full)
+    process = cli.start("run", *load, "--out", "out", prefix=limited)
 
     out, err = process.communicate(timeout=60)
 
-    assert process.returncode in {2, 3}, out + err
+    assert process.returncode == 3, out + err
     assert "Traceback" not in err
+    assert "records of the run log could not be written" in err
+    assert "Inconclusive: " in out
+    assert "the run log has no end" in " ".join(out.split())
     assert intervals_of(cli.folder / "out")
     assert (cli.folder / "out" / "run.jsonl").stat().st_size <= 64 * 1024

@@ -10,15 +10,17 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from convload.cli.ending import details_option, end, exit_zero_option
+from convload.cli.ending import details_option, end, exit_zero_option, show_run
 from convload.cli.judged import baseline_of, warnings_of
 from convload.cli.worker import check_reach, count_workers, joining_of
+from convload.comparison.conclusion import conclude
 from convload.errors import ExitCode, UsageError
 from convload.plan.plan import MOCK, Plan, assemble, cautions, find
 from convload.plan.retry import POLICIES
 from convload.report.document import visible
 from convload.report.folder import write_all
 from convload.report.github import defused
+from convload.results import runlog
 from convload.results.histogram import short
 from convload.run.dry_run import describe
 from convload.run.execution import execute
@@ -63,6 +65,7 @@ Examples:
 @click.option("--key-file", metavar="FILE", help="With --bind: the key that they have too (convload key new).")
 @click.option("--grace", metavar="TIME", help="With --bind: how long the way to a worker may be cut.  [default: 20s]")
 @click.option("--join-within", metavar="TIME", help="With --bind: how long to wait for them.  [default: 120s]")
+@click.option("--on-full", type=click.Choice(["continue", "stop"]), help="What a run does while the disk is full.")
 @click.option("--on-lost-worker", type=click.Choice(["take_over", "stop"]), help="What becomes of its share.")
 @click.option("--mix", metavar="NAME", help="Which variants in which shares, from mixes.toml.")
 @click.option("--payloads", metavar="DIR", help="Folder with variants, pools and mixes in place of the bundled one.")
@@ -130,7 +133,12 @@ def run(
     baseline = baseline_of(settled, force=force_baseline)
     folder = execute(settled, out, live.update, joining, Judging.of(settled), baseline)
     live.close()
-    return end(write_all(folder), folder, exit_zero=exit_zero, details=details)
+    try:
+        return end(write_all(folder), folder, exit_zero=exit_zero, details=details)
+    except UsageError as error:  # no room for a report: what is known is shown, and nobody can look it up later
+        click.echo(f"convload: {error}", err=True)
+        show_run(conclude(runlog.read(folder)), folder, details=details)
+        return int(ExitCode.INCONCLUSIVE)
 
 
 def unused_flags(plan: Plan, flags: Mapping[str, Any]) -> list[str]:

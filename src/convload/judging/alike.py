@@ -59,7 +59,7 @@ PLAN_KEYS: dict[str, KeyRule] = {
     **_rules("reported", "verify_tls", "checks of certificates are part of connecting", "the checks of certificates"),
     **_rules("ignored", "name", "a name"),
     **_rules("ignored", "allow_hosts ca_file credentials_file lookup insecure", "permission and way to the server"),
-    **_rules("ignored", "on_lost_worker", "a run that lost a worker is no evidence anyway"),
+    **_rules("ignored", "on_lost_worker on_full", "a run that lost a worker or results is no evidence anyway"),
     **_rules("ignored", "mock.seed", "other delays of the same distribution"),
     **_rules("ignored", " ".join(f"mock.{key}" for key in EARLIER), "mock.service_time says the same"),
     **_rules("ignored", _JUDGED, "says how a run is judged, and not what it measures"),

@@ -74,6 +74,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     workers: Annotated[int, Meta(ge=1, le=500)] = 1
     on_lost_worker: Literal["take_over", "stop"] = "take_over"
+    on_full: Literal["continue", "stop"] = "continue"
     locustfile: str | None = None
     payloads: str | None = None
     mix: Word = "default"

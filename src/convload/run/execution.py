@@ -1,11 +1,12 @@
 """Runs a plan: starts mock, coordinator and workers as child processes, and sees to it that none is left."""
 
+import logging
 import os
 import secrets
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +28,8 @@ from convload.results.writing import RunLogWriter
 from convload.run import ceiling
 from convload.run.children import Children, Interrupted, describe_end
 from convload.run.files import has_started, manifest_of, new_folder, read_inputs, remove_unless_started, started_unix_s
+
+logger = logging.getLogger(__name__)
 
 POLL_S = 0.1
 LOOPBACK = "127.0.0.1"
@@ -140,7 +143,10 @@ def execute(
             # Of workers on other machines nothing is known here.
             limit = None if joining else ceiling.known(ceiling.path(), ceiling.here(), plan.workers)
             manifest = manifest_of(plan, target, inputs)
-            log.write(msgspec.structs.replace(manifest, ceiling=limit, baseline=baseline))
+            try:
+                log.write(msgspec.structs.replace(manifest, ceiling=limit, baseline=baseline))
+            except OSError as error:
+                raise UsageError(f"{folder / FILE_NAME}: cannot be written: {error.strerror}") from error
             count = partial(ask_for_creates, target, inputs.ca_pem, verify=plan.verify_tls)
             counted = count() if mock is None and _may_be_mock(plan, joining) else None
             counting = (count, counted) if counted else None
@@ -232,7 +238,8 @@ class _Run:
             ConvloadError: the set-up had failed.
         """
         if self._began_s is not None:
-            self._log.mend(self._elapsed_s())
+            with suppress(OSError):  # of which the coordinator has told
+                self._log.mend(self._elapsed_s())
         self._coordinator.check_end()
         if status := self._coordinator.status():
             how = describe_end(status)
@@ -326,7 +333,8 @@ class _Run:
         return 0.0 if self._began_s is None else round(max(0.0, time.monotonic() - self._began_s), 3)
 
     def _write(self, record: Record) -> None:
+        """Writes a record; where there is no room for it the log lacks its end too, and so no verdict follows."""
         try:
             self._log.write(record)
         except OSError as error:
-            raise UsageError(f"{self.folder / FILE_NAME}: cannot be written: {error.strerror}") from error
+            logger.warning("%s: cannot be written: %s; lost is %s", self.folder / FILE_NAME, error.strerror, record)

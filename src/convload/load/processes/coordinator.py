@@ -205,7 +205,7 @@ class Coordinator:
             self._send(member.node, message)
 
     def _write(self, record: Record) -> None:
-        """Writes a record; while the disk is full, keeps it and tries again with the next one."""
+        """Writes a record; while the disk is full, keeps it and tries again with the next one, or ends the run."""
         self._unwritten.append(record)
         try:
             while self._unwritten:
@@ -213,15 +213,13 @@ class Coordinator:
                 self._unwritten.popleft()
         except OSError as error:
             logger.warning("the run log cannot be written (%s); results wait in memory", error.strerror)
+            if self._plan.on_full == "stop":
+                self._stop()
 
     # -- the run --
 
     def run(self, commands: Iterator[messages.Command]) -> None:
-        """Does the whole run, and meanwhile what the parent says.
-
-        Raises:
-            ConvloadError: the set-up of the workers failed.
-        """
+        """Does the whole run, and meanwhile what the parent says; raises ConvloadError where the set-up failed."""
         gevent.spawn(self._obey_all, commands)
         self._wait_until_ready()
         self._start()
