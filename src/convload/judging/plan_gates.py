@@ -12,6 +12,7 @@ from convload.judging.dependence import INDEPENDENT, dependence_of
 from convload.judging.estimates import Confidences, Estimate, estimate, fixed
 from convload.judging.gate_result import FAIL, INCONCLUSIVE, Finding, GateResult, result_of
 from convload.judging.gates import CONFIDENCE, compare, judge
+from convload.judging.standstill import fail_by_standstill, standstills
 from convload.plan.facts import PlanFacts
 from convload.plan.gate import Gate, Limit, Operator, Subject, Vocabulary, WrittenGate, write
 from convload.plan.gate_grammar import parse_all
@@ -42,7 +43,8 @@ def judge_plan(run: Run, baseline: Totals | None = None) -> list[GateResult]:
     """
     gates = gates_of(run.plan)
     if gates:
-        results = judge(run, gates, baseline=baseline, confidence=confidence_of(run.plan))
+        found, stood = judge(run, gates, baseline=baseline, confidence=confidence_of(run.plan)), standstills(run)
+        results = [fail_by_standstill(*one, stood) for one in zip(gates, found, strict=True)]
         spoken_of = {gate.subject.step for gate in gates if gate.subject.measure == "errors"}
     else:
         results, spoken_of = judge_built_in(run.totals, run.steps, run), {CREATE, *run.steps}
