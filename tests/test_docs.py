@@ -61,6 +61,13 @@ def test_some_commands_are_documented() -> None:
     assert len([line for page in PAGES for line in commands_of(page)]) >= 10
 
 
+def test_every_file_of_attacks_is_in_the_table_of_attacks() -> None:
+    told = (ROOT / "docs" / "reliability.md").read_text()
+
+    files = sorted(path.name for path in (ROOT / "tests" / "attacks").glob("test_*.py"))
+    assert [name for name in files if name not in told] == []
+
+
 def test_every_verb_is_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
 
