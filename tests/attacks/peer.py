@@ -8,7 +8,7 @@ import zmq
 
 from convload.load.processes.keys import pair
 from convload.load.processes.line import Line
-from convload.load.processes.messages import CHANNEL, Message, ToWorker
+from convload.load.processes.messages import CHANNEL, ProcessMessage, ToWorker
 
 _zmq: Any = zmq
 NODE = b"a worker"
@@ -35,14 +35,14 @@ class Peer:
     def greet(self, text: str) -> None:
         self.socket.send(msgpack.dumps(("convload.hello", text.encode(), NODE.decode())))
 
-    def send(self, message: Message | bytes) -> None:
+    def send(self, message: ProcessMessage | bytes) -> None:
         """Sends what a worker would send, or what is wrapped as such."""
         self._line.send(message if isinstance(message, bytes) else message.encode())
 
     def _send(self, data: bytes) -> None:
         self.socket.send(msgpack.dumps((CHANNEL, data, self.socket.identity.decode())))
 
-    def receive(self, kind: type[Message]) -> Message:
+    def receive(self, kind: type[ProcessMessage]) -> ProcessMessage:
         """Returns the next message of a kind; others are passed over."""
         while True:
             name, data, _ = msgpack.loads(self.socket.recv())

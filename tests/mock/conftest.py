@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from convload.mock.access import Credentials
+from convload.mock.access import AppCredentials
 from convload.mock.api import Api
 from convload.mock.messages import Reply, Request, Traffic
 from convload.mock.process import MockProcess, start_mock
@@ -68,7 +68,7 @@ class Clock:
 class Desk:
     """The endpoints of a mock, asked without a network."""
 
-    def __init__(self, behaviour: Behaviour, credentials: Credentials) -> None:
+    def __init__(self, behaviour: Behaviour, credentials: AppCredentials) -> None:
         self.clock = Clock()
         self.traffic = Traffic()
         self.api = Api(behaviour, credentials, self.traffic, self.clock)
@@ -112,8 +112,8 @@ class Desk:
 def desk() -> Callable[..., Desk]:
     """Makes a desk from settings of the mock."""
 
-    def make(credentials: Credentials | None = None, **settings: Any) -> Desk:
-        return Desk(Behaviour(**settings), credentials or Credentials())
+    def make(credentials: AppCredentials | None = None, **settings: Any) -> Desk:
+        return Desk(Behaviour(**settings), credentials or AppCredentials())
 
     return make
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convload.contract import paths
-from convload.mock.access import Credentials
+from convload.mock.access import AppCredentials
 
 ACCOUNT = "12345678"
 BASE = f"/api/account/{ACCOUNT}"
@@ -102,7 +102,7 @@ def test_without_credentials_there_is_no_app_token(desk: MakeDesk, query: str, a
 
 
 def test_credentials_of_the_environment_must_match(desk: MakeDesk) -> None:
-    strict = desk(Credentials("app", "p&ss wörd"))
+    strict = desk(AppCredentials("app", "p&ss wörd"))
 
     def ask(client_id: str, secret: str) -> int:
         query = f"grant_type=client_credentials&client_id={client_id}&client_secret={quote(secret)}"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.conftest import wait_for
 
-from convload.mock.access import Credentials
+from convload.mock.access import AppCredentials
 from convload.mock.api import Api
 from convload.mock.messages import Reply, Request, Traffic
 from convload.mock.process import start_mock
@@ -46,7 +46,7 @@ class Queueing:
     def __init__(self, **settings: Any) -> None:
         behaviour = Behaviour(auth=False, **settings)
         self.line = VirtualLine(WaitingLine(station_of(behaviour), 0.0))
-        self._api = Api(behaviour, Credentials(), Traffic(), lambda: 1_700_000_000.0, self.line)
+        self._api = Api(behaviour, AppCredentials(), Traffic(), lambda: 1_700_000_000.0, self.line)
 
     def ask(self, method: str, target: str, body: Any = b"") -> Reply:
         return self._api.respond(

@@ -115,7 +115,7 @@ def _is_share_of_errors(gate: Gate) -> bool:
     )
 
 
-class Growth(msgspec.Struct, frozen=True):
+class BacklogGrowth(msgspec.Struct, frozen=True):
     """What was left over. `strain` above 1 leans towards growth (see `Trial.strain`); `growing` is sure of it."""
 
     left_over: float
@@ -123,13 +123,13 @@ class Growth(msgspec.Struct, frozen=True):
     growing: bool
 
 
-def growth(in_flight: Sequence[float], arrivals: float) -> Growth:
+def growth(in_flight: Sequence[float], arrivals: float) -> BacklogGrowth:
     """Judges what is in flight (and what waits to be sent), counted some 20 to 60 times in the settled part."""
     steps = [after - before for before, after in itertools.pairwise(in_flight)]
     left_over = in_flight[-1] - in_flight[0] if in_flight else 0.0
     noise = math.sqrt(len(steps) * statistics.variance(steps)) if len(steps) > 1 else 0.0
     allowed = max(TOLERATED * arrivals, _LEANS * noise, 1.0)
-    return Growth(left_over, left_over / allowed, left_over > max(allowed, _SURE * noise))
+    return BacklogGrowth(left_over, left_over / allowed, left_over > max(allowed, _SURE * noise))
 
 
 def overloaded(

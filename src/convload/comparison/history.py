@@ -12,6 +12,7 @@ from convload.comparison.sides import ComparedRun, read_run, unsound
 from convload.contract.steps import CREATE
 from convload.errors import RunLogError, UsageError
 from convload.judging.alike import compare_kinds, run_kind
+from convload.plan.gate_grammar import GateTextError, parse
 from convload.results import runlog
 
 FORMAT = "convload/history/1"
@@ -153,7 +154,12 @@ def _statistics(runs: list[ComparedRun]) -> list[tuple[str, str, str]]:
 
 
 def _better(gate: str) -> str:
-    return "lower" if "<" in gate else "higher" if ">" in gate else ""
+    """Returns which way a figure is better; "" for a count that must be what it is, or a gate of another version."""
+    try:
+        operator = parse(gate).operator
+    except GateTextError:
+        return ""
+    return {"<": "lower", "<=": "lower", ">": "higher", ">=": "higher"}.get(operator, "")
 
 
 def _series(name: str, unit: str, better: str, points: list[FollowedRun], minimum: Minimum) -> Series:

@@ -49,7 +49,7 @@ class UpdateElement(msgspec.Struct, frozen=True, tag_field="type", tag=UPDATE_CO
     kind: Text = msgspec.UNSET
 
 
-class Message(msgspec.Struct, frozen=True, rename="camel"):
+class MessageBody(msgspec.Struct, frozen=True, rename="camel"):
     """The body of a message; the dialog, implied in a batch, must be named here."""
 
     dialog_id: Annotated[str, Meta(min_length=1)]
@@ -61,7 +61,7 @@ class SendMessage(msgspec.Struct, frozen=True, tag_field="type", tag=PUBLISH_EVE
     """A message to a conversation."""
 
     id: ElementId
-    body: Message
+    body: MessageBody
     kind: Text = msgspec.UNSET
 
 

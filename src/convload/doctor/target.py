@@ -46,7 +46,7 @@ class Place(msgspec.Struct, frozen=True):
         return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
-class Failure(Exception):  # noqa: N818 -- it is turned into a check
+class CheckFailedError(Exception):
     """A step did not work; the others cannot follow."""
 
 
@@ -75,7 +75,7 @@ def _steps(plan: Plan, context: ssl.SSLContext, environment: Mapping[str, str]) 
         yield _credentials_set(plan, environment)
         name = "app token"
         yield from _app_token(plan, sentinel, context, environment)
-    except (Failure, OSError, UnicodeError, http.client.HTTPException) as error:
+    except (CheckFailedError, OSError, UnicodeError, http.client.HTTPException) as error:
         yield Check(name, "problem", _describe(error), f"the target {place} cannot be used", _ADVICE[name])
 
 
@@ -136,7 +136,7 @@ def _connect(addresses: list[_Address], timeout_s: float) -> tuple[socket.socket
                 raise
             continue
         return sock, Check("TCP connect", "ok", f"{_took(began_s)} to {address[0]}", "one round trip over the network")
-    raise Failure("the name has no address")
+    raise CheckFailedError("the name has no address")
 
 
 def _shake_hands(sock: socket.socket, place: Place, context: ssl.SSLContext, timeout_s: float) -> Iterator[Check]:
@@ -178,17 +178,17 @@ def _ask(plan: Plan, place: Place, context: ssl.SSLContext) -> tuple[Place, Chec
 def _sentinel(plan: Plan, place: Place, status: int, body: bytes) -> Place:
     found = answers.read_domains(status, body)
     if not isinstance(found, dict):
-        raise Failure(f"domain look-up: {found.outcome}: {found.detail}")
+        raise CheckFailedError(f"domain look-up: {found.outcome}: {found.detail}")
     if missing := [name for name in paths.SERVICES if name not in found]:
-        raise Failure(f"domain look-up: names no host for {', '.join(missing)}")
+        raise CheckFailedError(f"domain look-up: names no host for {', '.join(missing)}")
     try:
         urls = {n: service_url(place.scheme, place.host, found[n], plan.allow_hosts) for n in paths.SERVICES}
         places = {name: Place.of(url) for name, url in urls.items()}
     except ValueError as error:
-        raise Failure(f"domain look-up: names no usable host: {error}") from error
+        raise CheckFailedError(f"domain look-up: names no usable host: {error}") from error
     for one in places.values():
         if not host_allowed(one.host, plan.allow_hosts):
-            raise Failure(refusal_of_host(one.host))
+            raise CheckFailedError(refusal_of_host(one.host))
         _connect(_look_up(one)[0], plan.connect_timeout_s)[0].close()
     return places[paths.SENTINEL]
 
@@ -210,13 +210,13 @@ def _app_token(plan: Plan, sentinel: Place, context: ssl.SSLContext, environment
         own = credentials.read(plan.credentials_file, environment)
     except UsageError as error:
         if plan.credentials_file:
-            raise Failure(str(error)) from error
+            raise CheckFailedError(str(error)) from error
         return
     began_s = time.monotonic()
     status, body = _exchange(sentinel, context, plan.timeout_s, "POST", paths.app_token(plan.account), own.form())
     answer = answers.read_app_token(status, body)
     if not isinstance(answer, AppToken):
-        raise Failure(credentials.explain(answer))
+        raise CheckFailedError(credentials.explain(answer))
     figure = f"{_took(began_s)}, valid for {answer.life_s(time.time()):,.0f} s"
     yield Check("app token", "ok", figure, "Sentinel takes the credentials; a run renews the token in time")
 

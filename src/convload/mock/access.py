@@ -19,14 +19,14 @@ ON_BEHALF = paths.ON_BEHALF.lower().encode()
 CLIENT_PROPERTIES = paths.CLIENT_PROPERTIES.lower().encode()
 
 
-class Credentials(msgspec.Struct, frozen=True):
+class AppCredentials(msgspec.Struct, frozen=True):
     """What an app must know to get an AppJWT; what is None is not compared."""
 
     client_id: str | None = None
     client_secret: str | None = None
 
 
-class Target(msgspec.Struct, frozen=True):
+class Destination(msgspec.Struct, frozen=True):
     """Where a request goes, read once from its query and path."""
 
     query: dict[str, str]
@@ -41,13 +41,13 @@ class _ConsumerRequest(msgspec.Struct, frozen=True):
 class Access:
     """Answers the token calls, and says whose request it is. Without `auth` no token is looked at."""
 
-    def __init__(self, tokens: Tokens, credentials: Credentials, lifetime_s: int, *, auth: bool) -> None:
+    def __init__(self, tokens: Tokens, credentials: AppCredentials, lifetime_s: int, *, auth: bool) -> None:
         self._tokens = tokens
         self._credentials = credentials
         self._lifetime_s = lifetime_s
         self._auth = auth
 
-    def app_token(self, target: Target, request: Request) -> Reply:
+    def app_token(self, target: Destination, request: Request) -> Reply:
         """Answers Sentinel's call; every part may stand in the query or in a form body."""
         given = target.query | dict(parse_qsl(request.body.decode("utf-8", "replace")))
         grant = given.get("grant_type")
@@ -61,7 +61,7 @@ class Access:
         token = self._tokens.app_token(target.account, client_id)
         return json_reply(OK, {"access_token": token, "token_type": "Bearer", "expires_in": self._lifetime_s})
 
-    def consumer_token(self, target: Target, request: Request) -> Reply:
+    def consumer_token(self, target: Destination, request: Request) -> Reply:
         """Answers IDP's call."""
         if refusal := self._refusal_of_app(target, request):
             return refused(refusal)
@@ -71,7 +71,7 @@ class Access:
             return refused(bad_request(str(error)))
         return json_reply(CREATED, {"token": self._tokens.consumer_token(target.account, consumer.ext_consumer_id)})
 
-    def consumer_of(self, target: Target, request: Request) -> str | Refusal:
+    def consumer_of(self, target: Destination, request: Request) -> str | Refusal:
         """Returns the `lp_consumer_id` that a create or send request speaks for; empty without auth."""
         if not self._auth:
             return ""
@@ -80,13 +80,13 @@ class Access:
         claims = self._tokens.check_consumer(request.headers.get(ON_BEHALF), target.account)
         return claims.lp_consumer_id if isinstance(claims, ConsumerClaims) else claims
 
-    def _refusal_of_app(self, target: Target, request: Request) -> Refusal | None:
+    def _refusal_of_app(self, target: Destination, request: Request) -> Refusal | None:
         if not self._auth:
             return None
         return self._tokens.check_app(request.headers.get(AUTHORIZATION), target.account)
 
 
-def look_up(target: Target, request: Request, port: int | None) -> Reply:
+def look_up(target: Destination, request: Request, port: int | None) -> Reply:
     """Answers the domain look-up: every service is where the request itself has found the mock, or at another port."""
     host = request.headers.get(b"host")
     if not host or target.query.get("version", "1.0") != "1.0":

@@ -14,7 +14,7 @@ from convload.contract.answers import MISSING_BRAND, Refusal, bad_request, refus
 from convload.contract.requests import check_request
 from convload.contract.sends import check_send
 from convload.mock import replies
-from convload.mock.access import CLIENT_PROPERTIES, Access, Credentials, Target, look_up
+from convload.mock.access import CLIENT_PROPERTIES, Access, AppCredentials, Destination, look_up
 from convload.mock.faults import Faults
 from convload.mock.ledger import Ledger
 from convload.mock.messages import Reply, Request, Traffic
@@ -42,7 +42,7 @@ _ACCOUNT = "/api/account/(?P<account>[^/]*)"
 _CONVERSATION = f"{_ACCOUNT}/messaging/consumer/conversation"
 _DOMAIN = rf"{_ACCOUNT}/service(?:/(?P<service>[^/]+))?/baseURI(?:\.json)?"
 
-Answer = Callable[[Target, Request], Reply]
+Answer = Callable[[Destination, Request], Reply]
 Methods = dict[bytes, Callable[[Request], Reply]]
 
 
@@ -59,7 +59,7 @@ class _Route(msgspec.Struct, frozen=True):
     version: str = ""
 
 
-class Line(Protocol):
+class ServerLine(Protocol):
     """The servers that creates queue for."""
 
     counts: Counts
@@ -77,10 +77,10 @@ class Api:
     def __init__(
         self,
         behaviour: Behaviour,
-        credentials: Credentials,
+        credentials: AppCredentials,
         traffic: Traffic,
         clock: Callable[[], float],
-        line: Line | None = None,
+        line: ServerLine | None = None,
     ) -> None:
         self._behaviour = behaviour
         self._line = line
@@ -131,7 +131,7 @@ class Api:
         for route in self._routes:
             if found := re.fullmatch(route.path, path):
                 parts = {name: unquote(part or "") for name, part in found.groupdict().items()}
-                where = Target(query=dict(parse_qsl(query)), **parts)
+                where = Destination(query=dict(parse_qsl(query)), **parts)
                 methods = self._methods(route, where)
                 if where.query.keys() <= {"v", "version"}:
                     if len(self._known) >= KNOWN_TARGETS:
@@ -140,7 +140,7 @@ class Api:
                 return methods
         return {}
 
-    def _methods(self, route: _Route, where: Target) -> Methods:
+    def _methods(self, route: _Route, where: Destination) -> Methods:
         refusal = self._misdirected(route, where) if route.name else None
         answer = self._refusing(route.name, refusal) if refusal else partial(route.answer, where)
         methods: Methods = {route.method: answer}
@@ -148,7 +148,7 @@ class Api:
             methods[b"HEAD"] = answer
         return methods
 
-    def _misdirected(self, route: _Route, where: Target) -> Refusal | None:
+    def _misdirected(self, route: _Route, where: Destination) -> Refusal | None:
         """Returns why nothing that is sent to this target can succeed."""
         if route.version and where.query.get("v") != route.version:
             return refusal_of(404, f"only v={route.version} is served")
@@ -173,24 +173,24 @@ class Api:
         count = self._tallies[name].count
         return lambda where, request: count(answer(where, request))
 
-    def _faulty(self, name: str, answer: Answer, where: Target, request: Request) -> Reply:
+    def _faulty(self, name: str, answer: Answer, where: Destination, request: Request) -> Reply:
         return self._faults.answer(name, self._tallies[name].received, lambda: answer(where, request))
 
-    def _delayed(self, create: Answer, where: Target, request: Request) -> Reply:
+    def _delayed(self, create: Answer, where: Destination, request: Request) -> Reply:
         delay_s = self._faults.service_s(self._tallies["create"].received)
         return msgspec.structs.replace(create(where, request), delay_s=delay_s)
 
-    def _served(self, line: Line, create: Answer, where: Target, request: Request) -> Reply:
+    def _served(self, line: ServerLine, create: Answer, where: Destination, request: Request) -> Reply:
         """Answers a create, whatever the answer is, when the servers are done with it; a shed one at once."""
         visit = line.enter(self._faults.service_s(self._tallies["create"].received))
         return self._shed if visit is None else msgspec.structs.replace(create(where, request), visit=visit)
 
-    def _look_up(self, where: Target, request: Request) -> Reply:
+    def _look_up(self, where: Destination, request: Request) -> Reply:
         return look_up(where, request, self.services_port)
 
     # Conversations
 
-    def _open(self, where: Target, request: Request) -> Reply:
+    def _open(self, where: Destination, request: Request) -> Reply:
         consumer = self._access.consumer_of(where, request)
         if not isinstance(consumer, str):
             return refused(consumer)
@@ -205,7 +205,7 @@ class Api:
         self._ledger.count_shape(checked.elements)
         return replies.created(checked.elements, conversation)
 
-    def _send(self, where: Target, request: Request) -> Reply:
+    def _send(self, where: Destination, request: Request) -> Reply:
         send = check_send(request.body)
         name = "close" if closes(send) else "send"
         tally, work = self._tallies[name], partial(self._sending.answer, where, request, send)
@@ -213,13 +213,13 @@ class Api:
 
     # What the mock says about itself; these requests are counted nowhere
 
-    def _show(self, page: Answer, where: Target, request: Request) -> Reply:
+    def _show(self, page: Answer, where: Destination, request: Request) -> Reply:
         given = request.headers.get(TOKEN) or where.query.get("token", "").encode()
         if not hmac.compare_digest(given, self.token.encode()) and self.token:
             return refused(refusal_of(401, "needs the token that the mock printed, as X-Mock-Token or ?token="))
         return page(where, request)
 
-    def _show_stats(self, where: Target, request: Request) -> Reply:  # noqa: ARG002 -- the signature of an answer
+    def _show_stats(self, where: Destination, request: Request) -> Reply:  # noqa: ARG002 -- the signature of an answer
         traffic = self.traffic
         shown: dict[str, object] = dict(self._tallies)
         shown["shapes"] = self._ledger.shown_shapes()
@@ -232,7 +232,7 @@ class Api:
             shown["servers"] = self._line.counts
         return json_reply(OK, shown)
 
-    def _show_ledger(self, where: Target, request: Request) -> Reply:  # noqa: ARG002 -- as above
+    def _show_ledger(self, where: Destination, request: Request) -> Reply:  # noqa: ARG002 -- as above
         accepted = {name: tally.accepted for name, tally in self._tallies.items()}
         shown: dict[str, object] = {"accepted": accepted, "conversations": self._show_conversations()}
         if where.query.get("ids", "0") == "0":
@@ -245,7 +245,7 @@ class Api:
         page = {"total": opened, "ids": [self._conversations.id_of(number) for number in numbers]}
         return json_reply(OK, shown | page)
 
-    def _show_truth(self, where: Target, request: Request) -> Reply:  # noqa: ARG002 -- as above
+    def _show_truth(self, where: Destination, request: Request) -> Reply:  # noqa: ARG002 -- as above
         # NumPy is slow to import, and most mocks are never asked.
         from convload.mock.truth import truth_of  # noqa: PLC0415 -- as said
 

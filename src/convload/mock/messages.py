@@ -156,7 +156,7 @@ CHECKS = 4
 """How often within the shorter timeout a connection is looked at; a timeout is late by up to one check."""
 
 
-class Limits(msgspec.Struct, frozen=True):
+class ConnectionLimits(msgspec.Struct, frozen=True):
     """When a client is too slow, too quiet, or sends too much."""
 
     read_timeout_s: float
@@ -164,7 +164,7 @@ class Limits(msgspec.Struct, frozen=True):
     max_body_bytes: int
 
 
-class Member(Protocol):
+class OpenConnection(Protocol):
     """A connection, as the server sees it."""
 
     def shut_down(self) -> None:
@@ -177,13 +177,15 @@ class Member(Protocol):
 class Site:
     """What all connections of one server share. `empty` is set while there is none."""
 
-    def __init__(self, respond: Respond, limits: Limits, traffic: Traffic, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, respond: Respond, limits: ConnectionLimits, traffic: Traffic, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.respond = respond
         self.limits = limits
         self.loop = loop
         self.check_every_s = min(limits.read_timeout_s, limits.idle_timeout_s) / CHECKS
         self.encoder = Encoder()
         self.traffic = traffic
-        self.connections: set[Member] = set()
+        self.connections: set[OpenConnection] = set()
         self.empty = asyncio.Event()
         self.empty.set()

@@ -25,7 +25,7 @@ from convload.contract.sends import (
 )
 from convload.mistakes import Mistake
 from convload.mock import replies
-from convload.mock.access import CLIENT_PROPERTIES, Access, Target
+from convload.mock.access import CLIENT_PROPERTIES, Access, Destination
 from convload.mock.messages import Reply, Request
 from convload.mock.replies import refused, unreadable
 from convload.mock.state import Conversation, Conversations
@@ -69,7 +69,7 @@ class Sending:
             SendFileDownload: self._download_url,
         }
 
-    def answer(self, target: Target, request: Request, send: Send | list[Mistake]) -> Reply:
+    def answer(self, target: Destination, request: Request, send: Send | list[Mistake]) -> Reply:
         """Answers a send request that has been read."""
         consumer = self._access.consumer_of(target, request)
         if not isinstance(consumer, str):

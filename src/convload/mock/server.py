@@ -18,10 +18,10 @@ import msgspec
 import uvloop
 
 from convload.errors import UsageError
-from convload.mock.access import Credentials
+from convload.mock.access import AppCredentials
 from convload.mock.api import Api
 from convload.mock.connection import Connection
-from convload.mock.messages import Limits, Site, Traffic
+from convload.mock.messages import ConnectionLimits, Site, Traffic
 from convload.mock.process import Announcement, Serving
 from convload.mock.waiting_line import Timekeeper, WaitingLine, station_of
 from convload.plan.mock_behaviour import Behaviour
@@ -119,9 +119,9 @@ async def serve(serving: Serving, tls: ServerTls) -> AsyncIterator[list[str]]:
 
 def make_site(behaviour: Behaviour, keeper: Timekeeper | None, loop: asyncio.AbstractEventLoop) -> tuple[Api, Site]:
     """Returns what answers, and what its connections share."""
-    credentials = Credentials(os.environ.get(CLIENT_ID_VARIABLE), os.environ.get(CLIENT_SECRET_VARIABLE))
+    credentials = AppCredentials(os.environ.get(CLIENT_ID_VARIABLE), os.environ.get(CLIENT_SECRET_VARIABLE))
     api = Api(behaviour, credentials, Traffic(), time.time, keeper)
-    limits = Limits(behaviour.read_timeout_s, behaviour.idle_timeout_s, behaviour.max_body_bytes)
+    limits = ConnectionLimits(behaviour.read_timeout_s, behaviour.idle_timeout_s, behaviour.max_body_bytes)
     return api, Site(api.respond, limits, api.traffic, loop)
 
 

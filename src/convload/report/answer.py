@@ -44,7 +44,9 @@ def key_figures(conclusion: Conclusion) -> doc.Section:
     )
     # Without a schedule nothing was offered, and there is one clock.
     shown = tiles if is_open else [msgspec.structs.replace(tile, more="") for tile in tiles]
-    return doc.Section("Key figures", [doc.Tiles(shown), doc.Note(note, tone="muted")], on=(doc.HTML,), form="untitled")
+    return doc.Section(
+        "Key figures", [doc.Tiles(shown), doc.Remark(note, tone="muted")], on=(doc.HTML,), form="untitled"
+    )
 
 
 def gates(conclusion: Conclusion) -> doc.Section:
@@ -54,12 +56,12 @@ def gates(conclusion: Conclusion) -> doc.Section:
     return doc.Section(
         "Gates",
         [
-            doc.Note(figures.aborted(conclusion), on=(doc.MARKDOWN,)),
-            doc.Note(supports, on=(doc.MARKDOWN,)),
+            doc.Remark(figures.aborted(conclusion), on=(doc.MARKDOWN,)),
+            doc.Remark(supports, on=(doc.MARKDOWN,)),
             doc.Bullets(figures.asides(conclusion), on=(doc.MARKDOWN,)),
             gates_table(conclusion),
-            doc.Note(_rule(conclusion), on=(doc.HTML,), tone="muted"),
-            *(doc.Note((doc.Code(gate.gate), f"{_rest(gate)}."), on=(doc.HTML,), tone="muted") for gate in undecided),
+            doc.Remark(_rule(conclusion), on=(doc.HTML,), tone="muted"),
+            *(doc.Remark((doc.Code(gate.gate), f"{_rest(gate)}."), on=(doc.HTML,), tone="muted") for gate in undecided),
         ],
         on=(doc.BRIEF, *doc.PAGES),
         form=_form(conclusion),
@@ -124,11 +126,11 @@ def validity(conclusion: Conclusion) -> doc.Section:
     return doc.Section(
         "Validity",
         [
-            doc.Note((mark, said)),
+            doc.Remark((mark, said)),
             doc.Bullets(conclusion.validity.reasons),
-            *(doc.Note(f"{text}.", tone="muted") for text in figures.asides(conclusion)),
-            doc.Note(chain),
-            doc.Note(
+            *(doc.Remark(f"{text}.", tone="muted") for text in figures.asides(conclusion)),
+            doc.Remark(chain),
+            doc.Remark(
                 "Create requests of the whole run, warm-up included. Left open: "
                 f"{figures.count(conclusion.summary.left_open)}.",
                 tone="muted",

@@ -48,7 +48,7 @@ def document(result: CapacityResult, limit_ms: float | None = None) -> doc.Docum
     """Returns the report."""
     needs = [part.text for part in (result.instances, result.peak, result.generator_need) if part]
     laws, course = _laws(result), _course(result)
-    notes: list[doc.Block] = [doc.Bullets(result.notes), *(doc.Note(text) for text in needs)]
+    notes: list[doc.Block] = [doc.Bullets(result.notes), *(doc.Remark(text) for text in needs)]
     nothing = "" if result.overload else "Nothing was measured beyond capacity."
     beyond = result.overload.text if result.overload else ""
     objective = _listed([doc.Code(gate) for gate in result.objective])
@@ -61,18 +61,18 @@ def document(result: CapacityResult, limit_ms: float | None = None) -> doc.Docum
         tone=_OUTCOMES[result.exit_code],
         sections=[
             doc.Section("Trials", [_trials(result)], on=(doc.DETAILS,)),
-            doc.Section("How it came about", [doc.Note(course), *notes], on=(doc.HTML,)),
-            doc.Section("", [*notes, doc.Note(["Objective: ", *objective, ". ", course])], on=(doc.MARKDOWN,)),
+            doc.Section("How it came about", [doc.Remark(course), *notes], on=(doc.HTML,)),
+            doc.Section("", [*notes, doc.Remark(["Objective: ", *objective, ". ", course])], on=(doc.MARKDOWN,)),
             doc.Section(
                 "By load", [*_diagrams(result.trials), doc.Charts(_charts(result))], on=doc.PAGES, form="plain"
             ),
             doc.Section(
                 "Beyond capacity",
                 [
-                    doc.Note(beyond, on=doc.PAGES),
+                    doc.Remark(beyond, on=doc.PAGES),
                     _beyond(result),
-                    doc.Note(beyond, on=(doc.DETAILS,)),
-                    doc.Note(nothing, on=(doc.HTML,), tone="muted"),
+                    doc.Remark(beyond, on=(doc.DETAILS,)),
+                    doc.Remark(nothing, on=(doc.HTML,), tone="muted"),
                 ],
             ),
             doc.Section("Scalability", [doc.Bullets(laws)], on=doc.PAGES),

@@ -80,7 +80,7 @@ class Table(_OnMedia, frozen=True):
         return [self.columns[at] for at in shown], [[row[at] for at in shown] for row in self.rows]
 
 
-class Note(_OnMedia, frozen=True):
+class Remark(_OnMedia, frozen=True):
     """A paragraph."""
 
     words: Words
@@ -148,7 +148,7 @@ class Folded(_OnMedia, frozen=True):
     is_open: bool = False
 
 
-Block = Table | Note | Bullets | Facts | Tiles | Charts | Diagram | Folded
+Block = Table | Remark | Bullets | Facts | Tiles | Charts | Diagram | Folded
 
 _ONLY_ON: dict[type[Block], Medium] = {Tiles: HTML, Charts: HTML, Folded: HTML, Diagram: MARKDOWN}
 
@@ -219,7 +219,7 @@ def _stands(block: Block, medium: Medium) -> bool:
     match block:
         case Table():
             return bool(block.rows)
-        case Note():
+        case Remark():
             return bool(plain_text(block.words))
         case Bullets():
             return bool(block.items)

@@ -34,7 +34,7 @@ def errors(conclusion: Conclusion) -> doc.Section:
     )
     note = "After the warm-up; the share is of all requests of the step. More samples are in errors.jsonl."
     said = note if table.rows else "No request failed after the warm-up."
-    return doc.Section("Errors", [table, doc.Note(said, on=(doc.HTML,), tone="muted"), *_quoted(conclusion)])
+    return doc.Section("Errors", [table, doc.Remark(said, on=(doc.HTML,), tone="muted"), *_quoted(conclusion)])
 
 
 def samples(conclusion: Conclusion) -> doc.Section:

@@ -27,7 +27,7 @@ def document(history: History) -> doc.Document:
         subtitle=[head],
         statement="",
         sections=[
-            doc.Section("", [doc.Note(doc.Mark(head, "strong")), _runs(history)], on=(doc.DETAILS,)),
+            doc.Section("", [doc.Remark(doc.Mark(head, "strong")), _runs(history)], on=(doc.DETAILS,)),
             _changes(history),
             doc.Section("Charts", [doc.Charts(_charts(history))], on=(doc.HTML,), form="plain"),
             doc.Section("Runs", [_runs(history)], on=(doc.HTML,)),
@@ -76,9 +76,9 @@ def _changes(history: History) -> doc.Section:
             doc.Bullets([doc.Mark(f"{_MARK} {text}", _TONES[way]) for text, way in changes], on=(doc.DETAILS,)),
             doc.Bullets([(doc.Mark(way, _TONES[way]), f" {text}") for text, way in changes], on=(doc.HTML,)),
             doc.Bullets([f"Changes: {note}" for note in notes], tone="muted"),
-            doc.Note("" if changes or notes else "No change of level was found."),
+            doc.Remark("" if changes or notes else "No change of level was found."),
             doc.Bullets(_left_out(history), on=(doc.DETAILS,)),
-            doc.Note(rule, on=(doc.HTML,), tone="muted"),
+            doc.Remark(rule, on=(doc.HTML,), tone="muted"),
         ],
     )
 

@@ -44,7 +44,7 @@ def _block(block: doc.Block) -> str:
             columns, rows = block.for_medium(doc.MARKDOWN)
             heads = [f"{column.clock} {column.head_on(doc.MARKDOWN)}".strip() for column in columns]
             return _table(heads, [[_words(cell) for cell in row] for row in rows])
-        case doc.Note():
+        case doc.Remark():
             return _words(block.words)
         case doc.Bullets():
             return "\n".join(f"- {_words(item)}" for item in block.items)

@@ -81,7 +81,7 @@ def _judgement(conclusion: Conclusion) -> doc.Document:
 def _answer(conclusion: Conclusion) -> list[doc.Section]:
     return [
         _head(conclusion),
-        doc.Section("Stopped early", [doc.Note(figures.aborted(conclusion))], on=(doc.HTML,)),
+        doc.Section("Stopped early", [doc.Remark(figures.aborted(conclusion))], on=(doc.HTML,)),
         answer.key_figures(conclusion),
         answer.gates(conclusion),
         answer.validity(conclusion),
@@ -96,7 +96,7 @@ def _figures(conclusion: Conclusion) -> list[doc.Section]:
     return [
         doc.Section(
             "Steps",
-            [*steps, *([] if steps else [doc.Note("Nothing was measured.", on=(doc.HTML,), tone="muted")])],
+            [*steps, *([] if steps else [doc.Remark("Nothing was measured.", on=(doc.HTML,), tone="muted")])],
             on=(doc.BRIEF, *doc.IN_FULL),
             terminal=f"Steps {_CLAUSE}",
         ),
@@ -145,12 +145,14 @@ def _record(conclusion: Conclusion, folder: Path | None) -> list[doc.Section]:
                     on=(doc.DETAILS,),
                 ),
                 doc.Bullets([f"Note: {note}" for note in summary.notes]),
-                doc.Note(report, on=(doc.DETAILS,)),
-                doc.Note(f"{report} (here with --details)" if report else "", on=(doc.BRIEF,)),
+                doc.Remark(report, on=(doc.DETAILS,)),
+                doc.Remark(f"{report} (here with --details)" if report else "", on=(doc.BRIEF,)),
             ],
             on=doc.TERMINAL,
         ),
-        doc.Section("Counts", [doc.Note(counts), doc.Note(_with_code(f"Generator: {all_facts}."))], on=(doc.MARKDOWN,)),
+        doc.Section(
+            "Counts", [doc.Remark(counts), doc.Remark(_with_code(f"Generator: {all_facts}."))], on=(doc.MARKDOWN,)
+        ),
         failures.samples(conclusion),
         doc.Section("Notes", [doc.Bullets(summary.notes)], on=(doc.HTML,)),
         doc.Section("Notes", [doc.Bullets(conclusion.manifest.notes)], on=(doc.MARKDOWN,)),
@@ -166,9 +168,11 @@ def _head(conclusion: Conclusion) -> doc.Section:
         "",
         [
             doc.Bullets([setting, f"Target {summary.target}, seed {summary.seed}", achieved], on=(doc.DETAILS,)),
-            doc.Note((f"{setting}; target ", doc.Code(summary.target), f", seed {summary.seed}."), on=(doc.MARKDOWN,)),
-            doc.Note(f"{achieved}.", on=(doc.MARKDOWN,)),
-            doc.Note(figures.MODEL_NOTES.get(summary.model, ""), tone="muted"),
+            doc.Remark(
+                (f"{setting}; target ", doc.Code(summary.target), f", seed {summary.seed}."), on=(doc.MARKDOWN,)
+            ),
+            doc.Remark(f"{achieved}.", on=(doc.MARKDOWN,)),
+            doc.Remark(figures.MODEL_NOTES.get(summary.model, ""), tone="muted"),
             doc.Bullets(reasons if len(reasons) > 1 else [], on=(doc.MARKDOWN,)),
         ],
         on=(doc.DETAILS, doc.MARKDOWN),
@@ -176,7 +180,7 @@ def _head(conclusion: Conclusion) -> doc.Section:
 
 
 def _charts(conclusion: Conclusion) -> doc.Section:
-    note = doc.Note(charts.NOTE, on=(doc.HTML,), tone="muted")
+    note = doc.Remark(charts.NOTE, on=(doc.HTML,), tone="muted")
     drawn: list[doc.Block] = [*mermaid.charts(conclusion.series), doc.Charts(charts.of_run(conclusion)), note]
     return doc.Section("Second by second", drawn, on=doc.PAGES, form="plain")
 
@@ -193,11 +197,11 @@ def _turns(conclusion: Conclusion) -> list[doc.Section]:
         doc.Section(
             "A against B",
             [
-                doc.Note(f"{turns.text}.", on=doc.PAGES),
+                doc.Remark(f"{turns.text}.", on=doc.PAGES),
                 doc.Bullets(facts, on=(doc.MARKDOWN,)),
                 tables.differences(turns.differences, ("A", "B"), "interval", by_step=True),
                 doc.Bullets([*facts, *undecided], on=(doc.DETAILS,), tone="muted"),
-                *(doc.Note(f"{text}.", on=(doc.HTML,), tone="muted") for text in [*facts, *undecided]),
+                *(doc.Remark(f"{text}.", on=(doc.HTML,), tone="muted") for text in [*facts, *undecided]),
                 charts.of_turns(conclusion),
             ],
             on=(doc.BRIEF, *doc.IN_FULL),
@@ -206,7 +210,7 @@ def _turns(conclusion: Conclusion) -> list[doc.Section]:
         *(
             doc.Section(
                 f"Target {target}",
-                [doc.Note(doc.Code(turns.targets[target]), on=(doc.HTML,)), *tables.requests("step", steps, model)],
+                [doc.Remark(doc.Code(turns.targets[target]), on=(doc.HTML,)), *tables.requests("step", steps, model)],
                 on=doc.PAGES,
             )
             for target, steps in turns.figures.items()
@@ -225,8 +229,8 @@ def _retries(summary: Summary) -> list[doc.Block]:
     facts = figures.retry_facts(summary)
     if not facts:
         return []
-    below = doc.Note(figures.RETRY_NOTE, on=(*doc.TERMINAL, doc.HTML), tone="muted")
-    return [doc.Note(figures.RETRY_NOTE, on=(doc.MARKDOWN,)), doc.Facts({"": facts}), below]
+    below = doc.Remark(figures.RETRY_NOTE, on=(*doc.TERMINAL, doc.HTML), tone="muted")
+    return [doc.Remark(figures.RETRY_NOTE, on=(doc.MARKDOWN,)), doc.Facts({"": facts}), below]
 
 
 def _with_code(text: str) -> doc.Words:

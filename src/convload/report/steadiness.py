@@ -29,7 +29,7 @@ def sections(conclusion: Conclusion) -> list[doc.Section]:
                 ["after stage"], ["rate /s", "normal p50", "normal again after", "watched"], recoveries, _RECOVERY_NOTE
             ),
         ),
-        doc.Section("Drift", [*drift, doc.Note(drift_text(conclusion), tone="muted")]),
+        doc.Section("Drift", [*drift, doc.Remark(drift_text(conclusion), tone="muted")]),
     ]
 
 
@@ -37,7 +37,11 @@ def _table(words: list[str], figures_of: list[str], rows: list[list[str]], note:
     if not rows:
         return []
     columns = [*(doc.Column(head, kind="words") for head in words), *(doc.Column(head) for head in figures_of)]
-    return [doc.Note(note, on=(doc.MARKDOWN,)), doc.Table(columns, rows), doc.Note(note, on=(doc.HTML,), tone="muted")]
+    return [
+        doc.Remark(note, on=(doc.MARKDOWN,)),
+        doc.Table(columns, rows),
+        doc.Remark(note, on=(doc.HTML,), tone="muted"),
+    ]
 
 
 def drift_text(conclusion: Conclusion) -> str:

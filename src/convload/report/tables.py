@@ -163,8 +163,8 @@ def _with_notes(
 ) -> list[doc.Block]:
     """Adds what is to be known of a table: before it in Markdown, below it elsewhere."""
 
-    def note(medium: doc.Medium) -> doc.Note:
+    def note(medium: doc.Medium) -> doc.Remark:
         blanks = figures.blanks(rows, [name for name, on in times.items() if medium in on])
-        return doc.Note(f"{notes.get(medium, '')} {blanks}".strip(), on=(medium,), tone="muted")
+        return doc.Remark(f"{notes.get(medium, '')} {blanks}".strip(), on=(medium,), tone="muted")
 
     return [note(doc.MARKDOWN), table, note(doc.DETAILS), note(doc.HTML)]

@@ -68,7 +68,7 @@ def _print_block(block: doc.Block, title: str, console: Console, medium: doc.Med
                 columns = [doc.Column("", kind="words"), doc.Column("what was measured", kind="words")]
                 _print_table(title, columns, list(group.items()), console, medium)
             return ""
-        case doc.Note():
+        case doc.Remark():
             console.print(_text(block.words, block.tone))
         case doc.Bullets():
             for item in block.items:

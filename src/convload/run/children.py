@@ -11,7 +11,7 @@ from typing import IO
 import msgspec
 
 from convload.errors import UsageError
-from convload.load.processes.messages import Admission, Command, Failure, Job, Listening, Message, ToParent
+from convload.load.processes.messages import Admission, Command, Job, Listening, ProcessMessage, SetupFailure, ToParent
 
 END_TIMEOUT_S = 10.0
 """After this a child that was asked to end is killed."""
@@ -124,13 +124,13 @@ class CoordinatorProcess:
         """Returns its next message, None when it has ended without one."""
         line = self._stdout.readline()
         match msgspec.json.decode(line, type=ToParent) if line else None:
-            case Failure() as failure:
+            case SetupFailure() as failure:
                 raise failure.error()
             case listening:
                 return listening
 
 
-def _send(pipe: IO[bytes] | None, message: Message) -> None:
+def _send(pipe: IO[bytes] | None, message: ProcessMessage) -> None:
     assert pipe is not None  # noqa: S101 -- each child is started with one
     with suppress(BrokenPipeError):
         pipe.write(message.encode() + b"\n")

@@ -12,7 +12,7 @@ from gevent import get_hub
 from gevent.event import Event
 
 from convload.load.pacing.arrivals import Block
-from convload.load.pacing.hand_out import ASLEEP_S, BEHIND_S, HOLD_S, MOST_AT_ONCE, Growth, Room, StandStill
+from convload.load.pacing.hand_out import ASLEEP_S, BEHIND_S, HOLD_S, MOST_AT_ONCE, Room, StandStill, UserGrowth
 from convload.load.pacing.open import OpenPacing
 from convload.load.pacing.timer import Timer
 
@@ -298,7 +298,7 @@ def test_a_process_that_has_not_begun_was_not_stopped() -> None:
 
 
 def test_users_are_added_for_arrivals_that_wait_in_bounded_numbers() -> None:
-    growth = Growth(Room(25, 1))
+    growth = UserGrowth(Room(25, 1))
 
     added = [growth.more(backlog=100, late_s=0.0) for _ in range(4)]
 
@@ -307,20 +307,20 @@ def test_users_are_added_for_arrivals_that_wait_in_bounded_numbers() -> None:
 
 
 def test_no_user_is_added_for_an_arrival_that_one_is_on_its_way_for() -> None:
-    growth = Growth(Room(25, 1))
+    growth = UserGrowth(Room(25, 1))
 
     assert [growth.more(backlog=3, late_s=0.0)[0] for _ in range(2)] == [3, 0]
 
 
 def test_a_generator_that_is_behind_adds_no_users_and_looks_again() -> None:
-    count, again_s = Growth(Room(25, 1)).more(backlog=3, late_s=2 * BEHIND_S)
+    count, again_s = UserGrowth(Room(25, 1)).more(backlog=3, late_s=2 * BEHIND_S)
 
     assert (count, again_s > 0) == (0, True)
 
 
 def test_a_class_without_users_gets_its_first_one_whatever_the_others_took() -> None:
     room = Room(12, 3)
-    first, second, third = Growth(room), Growth(room), Growth(room)
+    first, second, third = UserGrowth(room), UserGrowth(room), UserGrowth(room)
 
     greedy = [first.more(backlog=100, late_s=0.0)[0] for _ in range(3)]
 
@@ -330,7 +330,7 @@ def test_a_class_without_users_gets_its_first_one_whatever_the_others_took() -> 
 
 def test_places_that_users_leave_are_free_for_any_class() -> None:
     room = Room(4, 2)
-    first, second = Growth(room), Growth(room)
+    first, second = UserGrowth(room), UserGrowth(room)
     for _ in range(first.more(backlog=10, late_s=0.0)[0]):
         first.come()
 

@@ -19,7 +19,7 @@ HOLD_S = 0.5
 BEHIND_S = 0.002
 MOST_AT_ONCE = 10
 NEW_USER_S = 0.0005
-"""`Growth` argues for these three."""
+"""`UserGrowth` argues for these three."""
 
 Clock = Callable[[], float]
 MakeTimer = Callable[[Callable[[], None]], Timer]
@@ -57,7 +57,7 @@ class Room:
         self.free = most - classes
 
 
-class Growth:
+class UserGrowth:
     """Says how many users of a class are to be added when an arrival has found none free.
 
     By Little's law a load needs rate × service time of them, and nobody knows the service time beforehand; so one is
@@ -132,7 +132,7 @@ class HandOut:
         timer: MakeTimer,
     ) -> None:
         self.cursor = Cursor(blocks)
-        self.growth = Growth(room)
+        self.growth = UserGrowth(room)
         self._room = room
         self._grow = grow
         self._stand_still = stand_still

@@ -65,24 +65,24 @@ class Sockets:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._clients: list[Client] = []
+        self._clients: list[WorkerSocket] = []
 
     @property
     def refused(self) -> int:
         """How many handshakes of a worker have failed so far."""
         return sum(client.refused.count for client in self._clients)
 
-    def Server(self, host: str, port: int) -> "Server":  # noqa: N802 -- the runners call it so
+    def Server(self, host: str, port: int) -> "CoordinatorSocket":  # noqa: N802 -- the runners call it so
         """Makes the coordinator's end."""
-        return Server(host, port, self._key)
+        return CoordinatorSocket(host, port, self._key)
 
-    def Client(self, host: str, port: int, identity: str) -> "Client":  # noqa: N802 -- as above
+    def Client(self, host: str, port: int, identity: str) -> "WorkerSocket":  # noqa: N802 -- as above
         """Makes a worker's end."""
-        self._clients.append(Client(host, port, identity, self._key))
+        self._clients.append(WorkerSocket(host, port, identity, self._key))
         return self._clients[-1]
 
 
-class Server(BaseSocket):  # type: ignore[misc]
+class CoordinatorSocket(BaseSocket):  # type: ignore[misc]
     """The coordinator's end.
 
     Attributes:
@@ -143,7 +143,7 @@ class Server(BaseSocket):  # type: ignore[misc]
         super().close(linger)
 
 
-class Client(BaseSocket):  # type: ignore[misc]
+class WorkerSocket(BaseSocket):  # type: ignore[misc]
     """A worker's end."""
 
     def __init__(self, host: str, port: int, identity: str, key: bytes) -> None:

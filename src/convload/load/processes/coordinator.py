@@ -8,7 +8,7 @@ Three kinds of processes, and who says what to whom (`messages`)::
              Job, AddStages, Finish, Stop              Setup, Ping, Start, More, TakeOver, Stop …
     parent ───────────────────────────────▶ coordinator ─────────────────────────────────────▶ workers
            ◀───────────────────────────────      │      ◀─────────────────────────────────────
-             Listening, perhaps Failure          ▼        Hello, Ready, Pong, Measured, Leaving …
+             Listening, perhaps SetupFailure          ▼        Hello, Ready, Pong, Measured, Leaving …
                                              run.jsonl
 
 The run goes through five phases, one after the other, in `run`: all join; all are set up; their clocks are measured;
@@ -67,7 +67,7 @@ from convload.load.processes.intake import Intake
 from convload.load.processes.line import Line
 from convload.load.processes.losses import Losses
 from convload.load.processes.members import Member, Members, Silences, State
-from convload.load.processes.messages import CHANNEL, Failure, Hello, Job, Message, More, ToCoordinator
+from convload.load.processes.messages import CHANNEL, Hello, Job, More, ProcessMessage, SetupFailure, ToCoordinator
 from convload.load.processes.parent import Parent
 from convload.load.processes.setup import first_users, load_users
 from convload.plan.plan import Plan, marks
@@ -162,7 +162,7 @@ class Coordinator:
     def _welcome(self, node: str, hello: Hello) -> None:
         member = self._members.admit(node, hello)
         if member is None:
-            self._send(node, Failure(ExitCode.USAGE, [self._members.refused[node]]))
+            self._send(node, SetupFailure(ExitCode.USAGE, [self._members.refused[node]]))
             return
         self._silences.end(node)
         if member.state == State.JOINED:
@@ -173,7 +173,7 @@ class Coordinator:
         match message:
             case messages.Ready() if member.state == State.JOINED:
                 member.state = State.READY
-            case Failure():
+            case SetupFailure():
                 member.failure = message
             case messages.Pong():
                 member.note(message)
@@ -192,7 +192,7 @@ class Coordinator:
                 if interval.last:
                     member.state, member.left_open = State.FINISHED, interval.left_open
 
-    def _send(self, node: str, message: Message) -> None:
+    def _send(self, node: str, message: ProcessMessage) -> None:
         self._line(node).send(message.encode())
 
     def _line(self, node: str) -> Line:
@@ -200,7 +200,7 @@ class Coordinator:
             self._lines[node] = Line(lambda data: self._runner.send_message(CHANNEL, data, node))
         return self._lines[node]
 
-    def _send_to_all(self, message: Message) -> None:
+    def _send_to_all(self, message: ProcessMessage) -> None:
         for member in self._members:
             self._send(member.node, message)
 
@@ -387,7 +387,7 @@ def main() -> None:
         parent.answer(messages.Listening(coordinator.port))
         coordinator.run(parent.commands())
     except ConvloadError as error:
-        parent.answer(Failure.of(error))
+        parent.answer(SetupFailure.of(error))
     finally:
         if coordinator is not None:
             coordinator.quit()

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from convload import __version__
 from convload.errors import SetupFailedError
-from convload.load.processes.messages import Failure, Hello, Pong
+from convload.load.processes.messages import Hello, Pong, SetupFailure
 
 GAP_S = 1.0
 
@@ -61,7 +61,7 @@ class Member:
         self.number = number
         self.is_ours = is_ours
         self.state = State.JOINED
-        self.failure: Failure | None = None
+        self.failure: SetupFailure | None = None
         self.left_open = 0
         self._exchange: tuple[float, float, float] | None = None
 
@@ -153,7 +153,7 @@ class Members:
             problems = dict.fromkeys(problem for failure in failures for problem in failure.problems)
             raise SetupFailedError(failures[0].exit_code, *problems)
 
-    def failures(self) -> list[Failure]:
+    def failures(self) -> list[SetupFailure]:
         """Returns why some cannot take part."""
         return [member.failure for member in self if member.failure is not None]
 

@@ -17,7 +17,7 @@ MOST_PROBLEMS, MOST_CHARACTERS = 10, 1_000
 """Of a failure: with every character escaped it still fits the pipe to the parent, which holds 64 KiB."""
 
 
-class Message(msgspec.Struct, frozen=True, tag=True):
+class ProcessMessage(msgspec.Struct, frozen=True, tag=True):
     """What is sent; its tag is the name of its class."""
 
     def encode(self) -> bytes:
@@ -28,14 +28,14 @@ class Message(msgspec.Struct, frozen=True, tag=True):
 # -- both ways --
 
 
-class Failure(Message, frozen=True):
+class SetupFailure(ProcessMessage, frozen=True):
     """Why a set-up stopped: worker → coordinator → parent, or coordinator → worker that cannot take part."""
 
     exit_code: ExitCode
     problems: list[str]
 
     @classmethod
-    def of(cls, error: ConvloadError) -> "Failure":
+    def of(cls, error: ConvloadError) -> "SetupFailure":
         """Returns what other processes are told of an error."""
         return cls(error.exit_code, [text[:MOST_CHARACTERS] for text in error.problems[:MOST_PROBLEMS]])
 
@@ -44,18 +44,18 @@ class Failure(Message, frozen=True):
         return SetupFailedError(self.exit_code, *self.problems)
 
 
-class Stop(Message, frozen=True):
+class Stop(ProcessMessage, frozen=True):
     """Parent → coordinator: end the run now; coordinator → workers: start nothing more, finish what is in flight."""
 
 
-class Finish(Message, frozen=True):
+class Finish(ProcessMessage, frozen=True):
     """Parent → coordinator → workers: a run that is held open ends with the stages it has."""
 
 
 # -- worker → coordinator --
 
 
-class Hello(Message, frozen=True):
+class Hello(ProcessMessage, frozen=True):
     """Here I am. Only now may it be spoken to: Locust loses a message whose listener is not registered yet.
 
     The version decides: a worker of another one would build other payloads or count otherwise. The `ticket` is what the
@@ -66,11 +66,11 @@ class Hello(Message, frozen=True):
     ticket: str = ""
 
 
-class Ready(Message, frozen=True):
+class Ready(ProcessMessage, frozen=True):
     """It is set up."""
 
 
-class Pong(Message, frozen=True):
+class Pong(ProcessMessage, frozen=True):
     """The ping's own time, and when it came by the two clocks of the worker: the one that nobody sets, and the date."""
 
     sent_s: float
@@ -78,26 +78,26 @@ class Pong(Message, frozen=True):
     at_unix_s: float
 
 
-class Measured(Message, frozen=True):
+class Measured(ProcessMessage, frozen=True):
     """The results of a second or less."""
 
     interval: Interval
 
 
-class Noted(Message, frozen=True):
+class Noted(ProcessMessage, frozen=True):
     """What the run log is to say of this worker."""
 
     note: Note
 
 
-class Leaving(Message, frozen=True):
+class Leaving(ProcessMessage, frozen=True):
     """Somebody ends this worker; what is in flight will still be reported."""
 
 
 # -- coordinator → worker --
 
 
-class Setup(Message, frozen=True):
+class Setup(ProcessMessage, frozen=True):
     """All that a worker needs, so that its machine needs convload alone.
 
     `target` is the URL that the plan's target stands for, `target_b` that of the other one, "" without;
@@ -122,19 +122,19 @@ class Setup(Message, frozen=True):
     """Variables for the embedded mock, which open no door elsewhere; real credentials never travel."""
 
 
-class Ping(Message, frozen=True):
+class Ping(ProcessMessage, frozen=True):
     """Before the start: what does your clock say? By the coordinator's, which nobody sets, it is `sent_s`."""
 
     sent_s: float
 
 
-class Start(Message, frozen=True):
+class Start(ProcessMessage, frozen=True):
     """When the first user may fire, by `time.monotonic` of the worker that receives it."""
 
     at_s: float
 
 
-class More(Message, frozen=True):
+class More(ProcessMessage, frozen=True):
     """The load goes on with these stages; the first begins at `starts_s`.
 
     In the closed model they say for how long the users go on; their rates mean nothing.
@@ -149,20 +149,20 @@ class More(Message, frozen=True):
         return self.starts_s + sum(stage.duration_s for stage in self.stages)
 
 
-class TakeOver(Message, frozen=True):
+class TakeOver(ProcessMessage, frozen=True):
     """Another worker is lost; some of its arrivals are yours now."""
 
     loss: Loss
 
 
-class GivenUp(Message, frozen=True):
+class GivenUp(ProcessMessage, frozen=True):
     """You were silent for too long, others have your arrivals: end at once."""
 
 
 # -- parent and its children --
 
 
-class Admission(Message, frozen=True):
+class Admission(ProcessMessage, frozen=True):
     """Parent → worker, the first line of its standard input: what opens the channel, proves whose it is, limits it."""
 
     key: str
@@ -170,7 +170,7 @@ class Admission(Message, frozen=True):
     rules: Rules
 
 
-class Job(Message, frozen=True):
+class Job(ProcessMessage, frozen=True):
     """Parent → coordinator, the first line of its standard input.
 
     It is to listen on `host`, at a free port if `port` is 0, and the workers have `join_within_s` to come: those that
@@ -188,20 +188,20 @@ class Job(Message, frozen=True):
     """How long a worker from elsewhere may be silent before it is given up."""
 
 
-class AddStages(Message, frozen=True):
+class AddStages(ProcessMessage, frozen=True):
     """Parent → coordinator: let these follow the last stage, or begin at once where it is over."""
 
     stages: list[Stage]
 
 
-class Listening(Message, frozen=True):
-    """Coordinator → parent, the first line: where workers join. At the end may come a `Failure`."""
+class Listening(ProcessMessage, frozen=True):
+    """Coordinator → parent, the first line: where workers join. At the end may come a `SetupFailure`."""
 
     port: int
 
 
-ToCoordinator = Hello | Ready | Failure | Pong | Measured | Noted | Leaving
-ToWorker = Setup | Failure | Ping | Start | More | Finish | TakeOver | Stop | GivenUp
-ToParent = Listening | Failure
+ToCoordinator = Hello | Ready | SetupFailure | Pong | Measured | Noted | Leaving
+ToWorker = Setup | SetupFailure | Ping | Start | More | Finish | TakeOver | Stop | GivenUp
+ToParent = Listening | SetupFailure
 Command = Stop | AddStages | Finish
 """Parent → coordinator, one a line, behind the job."""

@@ -8,7 +8,7 @@ import msgspec
 from gevent.os import make_nonblocking, nb_read
 
 from convload.errors import UsageError
-from convload.load.processes.messages import Admission, Command, Job, Message
+from convload.load.processes.messages import Admission, Command, Job, ProcessMessage
 
 First = TypeVar("First", Job, Admission)
 
@@ -36,7 +36,7 @@ class Parent:
         for line in self._lines:
             yield msgspec.json.decode(line, type=Command)
 
-    def answer(self, message: Message) -> None:
+    def answer(self, message: ProcessMessage) -> None:
         """Sends a message."""
         os.write(1, message.encode() + b"\n")
 

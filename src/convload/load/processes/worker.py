@@ -30,7 +30,7 @@ from convload.load.processes import messages
 from convload.load.processes.channel import Sockets, await_listener, is_refused, secure
 from convload.load.processes.line import Line
 from convload.load.processes.members import Silences
-from convload.load.processes.messages import CHANNEL, Failure, Message, More, Setup, ToWorker
+from convload.load.processes.messages import CHANNEL, More, ProcessMessage, Setup, SetupFailure, ToWorker
 from convload.load.processes.parent import Parent
 from convload.load.processes.reporting import Reporter
 from convload.load.processes.rules import Rules
@@ -79,10 +79,10 @@ class Worker:
         self._started = self._leaving = False
         self._unsent = 0
         self._notes: set[str] = set()
-        self._failure: Failure | None = None
+        self._failure: SetupFailure | None = None
         self._send(messages.Hello(__version__, ticket))
 
-    def join(self) -> Failure | None:
+    def join(self) -> SetupFailure | None:
         """Works until the coordinator says quit; returns why this worker could not take part, if it could not."""
         gevent.spawn(self._watch_coordinator)
         self._runner.greenlet.join()
@@ -97,7 +97,7 @@ class Worker:
         self._send(messages.Leaving())
         self._stop()
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: ProcessMessage) -> None:
         self._line.send(message.encode())
 
     # -- the coordinator's messages --
@@ -122,7 +122,7 @@ class Worker:
                 self._stop()
             case messages.GivenUp():
                 _leave("the coordinator did not hear of this worker for too long and gave its share to others")
-            case Failure() as refusal:
+            case SetupFailure() as refusal:
                 self._failure = refusal
                 gevent.spawn(self._runner.greenlet.kill)
 
@@ -143,10 +143,10 @@ class Worker:
         try:
             self._set_up(setup)
         except ConvloadError as error:
-            self._failure = Failure.of(error)
+            self._failure = SetupFailure.of(error)
         except Exception as error:
             logging.getLogger(__name__).exception("the set-up of a worker failed")
-            self._failure = Failure(ExitCode.USAGE, [f"worker: {type(error).__name__}: {error}"])
+            self._failure = SetupFailure(ExitCode.USAGE, [f"worker: {type(error).__name__}: {error}"])
         self._send(self._failure or messages.Ready())
 
     def _set_up(self, setup: Setup) -> None:
@@ -177,7 +177,7 @@ class Worker:
 
     def _call_off(self, user: object, error: Exception) -> None:
         if self._failure is None:
-            self._failure = Failure.of(failure_in_file(error, f", in on_start of {type(user).__name__}"))
+            self._failure = SetupFailure.of(failure_in_file(error, f", in on_start of {type(user).__name__}"))
             self._send(self._failure)
         self._stop()
 
