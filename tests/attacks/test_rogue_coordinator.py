@@ -26,7 +26,7 @@ def test_a_worker_contacts_no_host_that_it_was_not_started_for(cli: Cli) -> None
     with socket.create_server((host, 0)) as target:
         target.setblocking(False)
         url = f"http://{host}:{target.getsockname()[1]}"
-        process = cli.start(*BOUND, "--target", url, "--allow-host", host, environment=KEY)
+        process = cli.start(*BOUND, "--target", url, "--allow-host", host, "--insecure", environment=KEY)
 
         done = cli("worker", listening(process), environment=KEY)
         _, err = process.communicate(timeout=30)
