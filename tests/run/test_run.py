@@ -326,6 +326,7 @@ def test_a_full_disk_keeps_what_was_written_and_says_so(cli: Cli, on_full: str, 
     assert "Traceback" not in err
     assert "records of the run log could not be written" in err
     assert "Inconclusive: " in out
+    assert "Report: " not in out  # there is none
     assert "the run log has no end" in " ".join(out.split())
     assert intervals_of(cli.folder / "out")
     assert (cli.folder / "out" / "run.jsonl").stat().st_size <= 64 * 1024

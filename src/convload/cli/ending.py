@@ -38,8 +38,8 @@ def end(
     return exit_code(conclusion, exit_zero=exit_zero)
 
 
-def show_run(conclusion: Conclusion, folder: Path, *, details: bool) -> None:
-    """Prints the conclusion of a run."""
+def show_run(conclusion: Conclusion, folder: Path | None, *, details: bool) -> None:
+    """Prints the conclusion of a run, and where its report is, if it has one."""
     show(lambda console: print_run(conclusion, console, folder, details=details))
 
 

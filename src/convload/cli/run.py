@@ -137,7 +137,8 @@ def run(
         return end(write_all(folder), folder, exit_zero=exit_zero, details=details)
     except UsageError as error:  # no room for a report: what is known is shown, and nobody can look it up later
         click.echo(f"convload: {error}", err=True)
-        show_run(conclude(runlog.read(folder)), folder, details=details)
+        written = folder if (folder / "report.html").exists() else None
+        show_run(conclude(runlog.read(folder)), written, details=details)
         return int(ExitCode.INCONCLUSIVE)
 
 
