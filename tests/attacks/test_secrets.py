@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from urllib.parse import quote
 
 import psutil
 import pytest
-from tests.conftest import Cli, Done
+from tests.conftest import Cli, Done, intervals_of, processes_of, summary_of, wait_for
 
 MARKS = {
     "CONVLOAD_CLIENT_ID": "1d-OF-the-app-qzx/81",
@@ -176,3 +177,21 @@ def test_no_text_of_a_plan_is_a_line_of_its_own_on_standard_error(cli: Cli, envi
         done = cli("run", "--dry-run", *arguments, environment=environment)
         assert done.code == 2, done
         assert not [line for line in done.err.splitlines() if line.startswith("::")], done
+
+
+def test_no_process_of_a_run_has_a_secret_in_its_environment(cli: Cli) -> None:
+    """The user's own command has them, as he gave them; its children get what they need by a pipe."""
+    process = cli.start("run", "--rate", "20", "--duration", "20s", "--warmup", "0s", "--out", "out", environment=MARKS)
+    modules = ("convload.mock", "convload.load.processes.coordinator", "convload.load.processes.worker")
+    wait_for(lambda: intervals_of(cli.folder / "out"), "a second of the run")
+
+    for module in modules:
+        (child,) = processes_of(process.pid, module)
+        environment = child.environ()
+        assert environment["PATH"]
+        assert not {name for name, value in environment.items() if any(mark in value for mark in MARKS.values())}
+
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    errors = summary_of(cli.folder / "out")["steps"]["conversation.create"]["errors"]
+    assert errors == {}  # the mock and the worker do know them

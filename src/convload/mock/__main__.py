@@ -1,5 +1,6 @@
 """`python -m convload.mock SERVING`: the mock as a child process; one argument of JSON says how it serves."""
 
+import os
 import sys
 
 import msgspec
@@ -17,7 +18,10 @@ def _announce(line: str) -> None:
 def main() -> int:
     """Serves, and returns the exit status."""
     try:
-        run(msgspec.json.decode(sys.argv[1], type=Serving), _announce)
+        serving = msgspec.json.decode(sys.argv[1], type=Serving)
+        if serving.credentials_on_stdin:
+            os.environ.update(msgspec.json.decode(sys.stdin.buffer.readline(), type=dict[str, str]))
+        run(serving, _announce)
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

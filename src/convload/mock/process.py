@@ -27,12 +27,13 @@ STOP_TIMEOUT_S = 5.0
 STATS_TIMEOUT_S = 10.0
 ASK_TIMEOUT_S = 2.0
 MOST_BYTES = 16 * 1024 * 1024
+CREDENTIALS = ("CONVLOAD_CLIENT_ID", "CONVLOAD_CLIENT_SECRET")
 STATS_PATH = "/__mock__/stats"
 TRUTH_PATH = "/__mock__/truth"
 
 
 class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a mock process needs to know; credentials come from its environment.
+    """What a mock process needs to know; credentials come from its environment, or as a first line of standard input.
 
     With `tls` the port serves https; with `tls_port` it serves http and that other port https. Without a certificate it
     makes one of its own. `until_stdin_closes` ties it to the life of the
@@ -47,6 +48,7 @@ class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     tls_cert: str | None = None
     tls_key: str | None = None
     until_stdin_closes: bool = False
+    credentials_on_stdin: bool = False
 
     @property
     def secure(self) -> bool:
@@ -181,7 +183,11 @@ def start_mock(
     Raises:
         TargetError: it did not start; with what it said.
     """
-    serving = Serving(behaviour=behaviour, tls=tls, tls_port=tls_port, until_stdin_closes=True)
+    environment = SINGLE_THREADED | dict(os.environ if env is None else env)
+    known = {name: environment.pop(name) for name in CREDENTIALS if name in environment}
+    serving = Serving(
+        behaviour=behaviour, tls=tls, tls_port=tls_port, until_stdin_closes=True, credentials_on_stdin=True
+    )
     # -P keeps the user's folder off the module path. A session of its own keeps Ctrl-C of the terminal away.
     command = [sys.executable, "-P", "-m", "convload.mock", msgspec.json.encode(serving).decode()]
     with (
@@ -191,15 +197,24 @@ def start_mock(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=SINGLE_THREADED | dict(os.environ if env is None else env),
+            env=environment,
             start_new_session=True,
         ) as process,
     ):
         try:
+            _tell_credentials(process, known)
             said = _await_announcement(process, errors)
             yield MockProcess(said.url, said.pid, said.ca_file, process, said.tls_url, errors)
         finally:
             _stop(process)
+
+
+def _tell_credentials(process: subprocess.Popen[bytes], known: Mapping[str, str]) -> None:
+    """By the pipe: the environment of a process can be read by all that its user runs."""
+    assert process.stdin is not None  # noqa: S101 -- it was started with a pipe
+    with suppress(BrokenPipeError):  # it has ended; what it said tells why
+        process.stdin.write(msgspec.json.encode(known) + b"\n")
+        process.stdin.flush()
 
 
 def _await_announcement(process: subprocess.Popen[bytes], errors: IO[bytes]) -> Announcement:

@@ -22,12 +22,9 @@ from convload.mock.access import AppCredentials
 from convload.mock.api import Api
 from convload.mock.connection import Connection
 from convload.mock.messages import ConnectionLimits, Site, Traffic
-from convload.mock.process import Announcement, Serving
+from convload.mock.process import CREDENTIALS, Announcement, Serving
 from convload.mock.waiting_line import Timekeeper, WaitingLine, station_of
 from convload.plan.mock_behaviour import Behaviour
-
-CLIENT_ID_VARIABLE = "CONVLOAD_CLIENT_ID"
-CLIENT_SECRET_VARIABLE = "CONVLOAD_CLIENT_SECRET"  # noqa: S105 -- the name of a variable
 
 BACKLOG = 4096
 STDIN = 0
@@ -119,7 +116,7 @@ async def serve(serving: Serving, tls: ServerTls) -> AsyncIterator[list[str]]:
 
 def make_site(behaviour: Behaviour, keeper: Timekeeper | None, loop: asyncio.AbstractEventLoop) -> tuple[Api, Site]:
     """Returns what answers, and what its connections share."""
-    credentials = AppCredentials(os.environ.get(CLIENT_ID_VARIABLE), os.environ.get(CLIENT_SECRET_VARIABLE))
+    credentials = AppCredentials(*map(os.environ.get, CREDENTIALS))
     api = Api(behaviour, credentials, Traffic(), time.time, keeper)
     limits = ConnectionLimits(behaviour.read_timeout_s, behaviour.idle_timeout_s, behaviour.max_body_bytes)
     return api, Site(api.respond, limits, api.traffic, loop)

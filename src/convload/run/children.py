@@ -12,6 +12,7 @@ import msgspec
 
 from convload.errors import UsageError
 from convload.load.processes.messages import Admission, Command, Job, Listening, ProcessMessage, SetupFailure, ToParent
+from convload.load.processes.rules import Rules
 
 END_TIMEOUT_S = 10.0
 """After this a child that was asked to end is killed."""
@@ -53,9 +54,10 @@ class Interrupted:
 class Children:
     """Starts processes that end with the stack, the last one first; each holds a pipe and ends when it closes."""
 
-    def __init__(self, stack: ExitStack, environment: Mapping[str, str]) -> None:
+    def __init__(self, stack: ExitStack, environment: Mapping[str, str], credentials: dict[str, str]) -> None:
         self._stack = stack
         self._environment = environment
+        self._credentials = credentials
 
     def start(self, module: str, *arguments: str, stdout: int | None = None) -> "subprocess.Popen[bytes]":
         """Starts a module of ours as a process."""
@@ -74,10 +76,10 @@ class Children:
         """Starts the coordinator, which waits for its job."""
         return CoordinatorProcess(self.start("convload.load.processes.coordinator", stdout=subprocess.PIPE))
 
-    def start_worker(self, host: str, port: int, admission: Admission) -> "subprocess.Popen[bytes]":
-        """Starts a worker, which joins the coordinator at that address."""
+    def start_worker(self, host: str, port: int, key: str, ticket: str, rules: Rules) -> "subprocess.Popen[bytes]":
+        """Starts a worker, which joins the coordinator at that address; it alone is told who we are to the target."""
         worker = self.start("convload.load.processes.worker", host, str(port))
-        _send(worker.stdin, admission)
+        _send(worker.stdin, Admission(key, ticket, rules, self._credentials))
         return worker
 
 

@@ -16,8 +16,9 @@ import msgspec
 
 from convload import machine
 from convload.errors import ConvloadError, TargetError, UsageError
+from convload.load.client.credentials import SECRETS
 from convload.load.processes.keys import new_key
-from convload.load.processes.messages import AddStages, Admission, Finish, Job, Setup, Stop
+from convload.load.processes.messages import AddStages, Finish, Job, Setup, Stop
 from convload.load.processes.rules import Rules
 from convload.mock.process import CountedCreates, MockProcess, ask_for_creates, start_mock
 from convload.plan.plan import MOCK, Plan, host_allowed
@@ -123,6 +124,7 @@ def execute(
             environment = machine.SINGLE_THREADED | dict(os.environ) | made_up  # what the user has set himself counts
             environment.pop(WORKER_KEY, None)
             mock = stack.enter_context(start_mock(plan.mock, env=environment)) if plan.target == MOCK else None
+            known = {name: value for name in SECRETS if (value := environment.pop(name, ""))}
             target = mock.url if mock else plan.target
             setup = Setup(
                 plan=msgspec.to_builtins(plan),
@@ -150,7 +152,7 @@ def execute(
             count = partial(ask_for_creates, target, inputs.ca_pem, verify=plan.verify_tls)
             counted = count() if mock is None and _may_be_mock(plan, joining) else None
             counting = (count, counted) if counted else None
-            run = _Run(Children(stack, environment), folder, setup, mock, log, interrupted, counting)
+            run = _Run(Children(stack, environment, known), folder, setup, mock, log, interrupted, counting)
             run.start(joining)
             run.steer_to_end(on_progress, steering)
             run.check_end()
@@ -218,7 +220,7 @@ class _Run:
         nearest = ANY_ADDRESSES.get(job.host, job.host)
         rules = Rules.of_run(msgspec.convert(self._setup.plan, Plan), self._setup.locustfile)
         for ticket in tickets:
-            self._workers.append(self._children.start_worker(nearest, port, Admission(key, ticket, rules)))
+            self._workers.append(self._children.start_worker(nearest, port, key, ticket, rules))
 
     def steer_to_end(self, on_progress: Callable[[Path], None], steering: Steering | None) -> None:
         """Looks after the processes until the coordinator has ended."""

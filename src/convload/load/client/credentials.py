@@ -16,6 +16,9 @@ CLIENT_SECRET = "CONVLOAD_CLIENT_SECRET"  # noqa: S105 -- the name of a variable
 FIXED_AUTHORIZATION = "CONVLOAD_AUTHORIZATION"
 FIXED_ON_BEHALF = "CONVLOAD_ON_BEHALF"
 
+SECRETS = (CLIENT_ID, CLIENT_SECRET, FIXED_AUTHORIZATION, FIXED_ON_BEHALF)
+"""Variables that no process is given by its environment, which others of the same user can read, but by a pipe."""
+
 
 class Credentials:
     """The client id and secret of the connector's app install; shows neither."""

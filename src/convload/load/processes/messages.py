@@ -163,11 +163,15 @@ class GivenUp(ProcessMessage, frozen=True):
 
 
 class Admission(ProcessMessage, frozen=True):
-    """Parent → worker, the first line of its standard input: what opens the channel, proves whose it is, limits it."""
+    """Parent → worker, the first line of its standard input: what opens the channel, proves whose it is, limits it.
+
+    `credentials` are the variables that hold who we are to the target.
+    """
 
     key: str
     ticket: str
     rules: Rules
+    credentials: dict[str, str] = {}
 
 
 class Job(ProcessMessage, frozen=True):

@@ -367,6 +367,7 @@ def main() -> None:
     parent = Parent()
     admission = parent.read_first(messages.Admission)
     gevent.spawn(_leave_with_parent, parent)
+    os.environ.update(admission.credentials)
     secure(admission.key)
     Worker(host, int(port), admission.rules, admission.ticket).join()
 
