@@ -10,7 +10,7 @@ run: $(READY)
 	$(BIN)/convload run plans/smoke.toml
 
 test: $(READY)
-	$(BIN)/pytest -n 3 --dist worksteal  # three on two cores: a test of a whole run waits as much as it computes
+	$(BIN)/pytest -n 6 --dist worksteal  # six on two cores: a test of a whole run waits more than it computes
 
 check: $(READY)
 	$(BIN)/ruff format --check .
