@@ -10,7 +10,7 @@ run: $(READY)
 	$(BIN)/convload run plans/smoke.toml
 
 test: $(READY)
-	$(BIN)/pytest -n 6 --dist worksteal  # six on two cores: a test of a whole run waits more than it computes
+	$(BIN)/pytest -n 4 --dist worksteal  # four on two cores: a test of a whole run waits as much as it computes
 
 check: $(READY)
 	$(BIN)/ruff format --check .

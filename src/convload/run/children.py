@@ -148,7 +148,8 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
     """Ends a child: first by the end of its input, then by signals; returns when it is reaped."""
     for pipe in (child.stdin, child.stdout):
         if pipe is not None:
-            pipe.close()
+            with suppress(BrokenPipeError):  # what it was still to be told, it can no longer read
+                pipe.close()
     child.terminate()
     child.send_signal(signal.SIGCONT)  # one that was stopped takes no other signal before
     try:
