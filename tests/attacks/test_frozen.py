@@ -37,7 +37,7 @@ def is_under_way(folder: Path) -> bool:
 
 @pytest.mark.parametrize("consumers", ["close", "pool"])
 def test_a_target_that_is_stopped_for_seconds_fails_the_run(cli: Cli, consumers: str) -> None:
-    # In 6 s nobody can tell how far requests depend on each other; that has tests of its own.
+    # In 6 s nobody can tell how far requests depend on each other: it is the standstill that decides.
     needs = {"CONVLOAD_POOL_SIZE": "600"} if consumers == "pool" else {}
     with start_mock(Behaviour()) as mock:
         load = ("run", "--target", mock.url, *LOAD, *GATES, "--consumers", consumers)

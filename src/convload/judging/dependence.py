@@ -19,8 +19,8 @@ requests wait for each other. With the effect at the limit alone a p99 passes wr
 estimates the variance.
 
 What cannot be known from a run is what is rarer than the run: it says nothing of a pause that comes once an hour. And a
-run shorter than `SHORTEST_S` has batches too short to be independent of each other: there a request counts as a
-`PLAUSIBLE_S`-th of a second does, which is what a target that is 95 % busy was found to need.
+run shorter than `SHORTEST_S` has batches too short to be independent of each other: there all requests of `PLAUSIBLE_S`
+count as one, which is what they were found to be worth at a target that is 95 % busy.
 """
 
 from collections.abc import Sequence
@@ -62,8 +62,7 @@ class Dependence(msgspec.Struct, frozen=True):
         """Returns how many independent requests so many are worth, for a bound of that confidence."""
         if not self.batches:
             return count / self.effect
-        special = _special()
-        ratio = float(special.ndtri(confidence) / special.stdtrit(self.batches - 1, confidence))
+        ratio = float(special().ndtri(confidence) / special().stdtrit(self.batches - 1, confidence))
         return count / self.effect * ratio**2
 
 
@@ -165,5 +164,6 @@ def _dependence(counts: Counts, effects: Sequence[float], length_s: float) -> De
     return msgspec.structs.replace(found, effect=max(found.effect, float(counts.sum()) / length_s * PLAUSIBLE_S))
 
 
-def _special() -> Any:
+def special() -> Any:
+    """Returns SciPy's functions. Loading them takes long, and a command that judges nothing should not wait for it."""
     return import_module("scipy.special")

@@ -9,14 +9,13 @@ They are taken for as many independent samples as the requests are worth (`depen
 """
 
 import math
-from importlib import import_module
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import msgspec
 
 from convload.contract.steps import CREATE
-from convload.judging.dependence import INDEPENDENT, SHORTEST_S, Dependence
+from convload.judging.dependence import INDEPENDENT, SHORTEST_S, Dependence, special
 from convload.plan.gate import Subject
 from convload.plan.gate_names import COUNT, Quantity
 from convload.results.histogram import Histogram
@@ -214,17 +213,17 @@ def percentile_ranks(
     "Order Statistics", 3rd ed., §7.1 (Conover, "Practical Nonparametric Statistics", 3rd ed., §3.2), exact for
     continuous distributions and on the safe side for others. `worth` is how many independent samples they are worth.
     """
-    special, above = _special(), 1 - percent / 100
+    above = 1 - percent / 100
     worth = count if worth is None else worth
     each = worth / count
 
     def is_above(rank: int) -> bool:
         hits = each * (count - rank)
-        return bool(special.betainc(hits + 1, worth - hits, above) >= confidence)
+        return bool(special().betainc(hits + 1, worth - hits, above) >= confidence)
 
     def is_no_longer_below(rank: int) -> bool:
         hits = each * (count - rank + 1)
-        return bool(special.betainc(hits, worth - hits + 1, above) > 1 - confidence)
+        return bool(special().betainc(hits, worth - hits + 1, above) > 1 - confidence)
 
     high, beyond = _first(count, is_above), _first(count, is_no_longer_below)
     low = count if beyond is None else beyond - 1
@@ -238,9 +237,8 @@ def share_bounds(hits: float, count: float, confidence: float) -> Bounds:
     have it; Clopper and Pearson, "The use of confidence or fiducial limits", Biometrika 26 (1934). Samples that are not
     independent count as what they are worth, which need not be a whole number.
     """
-    special = _special()
-    low = float(special.betaincinv(hits, count - hits + 1, 1 - confidence)) if hits else 0.0
-    high = float(special.betaincinv(hits + 1, count - hits, confidence)) if hits < count else 1.0
+    low = float(special().betaincinv(hits, count - hits + 1, 1 - confidence)) if hits else 0.0
+    high = float(special().betaincinv(hits + 1, count - hits, confidence)) if hits < count else 1.0
     return low, high
 
 
@@ -267,9 +265,4 @@ def _first(count: int, holds: Any) -> int | None:
 
 def be_ready() -> None:
     """Loads what judging needs, so that the first judging in the middle of a run takes no longer than the others."""
-    _special()
-
-
-def _special() -> Any:
-    # Loading SciPy takes long, and a command that judges nothing should not wait for it.
-    return import_module("scipy.special")
+    special()
