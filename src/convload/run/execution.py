@@ -24,7 +24,7 @@ from convload.mock.process import CountedCreates, MockProcess, ask_for_creates, 
 from convload.plan.plan import MOCK, Plan, host_allowed
 from convload.plan.schedule import Stage
 from convload.plan.sources import WORKER_KEY
-from convload.results.runlog import FILE_NAME, Aborted, MockLedger, Note, Record
+from convload.results.runlog import FILE_NAME, Aborted, Manifest, MockLedger, Note, Record
 from convload.results.writing import RunLogWriter
 from convload.run import ceiling
 from convload.run.children import Children, Interrupted, describe_end
@@ -145,10 +145,7 @@ def execute(
             # Of workers on other machines nothing is known here.
             limit = None if joining else ceiling.known(ceiling.path(), ceiling.here(), plan.workers)
             manifest = manifest_of(plan, target, inputs)
-            try:
-                log.write(msgspec.structs.replace(manifest, ceiling=limit, baseline=baseline))
-            except OSError as error:
-                raise UsageError(f"{folder / FILE_NAME}: cannot be written: {error.strerror}") from error
+            _begin(log, folder, msgspec.structs.replace(manifest, ceiling=limit, baseline=baseline))
             count = partial(ask_for_creates, target, inputs.ca_pem, verify=plan.verify_tls)
             counted = count() if mock is None and _may_be_mock(plan, joining) else None
             counting = (count, counted) if counted else None
@@ -160,6 +157,14 @@ def execute(
         remove_unless_started(folder)
         raise
     return folder
+
+
+def _begin(log: RunLogWriter, folder: Path, manifest: Manifest) -> None:
+    """Writes the first line of a run log; raises UsageError where it cannot be written."""
+    try:
+        log.write(manifest)
+    except OSError as error:
+        raise UsageError(f"{folder / FILE_NAME}: cannot be written: {error.strerror}") from error
 
 
 def _may_be_mock(plan: Plan, joining: Joining | None) -> bool:
