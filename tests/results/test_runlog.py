@@ -1,6 +1,7 @@
 import errno
 import os
 import resource
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from convload.results.runlog import (
     Started,
     WorkerLost,
 )
-from convload.results.writing import RunLogWriter
+from convload.results.writing import RunLogWriter, begin
 
 if TYPE_CHECKING:
     from tests.run_logs import Make
@@ -54,6 +55,24 @@ def test_every_kind_of_record_is_read_back_as_it_was_written(tmp_path: Path, rec
         log = runlog.read(place)
         assert [log.manifest, *log.records] == records
         assert log.damage == []
+
+
+def test_a_log_that_begins_is_empty_or_has_its_whole_first_line(tmp_path: Path, make: "Make") -> None:
+    path, manifest = tmp_path / runlog.FILE_NAME, make.manifest(notes=["x" * 100_000])
+    path.touch()
+
+    def begin_again_and_again() -> None:
+        for _ in range(300):
+            begin(path, manifest)
+
+    with ThreadPoolExecutor(1) as other:
+        beginning, seen = other.submit(begin_again_and_again), [b""]
+        while not beginning.done():
+            seen.append(path.read_bytes())
+        beginning.result()
+
+    assert {one[-1:] for one in seen} <= {b"", b"\n"}
+    assert runlog.read(tmp_path).manifest == manifest
 
 
 def test_each_record_is_readable_before_the_next_is_written(tmp_path: Path, records: list[Record]) -> None:

@@ -9,9 +9,24 @@ from pathlib import Path
 
 import msgspec
 
-from convload.results.runlog import FILE_NAME, Interval, Note, Record
+from convload.results.runlog import FILE_NAME, Interval, Manifest, Note, Record
 
 _encoder = msgspec.json.Encoder()
+
+
+def begin(path: Path, manifest: Manifest) -> None:
+    """Writes the first line of a run log: whole for whoever reads or is killed at any moment, or not at all.
+
+    Raises:
+        OSError: the disk is full or broken.
+    """
+    part = _part(path)
+    try:
+        part.write_bytes(_encoder.encode(manifest) + b"\n")
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 class RunLogWriter:
@@ -80,7 +95,7 @@ class RunLogWriter:
                 self._file = self._path.open("ab+", buffering=0)
                 old.close()
                 return
-        part = self._path.with_name(f".{FILE_NAME}.{os.getpid()}")
+        part = _part(self._path)
         old.seek(0)
         with part.open("wb") as anew:
             shutil.copyfileobj(old, anew)
@@ -106,6 +121,10 @@ class RunLogWriter:
         with suppress(OSError):  # a full or broken disk, of which it was told before
             os.fsync(self._file.fileno())
         self._file.close()
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
 
 
 def _is_same(path: Path, fd: int) -> bool:

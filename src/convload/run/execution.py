@@ -25,7 +25,7 @@ from convload.plan.plan import MOCK, Plan, host_allowed
 from convload.plan.schedule import Stage
 from convload.plan.sources import WORKER_KEY
 from convload.results.runlog import FILE_NAME, Aborted, Manifest, MockLedger, Note, Record
-from convload.results.writing import RunLogWriter
+from convload.results.writing import RunLogWriter, begin
 from convload.run import ceiling
 from convload.run.children import Children, Interrupted, describe_end
 from convload.run.files import has_started, manifest_of, new_folder, read_inputs, remove_unless_started, started_unix_s
@@ -140,12 +140,11 @@ def execute(
                 held_open=steering is not None and steering.held_open,
                 made_up_credentials=made_up,
             )
-            log = RunLogWriter(folder / FILE_NAME)
-            stack.callback(log.close)
             # Of workers on other machines nothing is known here.
             limit = None if joining else ceiling.known(ceiling.path(), ceiling.here(), plan.workers)
             manifest = manifest_of(plan, target, inputs)
-            _begin(log, folder, msgspec.structs.replace(manifest, ceiling=limit, baseline=baseline))
+            log = _begin(folder, msgspec.structs.replace(manifest, ceiling=limit, baseline=baseline))
+            stack.callback(log.close)
             count = partial(ask_for_creates, target, inputs.ca_pem, verify=plan.verify_tls)
             counted = count() if mock is None and _may_be_mock(plan, joining) else None
             counting = (count, counted) if counted else None
@@ -159,10 +158,11 @@ def execute(
     return folder
 
 
-def _begin(log: RunLogWriter, folder: Path, manifest: Manifest) -> None:
-    """Writes the first line of a run log; raises UsageError where it cannot be written."""
+def _begin(folder: Path, manifest: Manifest) -> RunLogWriter:
+    """Opens a run log that has its first line; raises UsageError where it cannot be written."""
     try:
-        log.write(manifest)
+        begin(folder / FILE_NAME, manifest)
+        return RunLogWriter(folder / FILE_NAME)
     except OSError as error:
         raise UsageError(f"{folder / FILE_NAME}: cannot be written: {error.strerror}") from error
 
