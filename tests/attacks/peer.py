@@ -1,6 +1,6 @@
 """Somebody who speaks to a coordinator without Locust: with a key or without, in good order or not."""
 
-from typing import Any
+from typing import Any, Self
 
 import msgpack
 import msgspec
@@ -31,6 +31,12 @@ class Peer:
             own = pair(bytes.fromhex(key), b"worker")
             self.socket.curve_publickey, self.socket.curve_secretkey = own
         self.socket.connect(f"tcp://127.0.0.1:{port}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def greet(self, text: str) -> None:
         self.socket.send(msgpack.dumps(("convload.hello", text.encode(), NODE.decode())))

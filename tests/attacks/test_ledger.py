@@ -39,14 +39,13 @@ def test_a_mock_on_its_own_confirms_each_of_two_runs(cli: Cli, mock: str) -> Non
 def test_results_that_a_mock_on_its_own_never_saw_are_no_pass(cli: Cli, mock: str, make: Make) -> None:
     bound = ("--bind", "127.0.0.1:0", "--expect-workers", "1", "--out", "out")
     process = cli.start("run", "--target", mock, *FLAGS, *bound, environment={"CONVLOAD_WORKER_KEY": KEY})
-    rogue = Peer(int(listening(process).rpartition(":")[2]), KEY)
-    rogue.send(Hello(__version__))
-    rogue.receive(Setup)
-    rogue.send(Ready())
-    rogue.receive(Start)
-    rogue.send(Measured(make.interval(0, [make.cell([1000] * 617)], 617, to_s=0.001, offered=617, last=True)))
-    _, err = process.communicate(timeout=60)
-    rogue.close()
+    with Peer(int(listening(process).rpartition(":")[2]), KEY) as rogue:
+        rogue.send(Hello(__version__))
+        rogue.receive(Setup)
+        rogue.send(Ready())
+        rogue.receive(Start)
+        rogue.send(Measured(make.interval(0, [make.cell([1000] * 617)], 617, to_s=0.001, offered=617, last=True)))
+        _, err = process.communicate(timeout=60)
 
     assert process.returncode == 3, err
     assert "the mock received 0 of 617 create requests sent" in " ".join(

@@ -25,9 +25,8 @@ def run(cli: Cli) -> Iterator[tuple["subprocess.Popen[str]", Peer]]:
     process = cli.start(
         "run", "--bind", "127.0.0.1:0", "--expect-workers", "1", *FLAGS, environment={"CONVLOAD_WORKER_KEY": KEY}
     )
-    peer = Peer(int(listening(process).rpartition(":")[2]), KEY)
-    yield process, peer
-    peer.close()
+    with Peer(int(listening(process).rpartition(":")[2]), KEY) as peer:
+        yield process, peer
 
 
 def test_a_log_that_is_made_up_is_no_pass(cli: Cli, run: tuple["subprocess.Popen[str]", Peer], make: Make) -> None:
@@ -61,14 +60,12 @@ def test_a_stranger_at_the_port_of_a_run_changes_nothing(cli: Cli) -> None:
     process = cli.start("run", *FLAGS, "--gate", "errors <= 1%")
     [coordinator] = wait_for(lambda: processes_of(process.pid, COORDINATOR), "the coordinator")
     [port] = wait_for(lambda: listening_ports(coordinator), "its port")
-    strangers = [Peer(port, key, b"stranger %d" % n) for n, key in enumerate((None, new_key()))]
-    for stranger in strangers:
-        for frame in (b"", b"\xc1", b"\x93\xa5conv", Hello(__version__).encode()):
-            stranger.socket.send(frame)
-            stranger.send(frame)
-    _, err = process.communicate(timeout=60)
-    for stranger in strangers:
-        stranger.close()
+    with Peer(port, None, b"in clear text") as clear, Peer(port, new_key(), b"with another key") as other:
+        for stranger in (clear, other):
+            for frame in (b"", b"\xc1", b"\x93\xa5conv", Hello(__version__).encode()):
+                stranger.socket.send(frame)
+                stranger.send(frame)
+        _, err = process.communicate(timeout=60)
 
     assert process.returncode in {0, 3}, err  # on a busy machine some requests are late
     assert summary_of(cli.folder / "out")["counts"]["recorded"] == 40
