@@ -20,6 +20,7 @@ VERBS = (
     "key",
     "mock",
     "payloads",
+    "plan",
     "report",
     "gate",
     "baseline",
@@ -46,8 +47,20 @@ class Verbs(click.Group):
         return command
 
 
+def _show_man(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    from convload.cli.man import page  # noqa: PLC0415 -- it asks every verb for its help, which imports them all
+
+    click.echo(page(convload), nl=False)
+    context.exit()
+
+
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, message="convload %(version)s")
+@click.option(
+    "--man", is_flag=True, is_eager=True, expose_value=False, callback=_show_man, help="Print the manual page in roff."
+)
 def convload() -> None:
     """Load and performance testing of the create-conversation call of LivePerson's Connector API.
 

@@ -31,7 +31,7 @@ STARTER = {
 """Files that are for workspaces alone: the name they are kept by, and where they go."""
 
 _REQUIREMENTS = "requirements.txt"
-_BUNDLED = {"locustfiles": "*.py", "payloads": "**/*", "plans": "*.toml", "reports": "README.md"}
+_BUNDLED = {"locustfiles": "*.py", "payloads": "**/*", "plans": "*.*", "reports": "README.md"}
 _LOCUSTFILE = 'locustfile = "locustfiles/create_conversation.py"\n'
 
 _LOCAL = "convload @ file://"
@@ -60,7 +60,10 @@ def files() -> dict[str, bytes]:
         folder = bundled.folder(name)
         paths = [path for path in sorted(folder.glob(pattern)) if path.is_file() and "__pycache__" not in path.parts]
         found |= {f"{name}/{path.relative_to(folder).as_posix()}": _read(path) for path in paths}
-    return {place: _with_own_users(text) if place.startswith("plans/") else text for place, text in found.items()}
+    return {
+        place: _with_own_users(text) if place.endswith(".toml") and place.startswith("plans/") else text
+        for place, text in found.items()
+    }
 
 
 def own_requirement() -> str:

@@ -9,7 +9,8 @@ _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 LONGEST_S = 1e12
 """Beyond it no time is meant, and far beyond it is no number."""
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
+PATTERN = r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)"
+_DURATION = re.compile(PATTERN)
 
 
 def parse_duration_s(text: str) -> float:

@@ -13,7 +13,6 @@ from msgspec import Meta
 from convload import bundled
 from convload.addresses import split_origin
 from convload.errors import TargetError, UsageError
-from convload.plan import retry
 from convload.plan.durations import parse_duration_s, parse_think
 from convload.plan.facts import ValidityLimits
 from convload.plan.gate import Vocabulary, WrittenGate
@@ -25,10 +24,11 @@ from convload.plan.gate_keys import (
     written_conditions,
     written_gates,
 )
+from convload.plan.merging import merge
 from convload.plan.mock_behaviour import Behaviour, hint_of
 from convload.plan.retry import RetryPolicy
 from convload.plan.schedule import SHORTEST_WINDOW_S, WINDOW_ORDER, Stage, StageMark
-from convload.plan.sources import DURATIONS, FLAGS, Source, canonical, check, from_environment, from_file
+from convload.plan.sources import DURATIONS, FLAGS, Source, check, from_environment, from_file
 from convload.plan.stages import StageSpec, alternating_windows, resolve, window_s
 
 MOCK = "mock"
@@ -133,18 +133,20 @@ def assemble(plan_file: Path | None, environment: Mapping[str, str], flags: Mapp
     Raises:
         UsageError: with every mistake of every source.
     """
-    types = _public_types()
+    return settle(plan_file, environment, flags)[0]
+
+
+def settle(
+    plan_file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]
+) -> tuple[Plan, dict[str, str]]:
+    """Returns the plan as `assemble` does, and where each of its values was written that was written anywhere."""
+    types = public_types()
     sources = [from_environment(environment, types), Source({k: v for k, v in flags.items() if v is not None}, FLAGS)]
     if plan_file:
         sources.insert(0, _with_tokens(from_file(plan_file), sources))
-    values: dict[str, Any] = {"name": plan_file.stem} if plan_file else {}
-    problems: list[str] = []
-    for source in sources:
-        problems += [f"{source.name(key)}{rest}" for key, rest in check(source, types)]
-        written = canonical(source.values)
-        if "retry" in written:
-            written["retry"] = retry.merged(values.get("retry"), written["retry"])
-        values = _without_other_ends(values, source.values) | written
+    problems = [f"{source.name(key)}{rest}" for source in sources for key, rest in check(source, types)]
+    merged = merge(sources)
+    values = ({"name": plan_file.stem} if plan_file else {}) | merged.values
     gates, more = written_gates(sources, has_baseline=bool(values.get("baseline")))
     conditions = written_conditions(sources)
     problems += [*more, *gate_mistakes(gates, conditions, Vocabulary()), *baseline_gate_mistakes(sources)]
@@ -158,7 +160,7 @@ def assemble(plan_file: Path | None, environment: Mapping[str, str], flags: Mapp
     stages = None if problems else [stage.name for stage in plan.resolved_stages() if not stage.warmup]
     if problems := [*problems, *_judging_mistakes(plan, gates, conditions, stages)]:
         raise UsageError(*problems)
-    return plan
+    return plan, merged.origins
 
 
 def _with_tokens(plan: Source, newer: Sequence[Source]) -> Source:
@@ -168,27 +170,6 @@ def _with_tokens(plan: Source, newer: Sequence[Source]) -> Source:
         return plan
     values = {key: value for key, value in plan.values.items() if key != "consumers"}
     return Source(values, plan.origin, plan.text)
-
-
-def _without_other_ends(values: dict[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
-    """Drops how the run was to end where a newer source says it otherwise.
-
-    `--conversations 100` on a plan with a time means a hundred in all, none of them lost to the plan's warm-up.
-    """
-    arrivals = ("rate", "stages", "replay")
-    ends = {
-        "conversations": ("model", "duration_s", "warmup_s", *arrivals),
-        "users": ("model", *arrivals),
-        "duration": ("conversations", "stages", "replay"),
-        "rate": ("model", "conversations", *arrivals),
-        "stages": ("model", "conversations", "duration_s", *arrivals),
-        "replay": ("model", "conversations", "duration_s", "warmup_s", *arrivals),
-        "gates": ("gates_file", "baseline_gates"),
-        "gates_file": ("gates", "baseline_gates"),
-        "baseline_gates": ("gates", "gates_file"),
-    }
-    dropped = {key for end, others in ends.items() if end in newer for key in others}
-    return {key: value for key, value in values.items() if key not in dropped}
 
 
 def find(name: str) -> Path:
@@ -204,7 +185,8 @@ def find(name: str) -> Path:
     raise UsageError(f"plan {name!r}: no such file, and no bundled plan of that name; bundled: {known}")
 
 
-def _public_types() -> dict[str, Any]:
+def public_types() -> dict[str, Any]:
+    """Returns the types of a plan's keys by the names that people write."""
     written = {stored: key for key, stored in DURATIONS.items()}
     return {written.get(field.name, field.name): field.type for field in msgspec.structs.fields(Plan)}
 
