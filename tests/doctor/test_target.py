@@ -77,6 +77,8 @@ def test_a_certificate_of_an_unknown_authority_is_a_problem_if_verified(secure: 
     assert "certificate" in strict[-1].figure
     assert states(lax)["certificate"] == "not known"
     assert states(lax)["request"] == "ok"
+    assert (lax[0].name, lax[0].state) == ("protection", "warning")
+    assert "certificates are not checked" in lax[0].meaning
 
 
 def test_plain_text_where_tls_is_expected_is_a_problem(plain: MockProcess) -> None:

@@ -157,3 +157,11 @@ def test_a_junit_reader_finds_the_same_counts_and_results(
     stated = (suite.tests, suite.failures, suite.errors)
     suite.update_statistics()
     assert stated == (suite.tests, suite.failures, suite.errors)
+
+
+def test_what_a_reader_must_know_stands_beside_the_validity(
+    passing: list[Record], conclude_records: Callable[..., Conclusion]
+) -> None:
+    suite = parse(conclude_records([*passing, Note(3.0, "12 records were not written")]))
+
+    assert "Note: 12 records were not written" in (suite.findtext("testcase/system-out") or "").splitlines()

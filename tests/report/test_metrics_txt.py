@@ -6,7 +6,7 @@ import pytest
 
 from convload.comparison.conclusion import Conclusion
 from convload.report.metrics_txt import render
-from convload.results.runlog import Record
+from convload.results.runlog import Note, Record
 
 # The lines of OpenMetrics 1.0 that are used here, from the grammar in its specification.
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[n"\\])*"'
@@ -83,3 +83,9 @@ def test_no_name_can_leave_its_label(conclusion: Conclusion) -> None:
     samples = read(render(msgspec.structs.replace(conclusion, gates=[gate])))
 
     assert 'convload_gate_passed{gate="a\\"} 1\\\\nb\\\\n{x=\\"\\\\x1b\\\\u2028"}' in samples
+
+
+def test_each_note_is_a_series(passing: list[Record], conclude_records: Callable[..., Conclusion]) -> None:
+    samples = read(render(conclude_records([*passing, Note(3.0, "lost"), Note(4.0, "lost")])))
+
+    assert samples['convload_note{text="lost"}'] == 1

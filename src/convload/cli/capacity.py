@@ -13,13 +13,14 @@ from convload.capacity.planner import generator_need, instances, peak_of_day, re
 from convload.capacity.trials import EndedError, SearchSettings, check
 from convload.cli.compare import parse_percent
 from convload.cli.ending import show, tell_ci
+from convload.cli.judged import warn
 from convload.cli.worker import parse_time
 from convload.errors import ExitCode, UsageError, gathered
 from convload.plan.gate import ALL_PERCENT, Gate, Vocabulary, WrittenGate
 from convload.plan.gate_grammar import parse_all
 from convload.plan.gate_keys import variants_of
 from convload.plan.gate_names import RESPONSE, SHARE, UNITS
-from convload.plan.plan import MOCK, Plan, assemble, find
+from convload.plan.plan import MOCK, Plan, assemble, cautions, find
 from convload.report import capacity as contents
 from convload.report import html, markdown, terminal
 from convload.report.folder import write_text
@@ -90,13 +91,15 @@ def capacity(plan: str, out: Path | None, **flags: Any) -> int:
     )
     wanted = finding.SearchPlan(gates, settings, overload=flags["overload"] and not is_closed)
     click.echo(_announce(settled, settings, wanted.objective, is_closed=is_closed), err=True)
+    warn(cautions(settled))
     try:
         search = finding.find_closed if is_closed else finding.find
         folder, found = search(settled, out, wanted, _print_trial)
     except EndedError:
         click.echo("convload: interrupted before the search had tried a load", err=True)
         return int(ExitCode.INTERRUPTED)
-    result = _with_needs(found, asked)
+    cautious = msgspec.structs.replace(found, notes=[*cautions(settled), *found.notes])
+    result = _with_needs(cautious, asked)
     write_text(folder / "capacity.json", encode(result).decode())
     write_text(folder / "capacity.md", markdown.render(contents.document(result)))
     write_text(folder / "report.html", html.render(contents.document(result, _limit_ms(gates))))

@@ -1,6 +1,6 @@
 """What the verbs that judge have in common: gates and a baseline from flags, held against a plan or a log."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from convload.plan.gate import Gate, WrittenGate
 from convload.plan.gate_keys import parsed, read_gates_file
 from convload.plan.plan import Plan, marks
 from convload.plan.schedule import StageMark
+from convload.report.document import visible
+from convload.report.github import defused
 from convload.run.files import manifest_of, read_inputs
 
 
@@ -84,6 +86,12 @@ def _effects_of_last_run(name: str) -> dict[str, float]:
     except (OSError, msgspec.MsgspecError):
         return {}
     return {gate.gate: gate.effect for gate in summary.gates if gate.effect} if summary.plan == name else {}
+
+
+def warn(texts: Iterable[str]) -> None:
+    """Prints what a person should know before a load goes on."""
+    for text in texts:
+        click.echo(defused(visible(f"convload: warning: {text}")), err=True)
 
 
 def facts_of(plan: Plan) -> tuple[PlanFacts, list[StageMark]]:

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from convload.cli.ending import details_option, end, exit_zero_option, show_run
-from convload.cli.judged import baseline_of, warnings_of
+from convload.cli.judged import baseline_of, warn, warnings_of
 from convload.cli.worker import check_reach, count_workers, joining_of
 from convload.comparison.conclusion import conclude
 from convload.errors import ExitCode, UsageError
@@ -124,8 +124,7 @@ def run(
         check_reach(settled, joining)
     if not dry_run:
         click.echo(defused(visible(_announce(settled))), err=True)
-    for warning in [*cautions(settled), *warnings_of(settled)]:
-        click.echo(defused(visible(f"convload: warning: {warning}")), err=True)
+    warn([*cautions(settled), *warnings_of(settled)])
     if dry_run:
         click.echo("\n".join(describe(settled, read_inputs(settled))))
         return int(ExitCode.PASS)

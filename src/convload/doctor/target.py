@@ -18,7 +18,7 @@ from convload.contract.answers import AppToken
 from convload.doctor.facts import NOT_KNOWN, Check, State
 from convload.errors import UsageError
 from convload.load.client import credentials
-from convload.plan.plan import Plan, host_allowed, refusal_of_host, service_url
+from convload.plan.plan import Plan, cautions, host_allowed, refusal_of_host, service_url
 from convload.results.histogram import short
 
 SOON_DAYS = 14
@@ -52,7 +52,9 @@ class CheckFailedError(Exception):
 
 def examine(plan: Plan, environment: Mapping[str, str] = os.environ) -> list[Check]:
     """Returns the checks of a plan's target up to a problem; raises UsageError where its ca_file cannot be read."""
-    return list(_steps(plan, _context(plan), environment))
+    context = _context(plan)
+    cautious = [Check("protection", "warning", "given up", text) for text in cautions(plan)]
+    return [*cautious, *_steps(plan, context, environment)]
 
 
 def _steps(plan: Plan, context: ssl.SSLContext, environment: Mapping[str, str]) -> Iterator[Check]:

@@ -48,8 +48,8 @@ def _validity_case(conclusion: Conclusion) -> ET.Element:
     if reasons:
         kind = conclusion.verdict.outcome if conclusion.verdict.outcome == INTERRUPTED else INCONCLUSIVE
         _say(case, "error", kind, reasons)
-    if asides := figures.asides(conclusion):
-        _note(case, asides)
+    if beside := [*figures.asides(conclusion), *(f"Note: {note}" for note in conclusion.summary.notes)]:
+        _note(case, beside)
     return case
 
 

@@ -50,6 +50,8 @@ def _families(conclusion: Conclusion) -> Iterator[_Family]:
     yield "convload_gate_worth", "gauge", text, worth
     passed = [("", {"gate": gate.gate}, float(gate.outcome == PASS)) for gate in conclusion.gates]
     yield "convload_gate_passed", "gauge", "1 where a gate holds, 0 where it fails or is undecided.", passed
+    notes: list[_Sample] = [("", {"text": note}, 1.0) for note in dict.fromkeys(summary.notes)]
+    yield "convload_note", "gauge", "1 for each note that a reader of the figures must know.", notes
     if conclusion.target_comparison is not None:
         yield from _turns(conclusion.target_comparison, summary.model)
 
