@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from convload.load.client.http import Client, Exchange, Limits
 from convload.load.client.origin import JSON, Origin, complete
 
 Behave = Callable[["Peer"], None]
@@ -134,3 +135,15 @@ def answers(*parts: bytes, hang_up: bool = False) -> Callable[[Peer], None]:
                 return
 
     return behave
+
+
+SHORT = Limits(connect_timeout_s=2.0, timeout_s=0.3)
+
+
+def exchange_once(script: Script, limits: Limits = SHORT) -> Exchange:
+    origin = Origin(script.url)
+    client = Client(origin, limits)
+    try:
+        return client.exchange(request(origin))
+    finally:
+        client.close()

@@ -1,34 +1,17 @@
-import resource
-import socket
-import threading
-import time
+"""What an answer says, in every way to frame it, whole and broken."""
+
 from collections.abc import Callable
 from itertools import pairwise
 
-import gevent
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.load.conftest import ANSWER, BODY, Peer, Script, answers, request
+from tests.load.conftest import ANSWER, BODY, SHORT, Peer, Script, answers, exchange_once, request
 
-from convload.load.client.connect import probe
-from convload.load.client.http import Client, Exchange, Limits
+from convload.load.client.http import Client, Limits
 from convload.load.client.origin import Origin
-from convload.mock.process import start_mock
-from convload.plan.mock_behaviour import Behaviour
 
 Serve = Callable[..., Script]
-
-SHORT = Limits(connect_timeout_s=2.0, timeout_s=0.3)
-
-
-def exchange_once(script: Script, limits: Limits = SHORT) -> Exchange:
-    origin = Origin(script.url)
-    client = Client(origin, limits)
-    try:
-        return client.exchange(request(origin))
-    finally:
-        client.close()
 
 
 WHOLE_ANSWERS = {
@@ -84,25 +67,6 @@ def test_answers_without_a_body_end_with_their_head(serve: Serve, answer: bytes,
     got = exchange_once(serve(answers(answer)))
 
     assert (got.failure, got.status, got.body) == ("", status, body)
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 13\r\n\r\n",
-        b"HTTP/1.0 200 OK\r\nContent-Length: 13\r\n\r\n",
-    ],
-)
-def test_a_connection_that_the_server_will_close_is_not_used_again(serve: Serve, head: bytes) -> None:
-    script = serve(answers(head + BODY, hang_up=True))
-    origin = Origin(script.url)
-    client = Client(origin, SHORT)
-
-    got = [client.exchange(request(origin)).status for _ in range(3)]
-    client.close()
-
-    assert got == [200, 200, 200]
-    assert script.accepted == 3
 
 
 def test_an_answer_without_a_length_ends_with_the_connection(serve: Serve) -> None:
@@ -164,214 +128,6 @@ def test_a_reset_is_told_from_an_answer(serve: Serve) -> None:
     assert exchange_once(serve(behave)).failure == "reset"
 
 
-def test_an_idle_connection_that_was_closed_is_reopened_before_anything_is_written(serve: Serve) -> None:
-    closed = threading.Event()
-    requests: list[bytes] = []
-
-    def behave(peer: Peer) -> None:
-        requests.append(peer.read_request())
-        peer.send(ANSWER)
-        peer.sock.shutdown(socket.SHUT_RDWR)
-        closed.set()
-
-    script = serve(behave)
-    origin = Origin(script.url)
-    client = Client(origin, SHORT)
-    first = client.exchange(request(origin))
-    assert closed.wait(5)
-    gevent.sleep(0.05)  # gives the event loop the turn in which the closing arrives
-    second = client.exchange(request(origin))
-    client.close()
-
-    assert (first.status, second.status) == (200, 200)
-    assert len(requests) == script.accepted == 2
-
-
-def test_a_post_is_never_sent_twice(serve: Serve) -> None:
-    """The connection dies after the request has left: whether it was carried out cannot be known."""
-    requests: list[bytes] = []
-
-    def behave(peer: Peer) -> None:
-        requests.append(peer.read_request())
-        peer.send(ANSWER)
-        requests.append(peer.read_request())
-
-    script = serve(behave)
-    origin = Origin(script.url)
-    client = Client(origin, SHORT)
-    outcomes = [client.exchange(request(origin)).failure for _ in range(2)]
-    client.close()
-
-    assert outcomes == ["", "reset"]
-    assert len([one for one in requests if one]) == 2
-    assert script.accepted == 1
-
-
-def test_a_silent_server_is_a_read_timeout_of_the_set_length(serve: Serve) -> None:
-    def behave(peer: Peer) -> None:
-        peer.read_request()
-        peer.send(ANSWER[:20])
-        peer.read_request()
-
-    got = exchange_once(serve(behave))
-
-    assert got.failure == "read_timeout"
-    assert 0.3 <= got.done_s - got.sent_s < 1.0
-
-
-def test_the_timeout_bounds_the_whole_answer_not_each_part_of_it(serve: Serve) -> None:
-    stop = threading.Event()
-
-    def behave(peer: Peer) -> None:
-        peer.read_request()
-        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-        while not stop.wait(0.05):
-            peer.send(b"x")
-
-    got = exchange_once(serve(behave))
-    stop.set()
-
-    assert got.failure == "read_timeout"
-    assert got.done_s - got.sent_s < 1.0
-
-
-def test_a_port_without_a_listener_is_refused() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-
-    got = probe(Origin(f"http://127.0.0.1:{port}"), 2.0)
-
-    assert got is not None
-    assert got.kind == "connect_refused"
-    assert "ECONNREFUSED" in got.detail
-
-
-def test_a_full_backlog_is_a_connect_timeout() -> None:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        fill = [socket.socket() for _ in range(4)]
-        for one in fill:
-            one.setblocking(False)
-            one.connect_ex(listener.getsockname())
-        got = probe(Origin(f"http://127.0.0.1:{listener.getsockname()[1]}"), 0.3)
-        for one in fill:
-            one.close()
-
-    assert got is not None
-    assert got.kind == "connect_timeout"
-
-
-def test_a_name_without_an_address_is_dns() -> None:
-    failed = probe(Origin("http://no-such-host.invalid"), 2.0)
-
-    assert failed is not None
-    assert failed.kind == "dns"
-
-
-def test_ipv6_works_and_its_host_header_has_brackets(serve: Serve) -> None:
-    seen: list[bytes] = []
-
-    def behave(peer: Peer) -> None:
-        seen.append(peer.read_request())
-        peer.send(ANSWER)
-
-    script = serve(behave, host="::1")
-
-    assert exchange_once(script).status == 200
-    assert f"Host: [::1]:{script.port}\r\n".encode() in seen[0]
-
-
-def test_a_large_request_is_written_whole_while_the_server_reads_slowly(serve: Serve) -> None:
-    sizes: list[int] = []
-
-    def behave(peer: Peer) -> None:
-        threading.Event().wait(0.2)
-        sizes.append(len(peer.read_request()))
-        peer.send(ANSWER)
-
-    script = serve(behave)
-    origin = Origin(script.url)
-    client = Client(origin, Limits(timeout_s=10.0))
-    got = client.exchange(request(origin, b"x" * 20_000_000))
-    client.close()
-
-    assert got.status == 200
-    assert sizes[0] > 20_000_000
-
-
-def test_an_early_answer_to_a_large_request_is_read_though_writing_fails(serve: Serve) -> None:
-    answer = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-
-    def behave(peer: Peer) -> None:
-        peer.sock.recv(1000)
-        peer.send(answer)
-        peer.sock.shutdown(socket.SHUT_WR)
-        while peer.sock.recv(65536):
-            pass
-
-    script = serve(behave)
-    origin = Origin(script.url)
-    client = Client(origin, Limits(timeout_s=5.0))
-    got = client.exchange(request(origin, b"x" * 3_000_000))
-    client.close()
-
-    assert (got.failure, got.status) == ("", 413)
-
-
-def test_more_than_1024_connections_work_in_one_process() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < 4000:
-        pytest.skip("the hard limit of file descriptors is too low here")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4000), hard))
-    with start_mock(Behaviour(auth=False)) as mock:
-        origin = Origin(mock.url)
-        clients = [Client(origin, Limits()) for _ in range(1200)]
-        get = origin.head("GET", "/__mock__/stats", {}) + b"\r\n"
-
-        def twice(client: Client) -> list[int]:
-            return [client.exchange(get).status for _ in range(2)]
-
-        users = [gevent.spawn(twice, client) for client in clients]
-        gevent.joinall(users, timeout=60)
-        opened = [client.opened for client in clients]
-        for client in clients:
-            client.close()
-
-    assert [user.value for user in users] == [[200, 200]] * 1200
-    assert opened == [1] * 1200
-
-
-def test_time_runs_from_the_call_to_the_whole_answer(serve: Serve) -> None:
-    def behave(peer: Peer) -> None:
-        peer.read_request()
-        threading.Event().wait(0.2)
-        peer.send(ANSWER)
-
-    before = time.monotonic()
-    got = exchange_once(serve(behave), Limits())
-    after = time.monotonic()
-
-    assert before <= got.sent_s <= got.done_s <= after
-    assert 0.2 <= got.done_s - got.sent_s < 2
-
-
-def test_each_request_on_a_connection_has_the_whole_timeout(serve: Serve) -> None:
-    """A timer of libev that is stopped and started goes on where it was."""
-
-    def behave(peer: Peer) -> None:
-        while peer.read_request():
-            threading.Event().wait(0.1)
-            peer.send(ANSWER)
-
-    origin = Origin(serve(behave).url)
-    client = Client(origin, SHORT)
-    got = [client.exchange(request(origin)).failure for _ in range(6)]
-    client.close()
-
-    assert got == [""] * 6
-
-
 def test_a_header_of_the_last_answer_can_be_asked_for(serve: Serve) -> None:
     busy = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRETRY-after:\t 12 \r\nX: a:b\r\n\r\n"
     script = serve(lambda peer: [peer.send(answer) for answer in (busy, ANSWER) if peer.read_request()])
@@ -387,34 +143,3 @@ def test_a_header_of_the_last_answer_can_be_asked_for(serve: Serve) -> None:
     assert client.answer_header(b"retry-after") == ""
     client.close()
     assert client.answer_header(b"content-type") == ""
-
-
-def test_a_server_that_never_reads_a_large_request_is_a_time_out(serve: Serve) -> None:
-    done = threading.Event()
-    script = serve(lambda _: done.wait(20) and None)
-    origin = Origin(script.url)
-    client = Client(origin, SHORT)
-
-    with gevent.Timeout(10):
-        got = client.exchange(request(origin, b"x" * 30_000_000))
-    done.set()
-
-    assert got.failure == "read_timeout"
-
-
-def test_a_refusal_ends_a_request_that_is_still_being_written(serve: Serve) -> None:
-    def refuse(peer: Peer) -> None:
-        peer.sock.recv(100)
-        peer.send(b"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n")
-        peer.sock.recv(1)
-        while peer.sock.recv(1 << 20):
-            pass
-
-    script = serve(refuse)
-    origin = Origin(script.url)
-    client = Client(origin, Limits())
-
-    got = client.exchange(request(origin, b"x" * 30_000_000))
-    client.close()
-
-    assert got.status == 413
