@@ -34,7 +34,8 @@ idle one is seen before the next request, and bytes that come while nothing is a
 a first one makes it unusable, as does whatever the parser refuses. A connection that failed is closed, never reused: a
 late answer has nowhere to go.
 
-**What is bounded:** time (`Limits`), the bytes of head and body, and the memory, since one answer is kept at a time.
+**What is bounded:** time (`Limits`), the bytes of head and body, and the memory: a connection keeps one answer at a
+time, and all that are being read share a bound (`bodies.py`).
 """
 
 import contextlib
@@ -50,6 +51,7 @@ from msgspec.structs import replace
 
 from convload.contract.answers import Answer
 from convload.contract.outcomes import INVALID_JSON, OK
+from convload.load.client.bodies import Body
 from convload.load.client.connect import (
     READ_BYTES,
     READABLE,
@@ -71,13 +73,14 @@ class Limits(msgspec.Struct, frozen=True):
     """How long to wait and how much to take.
 
     `connect_timeout_s` bounds name, TCP and TLS together; `timeout_s` runs from the first byte written to the
-    last one read.
+    last one read. `max_bodies_bytes` bounds all bodies that are being read at once.
     """
 
     connect_timeout_s: float = 5.0
     timeout_s: float = 30.0
     max_head_bytes: int = 65536
     max_body_bytes: int = MAX_BODY_BYTES
+    max_bodies_bytes: int = 16 * MAX_BODY_BYTES
 
 
 class Exchange(msgspec.Struct, gc=False):
@@ -196,6 +199,7 @@ class _Connection:
         self._limits = limits
         self._sock, self._tls = open_connection(origin, limits.connect_timeout_s)
         self._parser = httptools.HttpResponseParser(self)
+        self._body = Body(limits.max_body_bytes, limits.max_bodies_bytes)
         self._waiter: Any = None
         self.usable = True
         self._expect_answer()
@@ -225,9 +229,10 @@ class _Connection:
                 self._wait()
         finally:
             self._timer.stop()
+            body = self._body.take()
         if self._failure is not None:
             raise self._failure
-        return self._status, self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        return self._status, body
 
     def answer_header(self, name: bytes) -> str:
         """Returns a header of the answer that was read last."""
@@ -241,8 +246,6 @@ class _Connection:
         self._status = 0
         self._head = b""
         self._in_head = True
-        self._body: list[bytes] = []
-        self._body_bytes = 0
 
     def _wait(self) -> None:
         self._waiter = getcurrent()
@@ -382,10 +385,8 @@ class _Connection:
 
     def on_body(self, data: bytes) -> None:
         """Takes a part of the body."""
-        self._body.append(data)
-        self._body_bytes += len(data)
-        if self._body_bytes > self._limits.max_body_bytes:
-            self._fail("malformed_http", f"a body of more than {self._limits.max_body_bytes} bytes")
+        if not self._complete and (too_much := self._body.add(data)):
+            self._fail("malformed_http", too_much)
 
     def on_message_complete(self) -> None:
         """Ends the answer, unless it is an interim one (1xx)."""
