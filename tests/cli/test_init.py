@@ -1,4 +1,4 @@
-"""`convload init`: it writes all that is needed and loses nothing of anybody; test_ci.py runs what it writes."""
+"""`convload init`: it writes all that is needed and loses nothing of anybody; test_pipelines.py runs what it writes."""
 
 import subprocess
 import sys
@@ -11,7 +11,8 @@ from hatchling.builders.wheel import WheelBuilder
 from tests.conftest import Cli
 
 from convload import __version__
-from convload.cli.init import STARTER, files, lay_out, requirement
+from convload.cli.init import STARTER, files, lay_out
+from convload.cli.requirement import of_note
 from convload.payloads.catalogue import survey_folder
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +86,7 @@ def test_force_names_each_file_that_it_replaces_and_leaves_all_others(cli: Cli) 
     ],
 )
 def test_pipelines_install_convload_from_where_it_came_from(noted: str | None, wanted: str) -> None:
-    assert requirement(noted) == wanted
+    assert of_note(noted) == wanted
 
 
 def test_pip_takes_the_requirement_of_a_workspace(tmp_path: Path) -> None:

@@ -1,19 +1,19 @@
 """`convload init`: a workspace with plans, payloads, locustfiles and pipelines of one's own."""
 
-import json
 import shlex
-from importlib import metadata
 from pathlib import Path
 
 import click
 import msgspec
 
-from convload import __version__, bundled
+from convload import bundled
+from convload.cli.requirement import LOCAL, Requirement, own_requirement, parse
 from convload.errors import UsageError
 
 EPILOG = """\b
-Example:
+Examples:
   convload init load-tests && cd load-tests && convload run plans/gate.toml
+  convload init load-tests --install-from dist/convload-0.1.0-py3-none-any.whl
 """
 
 
@@ -34,8 +34,6 @@ _REQUIREMENTS = "requirements.txt"
 _BUNDLED = {"locustfiles": "*.py", "payloads": "**/*", "plans": "*.*", "reports": "README.md"}
 _LOCUSTFILE = 'locustfile = "locustfiles/create_conversation.py"\n'
 
-_LOCAL = "convload @ file://"
-
 _NO_CONTENT = {".git"}
 """A new repository with nothing in it is an empty folder."""
 
@@ -48,14 +46,16 @@ class Written(msgspec.Struct, frozen=True):
     """Had another content before."""
 
 
-def files() -> dict[str, bytes]:
-    """Returns the files of a workspace by their paths in it.
+def files(requirement: Requirement | None = None) -> dict[str, bytes]:
+    """Returns the files of a workspace by their paths in it; without a requirement for this very convload.
 
     Raises:
         UsageError: a bundled folder is missing or cannot be read.
     """
     found = {place: _read(_STARTER / name) for name, place in STARTER.items()}
-    found[_REQUIREMENTS] = found[_REQUIREMENTS].replace(b"@CONVLOAD@", own_requirement().encode())
+    requirement = requirement or own_requirement()
+    found[_REQUIREMENTS] = found[_REQUIREMENTS].replace(b"@CONVLOAD@", requirement.marked)
+    found |= requirement.files
     for name, pattern in _BUNDLED.items():
         folder = bundled.folder(name)
         paths = [path for path in sorted(folder.glob(pattern)) if path.is_file() and "__pycache__" not in path.parts]
@@ -66,37 +66,14 @@ def files() -> dict[str, bytes]:
     }
 
 
-def own_requirement() -> str:
-    """Returns what pip installs this very convload by."""
-    try:
-        return requirement(metadata.distribution("convload").read_text("direct_url.json"))
-    except metadata.PackageNotFoundError:
-        return requirement(None)
-
-
-def requirement(direct_url: str | None) -> str:
-    """Returns what pip installs a convload by, from what pip noted of where it came from (PEP 610).
-
-    Without a note it came from an index, under its version.
-    """
-    if not direct_url:
-        return f"convload=={__version__}"
-    source = json.loads(direct_url)
-    where = source["url"]
-    if vcs := source.get("vcs_info"):
-        where = f"{vcs['vcs']}+{where}@{vcs['commit_id']}"
-    folder = source.get("subdirectory")
-    return f"convload @ {where}" + (f"#subdirectory={folder}" if folder else "")
-
-
-def lay_out(folder: Path, *, force: bool) -> Written:
+def lay_out(folder: Path, requirement: Requirement | None = None, *, force: bool) -> Written:
     """Writes a workspace into a folder; `force` lets it have content and replaces what differs.
 
     Raises:
         UsageError: the folder is not empty, or something cannot be written; with `force` what was there and is no
             part of a workspace is left alone.
     """
-    wanted, occupied = files(), _has_content(folder)
+    wanted, occupied = files(requirement), _has_content(folder)
     before = {place: _content(folder / place) for place in wanted}
     if occupied and not force:
         raise UsageError(
@@ -155,23 +132,26 @@ def _write(path: Path, content: bytes) -> None:
 @click.command(epilog=EPILOG)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Also into a folder with content; names each file that it replaces.")
-def init(folder: Path, force: bool) -> None:
+@click.option("--install-from", metavar="WHEEL|URL|PACKAGE", help="What the pipelines install; a wheel comes along.")
+def init(folder: Path, force: bool, install_from: str | None) -> None:
     """Write a workspace into DIR: locustfiles/, payloads/, plans/, reports/ and pipelines for CI systems.
 
-    It works as it is, against the embedded mock; its README says what to change first.
+    It works as it is, against the embedded mock; its README says what to change first. The pipelines install what
+    --install-from names, else the convload that wrote them from where it came from.
     """
-    for line in _describe(folder, lay_out(folder, force=force)):
+    requirement = own_requirement() if install_from is None else parse(install_from)
+    for line in _describe(folder, lay_out(folder, requirement, force=force), requirement):
         click.echo(line)
 
 
-def _describe(folder: Path, written: Written) -> list[str]:
+def _describe(folder: Path, written: Written, requirement: Requirement) -> list[str]:
     tops = sorted({place.split("/")[0] + "/" * ("/" in place) for place in written.created})
     replaced = [f"convload: {folder / place}: replaced; its content differed" for place in written.replaced]
     created = f"convload: {folder}: {len(written.created)} files written: {', '.join(tops)}" if tops else ""
     if not written.created and not written.replaced:
         created = f"convload: {folder}: everything is there already"
-    if (source := own_requirement()).startswith(_LOCAL):
-        where = f"{folder / _REQUIREMENTS}: the pipelines install convload from {source.removeprefix(_LOCAL)}"
-        replaced.append(f"convload: {where}, which only this machine has; name a repository there")
+    if requirement.line.startswith(LOCAL):
+        where = f"{folder / _REQUIREMENTS}: the pipelines install convload from {requirement.line.removeprefix(LOCAL)}"
+        replaced.append(f"convload: {where}, which only this machine has; change that line, or give --install-from")
     next_step = f"convload: try it: cd {shlex.quote(str(folder))} && convload run plans/gate.toml"
     return [*replaced, *([created] if created else []), next_step]
