@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.coverage import CONFIDENCE, cut_in_batches
-from bench.queues import RATE, Case, Floats, exponential, simulate
+from bench.queues import Case, Floats, erlang_ms, exponential, simulate
 
 from convload.judging.dependence import INDEPENDENT, LEVELS, of_times
 from convload.judging.estimates import Confidences, percentile_bounds_us
@@ -46,17 +46,8 @@ class Scale(NamedTuple):
 
 
 def true_ms(percent: float) -> float:
-    """Returns a percentile of the response of M/M/c, by Erlang's wait and the service (Kleinrock 1975)."""
-    servers, load = QUEUE.servers, QUEUE.servers * QUEUE.busy
-    each = [load**n / math.factorial(n) for n in range(servers)]
-    full = load**servers / math.factorial(servers) / (1 - QUEUE.busy)
-    waits, spare = full / (sum(each) + full), servers - 1 - load
-    low, high = 0.0, 1000.0  # in services
-    while high - low > 1e-9:  # noqa: PLR2004 -- more digits than are shown
-        middle = (low + high) / 2
-        tail = math.exp(-middle) * (1 + waits * (1 - math.exp(-middle * spare)) / spare)
-        low, high = (middle, high) if tail > 1 - percent / 100 else (low, middle)
-    return 1000 * low * load / RATE
+    """Returns a percentile of the queue's response."""
+    return erlang_ms(QUEUE.servers, QUEUE.busy, percent)
 
 
 def measured() -> list[Run]:

@@ -24,6 +24,7 @@ count as one, which is what they were found to be worth at a target that is 95 %
 """
 
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -164,6 +165,7 @@ def _dependence(counts: Counts, effects: Sequence[float], length_s: float) -> De
     return msgspec.structs.replace(found, effect=max(found.effect, float(counts.sum()) / length_s * PLAUSIBLE_S))
 
 
+@cache
 def special() -> Any:
     """Returns SciPy's functions. Loading them takes long, and a command that judges nothing should not wait for it."""
     return import_module("scipy.special")

@@ -61,13 +61,13 @@ def is_late_by_target(parts: Sequence[Interval], limits: ValidityLimits, most_us
         by_target += own[-1].unsent if _is_held(last) and _stalled_ms(last, limits) < MS_A_SECOND else 0
         for place, part in enumerate(own):
             lateness, longest_s = _lateness_of(part)
-            if late := lateness.count_above(1000 * limits.lateness_p99_ms):
+            if late := lateness.above(1000 * limits.lateness_p99_ms):
                 # Also the one behind: a process that goes on may cut its interval before it notes that it stood still.
                 around = [one for one in own[: place + 2] if one.to_s >= part.from_s - longest_s]
                 held = _is_held(around) or not is_watched
                 own_us = 1000 * (limits.lateness_p99_ms + _stalled_ms(around, limits))
                 all_late += late
-                by_target += lateness.count_above(own_us) if held else 0
+                by_target += lateness.above(own_us) if held else 0
     return by_target > all_late / 2 and (is_watched or all_users_busy(parts, most_users))
 
 

@@ -102,19 +102,17 @@ class Histogram(msgspec.Struct, frozen=True, eq=False):
 
     def above(self, level_us: float) -> int:
         """Returns how many values are above a level, as far as buckets tell: by their middles."""
-        return int(self.counts[self.values_us > level_us].sum())
+        bucket = _bucket_of(max(0, math.floor(level_us)))
+        low, width = _edges(bucket)
+        first = bucket + (low + width // 2 <= level_us)
+        return int(self.counts[np.searchsorted(self.index, first) :].sum())
 
     def edges(self, rank: int) -> tuple[int, int]:
         """Returns the least and the greatest µs that the value of a rank (from 1) can have had."""
         bucket = self.index[np.searchsorted(np.cumsum(self.counts), rank)]
-        shift = max(0, (int(bucket) >> _OCTAVE_BITS) - 1)
-        low = (int(bucket) - (shift << _OCTAVE_BITS)) << shift
-        high = self.max_us if bucket == BUCKETS - 1 else low + (1 << shift) - 1
+        low, width = _edges(int(bucket))
+        high = self.max_us if bucket == BUCKETS - 1 else low + width - 1
         return max(low, self.min_us), min(high, self.max_us)
-
-    def count_above(self, us: float) -> int:
-        """Returns how many values lay above a time, as far as the buckets tell."""
-        return int(self.counts[self.values_us > us].sum())
 
     def spectrum(self) -> list[tuple[float, int]]:
         """Returns (percent, µs) points, evenly spaced on an axis of log 1/(1-q), up to the maximum.
@@ -250,6 +248,12 @@ def _bucket(values: Integers) -> Integers:
     index -= first
     np.copyto(index, values, where=values < _EXACT_US)
     return index
+
+
+def _edges(bucket: int) -> tuple[int, int]:
+    """Returns the least value of a bucket and how many values it has."""
+    shift = max(0, (bucket >> _OCTAVE_BITS) - 1)
+    return (bucket - (shift << _OCTAVE_BITS)) << shift, 1 << shift
 
 
 def _bucket_of(value: int) -> int:
