@@ -1,13 +1,12 @@
-"""`convload capacity` as it is used: whole searches in real processes against mocks whose capacity is known.
+"""`convload capacity` as it is used: whole searches in real processes, which show that its parts are wired together.
 
-The searches go on side by side, because each takes most of its budget and next to none of the machine.
+How well a search finds what is known is proved in virtual time (`test_search.py`).
 """
 
 import json
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,56 +37,27 @@ cpu_seconds_share = 1.0
 lateness_p99_ms = 1000.0
 
 [mock]
-servers = {servers}
+servers = 10
 service_time = "constant(20ms)"
 """
 CAPACITY_PER_S = 500
 TRIAL = re.compile(r" for +[\d.]+ s ")
 KEYS = {"CONVLOAD_CLIENT_ID": "id", "CONVLOAD_CLIENT_SECRET": "secret"}
-SEARCHES = {
-    "sharp": ("--budget", "25s", "--need", "1200/s", "--headroom", "30%"),
-    "floor": ("--budget", "20s", "--objective", "create.p50 < 1ms", "--start", "20", "--least", "20"),
-    "bound": ("--budget", "20s", "--objective", "create.p50 < 1s", "--start", "40", "--most", "80"),
-    "profile": ("--budget", "4s", "--start", "50", "--profile", "day.csv", "--peak-to-mean", "2"),
-    "closed": ("--budget", "60s", "--model", "closed", "--start", "2", "--most", "32"),
-    "bad": ("--budget", "10s"),
-    "ctrl-c": ("--budget", "60s"),
-    "ctrl-c-closed": ("--budget", "60s", "--model", "closed"),
-}
 
 
-class Searches:
-    """Commands that go on side by side, by name; the run folder of each has that name."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.cli = Cli(folder)
-        (folder / "ten.toml").write_text(PLAN.format(servers=10))
-        (folder / "four.toml").write_text(PLAN.format(servers=4))
-        (folder / "bad.toml").write_text(PLAN.format(servers=4) + "http_5xx_share = 1.0\n")
-        (folder / "day.csv").write_text("hour,conversations\n09:00,36000\n10:00,72000\n")
-        self.started: dict[str, subprocess.Popen[str]] = {}
-        for name, flags in SEARCHES.items():
-            plan = "bad.toml" if name == "bad" else "four.toml" if "closed" in name else "ten.toml"
-            github = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "output"} if name == "floor" else {}
-            self.started[name] = self.cli.start(
-                "capacity", plan, "--no-overload", "--out", name, *flags, environment=github
-            )
-
-    def ended(self, name: str) -> Done:
-        process = self.started[name]
-        out, err = process.communicate(timeout=COMMAND_TIMEOUT_S)
-        return Done(process.returncode, out, err)
-
-    def told(self, name: str) -> Any:
-        return json.loads((self.folder / name / "capacity.json").read_text())
+def start(cli: Cli, *flags: str, **environment: str) -> "subprocess.Popen[str]":
+    """Starts a search whose run folder is `out`."""
+    (cli.folder / "plan.toml").write_text(PLAN)
+    return cli.start("capacity", "plan.toml", "--no-overload", "--out", "out", *flags, environment=environment)
 
 
-@pytest.fixture(scope="module")
-def searches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Searches]:
-    found = Searches(tmp_path_factory.mktemp("searches"))
-    yield found
-    found.cli.end()
+def ended(process: "subprocess.Popen[str]") -> Done:
+    out, err = process.communicate(timeout=COMMAND_TIMEOUT_S)
+    return Done(process.returncode, out, err)
+
+
+def told(cli: Cli) -> Any:
+    return json.loads((cli.folder / "out" / "capacity.json").read_text())
 
 
 def wait_for_trial(process: "subprocess.Popen[str]") -> list[psutil.Process]:
@@ -98,105 +68,67 @@ def wait_for_trial(process: "subprocess.Popen[str]") -> list[psutil.Process]:
     return children
 
 
-@pytest.mark.parametrize("name", ["ctrl-c", "ctrl-c-closed"])
-def test_ctrl_c_ends_a_search_with_what_it_has_and_leaves_no_process(searches: Searches, name: str) -> None:
-    children = wait_for_trial(searches.started[name])
-    searches.started[name].send_signal(signal.SIGINT)
-    done = searches.ended(name)
+@pytest.mark.parametrize("model", ["open", "closed"])
+def test_ctrl_c_ends_a_search_with_what_it_has_and_leaves_no_process(cli: Cli, model: str) -> None:
+    process = start(cli, "--model", model, "--budget", "60s")
+    children = wait_for_trial(process)
+    process.send_signal(signal.SIGINT)
+    done = ended(process)
     assert done.code == 130, done
     assert "Traceback" not in done.err
-    assert len(searches.told(name)["trials"]) >= 1
-    assert (searches.folder / name / "capacity.md").read_text().startswith("# Capacity")
-    assert "</html>" in (searches.folder / name / "report.html").read_text()
+    assert len(told(cli)["trials"]) >= 1
+    assert (cli.folder / "out" / "capacity.md").read_text().startswith("# Capacity")
+    assert "</html>" in (cli.folder / "out" / "report.html").read_text()
     assert [child for child in children if child.is_running()] == []
 
 
 def test_a_target_that_ends_in_the_middle_ends_the_search_with_what_it_has(cli: Cli) -> None:
-    """Stands here because the searches of the others go on meanwhile."""
-    (cli.folder / "ten.toml").write_text(PLAN.partition("[mock]")[0])
     with start_mock(Behaviour(auth=False)) as mock:
-        flags = (
-            "--target",
-            mock.url,
-            "--objective",
-            "errors < 20%",
-            "--budget",
-            "14s",
-            "--no-overload",
-            "--out",
-            "out",
-        )
-        search = cli.start("capacity", "ten.toml", *flags, environment=KEYS)
+        flags = ("--target", mock.url, "--objective", "errors < 20%", "--budget", "7s")
+        search = start(cli, *flags, **KEYS)
         wait_for_trial(search)
         mock.process.kill()
-        _, err = search.communicate(timeout=COMMAND_TIMEOUT_S)
-    told = json.loads((cli.folder / "out" / "capacity.json").read_text())
-    assert search.returncode in {0, 1, 3}, err
-    assert "Traceback" not in err
-    assert told["trials"][0]["outcome"] == "pass"
-    assert told["trials"][-1]["outcome"] == "fail"
+        done = ended(search)
+    assert done.code in {0, 1, 3}, done
+    assert "Traceback" not in done.err
+    assert told(cli)["trials"][0]["outcome"] == "pass"
+    assert told(cli)["trials"][-1]["outcome"] == "fail"
 
 
-def test_the_interval_holds_the_capacity_and_the_instances_for_a_need_follow(
-    searches: Searches,
-) -> None:
-    done, told = searches.ended("sharp"), searches.told("sharp")
+def test_the_interval_holds_the_capacity_and_the_instances_for_a_need_follow(cli: Cli) -> None:
+    done = ended(start(cli, "--budget", "14s", "--need", "1200/s", "--headroom", "30%"))
     assert done.code == 0, done
-    bounds = told["capacity_per_s"]
-    assert bounds["low"] <= 1.02 * CAPACITY_PER_S
-    assert bounds["high"] >= 0.98 * CAPACITY_PER_S
-    assert bounds["low"] > CAPACITY_PER_S / 3
-    assert bounds["high"] < CAPACITY_PER_S * 3
-    assert told["statement"] in done.out
-    assert told["instances"]["most"] == pytest.approx(1200 / (0.7 * bounds["low"]), abs=1)
-    assert told["instances"]["need_per_s"] == 1200
-
-
-def test_no_more_is_answered_in_a_trial_than_was_asked(searches: Searches) -> None:
-    searches.ended("sharp")
-    for trial in searches.told("sharp")["trials"]:
+    found = told(cli)
+    bounds = found["capacity_per_s"]
+    assert CAPACITY_PER_S / 3 < bounds["low"] <= 1.02 * CAPACITY_PER_S
+    assert 0.9 * CAPACITY_PER_S <= bounds["high"] < 3 * CAPACITY_PER_S
+    assert found["statement"] in done.out
+    assert found["instances"]["most"] == pytest.approx(1200 / (0.7 * bounds["low"]), abs=1)
+    assert found["instances"]["need_per_s"] == 1200
+    for trial in found["trials"]:
         assert trial["goodput_per_s"] <= 1.1 * min(trial["rate"], CAPACITY_PER_S)
 
 
-def test_an_objective_that_no_rate_meets_fails_with_a_statement(searches: Searches) -> None:
-    done = searches.ended("floor")
+def test_an_objective_that_no_rate_meets_fails_with_a_statement(cli: Cli) -> None:
+    flags = ("--budget", "20s", "--objective", "create.p50 < 1ms", "--start", "20", "--least", "20")
+    done = ended(start(cli, *flags, GITHUB_ACTIONS="true", GITHUB_OUTPUT="output"))
     assert done.code == 1, done
     assert done.out.startswith("::error title=convload%3A capacity::No rate from 20/s up meets the objective: ")
-    outputs = outputs_in((searches.folder / "output").read_text())
+    outputs = outputs_in((cli.folder / "output").read_text())
     assert (outputs["outcome"], outputs["exit_code"], outputs["limited_by"]) == ("fail", "1", "target")
-    assert (outputs["capacity_low"], outputs["capacity_high"], outputs["report"]) == ("", "20", "floor/report.html")
+    assert (outputs["capacity_low"], outputs["capacity_high"], outputs["report"]) == ("", "20", "out/report.html")
     assert "No rate from 20/s up meets the objective: create.p50 < 1ms broke first" in done.out
 
 
-def test_an_objective_that_never_breaks_is_told_up_to_the_highest_rate(searches: Searches) -> None:
-    done = searches.ended("bound")
+def test_an_objective_that_never_breaks_is_told_with_what_a_day_needs(cli: Cli) -> None:
+    (cli.folder / "day.csv").write_text("hour,conversations\n09:00,36000\n10:00,72000\n")
+    flags = ("--budget", "20s", "--objective", "create.p50 < 1s", "--start", "40", "--most", "80")
+    done = ended(start(cli, *flags, "--profile", "day.csv", "--peak-to-mean", "2"))
     assert done.code == 0, done
     assert "at least" in done.out
     assert "never failed up to the highest rate asked for, 80/s" in done.out
-
-
-def test_a_profile_of_a_day_tells_what_is_needed(searches: Searches) -> None:
-    done = searches.ended("profile")
-    assert done.code in {0, 3}, done
-    told = searches.told("profile")
-    assert told["peak"]["required_per_s"] == pytest.approx(40)
-    assert told["generator_need"]["rate_per_s"] == pytest.approx(40)
-
-
-def test_the_closed_search_finds_about_as_many_users_as_there_are_servers(searches: Searches) -> None:
-    done, told = searches.ended("closed"), searches.told("closed")
-    assert done.code == 0, done
-    found = told["saturation"]
-    # Four users leave the servers idle for the time that an answer is on its way; throughput within 5 % counts as flat.
-    assert found["low_users"] <= 4 <= found["high_users"] <= 8
-    assert found["highest_per_s"] == pytest.approx(200, rel=0.08)
-
-
-def test_a_target_that_answers_nothing_well_is_told_in_one_message(searches: Searches) -> None:
-    done = searches.ended("bad")
-    assert done.code == 4, done
-    assert len([line for line in done.err.splitlines() if "no create succeeds" in line]) == 1
-    assert "Traceback" not in done.err
+    assert told(cli)["peak"]["required_per_s"] == pytest.approx(40)
+    assert told(cli)["generator_need"]["rate_per_s"] == pytest.approx(40)
 
 
 @pytest.mark.parametrize(
