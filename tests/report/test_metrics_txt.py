@@ -26,11 +26,11 @@ def read(text: str) -> dict[str, float]:
     family = ""
     for line in lines:
         if descriptor := DESCRIPTOR.fullmatch(line):
-            if descriptor["what"] == "TYPE":
+            if descriptor["name"] != family:
                 family = descriptor["name"]
                 assert family not in types
+            if descriptor["what"] == "TYPE":
                 types[family] = descriptor["text"]
-            assert descriptor["name"] == family
             assert descriptor["what"] != "UNIT" or family.endswith("_" + descriptor["text"])
             continue
         sample = SAMPLE.fullmatch(line)
@@ -52,7 +52,7 @@ def test_the_key_figures_are_those_of_the_summary(conclusion: Conclusion) -> Non
     assert samples["convload_create_response_milliseconds_count"] == create.ok
     assert samples["convload_create_rate"] == conclusion.summary.achieved_rate
     assert samples["convload_create_failed_ratio"] == pytest.approx(44 / 584)
-    assert samples['convload_requests_total{step="conversation.create",outcome="http_503"}'] == 20
+    assert samples['convload_requests_total{outcome="http_503",step="conversation.create"}'] == 20
     assert samples['convload_gate_passed{gate="errors <= 1%"}'] == 0
     assert samples['convload_gate_value{gate="errors <= 1%"}'] == conclusion.gates[0].value
 

@@ -99,9 +99,9 @@ def test_metrics_tell_the_comparison_and_the_figures_of_each_target(regressed: C
     assert len(outcomes) == 4
     assert samples["convload_comparison_pairs"] == 10
     first = regressed.target_comparison.differences[0]
-    labels = f'step="{first.step}",statistic="{first.statistic}"'
+    labels = f'statistic="{first.statistic}",step="{first.step}"'
     bounds = [
-        samples[f'convload_comparison_difference{{{labels},bound="{bound}"}}'] for bound in ("low", "point", "high")
+        samples[f'convload_comparison_difference{{bound="{bound}",{labels}}}'] for bound in ("low", "point", "high")
     ]
     assert bounds == [first.low, first.difference, first.high]
     for target, steps in regressed.target_comparison.figures.items():
@@ -109,9 +109,9 @@ def test_metrics_tell_the_comparison_and_the_figures_of_each_target(regressed: C
         named = f'target="{target}"'
         for clock in ("response", "service", "lateness"):
             family = f"convload_target_create_{clock}_milliseconds"
-            assert samples[f'{family}{{{named},quantile="0.5"}}'] == getattr(create, f"{clock}_ms")["p50"]
+            assert samples[f'{family}{{quantile="0.5",{named}}}'] == getattr(create, f"{clock}_ms")["p50"]
             assert samples[f"{family}_count{{{named}}}"] == create.ok
-        requests = f'convload_target_requests_total{{{named},step="conversation.create",outcome="ok"}}'
+        requests = f'convload_target_requests_total{{outcome="ok",step="conversation.create",{named}}}'
         assert samples[requests] == create.ok == 1000
         assert samples[f"convload_target_create_failed_ratio{{{named}}}"] == 0
 

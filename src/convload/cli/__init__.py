@@ -22,6 +22,7 @@ VERBS = (
     "payloads",
     "plan",
     "report",
+    "export",
     "gate",
     "baseline",
     "compare",

@@ -1,7 +1,6 @@
 """`convload run`: a load test from a plan to its report and exit code."""
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import msgspec
 
 from convload.cli.ending import details_option, end, exit_zero_option, show_run
 from convload.cli.judged import baseline_of, warn, warnings_of
+from convload.cli.watching import Wanted, watching, watching_options
 from convload.cli.worker import check_reach, count_workers, joining_of
 from convload.comparison.conclusion import conclude
 from convload.errors import ExitCode, UsageError
@@ -25,7 +25,6 @@ from convload.results.histogram import short
 from convload.run.dry_run import describe
 from convload.run.execution import execute
 from convload.run.files import read_inputs
-from convload.run.live import Live
 from convload.run.steering import Judging
 
 DEFAULT_PLAN = "smoke"
@@ -86,6 +85,7 @@ Examples:
 @click.option("--force-baseline", is_flag=True, help="Compare with a baseline that was another kind of run.")
 @click.option("--dry-run", is_flag=True, help="Show plan, schedule and what they take; contact and write nothing.")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The run folder, exactly as given.")
+@watching_options
 @exit_zero_option
 @details_option
 def run(
@@ -101,6 +101,7 @@ def run(
     dry_run: bool,
     exit_zero: bool,
     details: bool,
+    prometheus: str | None,
     **flags: Any,
 ) -> int:
     """Run a load test and end with its report.
@@ -109,6 +110,7 @@ def run(
     override the plan.
     """
     flags["allow_hosts"] = list(allow_host) or None
+    wanted = Wanted(prometheus)
     for key in ("gates", "abort_when"):
         flags[key] = list(flags[key]) or None
     joining = joining_of(bind, expect_workers, join_within, key_file, grace, dry_run=dry_run)
@@ -128,10 +130,15 @@ def run(
     if dry_run:
         click.echo("\n".join(describe(settled, read_inputs(settled))))
         return int(ExitCode.PASS)
-    live = Live(sys.stderr)
     baseline = baseline_of(settled, force=force_baseline)
-    folder = execute(settled, out, live.update, joining, Judging.of(settled), baseline)
-    live.close()
+    with watching(wanted) as watch:
+        folder = execute(settled, out, watch.update, joining, Judging.of(settled), baseline)
+        watch.finish(folder)
+        return _report(folder, exit_zero=exit_zero, details=details)
+
+
+def _report(folder: Path, *, exit_zero: bool, details: bool) -> int:
+    """Writes the reports and tells what they say; returns the exit code."""
     try:
         return end(write_all(folder), folder, exit_zero=exit_zero, details=details)
     except UsageError as error:  # no room for a report: what is known is shown, and nobody can look it up later

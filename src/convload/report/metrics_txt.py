@@ -7,17 +7,15 @@ from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN
 from convload.comparison.two_targets import TargetComparison
 from convload.contract.steps import CREATE
 from convload.judging.gate_result import PASS
+from convload.outputs.openmetrics import Family, Sample, write
 from convload.plan.facts import OPEN
 from convload.report import figures
 from convload.report.document import visible
 from convload.results.histogram import PERCENTILES
 from convload.results.summary import Requests
 
-_Sample = tuple[str, dict[str, str], float]
-"""What follows the family's name, the labels, and the value."""
-
-_Family = tuple[str, str, str, list[_Sample]]
-"""Name, type, help and samples; a unit is the end of the name."""
+_Family = tuple[str, str, str, list[Sample]]
+"""Name, type, help and samples."""
 
 _UNITS = ("milliseconds", "ratio")
 _CLOCKS = {"response": "Due to answered", "service": "Sent to answered", "lateness": "Due to sent"}
@@ -29,8 +27,7 @@ def render(conclusion: Conclusion) -> str:
 
     The format is OpenMetrics 1.0: families one after the other, `# EOF` at the end. Maximum is the quantile 1.
     """
-    lines = [line for family in _families(conclusion) if family[3] for line in _written(family)]
-    return "\n".join([*lines, "# EOF"]) + "\n"
+    return write(_made(*family) for family in _families(conclusion))
 
 
 def _families(conclusion: Conclusion) -> Iterator[_Family]:
@@ -50,7 +47,7 @@ def _families(conclusion: Conclusion) -> Iterator[_Family]:
     yield "convload_gate_worth", "gauge", text, worth
     passed = [("", {"gate": gate.gate}, float(gate.outcome == PASS)) for gate in conclusion.gates]
     yield "convload_gate_passed", "gauge", "1 where a gate holds, 0 where it fails or is undecided.", passed
-    notes: list[_Sample] = [("", {"text": note}, 1.0) for note in dict.fromkeys(summary.notes)]
+    notes: list[Sample] = [("", {"text": note}, 1.0) for note in dict.fromkeys(summary.notes)]
     yield "convload_note", "gauge", "1 for each note that a reader of the figures must know.", notes
     if conclusion.target_comparison is not None:
         yield from _turns(conclusion.target_comparison, summary.model)
@@ -72,12 +69,12 @@ def _singles(conclusion: Conclusion) -> Iterator[_Family]:
 
 def _turns(turns: TargetComparison, model: str) -> Iterator[_Family]:
     """Yields the comparison of two targets, and the figures of each; those above are of both together."""
-    outcomes: list[_Sample] = [
+    outcomes: list[Sample] = [
         ("", {"outcome": outcome}, float(outcome == turns.outcome)) for outcome in (IMPROVED, SAME, REGRESSED, UNKNOWN)
     ]
     yield "convload_comparison_outcome", "gauge", "1 at what the comparison of B with A came to.", outcomes
     yield "convload_comparison_pairs", "gauge", "Pairs of windows that were compared.", [("", {}, float(turns.pairs))]
-    differences: list[_Sample] = [
+    differences: list[Sample] = [
         ("", {"step": one.step, "statistic": one.statistic, "bound": bound}, value)
         for one in turns.differences
         for bound, value in (("low", one.low), ("point", one.difference), ("high", one.high))
@@ -89,7 +86,7 @@ def _turns(turns: TargetComparison, model: str) -> Iterator[_Family]:
     yield from _times("convload_target_create", sides, model)
     counts = [sample for labels, steps in sides for sample in _counts(labels, steps)]
     yield "convload_target_requests", "counter", "Measured requests by target, step and outcome.", counts
-    failed: list[_Sample] = [
+    failed: list[Sample] = [
         ("", labels, (create.count - create.ok) / create.count)
         for labels, steps in sides
         if (create := steps.get(CREATE)) and create.count
@@ -97,7 +94,7 @@ def _turns(turns: TargetComparison, model: str) -> Iterator[_Family]:
     yield "convload_target_create_failed_ratio", "gauge", "Share of a target's create requests that failed.", failed
 
 
-def _counts(labels: dict[str, str], steps: dict[str, Requests]) -> list[_Sample]:
+def _counts(labels: dict[str, str], steps: dict[str, Requests]) -> list[Sample]:
     return [
         ("_total", labels | {"step": step, "outcome": outcome}, float(count))
         for step, row in steps.items()
@@ -117,29 +114,17 @@ def _times(prefix: str, sides: list[tuple[dict[str, str], dict[str, Requests]]],
         yield f"{prefix}_{clock}_milliseconds", "summary", f"{text}, of successful creates.", samples
 
 
-def _quantiles(labels: dict[str, str], create: Requests, clock: str) -> list[_Sample]:
+def _quantiles(labels: dict[str, str], create: Requests, clock: str) -> list[Sample]:
     times = {"response": create.response_ms, "service": create.service_ms, "lateness": create.lateness_ms}[clock]
-    samples: list[_Sample] = [
+    samples: list[Sample] = [
         ("", labels | {"quantile": q}, times[name]) for name, q in _QUANTILES.items() if name in times
     ]
     return [*samples, ("_count", labels, float(create.ok))]
 
 
-def _written(family: _Family) -> Iterator[str]:
-    name, kind, text, samples = family
-    yield f"# TYPE {name} {kind}"
-    yield from (f"# UNIT {name} {unit}" for unit in _UNITS if name.endswith(f"_{unit}"))
-    yield f"# HELP {name} {text}"
-    for suffix, labels, value in samples:
-        yield f"{name}{suffix}{_labels(labels)} {value:.12g}"
-
-
-def _labels(labels: dict[str, str]) -> str:
-    if not labels:
-        return ""
-    return "{" + ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items()) + "}"
-
-
-def _escaped(text: str) -> str:
-    r"""Escapes a label's value; `visible` has left no line break in it, but perhaps backslashes of its own."""
-    return visible(text).replace("\\", "\\\\").replace('"', '\\"')
+def _made(name: str, kind: str, text: str, samples: list[Sample]) -> Family:
+    """Makes every label visible: gates and targets are written by people, and a line break would end the line."""
+    shown: list[Sample] = [
+        (suffix, {key: visible(word) for key, word in labels.items()}, value) for suffix, labels, value in samples
+    ]
+    return Family(name, kind, text, shown, next((unit for unit in _UNITS if name.endswith(f"_{unit}")), ""))

@@ -1,0 +1,120 @@
+"""Judges a run by its gates while it goes on, so that people see where it is heading; it decides nothing."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from convload.comparison.two_targets import stages_of
+from convload.errors import ConvloadError
+from convload.judging.baseline import read_frozen
+from convload.judging.gate_result import FAIL, PASS, GateResult
+from convload.judging.plan_gates import judge_plan, judge_two_targets
+from convload.plan.schedule import TARGETS
+from convload.results.progress import Progress
+from convload.results.run import Run
+from convload.results.runlog import MEASURE, Interval, Manifest, Record, RunLog
+
+SHARE = 0.04
+"""Of a core: after a judging that took a second, there are 24 in which nothing is judged."""
+
+SHORTEST_S = 2.0
+
+MOST_CELLS = 100_000
+"""Beyond them a run is too long to be judged all the time: it would take ten seconds, and the memory for all of it."""
+
+PASSES, FAILS, IN_DANGER, UNDECIDED = "passes", "fails", "in danger", "undecided"
+
+
+class GateState(msgspec.Struct, frozen=True):
+    """Where a gate stands: `passes` or `fails` if what was measured decides it, else whether it leans to failing."""
+
+    gate: str
+    state: str
+    value: float | None
+    low: float | None
+    high: float | None
+    limit: float | None
+    unit: str
+    message: str
+
+    @classmethod
+    def of(cls, result: GateResult) -> "GateState":
+        """Returns what a judgement says of a gate."""
+        figures = (result.value, result.low, result.high, result.limit, result.unit)
+        return cls(result.gate, _state(result), *figures, result.message)
+
+
+class GateWatch:
+    """Judges what has come so far, in a thread of its own, and not more often than it can afford.
+
+    Attributes:
+        states: what the last judgement said.
+        judged_s: until when it had looked, in seconds from the start.
+        gave_up: whether the run has become too long for it.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._records: list[Record] = []
+        self._cells = 0
+        self._next_s = 0.0
+        self._judging: threading.Thread | None = None
+        self.states: list[GateState] = []
+        self.judged_s = 0.0
+        self.gave_up = False
+
+    def update(self, _: Progress, records: Sequence[Record]) -> None:
+        """Takes what has come, and begins to judge it if it is time."""
+        if self.gave_up:
+            return
+        self._records += records
+        self._cells += sum(len(one.cells) for one in records if isinstance(one, Interval))
+        if self._cells > MOST_CELLS:
+            self._records, self.gave_up = [], True
+        elif self._is_time():
+            self._judging = threading.Thread(target=self.judge, args=(list(self._records),), daemon=True)
+            self._judging.start()
+
+    def _is_time(self) -> bool:
+        is_measured = any(
+            cell.phase == MEASURE for one in self._records[-4:] if isinstance(one, Interval) for cell in one.cells
+        )
+        is_idle = self._judging is None or not self._judging.is_alive()
+        return is_measured and is_idle and self._clock() >= self._next_s
+
+    def finish(self, _: Progress) -> None:
+        """Does nothing: what the reports say of the gates is what counts."""
+
+    def close(self) -> None:
+        """As above; a judging that still goes on ends with the process."""
+
+    def judge(self, records: list[Record]) -> None:
+        """Judges some records, the first of which is the manifest."""
+        began_s = self._clock()
+        if records and isinstance(records[0], Manifest):
+            try:
+                self.states = [GateState.of(one) for one in _judged(RunLog.growing(records))]
+            except (ConvloadError, ValueError):
+                self.states = []  # a log that somebody has damaged; the end tells of it
+            self.judged_s = max((one.to_s for one in records if isinstance(one, Interval)), default=0.0)
+        self._next_s = self._clock() + max(SHORTEST_S, (self._clock() - began_s) / SHARE)
+
+
+def _judged(log: RunLog) -> list[GateResult]:
+    run = Run(log)
+    if run.plan.target_b:
+        return judge_two_targets(run.totals, {target: stages_of(log, target) for target in TARGETS})
+    baseline = read_frozen(log.manifest.baseline)
+    return judge_plan(run, None if baseline is None else baseline.totals())
+
+
+def _state(result: GateResult) -> str:
+    if result.outcome in {PASS, FAIL}:
+        return PASSES if result.outcome == PASS else FAILS
+    if None in (result.value, result.limit, result.low, result.high):
+        return UNDECIDED
+    is_lower_better = "<" in result.gate
+    is_beyond = result.value > result.limit if is_lower_better else result.value < result.limit  # type: ignore[operator]  # looked at above
+    return IN_DANGER if is_beyond else UNDECIDED

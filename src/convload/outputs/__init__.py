@@ -1,0 +1,1 @@
+"""Gives figures to other programs: scrapes, pushes, files."""

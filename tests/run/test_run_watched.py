@@ -1,0 +1,35 @@
+"""Runs that others follow while they go on."""
+
+import re
+import threading
+from collections import Counter
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from tests.asking import OPENMETRICS, ask
+from tests.conftest import Cli, summary_of
+
+METRICS = re.compile(r"http://127.0.0.1:(\d+)/metrics")
+
+
+def test_the_last_scrape_of_a_run_agrees_with_its_summary_to_the_request(cli: Cli) -> None:
+    run = cli.start(
+        *("run", "--rate", "50", "--duration", "2s", "--warmup", "0s", "--out", "out"),
+        *("--prometheus", "127.0.0.1:0"),
+    )
+    assert run.stderr is not None
+    port = next(int(found[1]) for line in run.stderr if (found := METRICS.search(line)))
+
+    last, pause = "", threading.Event()
+    while text := ask(port, "/metrics", OPENMETRICS).body:
+        last = text
+        pause.wait(0.1)
+
+    assert run.wait(30) in {0, 3}  # on a busy machine it may be too late to be evidence
+    counts: Counter[str] = Counter()
+    for family in text_string_to_metric_families(last):
+        for sample in family.samples:
+            if sample.name == "convload_requests_total" and sample.labels["phase"] == "measure":
+                counts[sample.labels["step"]] += int(sample.value)
+    steps = summary_of(cli.folder / "out")["steps"]
+    assert counts == {step: row["count"] for step, row in steps.items()}
+    assert counts["conversation.create"] == summary_of(cli.folder / "out")["counts"]["recorded"] > 50
