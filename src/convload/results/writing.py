@@ -3,7 +3,8 @@
 import errno
 import os
 import shutil
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,24 @@ import msgspec
 from convload.results.runlog import FILE_NAME, Interval, Manifest, Note, Record
 
 _encoder = msgspec.json.Encoder()
+
+RESERVE_BYTES = 1024 * 1024
+"""For the end of the log and the reports, which are some hundred kilobytes."""
+
+
+def reserve(path: Path) -> None:
+    """Takes room on the disk beside a run log, if there is any: a run whose disk is full can then still tell of it."""
+    try:
+        with _reserve(path).open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+    except OSError:
+        release(path)
+
+
+def release(path: Path) -> None:
+    """Gives back what was reserved."""
+    with suppress(OSError):
+        _reserve(path).unlink()
 
 
 def begin(path: Path, manifest: Manifest) -> None:
@@ -121,6 +140,51 @@ class RunLogWriter:
         with suppress(OSError):  # a full or broken disk, of which it was told before
             os.fsync(self._file.fileno())
         self._file.close()
+
+
+class PatientWriter:
+    """Appends records to a run log; while there is no room for them they wait in memory, in their order."""
+
+    def __init__(self, path: Path, on_damage: Callable[[str], None]) -> None:
+        self._path = path
+        self._log = RunLogWriter(path, on_damage)
+        self._waiting: deque[Record] = deque()
+
+    def write(self, record: Record) -> str:
+        """Appends a record behind those that wait; returns why they wait, nothing when all are written."""
+        self._waiting.append(record)
+        try:
+            while self._waiting:
+                self._log.write(self._waiting[0])
+                self._waiting.popleft()
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
+
+    def end(self, at_s: float) -> str:
+        """Ends the log; returns what found no room, which is told in it too if it takes what was reserved."""
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        if waiting:
+            release(self._path)
+        lost = [record for record in waiting if isinstance(record, Interval)]
+        notes = [Note(at_s, _told(lost), invalidates=True)] if lost else []
+        for record in (*notes, *(one for one in waiting if not isinstance(one, Interval))):
+            self.write(record)
+        self._log.close()
+        return _told([*lost, *self._waiting]) if lost or self._waiting else ""
+
+
+def _told(lost: Collection[Record]) -> str:
+    results = sum(cell.count for record in lost if isinstance(record, Interval) for cell in record.cells)
+    return (
+        f"{len(lost):,} records of the run log could not be written, as there was no room for them; "
+        f"the results of {results:,} requests in them are in no figure"
+    )
+
+
+def _reserve(path: Path) -> Path:
+    return path.with_name(f".{path.name}.reserve")
 
 
 def _part(path: Path) -> Path:

@@ -25,7 +25,7 @@ from convload.plan.plan import MOCK, Plan, host_allowed
 from convload.plan.schedule import Stage
 from convload.plan.sources import WORKER_KEY
 from convload.results.runlog import FILE_NAME, Aborted, Manifest, MockLedger, Note, Record
-from convload.results.writing import RunLogWriter, begin
+from convload.results.writing import RunLogWriter, begin, release, reserve
 from convload.run import ceiling
 from convload.run.children import Children, Interrupted, describe_end
 from convload.run.files import has_started, manifest_of, new_folder, read_inputs, remove_unless_started, started_unix_s
@@ -145,6 +145,8 @@ def execute(
             manifest = manifest_of(plan, target, inputs)
             log = _begin(folder, msgspec.structs.replace(manifest, ceiling=limit, baseline=baseline))
             stack.callback(log.close)
+            reserve(folder / FILE_NAME)
+            stack.callback(release, folder / FILE_NAME)
             count = partial(ask_for_creates, target, inputs.ca_pem, verify=plan.verify_tls)
             counted = count() if mock is None and _may_be_mock(plan, joining) else None
             counting = (count, counted) if counted else None

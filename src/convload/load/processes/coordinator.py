@@ -45,7 +45,6 @@ A message that cannot be read is noted there too, and makes the run no evidence.
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -73,7 +72,7 @@ from convload.load.processes.setup import first_users, load_users
 from convload.plan.plan import Plan, marks
 from convload.plan.schedule import Stage
 from convload.results.runlog import Ended, Extended, Note, Record, StageAdded, Started
-from convload.results.writing import RunLogWriter
+from convload.results.writing import PatientWriter
 
 SETUP_TIMEOUT_S = 300.0
 """For all workers to be set up, a large pool of consumers included."""
@@ -113,10 +112,9 @@ class Coordinator:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._plan = msgspec.convert(job.setup.plan, Plan)
-        self._log = RunLogWriter(Path(job.run_log), logger.warning)
+        self._log = PatientWriter(Path(job.run_log), logger.warning)
         self._intake = Intake()
         self._lines: dict[str, Line] = {}
-        self._unwritten: deque[Record] = deque()
         self._environment = Environment(events=locust.events, user_classes=load_users(job.setup.locustfile))
         self._runner = self._listen()
         self._losses = Losses(self._plan, job.setup)
@@ -205,14 +203,9 @@ class Coordinator:
             self._send(member.node, message)
 
     def _write(self, record: Record) -> None:
-        """Writes a record; while the disk is full, keeps it and tries again with the next one, or ends the run."""
-        self._unwritten.append(record)
-        try:
-            while self._unwritten:
-                self._log.write(self._unwritten[0])
-                self._unwritten.popleft()
-        except OSError as error:
-            logger.warning("the run log cannot be written (%s); results wait in memory", error.strerror)
+        """Writes a record; while the disk is full it is kept and tried again with the next one, or the run ends."""
+        if problem := self._log.write(record):
+            logger.warning("the run log cannot be written (%s); results wait in memory", problem)
             if self._plan.on_full == "stop":
                 self._stop()
 
@@ -230,9 +223,8 @@ class Coordinator:
         for why in dict.fromkeys(self._members.refused.values()):
             self._write(Note(self._elapsed_s(), f"a worker was refused: {why}"))
         self._write(Ended(self._elapsed_s(), left_open=sum(member.left_open for member in self._members)))
-        self._log.close()
-        if self._unwritten:
-            logger.error("%d records of the run log could not be written", len(self._unwritten))
+        if lost := self._log.end(self._elapsed_s()):
+            logger.error("%s", lost)
 
     def quit(self) -> None:
         """Ends the workers and the runner."""
