@@ -1,53 +1,64 @@
-import re
-from collections.abc import Callable
-from pathlib import Path
+"""What a person does with a report in a real browser, and what the page must not do."""
 
-from tests.browser import in_browser, needs_browser
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.browser import Browser, browser, needs_browser
 from tests.turns_sample import log_of
 
 from convload.comparison.conclusion import Conclusion, conclude
 from convload.report.run import render_html as render
 from convload.results.runlog import Record
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.xdist_group("browser")]
+
+DRAWN = "document.documentElement.dataset.chartsDrawn"
 
 
-def test_a_browser_draws_all_charts_without_a_word(conclusion: Conclusion, tmp_path: Path) -> None:
-    dom, complaints = in_browser(render(conclusion), tmp_path)
-
-    assert complaints == []
-    assert 'data-charts-drawn="4"' in dom
-    assert len(re.findall(r'<canvas[^>]* role="img" aria-label="[^"]+"', dom)) == 4
-    assert len(re.findall(r"<canvas", dom)) == 4
-    assert "<th>Value</th>" not in dom
-    for label in ("p99", "in flight", "http_503", "conversation.close"):
-        assert re.search(rf'<div class="u-label">{re.escape(label)}</div>', dom)
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
 
 
-def test_a_browser_draws_all_charts_of_an_open_run_without_a_word(
-    opened: list[Record], conclude_records: Callable[..., Conclusion], tmp_path: Path
+def legend(page: Browser) -> list[str]:
+    labels: list[str] = page.ask("[...document.querySelectorAll('.legend > *')].map((one) => one.textContent)")
+    return labels
+
+
+def test_all_charts_are_drawn_without_a_word_and_without_a_request(conclusion: Conclusion, chromium: Browser) -> None:
+    page = chromium.open(render(conclusion), 390)
+
+    assert page.complaints == []
+    assert [one for one in page.requests if not one.startswith("file:")] == []
+    assert page.ask(DRAWN) == "13"
+    assert {"p99", "in flight", "http_503", "worker 1"} <= set(legend(page))
+    assert page.ask(
+        "[...document.querySelectorAll('.plot')].every((one) => one.getAttribute('aria-label').length > 40)"
+    )
+
+
+def test_all_charts_of_an_open_run_are_drawn_without_a_word(
+    opened: list[Record], conclude_records: Callable[..., Conclusion], chromium: Browser
 ) -> None:
-    dom, complaints = in_browser(render(conclude_records(opened)), tmp_path)
+    page = chromium.open(render(conclude_records(opened)))
 
-    assert complaints == []
-    assert 'data-charts-drawn="7"' in dom
-    for label in ("offered", "service p99", "waiting", "in flight", "CPU", "event loop late"):
-        assert re.search(rf'<div class="u-label">{label}</div>', dom)
-
-
-def test_a_browser_draws_the_windows_of_two_targets_without_a_word(tmp_path: Path) -> None:
-    dom, complaints = in_browser(render(conclude(log_of())), tmp_path)
-
-    assert complaints == []
-    assert 'data-charts-drawn="7"' in dom
-    for label in ("A p50", "B p50"):
-        assert re.search(rf'<div class="u-label">{label}</div>', dom)
+    assert page.complaints == []
+    assert page.ask(DRAWN) == "15"
+    assert {"offered", "sent", "service p99", "waiting", "in flight", "CPU", "event loop late"} <= set(legend(page))
 
 
-def test_a_browser_opens_the_report_of_a_silent_run_without_a_word(
-    silent: list[Record], conclude_records: Callable[..., Conclusion], tmp_path: Path
+def test_the_windows_of_two_targets_are_drawn_without_a_word(chromium: Browser) -> None:
+    page = chromium.open(render(conclude(log_of())))
+
+    assert page.complaints == []
+    assert {"A p50", "B p50"} <= set(legend(page))
+
+
+def test_the_report_of_a_silent_run_opens_without_a_word(
+    silent: list[Record], conclude_records: Callable[..., Conclusion], chromium: Browser
 ) -> None:
-    dom, complaints = in_browser(render(conclude_records(silent)), tmp_path)
+    page = chromium.open(render(conclude_records(silent)))
 
-    assert complaints == []
-    assert 'data-charts-drawn="0"' in dom
+    assert page.complaints == []
+    assert page.ask(DRAWN) == "0"

@@ -10,8 +10,6 @@ from convload.report.folder import REPORTS
 from convload.report.run import print_run
 from convload.results.runlog import Record
 
-ASSETS = ("uplot/uPlot.min.css", "page.css", "uplot/uPlot.iife.min.js", "charts.js")
-
 
 def without_assets(page: str) -> str:
     """Shortens a page by what is a file of its own, and by the hashes that follow from it."""

@@ -102,4 +102,4 @@ def test_a_browser_draws_a_chart_a_statistic_without_a_word(tmp_path: Path) -> N
 
     assert complaints == []
     assert 'data-charts-drawn="4"' in dom
-    assert len(re.findall(r'<canvas[^>]* role="img" aria-label="[^"]+: 1 change marked\."', dom)) == 2
+    assert len(re.findall(r'role="group"[^>]* aria-label="[^"]+ 1 change marked\.', dom)) == 2

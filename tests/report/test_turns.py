@@ -63,13 +63,13 @@ def test_markdown_and_html_have_a_section_and_no_row_for_each_window(regressed: 
 
 
 def test_the_chart_has_a_line_of_each_target_with_gaps_where_the_other_had_its_turn(regressed: Conclusion) -> None:
-    drawn = charts.data(regressed)
+    assert regressed.target_comparison is not None
+    chart, columns = charts.turns(regressed.target_comparison.compared)
 
-    lines = {(line["target"], line["name"]): line["ms"] for line in drawn["turns"]["lines"]}
-    assert set(lines) == {("A", "p50"), ("B", "p50")}
-    assert [value is None for value in lines["A", "p50"][:4]] == [False, True, True, False]
-    assert drawn["turns"]["t"][:2] == [2.5, 3.5]
-    assert drawn["stages"] == []
+    assert [line.label for line in chart.lines] == ["A p50", "B p50"]
+    assert [value is None for value in columns["turns A p50"][:4]] == [False, True, True, False]
+    assert columns["turns_t"][:2] == [2.5, 3.5]
+    assert charts.data(regressed.run)["marks"]["stages"] == []
 
 
 @pytest.mark.parametrize(

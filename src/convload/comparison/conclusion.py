@@ -37,6 +37,7 @@ class Conclusion(msgspec.Struct, frozen=True):
     `target_comparison` is of runs at two targets.
     """
 
+    run: Run
     manifest: Manifest
     stages: list[StageMark]
     aborted: Aborted | None
@@ -68,6 +69,7 @@ def conclude(log: RunLog) -> Conclusion:
     drift = examine_drift(run)
     summary = msgspec.structs.replace(run.summary, notes=[*run.notes, *drift_notes(drift)])
     return Conclusion(
+        run=run,
         manifest=log.manifest,
         stages=run.marks,
         aborted=log.aborted,

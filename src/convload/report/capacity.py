@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from convload.errors import ExitCode
+from convload.report import capacity_charts, github, markdown, mermaid
 from convload.report import document as doc
-from convload.report import github, markdown, mermaid
 from convload.report.figures import NONE, about
-from convload.results.capacity_result import Bounded, CapacityResult, Trial, Usl
+from convload.results.capacity_result import Bounded, CapacityResult, Trial
 from convload.results.histogram import short
 
 _OUTCOMES: dict[ExitCode, doc.Tone] = {
@@ -20,7 +20,6 @@ _OUTCOMES: dict[ExitCode, doc.Tone] = {
 }
 _ANNOTATIONS = {"pass": "notice", "fail": "error"}
 _FEWEST_LOADS = 2
-_CURVE_POINTS = 60
 
 
 def github_report(result: CapacityResult, folder: Path) -> github.StepReport:
@@ -51,6 +50,7 @@ def document(result: CapacityResult, limit_ms: float | None = None) -> doc.Docum
     notes: list[doc.Block] = [doc.Bullets(result.notes), *(doc.Remark(text) for text in needs)]
     nothing = "" if result.overload else "Nothing was measured beyond capacity."
     beyond = result.overload.text if result.overload else ""
+    drawn = doc.Charts(capacity_charts.charts(result, limit_ms))
     objective = _listed([doc.Code(gate) for gate in result.objective])
     return doc.Document(
         kind="capacity",
@@ -64,7 +64,10 @@ def document(result: CapacityResult, limit_ms: float | None = None) -> doc.Docum
             doc.Section("How it came about", [doc.Remark(course), *notes], on=(doc.HTML,)),
             doc.Section("", [*notes, doc.Remark(["Objective: ", *objective, ". ", course])], on=(doc.MARKDOWN,)),
             doc.Section(
-                "By load", [*_diagrams(result.trials), doc.Charts(_charts(result))], on=doc.PAGES, form="plain"
+                "By load",
+                [*_diagrams(result.trials), drawn],
+                on=doc.PAGES,
+                form="plain",
             ),
             doc.Section(
                 "Beyond capacity",
@@ -80,7 +83,7 @@ def document(result: CapacityResult, limit_ms: float | None = None) -> doc.Docum
             doc.Section("Trials", [_trials(result)], on=doc.PAGES),
         ],
         footer="Rendered from capacity.json by convload.",
-        data=data(result, limit_ms),
+        data=capacity_charts.columns(result),
     )
 
 
@@ -204,63 +207,3 @@ def _lines(
     return {
         name: [pick(getattr(trial, field) or 0.0 for trial in part) for part in loads] for name, field in names.items()
     }
-
-
-def _charts(result: CapacityResult) -> list[doc.Chart]:
-    shaded = "" if result.saturation else "; shaded: the capacity interval"
-    times = f"A dot a trial{shaded}; dashed: the limit of p99."
-    good = "Conversations that were answered well."
-    if not result.saturation:
-        good = "What falls below the dashed line was not answered in time, shed or failed."
-    load = "users" if result.saturation else "offered rate"
-    order = f"The load of each by when it began{shaded}."
-    residuals = "Measured over fitted, in percent: a pattern tells that the law does not fit."
-    law = [
-        doc.Chart("usl", "Scalability law", "/s", "Throughput by the mean number in flight, and the fit."),
-        doc.Chart("residuals", "Residuals of the fit", "%", residuals),
-    ]
-    return [
-        doc.Chart("response", f"Response by {load}", "ms", times, log=True),
-        doc.Chart("achieved", f"Goodput by {load}", "/s", good),
-        doc.Chart("timeline", "Trials in their order", "", order),
-        *(law if _fitted(result) else []),
-    ]
-
-
-def data(result: CapacityResult, limit_ms: float | None) -> dict[str, Any]:
-    """Returns the columns of the charts; trials in rising order of their load, or of their time for the timeline."""
-    by_rate = sorted((trial for trial in result.trials if trial.verdict != "generator"), key=lambda trial: trial.rate)
-    rate, p50, p99, good = (
-        [getattr(trial, name) for trial in by_rate]
-        for name in ("rate", "response_p50_ms", "response_p99_ms", "goodput_per_s")
-    )
-    verdicts = (
-        [trial.rate if trial.verdict == verdict else None for trial in result.trials]
-        for verdict in ("pass", "fail", "undecided", "generator")
-    )
-    fitted = _fitted(result)
-    return {
-        "low": result.capacity_per_s.low,
-        "high": result.capacity_per_s.high,
-        "limit_ms": limit_ms,
-        "response": [rate, p50, p99],
-        "achieved": [rate, good] if result.saturation else [rate, good, rate],
-        "timeline": [[trial.at_s for trial in result.trials], *verdicts],
-        "usl": _usl_columns(fitted) if fitted else None,
-    }
-
-
-def _usl_columns(fitted: Usl) -> list[list[float | None]]:
-    """Returns concurrency, measured throughput, fitted throughput and residual in percent."""
-    measured = {point.concurrency: point.per_s for point in fitted.points}
-    residuals = {
-        point.concurrency: 100 * residual for point, residual in zip(fitted.points, fitted.residuals, strict=True)
-    }
-    highest = max(measured)
-    along = sorted({*measured, *(highest * step / _CURVE_POINTS for step in range(1, _CURVE_POINTS + 1))})
-    return [[*along], *([figure(n) for n in along] for figure in (measured.get, fitted.at, residuals.get))]
-
-
-def _fitted(result: CapacityResult) -> Usl | None:
-    fitted = result.saturation.usl if result.saturation else result.usl
-    return fitted if fitted and not fitted.refused else None

@@ -1,151 +1,307 @@
-"""The charts of a run's page: what each shows, and the figures behind them as plain columns."""
+"""The charts of a run: what each shows, of which columns (`course_data`), against which limits."""
 
-from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from convload.comparison.conclusion import Conclusion
-from convload.plan.facts import OPEN
+import msgspec
+
+from convload.comparison.two_targets import TargetWindow
+from convload.judging.gate_result import GateResult
+from convload.plan.gate import Gate
+from convload.plan.gate_grammar import GateTextError, parse
+from convload.plan.gate_names import RATE, RESPONSE, TIME, UNITS
 from convload.plan.schedule import TARGETS
-from convload.report import document as doc
-from convload.results.series import CLEANUP, WARMUP, Second, every_second
-
-_KINDS = 6
-"""Error kinds with a colour of their own; the rest are drawn as one."""
-
-_OTHER = "other kinds"
-
-
-def data(conclusion: Conclusion) -> dict[str, Any]:
-    """Returns the columns: times at the middle of their second, None where nothing was measured."""
-    rows = every_second(conclusion.series)
-    has_two_clocks = len({part.clock for part in conclusion.distributions}) > 1
-    return {
-        "t": [t_s + 0.5 for t_s in rows],
-        "open": conclusion.summary.model == OPEN,
-        "latency": {name: [row and row.response_ms.get(name) for row in rows.values()] for name in _TIMES},
-        "service_p99": [row and row.service_ms.get("p99") for row in rows.values()],
-        "lateness": {name: [row and row.lateness_ms.get(name) for row in rows.values()] for name in _LATENESS},
-        **{name: [row and getattr(row, name) for row in rows.values()] for name in _COLUMNS},
-        "cpu_percent": [row and round(100 * row.cpu_share, 1) for row in rows.values()],
-        "errors": _errors(list(rows.values())),
-        "warmup_to_s": max((row.t_s + 1 for row in conclusion.series if row.phase == WARMUP), default=None),
-        "cleanup_from_s": min((row.t_s for row in conclusion.series if row.phase == CLEANUP), default=None),
-        "stages": [
-            {"name": doc.brief(mark.name, _STAGE_LETTERS), "from_s": mark.starts_s}
-            for mark in conclusion.stages
-            # The windows of two targets would be dozens of lines.
-            if not (mark.warmup or mark.target)
-        ],
-        "turns": _turns(conclusion),
-        "distributions": [
-            {
-                "step": part.step,
-                "clock": part.clock,
-                "label": f"{part.step}, {part.clock} time" if has_two_clocks else part.step,
-                "x": [round(1 / (1 - percent / 100), 6) for percent in part.percents],
-                "ms": part.ms,
-            }
-            for part in conclusion.distributions
-        ],
-    }
-
+from convload.report import course_data
+from convload.report.chart import Chart, Limit, Line, Look
+from convload.results.course import Course
+from convload.results.run import Run
 
 NOTE = (
-    "Shaded: not measured (warm-up, and what came after the end). Drag to zoom, double-click to go back; a click on a "
-    "legend entry hides or shows its line. With few requests in a second its p99 is its maximum."
+    "Charts over time are linked: drag to zoom all, double-click to go back; with the keyboard arrows move the cursor, "
+    "+ and − zoom, 0 goes back. Shaded: not measured (warm-up, and what came after the end)."
 )
 
+HIDDEN = "waited before it was sent: a tool that waits for answers hides it"
+"""What lies between response and service time."""
 
-def of_run(conclusion: Conclusion) -> list[doc.Chart]:
-    """Returns the charts of every run."""
-    rows, is_open = conclusion.series, conclusion.summary.model == OPEN
-    latency = f"Percentiles and maximum of each second ({_clock(conclusion)} of successful requests"
-    latency += "; dashed: the p99 of the service time alone)." if is_open else ")."
-    tail = "How slow the slowest were: each step to the right of 90 % leaves a tenth of the requests."
-    tail += " Dashed: the service time alone." if is_open else ""
-    lacks_time = _unless(any(row.response_ms for row in rows), "No create request succeeded.")
-    lacks_tail = _unless(any(part.ms for part in conclusion.distributions), "No request succeeded after the warm-up.")
-    lacks_error = _unless(any(row.errors_per_s for row in rows), "No create request failed.")
+_COLORS = ("c1", "c3", "c2", "c5", "c4", "c6", "c7")
+_STACKED = ("c3", "c1", "c4", "c5", "c2", "c6", "c7")
+
+
+def data(run: Run, course: Course | None = None) -> dict[str, Any]:
+    """Returns the columns of a run's charts; `course` is what was counted of it so far, else it is counted now."""
+    return course_data.columns(run, course or course_data.course_of(run))
+
+
+def of_run(run: Run, gates: Sequence[GateResult] = ()) -> list[Chart]:
+    """Returns the charts of a run, those that show it as a whole before those of each part of the generator."""
+    limits = [limit for gate in gates if (limit := _limit(gate))]
+    clock = "response time" if run.is_open else "service time"
     return [
-        doc.Chart("latency", "Create latency", "ms", latency, otherwise=lacks_time, log=True),
-        doc.Chart("distribution", "Percentile distribution", "ms", tail, otherwise=lacks_tail, log=True),
-        *(_of_open(rows) if is_open else _of_closed(rows)),
-        doc.Chart(
-            "errors", "Errors by kind", "requests/s", "Failed create requests of each second, stacked.", lacks_error
+        *_times(run, [one for kind, one in limits if kind == RESPONSE], clock),
+        *_distributions(run, [one for kind, one in limits if kind == RESPONSE]),
+        _rates(run, [one for kind, one in limits if kind in {"rate", "offered"}]),
+        _queue(run),
+        *_failures(run),
+        *([_lateness(run, [one for kind, one in limits if kind == "lateness"])] if run.is_open else []),
+        _generator(run),
+        *_workers(run),
+    ]
+
+
+def _limit(gate: GateResult) -> tuple[str, Limit] | None:
+    """Returns what chart a gate's limit stands in, and the limit in the chart's unit; None where it has none."""
+    try:
+        parsed = parse(gate.gate)
+    except GateTextError:
+        return None  # a built-in gate, or one of another version
+    if gate.limit is None:
+        return None
+    value = gate.limit * UNITS[parsed.limit.unit].scale
+    if parsed.quantity is TIME:
+        return parsed.subject.clock, Limit(value, gate.gate, _place(parsed))
+    return (parsed.subject.measure, Limit(value, gate.gate)) if parsed.quantity is RATE else None
+
+
+def _place(gate: Gate) -> str:
+    subject = gate.subject
+    return f"variant {subject.variant}" if subject.variant else f"step {subject.step}"
+
+
+def _times(run: Run, limits: list[Limit], clock: str) -> list[Chart]:
+    lacks = _unless(any(row.response_ms for row in run.series), "No create request succeeded.")
+    heat = "How many requests took how long; darker: more. Each row is a quarter longer than the one below"
+    service = [Line("service_p99", "service p99", "c3", "thin")] if run.is_open else []
+    return [
+        Chart(
+            "heat",
+            f"{clock.capitalize()}, all requests",
+            "ms",
+            f"{heat}.",
+            lacks,
+            "heat",
+            lines=[Line("response", clock)],
+            limits=limits,
+            by_view=True,
+        ),
+        *(
+            [
+                Chart(
+                    "heat-service",
+                    "Service time, all requests",
+                    "ms",
+                    f"{heat}: what the target took, without the wait before sending.",
+                    lacks,
+                    "heat",
+                    lines=[Line("service", "service time")],
+                    by_view=True,
+                )
+            ]
+            if run.is_open
+            else []
+        ),
+        Chart(
+            "latency",
+            "Percentiles over time",
+            "ms",
+            f"Of the {clock} of successful requests{'; dashed: the p99 of the service time alone' * run.is_open}. "
+            "With few requests a p99 is their maximum.",
+            lacks,
+            lines=[
+                Line("max", "max", "c7", "dots"),
+                Line("p99.9", "p99.9", "c5"),
+                Line("p99", "p99", "c3"),
+                *service,
+                Line("p90", "p90", "c2"),
+                Line("p50", "p50", "c1", "bold"),
+            ],
+            limits=limits,
+            by_view=True,
+            can_log=True,
+        ),
+        Chart(
+            "answers",
+            "Answered, of this step",
+            "/s",
+            "Requests answered well, and failed.",
+            lacks,
+            lines=[Line("view_ok_per_s", "ok", "c1", "area"), Line("view_failed_per_s", "failed", "c3")],
+            by_view=True,
         ),
     ]
 
 
-def of_turns(conclusion: Conclusion) -> doc.Charts:
-    """Returns the chart of two targets."""
-    note = f"Create latency of each window, by when requests were due ({_clock(conclusion)} of successful requests)."
-    found = conclusion.target_comparison.compared if conclusion.target_comparison else []
-    otherwise = _unless(any("p50" in turn.response_ms for turn in found), "No create request succeeded.")
-    return doc.Charts([doc.Chart("turns", "A and B", "ms", note, otherwise)])
-
-
-def _of_open(rows: list[Second]) -> list[doc.Chart]:
-    offered = "Arrivals that came due and create requests answered in each second."
-    queue = "At the end of each second: requests without an answer yet, and arrivals without a free user."
-    late = "From when a request was due to when it was sent: the wait for a free user, or a slow generator."
-    cpu = "CPU time of the busiest worker (left) and the longest delay of its event loop (right) in each second."
-    lacks_row = _unless(bool(rows), "No second was recorded.")
-    lacks_time = _unless(any(row.lateness_ms for row in rows), "No create request succeeded.")
+def _distributions(run: Run, limits: list[Limit]) -> list[Chart]:
+    succeeded = any(row.response_ms for row in run.series if run.window.from_s <= row.t_s)
+    lacks = _unless(succeeded, "No request succeeded after the warm-up.")
+    tail = Line("response_tail_ms", "response" if run.is_open else "service", "c1", "bold", x="response_tail_x")
+    bars = Line("response_bars", "response" if run.is_open else "service", "c1", "filled_steps", x="response_bars_x")
+    if run.is_open:
+        tail = msgspec.structs.replace(tail, to="service_tail_ms", between=HIDDEN)
+    across = [Limit(one.value, one.label, one.place, "x") for one in limits]
     return [
-        doc.Chart("throughput", "Offered and answered", "requests/s", offered, lacks_row),
-        doc.Chart("queue", "In flight and waiting", "requests", queue, lacks_row),
-        doc.Chart("lateness", "Lateness", "ms", late, lacks_time, log=True),
-        doc.Chart("generator", "Load generator", "% of a core, ms", cpu, lacks_row),
+        Chart(
+            "distribution",
+            "Percentile distribution",
+            "ms",
+            "How slow the slowest were, after the warm-up: each step to the right of 90 % leaves a tenth of them.",
+            lacks,
+            x="response_tail_x",
+            along="percent",
+            lines=[
+                tail,
+                *([Line("service_tail_ms", "service", "c2", x="service_tail_x")] if run.is_open else []),
+            ],
+            limits=limits,
+            by_view=True,
+            can_log=True,
+        ),
+        Chart(
+            "histogram",
+            "Histogram",
+            "requests",
+            "Successful requests after the warm-up, by how long they took; the times are on a log scale.",
+            lacks,
+            x="response_bars_x",
+            along="log",
+            lines=[
+                bars,
+                *([Line("service_bars", "service", "c2", "steps", x="service_bars_x")] if run.is_open else []),
+            ],
+            limits=across,
+            by_view=True,
+        ),
     ]
 
 
-def _of_closed(rows: list[Second]) -> list[doc.Chart]:
-    note = "Create requests answered in each second, with users and requests in flight on the right axis."
-    return [doc.Chart("throughput", "Throughput", "requests/s", note, _unless(bool(rows), "No second was recorded."))]
+def _rates(run: Run, limits: list[Limit]) -> Chart:
+    offered = [Line("offered_per_s", "offered", "c3", "thin"), Line("sent_per_s", "sent", "c5", "thin")]
+    return Chart(
+        "throughput",
+        "Offered, sent, answered" if run.is_open else "Throughput",
+        "/s",
+        "Arrivals that came due, create requests sent, answered, and answered well."
+        if run.is_open
+        else "Create requests answered, and answered well.",
+        _no_second(run),
+        lines=[
+            Line("ok_per_s", "ok", "c1", "area"),
+            Line("requests_per_s", "answered", "text"),
+            *(offered if run.is_open else []),
+        ],
+        limits=limits,
+    )
+
+
+def _queue(run: Run) -> Chart:
+    if run.is_open:
+        waiting = Line("backlog", "waiting", "c3", "area")
+        note = "At the end of each second: requests without an answer yet, and arrivals without a free user."
+    else:
+        waiting = Line("users", "users", "c7", "thin")
+        note = "At the end of each second: users, and requests without an answer yet."
+    title = "In flight and waiting" if run.is_open else "Users and in flight"
+    lines = [waiting, Line("in_flight", "in flight", "c5")]
+    return Chart("queue", title, "", note, _no_second(run), lines=lines)
+
+
+def _failures(run: Run) -> list[Chart]:
+    kinds = course_data.error_kinds(run.series)
+    lacks = _unless(bool(kinds), "No create request failed.")
+    lines = [Line(f"errors {kind}", kind, color) for kind, color in zip(kinds, _STACKED, strict=False)]
+    return [Chart("errors", "Errors by kind", "/s", "Failed create requests, stacked.", lacks, "stack", lines=lines)]
+
+
+def _lateness(run: Run, limits: list[Limit]) -> Chart:
+    return Chart(
+        "lateness",
+        "Lateness",
+        "ms",
+        "From when a request was due to when it was sent: the wait for a free user, or a slow generator.",
+        _unless(any(row.lateness_ms for row in run.series), "No create request succeeded."),
+        lines=[
+            Line("late_max", "max", "c7", "dots"),
+            Line("late_p99", "p99", "c3"),
+            Line("late_p50", "p50", "c1", "bold"),
+        ],
+        limits=limits,
+        can_log=True,
+    )
+
+
+def _generator(run: Run) -> Chart:
+    return Chart(
+        "generator",
+        "Load generator",
+        "% of a core",
+        "CPU time of the busiest worker (left), and the longest delay of its event loop (right).",
+        _no_second(run),
+        lines=[
+            Line("cpu_percent", "CPU", "c1", "area", "%"),
+            Line("hub_delay_ms", "event loop late", "c3", "thin", "ms", right=True),
+        ],
+        right="ms",
+        least_top=100,
+    )
+
+
+def _workers(run: Run) -> list[Chart]:
+    workers = list(enumerate(sorted(run.workers)))
+    if len(workers) <= 1:
+        return []
+    shown = [
+        ("answered", "Answered by each worker", "/s", "Create requests that it recorded."),
+        ("cpu", "CPU of each worker", "% of a core", "CPU time over wall time."),
+        ("late", "Event loop of each worker", "ms", "How late it came to what was due, at worst."),
+        ("memory", "Memory of each worker", "MiB", "At its highest."),
+    ]
+    return [
+        Chart(
+            f"worker-{what}",
+            title,
+            unit,
+            note,
+            lines=[_of_worker(at, worker, what) for at, worker in workers],
+        )
+        for what, title, unit, note in shown
+    ]
+
+
+def _of_worker(at: int, worker: int, what: str) -> Line:
+    look: Look = "line" if at < len(_COLORS) else "thin"
+    return Line(f"worker {worker} {what}", f"worker {worker}", _COLORS[at % len(_COLORS)], look)
+
+
+def _no_second(run: Run) -> str:
+    return _unless(bool(run.series), "No second was recorded.")
 
 
 def _unless(measured: bool, text: str) -> str:
     return "" if measured else text
 
 
-def _clock(conclusion: Conclusion) -> str:
-    return "response time" if conclusion.summary.model == OPEN else "service time"
-
-
-_TIMES = ("p50", "p90", "p99", "max")
-_TURN_TIMES = ("p99", "p50")
-_COLUMNS = ("offered_per_s", "requests_per_s", "ok_per_s", "in_flight", "users", "backlog", "hub_delay_ms")
-_LATENESS = ("p50", "p99", "max")
-_STAGE_LETTERS = 40
-
-
-def _turns(conclusion: Conclusion) -> dict[str, Any]:
-    """Returns a column of each target's p50 and p99 over the windows, None in those of the other target."""
-    found = conclusion.target_comparison.compared if conclusion.target_comparison else []
-    return {
-        "t": [turn.starts_s + turn.duration_s / 2 for turn in found],
-        "lines": [
-            {
-                "target": target,
-                "name": name,
-                "ms": [turn.response_ms.get(name) if turn.target == target else None for turn in found],
-            }
-            for name in _TURN_TIMES
-            for target in TARGETS
-            if any(turn.target == target and name in turn.response_ms for turn in found)
-        ],
+def turns(found: Sequence[TargetWindow]) -> tuple[Chart, dict[str, list[Any]]]:
+    """Returns the chart of the windows of two targets, and its columns: None in those of the other target."""
+    names = [(target, name) for name in ("p99", "p50") for target in TARGETS]
+    columns: dict[str, list[Any]] = {"turns_t": [turn.starts_s + turn.duration_s / 2 for turn in found]}
+    columns |= {
+        f"turns {target} {name}": [turn.response_ms.get(name) if turn.target == target else None for turn in found]
+        for target, name in names
+        if any(turn.target == target and name in turn.response_ms for turn in found)
     }
-
-
-def _errors(rows: list[Second | None]) -> list[dict[str, Any]]:
-    totals: Counter[str] = Counter()
-    for row in rows:
-        totals.update({kind: 1 + int(1000 * rate) for kind, rate in (row.errors_per_s if row else {}).items()})
-    ranked = [kind for kind, _ in totals.most_common()]
-    kept, rest = ranked[:_KINDS], ranked[_KINDS:]
-    columns = [{"kind": kind, "per_s": [_rate(row, [kind]) for row in rows]} for kind in kept]
-    return columns + ([{"kind": _OTHER, "per_s": [_rate(row, rest) for row in rows]}] if rest else [])
-
-
-def _rate(row: Second | None, kinds: list[str]) -> float:
-    return round(sum(row.errors_per_s.get(kind, 0.0) for kind in kinds), 3) if row else 0.0
+    looks = {"A": "a", "B": "b"}
+    chart = Chart(
+        "turns",
+        "A and B, window by window",
+        "ms",
+        "Create latency of each window, by when requests were due (successful requests).",
+        _unless(len(columns) > 1, "No create request succeeded."),
+        x="turns_t",
+        lines=[
+            Line(f"turns {target} {name}", f"{target} {name}", looks[target], "bold" if name == "p50" else "line")
+            for target, name in names
+            if f"turns {target} {name}" in columns
+        ],
+        can_log=True,
+    )
+    return chart, columns

@@ -10,6 +10,8 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from convload.report.chart import Chart
+
 Row = TypeVar("Row")
 
 LONGEST = 300
@@ -116,21 +118,11 @@ class Tiles(_OnMedia, frozen=True):
     tiles: Sequence[Tile]
 
 
-class Chart(msgspec.Struct, frozen=True):
-    """A chart that charts.js draws by its name; `otherwise` stands where there is nothing to draw."""
-
-    name: str
-    title: str
-    unit: str = ""
-    note: str = ""
-    otherwise: str = ""
-    log: bool = False
-
-
 class Charts(_OnMedia, frozen=True):
-    """Charts of a page, side by side."""
+    """Charts of a page, side by side; `has_views`: the reader chooses the step or variant that they are of."""
 
     charts: Sequence[Chart]
+    has_views: bool = False
 
 
 class Diagram(_OnMedia, frozen=True):

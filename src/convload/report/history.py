@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
-from convload.comparison.changepoints import Change
+from convload.comparison.changepoints import Change as Found
 from convload.comparison.history import FollowedRun, History, Series
 from convload.report import document as doc
 from convload.report import figures
+from convload.report.chart import Change, Chart, Line, Way
 from convload.results.histogram import chance
 
-WORSE, BETTER, CHANGED = "worse", "better", "changed"
+WORSE: Way = "worse"
+BETTER: Way = "better"
+CHANGED: Way = "changed"
 
 _TONES: dict[str, doc.Tone] = {WORSE: "fail", BETTER: "good", CHANGED: "doubt", "": "muted"}
 _MARK = "▲"
@@ -102,7 +105,7 @@ def _title(series: Series) -> str:
     return f"{'error share' if series.name == 'errors' else series.name} {series.unit}"
 
 
-def _way(series: Series, change: Change) -> str:
+def _way(series: Series, change: Found) -> Way:
     if not series.better:
         return CHANGED
     return BETTER if (change.after > change.before) == (series.better == "higher") else WORSE
@@ -127,10 +130,21 @@ def _cell(series: Series, at: int) -> doc.Words:
     return text if change is None else doc.Mark(f"{_MARK} {text}", _TONES[_way(series, change)])
 
 
-def _charts(history: History) -> list[doc.Chart]:
+def _charts(history: History) -> list[Chart]:
     marked = [sum(change.confirmed for change in one.changes) for one in history.series]
     return [
-        doc.Chart(f"statistic-{at}", _title(one), note=f"{number} change{'s' * (number != 1)} marked." * bool(number))
+        Chart(
+            f"statistic-{at}",
+            _title(one),
+            note=f"{number} change{'s' * (number != 1)} marked." * bool(number),
+            x="run",
+            along="run",
+            lines=[
+                Line(f"values {at}", "value", "c1", "joined", one.unit),
+                Line(f"levels {at}", "level", "muted", "level", one.unit),
+            ],
+            changes=[Change(change.at, _way(one, change)) for change in one.changes if change.confirmed],
+        )
         for at, (one, number) in enumerate(zip(history.series, marked, strict=True))
     ]
 
@@ -139,16 +153,7 @@ def _data(history: History) -> dict[str, Any]:
     """Returns what the charts draw: columns over the number of the run."""
     return {
         "runs": [{"folder": _name(history, point), "started": _moment(point)} for point in history.points],
-        "series": [
-            {
-                "title": _title(series),
-                "unit": series.unit,
-                "values": series.values,
-                "levels": series.levels,
-                "changes": [
-                    {"at": change.at, "way": _way(series, change)} for change in series.changes if change.confirmed
-                ],
-            }
-            for series in history.series
-        ],
+        "shapes": {"run": list(range(1, len(history.points) + 1))}
+        | {f"values {at}": one.values for at, one in enumerate(history.series)}
+        | {f"levels {at}": one.levels for at, one in enumerate(history.series)},
     }

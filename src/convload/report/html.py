@@ -3,18 +3,23 @@
 import base64
 import functools
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import msgspec
 from markupsafe import Markup
 
 from convload.report import document as doc
+from convload.report.chart import Chart
 
 _HERE = Path(__file__).parent
+
+STYLES = ("uplot/uPlot.min.css", "page.css")
+SCRIPTS = ("uplot/uPlot.iife.min.js", "figures.js", "marks.js", "kinds.js", "chart.js", "page.js")
+"""In the order in which they need each other; the last one alone looks for what stands on a page."""
 
 
 def render(document: doc.Document) -> str:
@@ -31,13 +36,13 @@ def render(document: doc.Document) -> str:
         style=style,
         scripts=scripts,
         policy=_policy(style, scripts),
-        data=_embedded(document.data),
+        data=_embedded({"charts": _charts(document), **document.data}),
     )
 
 
 def assets() -> tuple[Markup, list[Markup]]:
     """Returns the style and the scripts that are copied into every page."""
-    return _asset("uplot/uPlot.min.css") + _asset("page.css"), [_asset("uplot/uPlot.iife.min.js"), _asset("charts.js")]
+    return Markup().join(map(_asset, STYLES)), [_asset(name) for name in SCRIPTS]
 
 
 def content_hash(text: str) -> str:
@@ -91,6 +96,12 @@ def _sections(document: doc.Document) -> list[tuple[doc.Section, list[doc.Block]
     ]
 
 
+def _charts(document: doc.Document) -> list[Chart]:
+    """Returns the charts that stand on the page and have something to draw."""
+    blocks = [block for section in document.sections for block in section.for_medium(doc.HTML)]
+    return [chart for block in blocks if isinstance(block, doc.Charts) for chart in block.charts if not chart.otherwise]
+
+
 def _asset(name: str) -> Markup:
     return Markup((_HERE / "assets" / name).read_text("utf-8").strip())  # noqa: S704 -- a file of ours
 
@@ -105,5 +116,5 @@ def _policy(style: Markup, scripts: list[Markup]) -> str:
 
 def _embedded(value: Mapping[str, Any]) -> Markup:
     """Returns data as JSON that can stand in a script element."""
-    text = json.dumps(value, separators=(",", ":"))
+    text = msgspec.json.encode(value).decode()
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 -- without < it cannot end its element

@@ -32,7 +32,7 @@ def document(conclusion: Conclusion, folder: Path | None = None) -> doc.Document
         sections=[*_answer(conclusion), *_figures(conclusion), *_record(conclusion, folder)],
         footer="Rendered from run.jsonl by convload. Times are counted in histograms with an error of at most 0.05 %; "
         "percentiles are nearest rank, never averaged.",
-        data=charts.data(conclusion),
+        data=_data(conclusion),
     )
 
 
@@ -76,6 +76,12 @@ def _judgement(conclusion: Conclusion) -> doc.Document:
             ),
         ],
     )
+
+
+def _data(conclusion: Conclusion) -> dict[str, Any]:
+    """Returns the columns of the charts."""
+    turns = conclusion.target_comparison
+    return charts.data(conclusion.run) | {"shapes": charts.turns(turns.compared)[1] if turns else {}}
 
 
 def _answer(conclusion: Conclusion) -> list[doc.Section]:
@@ -181,7 +187,11 @@ def _head(conclusion: Conclusion) -> doc.Section:
 
 def _charts(conclusion: Conclusion) -> doc.Section:
     note = doc.Remark(charts.NOTE, on=(doc.HTML,), tone="muted")
-    drawn: list[doc.Block] = [*mermaid.charts(conclusion.series), doc.Charts(charts.of_run(conclusion)), note]
+    drawn: list[doc.Block] = [
+        *mermaid.charts(conclusion.series),
+        doc.Charts(charts.of_run(conclusion.run, conclusion.gates), has_views=True),
+        note,
+    ]
     return doc.Section("Second by second", drawn, on=doc.PAGES, form="plain")
 
 
@@ -202,7 +212,7 @@ def _turns(conclusion: Conclusion) -> list[doc.Section]:
                 tables.differences(turns.differences, ("A", "B"), "interval", by_step=True),
                 doc.Bullets([*facts, *undecided], on=(doc.DETAILS,), tone="muted"),
                 *(doc.Remark(f"{text}.", on=(doc.HTML,), tone="muted") for text in [*facts, *undecided]),
-                charts.of_turns(conclusion),
+                doc.Charts([charts.turns(turns.compared)[0]]),
             ],
             on=(doc.BRIEF, *doc.IN_FULL),
         ),

@@ -42,19 +42,58 @@ class Second(msgspec.Struct, frozen=True):
     cpu_share: float
     hub_delay_ms: float
     files_free: int
+    sent_per_s: float = 0.0
+
+
+class Seconds:
+    """Groups intervals by second as they come; what has changed is reckoned anew when somebody asks."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, list[_Part]] = defaultdict(list)
+        self._ends: dict[int, _Part] = {}
+        self._rows: dict[int, Second] = {}
+
+    def add(self, interval: Interval) -> int:
+        """Takes the next interval of a worker, and returns the second that it is filed under."""
+        before = self._ends.get(interval.worker)
+        t_s = before.t_s if before and _is_remnant(interval) else math.floor(middle_s(interval))
+        known = before.interval if before else None
+        part = _Part(
+            t_s,
+            interval,
+            interval.offered - (known.offered if known else 0),
+            interval.sent - (known.sent if known else 0),
+        )
+        self._ends[interval.worker] = part
+        self._parts[t_s].append(part)
+        self._rows.pop(t_s, None)
+        return t_s
+
+    def rows(self, measured: Window) -> list[Second]:
+        """Returns the rows in the order of time; a second in which no worker reported has none."""
+        for t_s in self._parts.keys() - self._rows.keys():
+            self._rows[t_s] = _second(t_s, self._parts[t_s])
+        return [
+            msgspec.structs.replace(self._rows[t_s], phase=_phase(self._parts[t_s][0].interval, measured))
+            for t_s in sorted(self._rows)
+        ]
+
+
+class _Part(msgspec.Struct, frozen=True):
+    """An interval, the second that it is filed under, and the arrivals and first attempts that came in it."""
+
+    t_s: int
+    interval: Interval
+    arrivals: int
+    sent: int
 
 
 def per_second(workers: Mapping[int, list[Interval]], measured: Window) -> list[Second]:
     """Returns the rows in the order of time; a second in which no worker reported has none."""
-    seconds: dict[int, list[tuple[Interval, int]]] = defaultdict(list)
-    for parts in workers.values():
-        offered, t_s = 0, None
-        for interval in parts:
-            if t_s is None or not _is_remnant(interval):
-                t_s = math.floor(middle_s(interval))
-            seconds[t_s].append((interval, interval.offered - offered))
-            offered = interval.offered
-    return [_second(t_s, seconds[t_s], measured) for t_s in sorted(seconds)]
+    seconds = Seconds()
+    for interval in (interval for parts in workers.values() for interval in parts):
+        seconds.add(interval)
+    return seconds.rows(measured)
 
 
 def every_second(series: Iterable[Second]) -> dict[int, Second | None]:
@@ -68,8 +107,8 @@ def _is_remnant(interval: Interval) -> bool:
     return interval.last and length_s(interval) < REMNANT_S
 
 
-def _second(t_s: int, with_arrivals: list[tuple[Interval, int]], measured: Window) -> Second:
-    parts = [part for part, _ in with_arrivals]
+def _second(t_s: int, with_counts: list[_Part]) -> Second:
+    parts = [part.interval for part in with_counts]
     lengths_s = _lengths(parts)
     rates = _rates(parts, lengths_s)
     succeeded = [cell for part in parts for cell in _create_cells(part) if cell.outcome == OK]
@@ -78,7 +117,7 @@ def _second(t_s: int, with_arrivals: list[tuple[Interval, int]], measured: Windo
     longest = {part.worker: part for part in sorted(parts, key=length_s)}
     return Second(
         t_s=t_s,
-        phase=_phase(parts[0], measured),
+        phase="",
         requests_per_s=round(sum(rates.values()), 3),
         ok_per_s=round(rates.get(OK, 0.0), 3),
         errors_per_s={name: round(rate, 3) for name, rate in sorted(rates.items()) if name != OK},
@@ -87,11 +126,12 @@ def _second(t_s: int, with_arrivals: list[tuple[Interval, int]], measured: Windo
         users=sum(part.users for part in longest.values()),
         in_flight=sum(part.in_flight for part in longest.values()),
         lateness_ms=_statistics(cell.lateness for cell in succeeded),
-        offered_per_s=round(sum(arrivals / lengths_s[part.worker] for part, arrivals in with_arrivals), 3),
+        offered_per_s=round(sum(part.arrivals / lengths_s[part.interval.worker] for part in with_counts), 3),
         backlog=sum(part.backlog for part in longest.values()),
         cpu_share=max(part.cpu_share for part in longest.values()),
         hub_delay_ms=max(part.hub_delay_ms for part in parts),
         files_free=min(part.files_free for part in parts),
+        sent_per_s=round(sum(part.sent / lengths_s[part.interval.worker] for part in with_counts), 3),
     )
 
 

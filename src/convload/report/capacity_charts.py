@@ -1,0 +1,133 @@
+"""The charts of a capacity search: what the target did by load, the trials in their order, the law that was fitted."""
+
+from collections.abc import Callable
+from typing import Any
+
+from convload.report.chart import Band, Chart, Limit, Line
+from convload.results.capacity_result import CapacityResult, Usl
+
+_CURVE_POINTS = 60
+
+
+def charts(result: CapacityResult, limit_ms: float | None) -> list[Chart]:
+    """Returns the charts that stand on the page."""
+    return [*_by_load(result, limit_ms), _timeline(result), *(_law() if fitted(result) else [])]
+
+
+def _by_load(result: CapacityResult, limit_ms: float | None) -> list[Chart]:
+    load, band = "users" if result.saturation else "offered rate", _band(result)
+    shaded = "; shaded: the capacity interval" if band else ""
+    good = "Conversations that were answered well."
+    if not result.saturation:
+        good = "What falls below the dashed line was not answered in time, shed or failed."
+    spots = [Line("p50", "p50", "c1", "spots"), Line("p99", "p99", "c3", "spots")]
+    return [
+        Chart(
+            "response",
+            f"Response by {load}",
+            "ms",
+            f"A dot a trial{shaded}; dashed: the limit of p99.",
+            x="rate",
+            along="number",
+            lines=spots,
+            limits=[] if limit_ms is None else [Limit(limit_ms, "objective")],
+            can_log=True,
+            band=band,
+        ),
+        Chart(
+            "achieved",
+            f"Goodput by {load}",
+            "/s",
+            good,
+            x="rate",
+            along="number",
+            lines=[
+                Line("good", "good", "c2", "spots"),
+                *([] if result.saturation else [Line("rate", "offered", "c7", "thin")]),
+            ],
+            band=band,
+        ),
+    ]
+
+
+def _timeline(result: CapacityResult) -> Chart:
+    colors = {"pass": "c2", "fail": "c3", "undecided": "c6", "generator": "c7"}
+    band = _band(result, "y")
+    return Chart(
+        "timeline",
+        "Trials in their order",
+        "users" if result.saturation else "/s",
+        f"The load of each by when it began{'; shaded: the capacity interval' * bool(band)}.",
+        x="at_s",
+        along="number",
+        lines=[Line(f"trial {verdict}", verdict, color, "spots") for verdict, color in colors.items()],
+        band=band,
+    )
+
+
+def _law() -> list[Chart]:
+    residuals = "Measured over fitted, in percent: a pattern tells that the law does not fit."
+    throughput = [Line("usl measured", "measured", "c1", "spots"), Line("usl fitted", "fitted", "c3")]
+    return [
+        Chart(
+            "usl",
+            "Scalability law",
+            "/s",
+            "Throughput by the mean number in flight, and the fit.",
+            x="usl n",
+            along="number",
+            lines=throughput,
+        ),
+        Chart(
+            "residuals",
+            "Residuals of the fit",
+            "%",
+            residuals,
+            x="usl n",
+            along="number",
+            lines=[Line("usl residual", "residual", "c5", "spots")],
+            is_signed=True,
+        ),
+    ]
+
+
+def _band(result: CapacityResult, across: Any = "x") -> Band | None:
+    bounds = result.capacity_per_s
+    return None if bounds.low is None or result.saturation else Band(bounds.low, bounds.high, across)
+
+
+def columns(result: CapacityResult) -> dict[str, Any]:
+    """Returns the columns; trials in rising order of their load, or of their time for the timeline."""
+    by_rate = sorted((trial for trial in result.trials if trial.verdict != "generator"), key=lambda trial: trial.rate)
+    names = {"rate": "rate", "p50": "response_p50_ms", "p99": "response_p99_ms", "good": "goodput_per_s"}
+    law = fitted(result)
+    return {
+        "shapes": {name: [getattr(trial, field) for trial in by_rate] for name, field in names.items()}
+        | {"at_s": [trial.at_s for trial in result.trials]}
+        | {
+            f"trial {verdict}": [trial.rate if trial.verdict == verdict else None for trial in result.trials]
+            for verdict in ("pass", "fail", "undecided", "generator")
+        }
+        | (_usl_columns(law) if law else {})
+    }
+
+
+def _usl_columns(law: Usl) -> dict[str, list[float | None]]:
+    """Returns concurrency, measured throughput, fitted throughput and residual in percent."""
+    measured = {point.concurrency: point.per_s for point in law.points}
+    residuals = {point.concurrency: 100 * residual for point, residual in zip(law.points, law.residuals, strict=True)}
+    highest = max(measured)
+    along = sorted({*measured, *(highest * step / _CURVE_POINTS for step in range(1, _CURVE_POINTS + 1))})
+    figures: dict[str, Callable[[float], float | None]] = {
+        "usl measured": measured.get,
+        "usl fitted": law.at,
+        "usl residual": residuals.get,
+    }
+    columns: dict[str, list[float | None]] = {"usl n": [*along]}
+    return columns | {name: [figure(n) for n in along] for name, figure in figures.items()}
+
+
+def fitted(result: CapacityResult) -> Usl | None:
+    """Returns the scalability law, where one was fitted."""
+    law = result.saturation.usl if result.saturation else result.usl
+    return law if law and not law.refused else None

@@ -1,0 +1,232 @@
+"""The figures behind the charts of a run, as columns: aligned with time, or of a shape of their own."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from convload.contract.steps import CREATE, STEPS
+from convload.report import document as doc
+from convload.results.course import LOWEST_US, PER_DECADE, STEP, TARGET, VARIANT, Course, Place, WorkerBin, row_of
+from convload.results.histogram import Histogram, milliseconds
+from convload.results.run import Run
+from convload.results.runlog import Aborted, Extended, Note, WorkerLost
+from convload.results.series import Second
+
+MOST_VARIANTS = 8
+"""Views of the most frequent ones: a page of all would be larger than what it tells."""
+
+KINDS = 6
+"""Error kinds with a colour of their own; the rest are drawn as one."""
+
+OTHER = "other kinds"
+
+_NAME = 40
+_SHAPE_PER_DECADE = 40
+
+Column = list[float | None]
+
+
+def course_of(run: Run) -> Course:
+    """Returns how a run went."""
+    course = Course(run.marks, max((interval.to_s for interval in run.intervals), default=0.0))
+    for interval in run.intervals:
+        course.add(interval)
+    return course
+
+
+def columns(run: Run, course: Course) -> dict[str, Any]:
+    """Returns all columns; those of `columns` and of `heat` are aligned with `t`, None where nothing was measured."""
+    rows = course.seconds.rows(run.window)
+    length = 1 + rows[-1].t_s // course.bin_s if rows else 0
+    views = [view for place in _places(course) if (view := _view(place, course, length, is_open=run.is_open))]
+    return {
+        "bin_s": course.bin_s,
+        "t": [(at + 0.5) * course.bin_s for at in range(length)],
+        "columns": _generator(rows, course.bin_s, length) | _errors(rows, course, length) | _workers(course, length),
+        "views": views,
+        "heat": {"low_ms": LOWEST_US / 1000, "per_decade": PER_DECADE},
+        "marks": marks(run, rows[-1].t_s + 1 if rows else 0),
+    }
+
+
+def since(data: Mapping[str, Any], keep: int) -> dict[str, Any]:
+    """Returns what the scripts need to go on from the first `keep` bins, which they have: see `update`."""
+
+    def cut(columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        return {name: column[keep:] for name, column in columns.items()}
+
+    views = [view | {"columns": cut(view["columns"]), "heat": cut(view["heat"])} for view in data["views"]]
+    return {**data, "keep": keep, "t": data["t"][keep:], "columns": cut(data["columns"]), "views": views}
+
+
+def marks(run: Run, ends_s: float) -> dict[str, Any]:
+    """Returns what is marked along time: stages, what was not measured, and what happened."""
+    window = run.window
+    shades = [(0.0, window.from_s, "warm-up")] if window.from_s else []
+    shades += [(window.to_s, ends_s, "after")] if ends_s > window.to_s + 1 else []
+    lost = [record for record in run.log.records if isinstance(record, WorkerLost)]
+    return {
+        "ends_s": ends_s,
+        "shades": [
+            *({"from_s": from_s, "to_s": to_s, "name": name} for from_s, to_s, name in shades),
+            *(
+                {"from_s": one.silent_from_s, "to_s": one.at_s, "name": f"worker {one.worker} silent", "tone": "warn"}
+                for one in lost
+            ),
+            *(
+                {"from_s": mark.starts_s, "to_s": mark.starts_s + mark.duration_s, "tone": mark.target.lower()}
+                for mark in run.marks
+                if mark.target
+            ),
+        ],
+        # The windows of two targets would be dozens of lines.
+        "stages": [
+            {"name": doc.brief(mark.name, _NAME), "from_s": mark.starts_s}
+            for mark in run.marks
+            if not (mark.warmup or mark.target)
+        ],
+        "events": [{"at_s": at_s, "name": name, "tone": "fail"} for at_s, name in _events(run)],
+    }
+
+
+def _events(run: Run) -> Iterable[tuple[float, str]]:
+    for record in run.log.records:
+        match record:
+            case WorkerLost():
+                yield record.at_s, f"worker {record.worker} lost"
+            case Aborted():
+                yield record.at_s, "stopped early"
+            case Extended():
+                yield record.at_s, "extended"
+            case Note(interrupted=True):
+                yield record.at_s, "interrupted"
+            case Note(invalidates=True):
+                yield record.at_s, doc.brief(record.text, _NAME)
+            case _:
+                pass
+
+
+def _places(course: Course) -> list[Place]:
+    """Returns what can be looked at: steps in their order, targets, and of several variants the most frequent."""
+    steps = [Place(STEP, name) for name in STEPS]
+    targets = sorted(place for place in course.places if place.kind == TARGET)
+    variants = sorted(
+        (place for place in course.places if place.kind == VARIANT), key=lambda one: (-course.places[one].count, one)
+    )
+    shown = [*steps, *targets, *(variants[:MOST_VARIANTS] if len(variants) > 1 else [])]
+    return [place for place in shown if place in course.places]
+
+
+def _view(place: Place, course: Course, length: int, *, is_open: bool) -> dict[str, Any]:
+    seen = course.places[place]
+    rows = seen.rows()
+    found = [rows.get(at) for at in range(length)]
+
+    def column(get: Callable[[Any], Any]) -> list[Any]:
+        return [None if row is None else get(row) for row in found]
+
+    def times(clock: str, names: Sequence[str], prefix: str = "") -> dict[str, list[Any]]:
+        return {prefix + name: [row and getattr(row, clock).get(name) for row in found] for name in names}
+
+    service = times("service", ("p50", "p99"), "service_") if is_open else {}
+    lateness = times("lateness", ("p50", "p99", "max"), "late_") if is_open and place == Place(STEP, CREATE) else {}
+    clocks = ("response", "service") if is_open else ("response",)
+    return {
+        "kind": place.kind,
+        "name": doc.brief(place.name, 2 * _NAME),
+        "columns": {
+            **times("response", ("p50", "p90", "p99", "p99.9", "max")),
+            **service,
+            **lateness,
+            "view_ok_per_s": column(lambda row: significant(row.ok / course.bin_s)),
+            "view_failed_per_s": column(lambda row: significant(row.failed / course.bin_s)),
+        },
+        "heat": {clock: [row.heat[clock] if row else [] for row in found] for clock in clocks},
+        "shapes": shapes({clock: getattr(seen, clock).histogram() for clock in clocks}),
+    }
+
+
+def shapes(clocks: Mapping[str, Histogram], prefix: str = "") -> dict[str, list[Any]]:
+    """Returns the percentile distribution and the histogram of each clock."""
+    found: dict[str, list[Any]] = {}
+    for clock, histogram in clocks.items():
+        points = histogram.spectrum()
+        found[f"{prefix}{clock}_tail_x"] = [significant(1 / (1 - percent / 100), 6) for percent, _ in points]
+        found[f"{prefix}{clock}_tail_ms"] = [milliseconds(us) for _, us in points]
+        lowest, *counts = row_of(histogram, _SHAPE_PER_DECADE) or [0]
+        edges = [10 ** ((lowest + at) / _SHAPE_PER_DECADE) * LOWEST_US / 1000 for at in range(len(counts) + 1)]
+        found[f"{prefix}{clock}_bars_x"] = [significant(edge) for edge in edges] if counts else []
+        found[f"{prefix}{clock}_bars"] = [*counts, 0] if counts else []
+    return found
+
+
+def significant(value: float, digits: int = 4) -> float:
+    """Rounds to the digits that a chart can show."""
+    return float(f"{value:.{digits}g}")
+
+
+_GAUGES = ("offered_per_s", "sent_per_s", "requests_per_s", "ok_per_s", "in_flight", "users", "backlog", "hub_delay_ms")
+
+
+def _generator(rows: list[Second], bin_s: int, length: int) -> dict[str, Column]:
+    """Returns what is of the whole generator: means, and from two seconds a bin on the lowest and highest second."""
+    bins: list[list[Second]] = [[] for _ in range(length)]
+    for row in rows:
+        bins[row.t_s // bin_s].append(row)
+    found: dict[str, Column] = {}
+    for name in _GAUGES:
+        found |= _spread(name, [[getattr(row, name) for row in part] for part in bins], bin_s)
+    return found | _spread("cpu_percent", [[100 * row.cpu_share for row in part] for part in bins], bin_s)
+
+
+def _spread(name: str, bins: list[list[float]], bin_s: int) -> dict[str, Column]:
+    found = {name: [_mean(part) for part in bins]}
+    if bin_s > 1:
+        found[f"{name}.low"] = [significant(min(part)) if part else None for part in bins]
+        found[f"{name}.high"] = [significant(max(part)) if part else None for part in bins]
+    return found
+
+
+def _mean(values: list[float]) -> float | None:
+    return significant(sum(values) / len(values)) if values else None
+
+
+def error_kinds(rows: Iterable[Second]) -> list[str]:
+    """Returns the kinds that have a colour of their own, the most frequent first, and one for the rest."""
+    totals: Counter[str] = Counter()
+    for row in rows:
+        totals.update({kind: 1 + int(1000 * rate) for kind, rate in row.errors_per_s.items()})
+    ranked = [kind for kind, _ in totals.most_common()]
+    return ranked[:KINDS] + [OTHER] * (len(ranked) > KINDS)
+
+
+def _errors(rows: list[Second], course: Course, length: int) -> dict[str, Column]:
+    kinds = error_kinds(rows)
+    sums: list[Counter[str]] = [Counter() for _ in range(length)]
+    seconds = Counter(row.t_s // course.bin_s for row in rows)
+    for row in rows:
+        for kind, rate in row.errors_per_s.items():
+            sums[row.t_s // course.bin_s][kind if kind in kinds else OTHER] += rate  # type: ignore[assignment]
+    return {
+        f"errors {kind}": [significant(sums[at][kind] / seconds[at]) if seconds[at] else None for at in range(length)]
+        for kind in kinds
+    }
+
+
+_OF_WORKER: dict[str, Callable[[WorkerBin], float]] = {
+    "answered": lambda one: one.answered / (one.length_s or 1),
+    "cpu": lambda one: 100 * one.cpu_s / (one.length_s or 1),
+    "late": lambda one: one.hub_delay_ms,
+    "memory": lambda one: one.memory_bytes / 2**20,
+}
+
+
+def _workers(course: Course, length: int) -> dict[str, Column]:
+    found: dict[str, Column] = {}
+    for worker, bins in sorted(course.workers.items()):
+        parts = [bins.get(at) for at in range(length)]
+        found |= {
+            f"worker {worker} {name}": [None if one is None else significant(figure(one)) for one in parts]
+            for name, figure in _OF_WORKER.items()
+        }
+    return found
