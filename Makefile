@@ -1,10 +1,10 @@
-# make run | test | check | bench | fuzz | soak | sbom: each sees to its own set-up in .venv; a machine needs python3 (3.11 or later) with venv.
+# make run | test | check | bench | fuzz | soak | dist | lint | sbom: each sees to its own set-up in .venv; a machine needs python3 (3.11 or later) with venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check bench fuzz soak sbom lock clean
+.PHONY: run test check bench fuzz soak dist lint sbom lock clean
 
 run: $(READY)
 	$(BIN)/convload run plans/smoke.toml
@@ -36,6 +36,14 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
+
+# Wheel, sdist, manual page and completions, built twice: the same files give the same bytes.
+dist: $(READY)
+	$(BIN)/python -m supply.dist dist
+
+# Workflows and container file, by linters that are programs of their own and so have a folder of their own.
+lint: $(READY)
+	$(BIN)/python -m supply.lint $(CURDIR)/$(VENV)/lint
 
 # What convload is made of, as CycloneDX, and what is known against it. pip-audit brings 30 packages, so it has a folder of its own.
 sbom: $(READY)
