@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence
 
+from convload.judging.delays import Measured
 from convload.judging.gate_result import PASS
-from convload.judging.gates import judge_totals
+from convload.judging.gates import judge_measured
 from convload.plan.facts import PlanFacts
 from convload.plan.gate import Gate
 from convload.plan.schedule import StageMark
@@ -60,8 +61,9 @@ def _holds(condition: Gate, until_s: float, run: Run, intervals: Sequence[Interv
     if begins_s is None or within.from_s < begins_s - EDGE_S:
         return None
     known = of_workers(intervals)
-    totals = Totals.within(filter(within.has, intervals), within, is_open=run.is_open, known=known)
-    result = judge_totals(condition, totals, confidence)
+    parts = list(filter(within.has, intervals))
+    totals = Totals.within(parts, within, is_open=run.is_open, known=known)
+    result = judge_measured(condition, Measured(run, totals, parts), confidence)
     return result.message if result.outcome == PASS else None
 
 

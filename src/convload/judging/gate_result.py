@@ -30,6 +30,8 @@ class GateResult(msgspec.Struct, frozen=True):
     it takes at least, or would take about, None where that is not what is missing; for that the run must be `longer_s`
     longer. `worth` is how many independent requests they are worth, for a bound of this confidence, and `effect` the
     design effect: by what the variance is larger than theirs. `at_least`: `needed` and `longer_s` are the least.
+    `undelayed` is the least that a time can be without what the generator itself may have added to it; where the gate
+    `hangs_on_delays` it would have come out otherwise without that, and so it is undecided.
     """
 
     gate: str
@@ -49,13 +51,16 @@ class GateResult(msgspec.Struct, frozen=True):
     effect: float | None = None
     longer_s: float | None = None
     at_least: bool = False
+    undelayed: float | None = None
+    hangs_on_delays: bool = False
 
 
 class Finding(msgspec.Struct, frozen=True):
     """What was found for a gate, and the limit, in the unit of its quantity.
 
     Against a baseline the limit has bounds too. `why` takes the place of figures where there are none. `windows` says
-    how the windows came out.
+    how the windows came out. `least` is what a time can be without the generator's own delays, on which the outcome may
+    hang.
     """
 
     outcome: str
@@ -65,14 +70,17 @@ class Finding(msgspec.Struct, frozen=True):
     why: str = ""
     baseline: Estimate | None = None
     windows: str = ""
+    least: Estimate | None = None
+    hangs_on_delays: bool = False
 
 
 def result_of(gate: Gate, finding: Finding, confidence: float) -> GateResult:
     """Returns the result, in the unit of the gate."""
     scale, found, needed = UNITS[gate.limit.unit].scale, finding.found, finding.needed
-    value, low, high, limit = (
+    least = finding.least.value if finding.least else None
+    value, low, high, limit, undelayed = (
         None if figure is None else round(figure / scale, 4)
-        for figure in (found.value, found.low, found.high, finding.limit.value)
+        for figure in (found.value, found.low, found.high, finding.limit.value, least)
     )
     return GateResult(
         gate=gate.text,
@@ -92,6 +100,8 @@ def result_of(gate: Gate, finding: Finding, confidence: float) -> GateResult:
         effect=round(found.dependence.effect, 2) if found.dependence.batches else None,
         longer_s=None if needed is None or needed.longer_s is None else round(needed.longer_s, 1),
         at_least=needed is not None and needed.at_least,
+        undelayed=undelayed,
+        hangs_on_delays=finding.hangs_on_delays,
     )
 
 
@@ -115,19 +125,23 @@ def conclude_windows(gate: Gate, windows: Windows, findings: Sequence[Finding], 
     said = f"{', '.join(parts)}; at least {len(findings) - misses:,} must hold"
     figures = worst.why or _value(gate, worst.found)
     fewest = min((finding.found.samples or 0 for finding in findings), default=0)
-    needs = [finding.needed for finding in findings if finding.needed and finding.outcome == INCONCLUSIVE]
-    needed = max(needs, key=lambda one: one.samples, default=None)
+    hangs_on_delays = outcome == INCONCLUSIVE and worst.hangs_on_delays
+    found = Finding(outcome, worst.found, worst.limit, least=worst.least, hangs_on_delays=hangs_on_delays)
     if worst.found.value is not None:
         said += f"; the worst has {figures}"
+    if hangs_on_delays:
+        said += _delayed(gate, worst)
+    needs = [one.needed for one in findings if one.needed and one.outcome == INCONCLUSIVE]
+    needed = max(needs, key=lambda one: one.samples, default=None)
     if needed is None or outcome != INCONCLUSIVE:
-        return Finding(outcome, worst.found, worst.limit, windows=said)
+        return msgspec.structs.replace(found, windows=said)
     if worst.found.dependence.is_guessed:
         said += _too_short(needed)
     else:
         # A longer run has more windows, not longer ones.
         needed = msgspec.structs.replace(needed, longer_s=None)
         said += f"; the one with the fewest has {fewest:,} samples, and up to {needed.samples:,} are needed in each"
-    return Finding(outcome, worst.found, worst.limit, needed, windows=said)
+    return msgspec.structs.replace(found, windows=said, needed=needed)
 
 
 def _badness(gate: Gate, finding: Finding) -> tuple[int, float]:
@@ -187,6 +201,8 @@ def _against(gate: Gate, finding: Finding) -> str:
 
 def _missing(gate: Gate, finding: Finding, confidence: float) -> str:
     found, needed = finding.found, finding.needed
+    if finding.hangs_on_delays:
+        return _delayed(gate, finding)
     if finding.outcome != INCONCLUSIVE or found.samples is None:
         return ""
     if needed is None:
@@ -199,6 +215,12 @@ def _missing(gate: Gate, finding: Finding, confidence: float) -> str:
         least = f"{what} at {100 * confidence:.4g} % confidence needs at least {needed.samples:,}{longer}"
         return f"; {found.samples:,} samples; {least}"
     return f"; {found.samples:,} samples; about {needed.samples:,} would decide it in 9 of 10 runs{longer}"
+
+
+def _delayed(gate: Gate, finding: Finding) -> str:
+    least = finding.least.value if finding.least else None
+    said = "" if least is None else f", and without that it may be {_written(gate, least)}"
+    return f"; the generator itself was late, which may be all that decides it{said}"
 
 
 def _too_short(needed: Needed) -> str:

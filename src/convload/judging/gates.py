@@ -16,6 +16,7 @@ from operator import eq, ge, gt, le, lt
 
 import msgspec
 
+from convload.judging.delays import Measured
 from convload.judging.dependence import INDEPENDENT, Dependence, dependence_of, dependence_of_baseline
 from convload.judging.estimates import Confidences, Estimate, estimate, fixed, samples_needed
 from convload.judging.gate_result import (
@@ -49,21 +50,24 @@ def judge(
         baseline: figures of the run that gates compare with.
         confidence: of each decision; of one look, where a run is judged again and again.
     """
-    return [_judge_one(gate, run, baseline, confidence) for gate in gates]
+    measured = Measured(run, run.totals, run.intervals)
+    return [_judge_one(gate, run, measured, baseline, confidence) for gate in gates]
 
 
-def judge_totals(gate: Gate, totals: Totals, confidence: float, dependence: Dependence = INDEPENDENT) -> GateResult:
-    """Returns what one gate says of some totals, whatever windows it asks for."""
+def judge_measured(
+    gate: Gate, measured: Measured, confidence: float, dependence: Dependence = INDEPENDENT
+) -> GateResult:
+    """Returns what one gate says of a part of a run, whatever windows it asks for."""
     confidences = Confidences(confidence, confidence)
-    return result_of(gate, _find(gate, totals, limit_of(gate), confidences, dependence), confidence)
+    return result_of(gate, _find(gate, measured, limit_of(gate), confidences, dependence), confidence)
 
 
-def _judge_one(gate: Gate, run: Run, baseline: Totals | None, confidence: float) -> GateResult:
+def _judge_one(gate: Gate, run: Run, measured: Measured, baseline: Totals | None, confidence: float) -> GateResult:
     if gate.needs_baseline:
-        return _against_baseline(gate, run, baseline, confidence)
+        return _against_baseline(gate, run, measured, baseline, confidence)
     if gate.windows is not None:
         return _by_windows(gate, gate.windows, run, confidence)
-    return judge_totals(gate, run.totals, confidence, dependence_of(run, gate.subject, limit_of(gate).value))
+    return judge_measured(gate, measured, confidence, dependence_of(run, gate.subject, limit_of(gate).value))
 
 
 def limit_of(gate: Gate) -> Estimate:
@@ -71,7 +75,9 @@ def limit_of(gate: Gate) -> Estimate:
     return fixed(gate.limit.constant * UNITS[gate.limit.unit].scale)
 
 
-def _against_baseline(gate: Gate, run: Run, baseline: Totals | None, confidence: float) -> GateResult:
+def _against_baseline(
+    gate: Gate, run: Run, measured: Measured, baseline: Totals | None, confidence: float
+) -> GateResult:
     """Judges with bounds on both sides, each at (1 + c)/2.
 
     A wrong decision needs one of the two bounds to be wrong, so its chance is at most 2 · (1 - c)/2 = 1 - c, whether or
@@ -88,17 +94,20 @@ def _against_baseline(gate: Gate, run: Run, baseline: Totals | None, confidence:
     constant = gate.limit.constant * UNITS[gate.limit.unit].scale
     bounds = (known.value, known.low, known.high)
     value, low, high = (None if x is None else gate.limit.factor * x + constant for x in bounds)
-    finding = _find(gate, run.totals, Estimate(value, low, high), sure, of_new)
+    finding = _find(gate, measured, Estimate(value, low, high), sure, of_new)
     return result_of(gate, msgspec.structs.replace(finding, baseline=known), each)
 
 
-def _find(gate: Gate, totals: Totals, limit: Estimate, confidences: Confidences, dependence: Dependence) -> Finding:
-    found = estimate(gate.subject, gate.quantity, totals, confidences, dependence)
+def _find(gate: Gate, measured: Measured, limit: Estimate, confidences: Confidences, dependence: Dependence) -> Finding:
+    found = estimate(gate.subject, gate.quantity, measured.totals, confidences, dependence)
     outcome = compare(gate.operator, found, limit)
+    least = measured.least(gate.subject, found, confidences, dependence)
+    if least is not None and outcome not in {INCONCLUSIVE, compare(gate.operator, least, limit)}:
+        return Finding(INCONCLUSIVE, found, limit, least=least, hangs_on_delays=True)
     needed = None
     if outcome == INCONCLUSIVE and not found.exact:
         needed = samples_needed(gate.subject, gate.operator, found, limit, confidences)
-    return Finding(outcome, found, limit, needed)
+    return Finding(outcome, found, limit, needed, least=least)
 
 
 def compare(operator: str, found: Estimate, limit: Estimate) -> str:
@@ -117,35 +126,36 @@ def compare(operator: str, found: Estimate, limit: Estimate) -> str:
 
 
 def _by_windows(gate: Gate, windows: Windows, run: Run, confidence: float) -> GateResult:
-    totals, limit = split(run, windows.length_s, gate.subject.stage), limit_of(gate)
-    if not totals:
+    parts, limit = split(run, windows.length_s, gate.subject.stage), limit_of(gate)
+    if not parts:
         why = f"no whole window of {windows.length_s:g} s was measured"
         return result_of(gate, Finding(INCONCLUSIVE, Estimate(), limit, why=why), confidence)
-    misses = allowed_misses(windows, len(totals))
-    to_pass, to_fail = window_confidences(len(totals), misses, confidence)
+    misses = allowed_misses(windows, len(parts))
+    to_pass, to_fail = window_confidences(len(parts), misses, confidence)
     below = gate.operator in {"<", "<=", "=="}
     confidences = Confidences(to_fail, to_pass) if below else Confidences(to_pass, to_fail)
     # A window is a part of its stage already, and its one flow is that of all.
     stage = gate.subject.stage if gate.subject.measure == "time" else ""
     inner = msgspec.structs.replace(gate, subject=msgspec.structs.replace(gate.subject, stage=stage))
     dependence = dependence_of(run, gate.subject, limit.value)
-    findings = [_find(inner, one, limit, confidences, dependence) for one in totals]
+    findings = [_find(inner, one, limit, confidences, dependence) for one in parts]
     return result_of(gate, conclude_windows(gate, windows, findings, misses), confidence)
 
 
-def split(run: Run, length_s: float, stage: str) -> list[Totals]:
+def split(run: Run, length_s: float, stage: str) -> list[Measured]:
     """Returns the whole windows of the measured time, or of a stage's, one after the other; a rest is left out."""
     return [
-        _totals(run, Window(time.from_s + n * length_s, time.from_s + (n + 1) * length_s), time)
+        _measured(run, Window(time.from_s + n * length_s, time.from_s + (n + 1) * length_s), time)
         for time in run.times(stage)
         for n in range(math.floor((time.length_s + ROUNDING_S) / length_s))
     ]
 
 
-def _totals(run: Run, within: Window, whole: Window) -> Totals:
+def _measured(run: Run, within: Window, whole: Window) -> Measured:
     is_last = within.to_s >= whole.to_s - ROUNDING_S and whole.to_s >= run.window.to_s - ROUNDING_S
     reach = Window(within.from_s, math.inf) if is_last else within
-    return Totals.within(filter(reach.has, run.intervals), within, is_open=run.is_open, known=run.workers)
+    parts = list(filter(reach.has, run.intervals))
+    return Measured(run, Totals.within(parts, within, is_open=run.is_open, known=run.workers), parts)
 
 
 def allowed_misses(windows: Windows, count: int) -> int:

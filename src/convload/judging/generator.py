@@ -6,7 +6,8 @@ for the target. All other lateness is the target's: an arrival waits while those
 token or a connection, and the wait is what the target did to its callers. It counts in the response time.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,7 +15,7 @@ from convload.contract.steps import CREATE
 from convload.plan.facts import ValidityLimits
 from convload.results.histogram import Histogram, milliseconds
 from convload.results.measured import highest_together, of_workers
-from convload.results.runlog import MEASURE, Interval
+from convload.results.runlog import MEASURE, Cell, Interval
 from convload.results.window import REMNANT_S, length_s
 
 CATCHES_UP = 2
@@ -59,27 +60,60 @@ def is_late_by_target(parts: Sequence[Interval], limits: ValidityLimits, most_us
         last = own[-LOOKED_BACK:]
         all_late += own[-1].unsent
         by_target += own[-1].unsent if _is_held(last) and _stalled_ms(last, limits) < MS_A_SECOND else 0
-        for place, part in enumerate(own):
-            lateness, longest_s = _lateness_of(part)
-            if late := lateness.above(1000 * limits.lateness_p99_ms):
-                # Also the one behind: a process that goes on may cut its interval before it notes that it stood still.
-                around = [one for one in own[: place + 2] if one.to_s >= part.from_s - longest_s]
-                held = _is_held(around) or not is_watched
-                own_us = 1000 * (limits.lateness_p99_ms + _stalled_ms(around, limits))
-                all_late += late
-                by_target += lateness.above(own_us) if held else 0
+        for wait in _waits(own, limits):
+            if wait.longest_ms > limits.lateness_p99_ms:
+                lateness = Histogram.merged(Histogram.decode(cell.lateness) for cell in _late_cells(wait.part))
+                own_us = 1000 * (limits.lateness_p99_ms + wait.stalled_ms)
+                all_late += lateness.above(1000 * limits.lateness_p99_ms)
+                by_target += lateness.above(own_us) if wait.is_held or not is_watched else 0
     return by_target > all_late / 2 and (is_watched or all_users_busy(parts, most_users))
+
+
+def kept_waiting(parts: Sequence[Interval], limits: ValidityLimits, users_a_worker: float) -> set[tuple[int, int]]:
+    """Returns in which intervals, by worker and number, arrivals waited for a target that held the users.
+
+    Where a worker may have no more users any such wait is the target's that its own clocks do not explain. Before that,
+    one that is no longer than what makes a run late may be for a user that is only being started.
+    """
+    return {
+        (wait.part.worker, wait.part.n)
+        for own in of_workers(parts).values()
+        for wait in _waits(own, limits)
+        if wait.is_held
+        and wait.longest_ms > wait.stalled_ms + (limits.lateness_p99_ms if wait.part.users < users_a_worker else 0.0)
+    }
+
+
+class _Wait(NamedTuple):
+    """An interval in which requests were late, whether the target held users meanwhile, and the generator's part."""
+
+    part: Interval
+    longest_ms: float
+    is_held: bool
+    stalled_ms: float
+
+
+def _waits(own: Sequence[Interval], limits: ValidityLimits) -> Iterator[_Wait]:
+    """Yields the intervals of a worker in which a measured create was late."""
+    for place, part in enumerate(own):
+        cells = _late_cells(part)
+        longest_us = max((Histogram.longest_us(cell.lateness) for cell in cells), default=0)
+        if longest_us:
+            due_s = part.from_s - max(Histogram.longest_us(cell.response) for cell in cells) / 1e6
+            first = place
+            while first and own[first - 1].to_s >= due_s:
+                first -= 1
+            # Also the one behind: a process that goes on may cut its interval before it notes that it stood still.
+            around = own[first : place + 2]
+            yield _Wait(part, longest_us / 1000, _is_held(around), _stalled_ms(around, limits))
+
+
+def _late_cells(part: Interval) -> list[Cell]:
+    return [cell for cell in part.cells if cell.step == CREATE and cell.phase == MEASURE and cell.lateness]
 
 
 def _is_held(parts: Sequence[Interval]) -> bool:
     return any(part.awaiting >= max(HELD_SHARE * part.users, 1) for part in parts)
-
-
-def _lateness_of(part: Interval) -> tuple[Histogram, float]:
-    """Returns the lateness of the measured creates of an interval, and how long ago the first of them can be due."""
-    cells = [cell for cell in part.cells if cell.step == CREATE and cell.phase == MEASURE and cell.lateness]
-    longest_us = max((Histogram.decode(cell.response).max_us for cell in cells), default=0)
-    return Histogram.merged(Histogram.decode(cell.lateness) for cell in cells), longest_us / 1e6
 
 
 def _stalled_ms(parts: Sequence[Interval], limits: ValidityLimits) -> float:

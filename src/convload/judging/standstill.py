@@ -56,12 +56,15 @@ def fail_by_standstill(gate: Gate, result: GateResult, stood: list[Window]) -> G
     """Returns the result: a fail where the gate is undecided, its own value is broken, and the target stood still."""
     if not stood or result.outcome != INCONCLUSIVE or gate.needs_baseline or gate.windows or result.value is None:
         return result
-    value = fixed(result.value * UNITS[gate.limit.unit].scale)
-    if compare(gate.operator, value, limit_of(gate)) != FAIL:
+    values = [result.value, *([result.undelayed or 0.0] if result.hangs_on_delays else [])]
+    scaled = (fixed(value * UNITS[gate.limit.unit].scale) for value in values)
+    if any(compare(gate.operator, value, limit_of(gate)) != FAIL for value in scaled):
         return result
     longest = max(stood, key=lambda one: one.length_s)
     message = (
         f"{gate.text} is broken: {short(result.value)} {gate.limit.unit} of {result.samples or 0:,} requests; "
         f"the target stood still: from {longest.from_s:.0f} s on nobody was answered for {longest.length_s:.0f} s"
     )
-    return msgspec.structs.replace(result, outcome=FAIL, message=message, needed=None, longer_s=None)
+    return msgspec.structs.replace(
+        result, outcome=FAIL, message=message, needed=None, longer_s=None, hangs_on_delays=False
+    )

@@ -102,6 +102,7 @@ def gates_table(conclusion: Conclusion) -> doc.Table:
     """Returns a row a gate; a column in which none has anything is left out."""
     found = conclusion.gates
     more: list[tuple[doc.Column, Callable[[GateResult], str]]] = [
+        (doc.Column("without delays of the generator", on=doc.IN_FULL), figures.gate_range),
         (doc.Column("requests", on=doc.IN_FULL), figures.gate_samples),
         (doc.Column("worth", on=doc.IN_FULL), figures.gate_worth),
         (doc.Column("to decide", on=doc.IN_FULL), figures.gate_longer),

@@ -134,6 +134,13 @@ def knows_worth(gate: GateResult) -> bool:
     return not gate.exact and gate.worth is not None and (not gate.builtin or gate.effect is not None)
 
 
+def gate_range(gate: GateResult) -> str:
+    """The range in which the value lies, as the generator itself may have added to what it measured."""
+    if gate.undelayed is None or gate.value is None:
+        return NONE
+    return f"{short(gate.undelayed)} to {_in_unit(short(gate.value), gate.unit)}"
+
+
 def gate_longer(gate: GateResult) -> str:
     """How much longer the run must be to decide a gate that is undecided, where that is known."""
     if gate.outcome != INCONCLUSIVE or gate.longer_s is None:

@@ -140,7 +140,8 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
     itself: `hub_delay_ms` is the longest that the event loop was late in the interval, `files_free` the file
     descriptors left, `sockets_waiting` this machine's sockets in TIME_WAIT. `cpu_wait_share` is the time in which the
     worker could have run and another process did, over wall time. `awaiting` is the highest number of users that waited
-    for the target at once: for an answer, a token or a connection. Earlier versions wrote neither.
+    for the target at once: for an answer, a token or a connection. `hub_delays` is a histogram of how late the event
+    loop was at each hundredth of a second. Earlier versions wrote none of the three.
     """
 
     worker: Count
@@ -169,6 +170,7 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
     backoffs: Annotated[list[Backoff], Meta(max_length=10_000)] = []
     cpu_wait_share: float = 0.0
     awaiting: Count = 0
+    hub_delays: Coded = ""
 
 
 class WorkerLost(msgspec.Struct, frozen=True, tag="worker_lost", tag_field="record"):

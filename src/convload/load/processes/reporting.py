@@ -10,6 +10,7 @@ import msgspec
 import psutil
 from gevent.event import Event
 
+from convload.load.processes.watch import GeneratorWatch
 from convload.load.recorder import Recorder
 from convload.load.session import Session
 from convload.results.runlog import Interval
@@ -27,9 +28,6 @@ up to 5 ms before it looks at sockets and timers again."""
 
 BREATHING_S = 0.2
 """An event loop that is behind makes each breath long; after this the interval is finished at one go."""
-
-BEAT_S = 0.05
-BEATS_A_COUNT = 2
 
 
 class Reporter:
@@ -105,6 +103,7 @@ class Reporter:
         cpu_s, cpu_wait_s, pacing, targets = _cpu_s(), _cpu_wait_s(), self._pacing, self._targets
         cpu_share = round((cpu_s - self._cpu_s) / (to_s - from_s), 4)
         cpu_wait_share = round((cpu_wait_s - self._cpu_wait_s) / (to_s - from_s), 4)
+        delays = self._watch.take_delays()
         self._reported_s, self._cpu_s, self._cpu_wait_s = to_s, cpu_s, cpu_wait_s
         return Interval(
             worker=self._worker,
@@ -126,7 +125,8 @@ class Reporter:
             unsent=unsent,
             backlog=pacing.backlog,
             pending=self._watch.take_counts(),
-            hub_delay_ms=round(self._watch.take_delay_s() * 1000, 3),
+            hub_delay_ms=delays.max_us / 1000,
+            hub_delays=delays.encode(),
             files_free=files_free(),
             sockets_waiting=sockets_waiting(),
             cpu_wait_share=cpu_wait_share,
@@ -148,46 +148,6 @@ def _cpu_wait_s() -> float:
         return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
     except (OSError, ValueError, IndexError):
         return 0.0
-
-
-class GeneratorWatch:
-    """Notes how late the event loop wakes a greenlet that sleeps for a fixed time, and meanwhile how much is pending.
-
-    Args:
-        pending: what is in flight and what waits to be sent.
-        awaiting: how many users wait for the target.
-    """
-
-    def __init__(self, pending: Callable[[], int], awaiting: Callable[[], int] = lambda: 0) -> None:
-        self._longest_s = 0.0
-        self._pending, self._awaiting = pending, awaiting
-        self._awaiting_highest = 0
-        self._counts: list[int] = []
-        gevent.spawn(self._beat)
-
-    def _beat(self) -> None:
-        while True:
-            for _ in range(BEATS_A_COUNT):
-                began_s = time.monotonic()
-                gevent.sleep(BEAT_S)
-                self._longest_s = max(self._longest_s, time.monotonic() - began_s - BEAT_S)
-                self._awaiting_highest = max(self._awaiting_highest, self._awaiting())
-            self._counts.append(self._pending())
-
-    def take_counts(self) -> list[int]:
-        """Returns what was pending about every tenth of a second since the last call."""
-        counts, self._counts = self._counts, []
-        return counts
-
-    def take_awaiting(self) -> int:
-        """Returns how many users waited for the target at once, at most, since the last call."""
-        highest, self._awaiting_highest = self._awaiting_highest, 0
-        return highest
-
-    def take_delay_s(self) -> float:
-        """Returns the longest delay since the last call; libev's own rounding makes a millisecond of it."""
-        longest_s, self._longest_s = self._longest_s, 0.0
-        return longest_s
 
 
 def files_free() -> int:
