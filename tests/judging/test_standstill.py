@@ -68,3 +68,44 @@ def test_a_gate_that_holds_all_the_same_does_not_fail(make: "Make") -> None:
 @pytest.mark.parametrize("named", [{"waiting": 0}, {"rate": 10}], ids=["nobody waited", "few answers a second"])
 def test_a_second_in_which_little_was_to_be_answered_is_no_standstill(make: "Make", named: dict[str, Any]) -> None:
     assert standstills(stood_still(make, {10, 11, 12}, **named)) == []
+
+
+def silent(make: "Make", *silences: tuple[float, float], workers: int = 1) -> Run:
+    """A run of 30 s in which some hundred requests were slow; each worker tells of a silence."""
+
+    def vary(worker: int, second: int) -> dict[str, Any]:
+        from_s, to_s = silences[min(worker, len(silences) - 1)]
+        slow = {"service_us": 600_000} if second in {10, 11} else {}
+        if not from_s < second + 1 < to_s + 1:
+            return slow
+        return slow | {"silent_from_s": from_s, "silent_to_s": min(to_s, second + 1.0)}
+
+    log = make.opened(vary, workers=workers, seconds=32, gates=[GATE], independent=False)
+    return Run(log)
+
+
+@pytest.mark.parametrize(
+    ("silences", "stood"),
+    [
+        ([(10.3, 11.3)], [(10.3, 11.3)]),
+        ([(10.3, 14.1)], [(10.3, 14.1)]),
+        ([(10.3, 11.0)], []),
+        ([(10.3, 11.4), (10.4, 11.4)], [(10.4, 11.4)]),
+        ([(10.3, 11.4), (12.3, 13.4)], []),
+        ([(0.3, 1.4)], []),
+    ],
+    ids=["of a second", "over several intervals", "shorter", "of both workers", "of one worker each", "in the warm-up"],
+)
+def test_a_standstill_is_what_no_worker_had_an_answer_in(
+    make: "Make", silences: list[tuple[float, float]], stood: list[tuple[float, float]]
+) -> None:
+    of = silent(make, *silences, workers=len(silences))
+
+    assert [(one.from_s, one.to_s) for one in standstills(of)] == stood
+
+
+def test_a_standstill_between_two_full_seconds_fails_the_gate_that_it_breaks(make: "Make") -> None:
+    (result,) = judge_plan(silent(make, (10.3, 11.3)))
+    (unexplained,) = judge_plan(silent(make, (10.3, 10.9)))
+
+    assert (result.outcome, unexplained.outcome) == ("fail", "inconclusive")

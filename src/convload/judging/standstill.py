@@ -1,4 +1,4 @@
-"""Whether the target stood still: whole seconds in which it answered nobody, though requests waited.
+"""Whether the target stood still: a second or so in which it answered nobody, though requests waited.
 
 That it did is a fact of the run and no inference from it. To the bounds of a gate a standstill is one event, and one
 event does not show how often there are such: 3 s in a run of 20 s leave open at 99 % whether one request in a hundred
@@ -6,8 +6,9 @@ is hit in the long run. But whoever asks whether a release may go out wants to k
 whose own value is broken fails where there was a standstill, even if its bounds leave it undecided.
 
 A second without an answer means something only where many were to be expected: at `FEWEST_PER_S` answers a second
-chance leaves one in e²⁰ empty. A standstill of two seconds has a whole one of the workers' seconds in it; one of a
-second may not.
+chance leaves one in e²⁰ empty. Each worker tells of the longest silence that it saw, to some hundredths of a second
+too short; the target stood still where all were kept waiting. Run logs of earlier versions tell of no silences; there a
+whole second of the workers' must have been empty.
 """
 
 from collections import defaultdict
@@ -24,10 +25,13 @@ from convload.results.run import Run
 from convload.results.window import Window, is_whole
 
 FEWEST_PER_S = 20.0
+LEAST_S = 0.8
+"""A second, but for what is still answered at its beginning and what the workers' beats leave out of it
+(`load/processes/silence.py`)."""
 
 
 def standstills(run: Run) -> list[Window]:
-    """Returns the times without an answer, each a second or longer."""
+    """Returns the times without an answer, each about a second or longer."""
     answered: dict[int, int] = defaultdict(int)
     waiting: dict[int, int] = defaultdict(int)
     for parts in run.workers.values():
@@ -39,16 +43,29 @@ def standstills(run: Run) -> list[Window]:
             before = part.recorded
     if not answered or sum(answered.values()) < FEWEST_PER_S * len(answered):
         return []
-    return _joined([second for second in sorted(answered) if not answered[second] and waiting[second]])
+    empty = [Window(second, second + 1) for second in sorted(answered) if not answered[second] and waiting[second]]
+    return _joined([*empty, *_silences(run)])
 
 
-def _joined(seconds: list[int]) -> list[Window]:
+def _silences(run: Run) -> list[Window]:
+    """Returns the times of the measured time in which no worker had an answer."""
+    common = [run.window]
+    for parts in run.workers.values():
+        own = _joined([Window(part.silent_from_s, part.silent_to_s) for part in parts])
+        both = ((one, other) for one in common for other in own)
+        common = [Window(max(a.from_s, b.from_s), min(a.to_s, b.to_s)) for a, b in both]
+        common = [window for window in common if window.length_s >= LEAST_S]
+    return common if run.workers else []
+
+
+def _joined(windows: list[Window]) -> list[Window]:
+    """Returns them in their order, those that meet as one."""
     found: list[Window] = []
-    for second in seconds:
-        if found and found[-1].to_s == second:
-            found[-1] = Window(found[-1].from_s, second + 1)
+    for window in sorted(windows, key=lambda one: one.from_s):
+        if found and window.from_s <= found[-1].to_s:
+            found[-1] = Window(found[-1].from_s, max(found[-1].to_s, window.to_s))
         else:
-            found.append(Window(second, second + 1))
+            found.append(window)
     return found
 
 
@@ -63,7 +80,7 @@ def fail_by_standstill(gate: Gate, result: GateResult, stood: list[Window]) -> G
     longest = max(stood, key=lambda one: one.length_s)
     message = (
         f"{gate.text} is broken: {short(result.value)} {gate.limit.unit} of {result.samples or 0:,} requests; "
-        f"the target stood still: from {longest.from_s:.0f} s on nobody was answered for {longest.length_s:.0f} s"
+        f"the target stood still: from {longest.from_s:.1f} s on nobody was answered for {longest.length_s:.1f} s"
     )
     return msgspec.structs.replace(
         result, outcome=FAIL, message=message, needed=None, longer_s=None, hangs_on_delays=False

@@ -141,7 +141,8 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
     descriptors left, `sockets_waiting` this machine's sockets in TIME_WAIT. `cpu_wait_share` is the time in which the
     worker could have run and another process did, over wall time. `awaiting` is the highest number of users that waited
     for the target at once: for an answer, a token or a connection. `hub_delays` is a histogram of how late the event
-    loop was at each hundredth of a second. Earlier versions wrote none of the three.
+    loop was at each hundredth of a second. From `silent_from_s` to `silent_to_s` none of its requests was answered
+    though users waited: the longest such time in the interval, or up to its end. Earlier versions wrote none of these.
     """
 
     worker: Count
@@ -171,6 +172,8 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
     cpu_wait_share: float = 0.0
     awaiting: Count = 0
     hub_delays: Coded = ""
+    silent_from_s: Seconds = 0.0
+    silent_to_s: Seconds = 0.0
 
 
 class WorkerLost(msgspec.Struct, frozen=True, tag="worker_lost", tag_field="record"):

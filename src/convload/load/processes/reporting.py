@@ -10,6 +10,7 @@ import msgspec
 import psutil
 from gevent.event import Event
 
+from convload.load.processes.silence import SilenceWatch
 from convload.load.processes.watch import GeneratorWatch
 from convload.load.recorder import Recorder
 from convload.load.session import Session
@@ -51,6 +52,8 @@ class Reporter:
         self._pacing = session.pacing
         self._send = send
         self._watch = GeneratorWatch(self._count_pending, self._count_awaiting)
+        self._silences = SilenceWatch(self._count_answered, self._count_awaiting, time.monotonic())
+        gevent.spawn(self._silences.look_again_and_again)
         self._process = psutil.Process()
         self._reported_s = recorder.started_s
         self._cpu_s, self._cpu_wait_s = _cpu_s(), _cpu_wait_s()
@@ -97,6 +100,9 @@ class Reporter:
     def _count_awaiting(self) -> int:
         return sum(target.in_flight for target in self._targets) + self._session.preparing
 
+    def _count_answered(self) -> int:
+        return sum(target.sent - target.in_flight for target in self._targets)
+
     def _look_around(self, *, last: bool, unsent: int) -> Interval:
         """Returns an interval that ends now, without its results."""
         from_s, to_s = self._reported_s, max(time.monotonic(), self._reported_s + 1e-6)
@@ -104,6 +110,7 @@ class Reporter:
         cpu_share = round((cpu_s - self._cpu_s) / (to_s - from_s), 4)
         cpu_wait_share = round((cpu_wait_s - self._cpu_wait_s) / (to_s - from_s), 4)
         delays = self._watch.take_delays()
+        silence = self._silences.take()
         self._reported_s, self._cpu_s, self._cpu_wait_s = to_s, cpu_s, cpu_wait_s
         return Interval(
             worker=self._worker,
@@ -131,6 +138,8 @@ class Reporter:
             sockets_waiting=sockets_waiting(),
             cpu_wait_share=cpu_wait_share,
             awaiting=self._watch.take_awaiting(),
+            silent_from_s=round(max(silence.from_s - self._recorder.started_s, 0.0), 3),
+            silent_to_s=round(max(silence.to_s - self._recorder.started_s, 0.0), 3),
         )
 
 
