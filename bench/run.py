@@ -22,6 +22,7 @@ from bench import (
     coverage,
     disturbed,
     freeze,
+    freezes,
     generators,
     scale,
 )
@@ -50,6 +51,7 @@ SECTIONS: dict[str, Callable[[Path], list[Figure]]] = {
     "open": accuracy.open_rate,
     "freeze": freeze.freeze,
     "disturbed": disturbed.disturbed,
+    "freezes": freezes.freezes,
     "closed": generators.closed,
     "tls": generators.tls,
     "connections": scale.connections,
