@@ -30,7 +30,9 @@ _STACKED = ("c3", "c1", "c4", "c5", "c2", "c6", "c7")
 
 def data(run: Run, course: Course | None = None) -> dict[str, Any]:
     """Returns the columns of a run's charts; `course` is what was counted of it so far, else it is counted now."""
-    return course_data.columns(run, course or course_data.course_of(run))
+    if course is None:
+        return course_data.columns(run, course_data.course_of(run), run.series)
+    return course_data.columns(run, course)
 
 
 def of_run(run: Run, gates: Sequence[GateResult] = ()) -> list[Chart]:

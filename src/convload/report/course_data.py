@@ -34,9 +34,12 @@ def course_of(run: Run) -> Course:
     return course
 
 
-def columns(run: Run, course: Course) -> dict[str, Any]:
-    """Returns all columns; those of `columns` and of `heat` are aligned with `t`, None where nothing was measured."""
-    rows = course.seconds.rows(run.window)
+def columns(run: Run, course: Course, rows: list[Second] | None = None) -> dict[str, Any]:
+    """Returns all columns; those of `columns` and of `heat` are aligned with `t`, None where nothing was measured.
+
+    `rows` are the seconds of the run where they are known.
+    """
+    rows = course.seconds.rows(run.window) if rows is None else rows
     length = 1 + rows[-1].t_s // course.bin_s if rows else 0
     views = [view for place in _places(course) if (view := _view(place, course, length, is_open=run.is_open))]
     return {

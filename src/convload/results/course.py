@@ -46,7 +46,7 @@ class Place(msgspec.Struct, frozen=True, order=True):
 
 
 Clocks = tuple[Histogram, Histogram, Histogram]
-"""Response, service and lateness."""
+"""Response, service and lateness; in the closed model the first alone."""
 
 
 class Bin:
@@ -64,7 +64,8 @@ class Bin:
             return
         self.ok += cell.count
         for parts, times in zip(self.times, clocks, strict=True):
-            parts.append(times)
+            if len(times.index):
+                parts.append(times)
             if len(parts) >= _MANY:
                 parts[:] = [Histogram.merged(parts)]
 
@@ -178,8 +179,10 @@ class Course:
         self.workers[interval.worker][at].add(interval)
         for cell in interval.cells:
             service = Histogram.decode(cell.service)
-            response = Histogram.decode(cell.response) if cell.response else service
-            clocks = (response, service, Histogram.decode(cell.lateness))
+            none = Histogram.empty()
+            # In the closed model due = sent: there is one clock.
+            response = Histogram.decode(cell.response)
+            clocks = (response, service, Histogram.decode(cell.lateness)) if cell.response else (service, none, none)
             for place in self._places_of(cell):
                 self.places[place].add(at, cell, clocks)
 

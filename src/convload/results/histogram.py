@@ -67,10 +67,13 @@ class Histogram(msgspec.Struct, frozen=True, eq=False):
     @classmethod
     def merged(cls, parts: Iterable["Histogram"]) -> "Histogram":
         """Adds histograms up, as if all their values had been counted in one."""
-        total = Accumulator()
-        for part in parts:
-            total.add(part)
-        return total.histogram()
+        known = [part for part in parts if len(part.index)]
+        if len(known) > _FEW:
+            total = Accumulator()
+            for part in known:
+                total.add(part)
+            return total.histogram()
+        return _added(known) if known else cls.empty()
 
     def __add__(self, other: "Histogram") -> "Histogram":
         return self.merged((self, other))
@@ -179,6 +182,22 @@ class Histogram(msgspec.Struct, frozen=True, eq=False):
         if not self.count:
             raise ValueError("an empty histogram has no statistics")
         return self.count
+
+
+_FEW = 64
+"""So many histograms are added faster over the buckets between their ends than over all buckets."""
+
+
+def _added(parts: Sequence[Histogram]) -> Histogram:
+    """Adds histograms up that are not empty."""
+    if len(parts) == 1:
+        return parts[0]
+    index = np.concatenate([part.index for part in parts])
+    lowest = index.min()
+    dense = np.bincount(index - lowest, np.concatenate([part.counts for part in parts])).astype(np.int64)
+    used = np.flatnonzero(dense)
+    low, high = min(part.min_us for part in parts), max(part.max_us for part in parts)
+    return Histogram(used + lowest, dense[used], low, high, sum(part.sum_us for part in parts))
 
 
 class Accumulator:
