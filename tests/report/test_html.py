@@ -60,7 +60,7 @@ def test_the_page_loads_nothing(conclusion: Conclusion, page: Page) -> None:
     loading = {"src", "href", "srcset", "data", "poster", "action", "formaction", "background", "ping"}
     css = "".join(page.texts("style"))
 
-    assert [name for _, attributes, _ in page.elements for name in attributes if name in loading] == []
+    assert [name for tag, attributes, _ in page.elements for name in attributes if name in loading and tag != "a"] == []
     assert {tag for tag, _, _ in page.elements} & {"link", "iframe", "object", "embed", "img", "base"} == set()
     assert not re.search(r"url\(|@import|image-set", css)
     # The only addresses are words: the target, what it said, and the origin named in uPlot's licence line.
@@ -134,8 +134,10 @@ def test_the_figures_of_the_charts_are_in_the_page_as_they_were_laid_out(conclus
     )
 
     found = json.loads(embedded)
-    drawn = found.pop("charts")
-    assert found == {**json.loads(json.dumps(charts.data(conclusion.run))), "shapes": {}}
+    drawn, marks = found.pop("charts"), found.pop("marks")
+    laid_out = {**json.loads(json.dumps(charts.data(conclusion.run))), "shapes": {}}
+    assert found == {name: value for name, value in laid_out.items() if name != "marks"}
+    assert marks["shades"][0] == laid_out["marks"]["shades"][0]
     assert [one["name"] for one in drawn][:2] == ["heat", "latency"]
 
 
@@ -212,3 +214,38 @@ def test_a_gate_stays_as_it_was_written_wherever_the_page_names_it() -> None:
 
     assert text.count("create.p50 < 1us") > 1
     assert text.lower().count("create.p50 < 1us") == text.count("create.p50 < 1us")
+
+
+def test_the_page_says_what_was_run_and_leads_to_its_build(
+    passing: list[Record], conclude_records: Callable[..., Conclusion]
+) -> None:
+    origin = {"commit": "6f1c0de", "branch": "<b>main", "build": "https://ci.example/job/5"}
+    plan = getattr(passing[0], "plan") | {"tags": ["release=1.2", "team=<i>"]}  # noqa: B009 -- the type is a union
+    passing[0] = msgspec.structs.replace(passing[0], origin=origin, plan=plan)
+
+    page = Page(render(conclude_records(passing)))
+
+    assert {"6f1c0de", "<b>main"} <= set(page.texts("code"))
+    assert {"release=1.2", "team=<i>"} <= set(page.texts("span"))
+    assert page.attributes("a") == [{"href": "https://ci.example/job/5", "rel": "noreferrer noopener"}]
+
+
+def test_a_link_that_is_none_stays_text(passing: list[Record], conclude_records: Callable[..., Conclusion]) -> None:
+    passing[0] = msgspec.structs.replace(passing[0], origin={"build": "javascript:alert(1)"})
+
+    assert Page(render(conclude_records(passing))).attributes("a") == []
+
+
+def test_a_gate_has_a_bar_with_its_bounds_and_its_limit(make: Make) -> None:
+    page = Page(render(conclude(make.opened(gates=["create.p50 < 20ms"]))))
+
+    kinds = [attributes.get("class") for attributes in page.attributes("rect")]
+    assert kinds == ["track", "wanted", "bounds pass", "limit"]
+
+
+def test_when_and_where_a_gate_was_broken_is_said_and_marked(make: Make) -> None:
+    log = make.opened(lambda _, second: {"failed": 50 * (20 <= second < 24)}, seconds=40, gates=["errors < 1%"])
+    page = render(conclude(log))
+
+    assert "100\u00a0% of those from 20 to 24 s." in page
+    assert '"from_s":20,"to_s":24,"tone":"fail","gate":"errors < 1%"'.replace("<", "\\u003c") in page

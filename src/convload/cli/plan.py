@@ -15,7 +15,7 @@ from convload.plan.written import write_toml
 from convload.run.files import read_inputs
 
 _DEFAULT, _SETTLED = "default", "follows from other keys"
-_SEVERAL = {"allow_host": "allow_hosts", "gates": "gates", "abort_when": "abort_when"}
+_SEVERAL = {"allow_host": "allow_hosts", "gates": "gates", "abort_when": "abort_when", "tags": "tags"}
 """Flags that may be given several times, and their keys."""
 
 

@@ -41,6 +41,7 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("plan", required=False)
 @click.option("--name", metavar="TEXT", help="The title of the run.  [default: the plan's name]")
+@click.option("--tag", "tags", metavar="K=V", multiple=True, help="What reports and `convload history` name it by.")
 @click.option("--target", metavar="URL|mock", help="Where to fire: the embedded mock, or http(s)://HOST[:PORT].")
 @click.option("--target-b", metavar="URL", help="A second target: both in turns, in one run, compared in the end.")
 @click.option(
@@ -111,7 +112,7 @@ def run(
     """
     flags["allow_hosts"] = list(allow_host) or None
     wanted = Wanted(prometheus)
-    for key in ("gates", "abort_when"):
+    for key in ("gates", "abort_when", "tags"):
         flags[key] = list(flags[key]) or None
     joining = joining_of(bind, expect_workers, join_within, key_file, grace, dry_run=dry_run)
     flags["workers"] = count_workers(flags["workers"], joining)

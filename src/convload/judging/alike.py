@@ -57,7 +57,7 @@ PLAN_KEYS: dict[str, KeyRule] = {
     **_rules("reported", "duration_s conversations extend_s", "a shorter run knows the same less well", "the lengths"),
     **_rules("reported", "account", "accounts may be set up differently", "the accounts"),
     **_rules("reported", "verify_tls", "checks of certificates are part of connecting", "the checks of certificates"),
-    **_rules("ignored", "name", "a name"),
+    **_rules("ignored", "name tags", "a name"),
     **_rules("ignored", "allow_hosts ca_file credentials_file lookup insecure", "permission and way to the server"),
     **_rules("ignored", "on_lost_worker on_full", "a run that lost a worker or results is no evidence anyway"),
     **_rules("ignored", "mock.seed", "other delays of the same distribution"),

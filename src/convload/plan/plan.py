@@ -41,12 +41,14 @@ Seconds = Annotated[float, Meta(ge=0, le=7 * 86400)]
 PositiveSeconds = Annotated[float, Meta(gt=0, le=7 * 86400)]
 Gate = Annotated[str, Meta(min_length=1, max_length=500)]
 Word = Annotated[str, Meta(min_length=1, max_length=200)]
+Tag = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+=[^\x00-\x1f]*$", max_length=200)]
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is run; docs/plan.md explains every key. Keys in `_s` are written without it, with a unit."""
 
     name: Word = "run"
+    tags: list[Tag] = []
     target: Word = MOCK
     target_b: Word | None = None
     window_s: PositiveSeconds | None = None

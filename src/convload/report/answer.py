@@ -1,6 +1,6 @@
 """What the verdict of a run rests on: key figures, gates, validity."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -11,6 +11,7 @@ from convload.judging.gate_result import GateResult
 from convload.plan.facts import OPEN
 from convload.report import document as doc
 from convload.report import figures
+from convload.report.whereabouts import Where
 
 _KEY = ("p50", "p95", "p99")
 
@@ -49,8 +50,8 @@ def key_figures(conclusion: Conclusion) -> doc.Section:
     )
 
 
-def gates(conclusion: Conclusion) -> doc.Section:
-    """Returns the gates with what each found, and how they are judged."""
+def gates(conclusion: Conclusion, places: Sequence[Where]) -> doc.Section:
+    """Returns the gates with what each found, when and where those that do not hold were broken, and the rules."""
     undecided = [gate for gate in conclusion.gates if gate.outcome == "inconclusive"]
     supports = "The run supports a verdict." if conclusion.validity.valid else "The run supports no verdict."
     return doc.Section(
@@ -60,6 +61,7 @@ def gates(conclusion: Conclusion) -> doc.Section:
             doc.Remark(supports, on=(doc.MARKDOWN,)),
             doc.Bullets(figures.asides(conclusion), on=(doc.MARKDOWN,)),
             gates_table(conclusion),
+            *(doc.Remark((doc.Code(one.gate.gate), f": {one.text}"), on=doc.PAGES) for one in places),
             doc.Remark(_rule(conclusion), on=(doc.HTML,), tone="muted"),
             *(doc.Remark((doc.Code(gate.gate), f"{_rest(gate)}."), on=(doc.HTML,), tone="muted") for gate in undecided),
         ],
@@ -111,6 +113,7 @@ def gates_table(conclusion: Conclusion) -> doc.Table:
         found,
         (doc.Column("gate", "words"), lambda one: (doc.Code(one.gate), " (built in)" if one.builtin else "")),
         (doc.Column("outcome", "name"), lambda one: doc.Mark(one.outcome, one.outcome)),
+        (doc.Column("", "bar", on=(doc.HTML,)), figures.gate_bar),
         (doc.Column("value"), figures.gate_value),
         (doc.Column(figures.bounds_head(conclusion.gates)), figures.gate_interval),
         (doc.Column("limit", on=doc.PAGES), figures.gate_limit),

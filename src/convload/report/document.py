@@ -46,7 +46,32 @@ class Mark(msgspec.Struct, frozen=True):
     tone: Tone
 
 
-Words = str | Code | Mark | Sequence[str | Code | Mark]
+class Link(msgspec.Struct, frozen=True):
+    """Text that leads to an address on a page; elsewhere the address stands there."""
+
+    text: str
+    url: str
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """A value with its bounds on a scale from `start` to `end`, each a share of the bar; nothing where not known.
+
+    `limit` is a line, and what lies to the side of it that `allows` is what is wanted. It has no text: the figures
+    stand beside it.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    limit: float | None
+    tone: Tone = ""
+    allows: Literal["below", "above", ""] = ""
+    text: str = ""
+
+
+Part = str | Code | Mark | Link | Bar
+
+Words = Part | Sequence[Part]
 """A run of text."""
 
 
@@ -57,11 +82,12 @@ class _OnMedia(msgspec.Struct, frozen=True, kw_only=True):
 class Column(_OnMedia, frozen=True):
     """The head of a column; `heads` are those of media that call it otherwise.
 
-    `kind` says whether it holds figures, words that may wrap, or names that may not. `clock` is the group of a time.
+    `kind` says whether it holds figures, words that may wrap, names that may not, or bars; `clock` is the group of a
+    time.
     """
 
     head: str
-    kind: Literal["figure", "words", "name"] = "figure"
+    kind: Literal["figure", "words", "name", "bar"] = "figure"
     clock: str = ""
     heads: Mapping[Medium, str] = {}
 
@@ -184,9 +210,9 @@ def plain_text(words: Words) -> str:
     return "".join(part if isinstance(part, str) else part.text for part in parts(words))
 
 
-def parts(words: Words) -> Sequence[str | Code | Mark]:
+def parts(words: Words) -> Sequence[Part]:
     """Returns the pieces of a run of text."""
-    return [words] if isinstance(words, str | Code | Mark) else words
+    return [words] if isinstance(words, Part) else words
 
 
 def visible(text: str) -> str:

@@ -8,6 +8,8 @@ from convload.comparison.two_targets import TargetComparison
 from convload.contract.steps import CREATE, FIRST
 from convload.judging.gate_result import INCONCLUSIVE, GateResult, duration
 from convload.plan.facts import OPEN
+from convload.plan.gate_names import OPERATORS
+from convload.report.document import Bar
 from convload.results.histogram import PERCENTILES, Statistics, samples_needed, short
 from convload.results.summary import Requests, StageRequests, Summary
 
@@ -103,6 +105,19 @@ def gate_limit(gate: GateResult) -> str:
         return NONE
     # To its last digit: it is what somebody wrote.
     return _in_unit(f"{gate.limit:,.4f}".rstrip("0").rstrip("."), gate.unit)
+
+
+def gate_bar(gate: GateResult) -> Bar:
+    """The value of a gate with its bounds against its limit, on a scale from 0 to a little beyond the highest."""
+    low, high = (gate.value, gate.value) if gate.exact else (gate.low, gate.high)
+    top = 1.12 * max((abs(one) for one in (gate.value, low, high, gate.limit) if one is not None), default=0.0) or 1.0
+    value, low, high, limit = (None if one is None else one / top for one in (gate.value, low, high, gate.limit))
+    above = {">": True, ">=": True, "<": False, "<=": False}.get(_operator(gate.gate))
+    return Bar(value, low, high, limit, gate.outcome, "" if above is None else "above" if above else "below")
+
+
+def _operator(gate: str) -> str:
+    return next((word for word in gate.split() if word in OPERATORS), "")
 
 
 def _in_unit(figure: str, unit: str) -> str:

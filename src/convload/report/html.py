@@ -12,6 +12,7 @@ import jinja2
 import msgspec
 from markupsafe import Markup
 
+from convload.report import bars
 from convload.report import document as doc
 from convload.report.chart import Chart
 
@@ -76,8 +77,14 @@ def _words(words: doc.Words) -> Markup:
     return Markup().join(_part(part) for part in doc.parts(words))
 
 
-def _part(part: str | doc.Code | doc.Mark) -> Markup:
+def _part(part: doc.Part) -> Markup:
     match part:
+        case doc.Link():
+            known = part.url.startswith(("https://", "http://"))
+            link = Markup('<a href="{}" rel="noreferrer noopener">{}</a>').format(part.url, _shown(part.text))
+            return link if known else Markup.escape(_shown(part.text))
+        case doc.Bar():
+            return bars.draw(part)
         case doc.Code():
             return Markup("<code>{}</code>").format(_shown(part.text)) if part.text else Markup()
         case doc.Mark():

@@ -61,12 +61,14 @@ def _words(words: doc.Words) -> str:
     return "".join(_part(part) for part in doc.parts(words))
 
 
-def _part(part: str | doc.Code | doc.Mark) -> str:
+def _part(part: doc.Part) -> str:
     if isinstance(part, doc.Code):
         return code(part.text)
     if isinstance(part, doc.Mark):
         return f"**{plain(part.text)}**" if part.tone == "warning" else plain(part.text)
-    return plain(part)
+    if isinstance(part, doc.Link):
+        return plain(f"{part.text} {part.url}")
+    return plain(part if isinstance(part, str) else part.text)
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

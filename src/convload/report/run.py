@@ -8,9 +8,22 @@ from typing import Any
 from rich.console import Console
 
 from convload.comparison.conclusion import Conclusion
-from convload.judging.gate_result import PASS
-from convload.report import answer, charts, failures, figures, html, markdown, mermaid, steadiness, tables, terminal
+from convload.judging.gate_result import FAIL, PASS
+from convload.report import (
+    answer,
+    charts,
+    failures,
+    figures,
+    html,
+    markdown,
+    mermaid,
+    steadiness,
+    tables,
+    terminal,
+    whereabouts,
+)
 from convload.report import document as doc
+from convload.report.whereabouts import Where
 from convload.results.summary import Summary
 
 _CLAUSE = "(times in ms, of successful requests)"
@@ -20,19 +33,20 @@ def document(conclusion: Conclusion, folder: Path | None = None) -> doc.Document
     """Returns the report; `folder` is where it is kept, for the terminal."""
     summary, verdict = conclusion.summary, conclusion.verdict
     target = ("Target ", doc.Code(summary.target), f", started {summary.started}, seed {summary.seed}")
+    places = whereabouts.of_gates(conclusion.run, conclusion.gates)
     word = verdict.outcome.upper()
     return doc.Document(
         kind="run report",
         title=f"{word}: convload {summary.plan}",
         heading=summary.plan,
-        subtitle=[figures.setting(summary), target],
+        subtitle=[figures.setting(summary), target, *_origin(conclusion)],
         word=word,
         tone=verdict.outcome,
         statement=verdict.text,
-        sections=[*_answer(conclusion), *_figures(conclusion), *_record(conclusion, folder)],
+        sections=[*_answer(conclusion, places), *_figures(conclusion), *_record(conclusion, folder)],
         footer="Rendered from run.jsonl by convload. Times are counted in histograms with an error of at most 0.05 %; "
         "percentiles are nearest rank, never averaged.",
-        data=_data(conclusion),
+        data=_data(conclusion, places),
     )
 
 
@@ -78,18 +92,34 @@ def _judgement(conclusion: Conclusion) -> doc.Document:
     )
 
 
-def _data(conclusion: Conclusion) -> dict[str, Any]:
-    """Returns the columns of the charts."""
-    turns = conclusion.target_comparison
-    return charts.data(conclusion.run) | {"shapes": charts.turns(turns.compared)[1] if turns else {}}
+def _data(conclusion: Conclusion, places: list[Where]) -> dict[str, Any]:
+    """Returns the columns of the charts, and what of the gates is marked in them."""
+    turns, data = conclusion.target_comparison, charts.data(conclusion.run)
+    data["marks"]["shades"] += [
+        {"from_s": from_s, "to_s": to_s, "tone": "fail" if one.gate.outcome == FAIL else "warn", "gate": one.gate.gate}
+        for one in places
+        for from_s, to_s in one.stretches
+    ]
+    return data | {"shapes": charts.turns(turns.compared)[1] if turns else {}}
 
 
-def _answer(conclusion: Conclusion) -> list[doc.Section]:
+def _origin(conclusion: Conclusion) -> list[doc.Words]:
+    """Returns what was run, as far as a pipeline or a person has said it."""
+    origin, tags = conclusion.manifest.origin, conclusion.manifest.plan.get("tags", [])
+    parts: list[doc.Part] = [
+        part for name in ("commit", "branch") if name in origin for part in (f"{name} ", doc.Code(origin[name]), ", ")
+    ]
+    parts += [doc.Link("build", origin["build"]), ", "] if "build" in origin else []
+    lines: list[doc.Words] = [["Of ", *parts[:-1]]] if parts else []
+    return [*lines, [part for tag in tags for part in (doc.Mark(str(tag), "tag"), " ")]] if tags else lines
+
+
+def _answer(conclusion: Conclusion, places: list[Where]) -> list[doc.Section]:
     return [
         _head(conclusion),
         doc.Section("Stopped early", [doc.Remark(figures.aborted(conclusion))], on=(doc.HTML,)),
         answer.key_figures(conclusion),
-        answer.gates(conclusion),
+        answer.gates(conclusion, places),
         answer.validity(conclusion),
         _charts(conclusion),
     ]

@@ -52,7 +52,8 @@ class Manifest(msgspec.Struct, frozen=True, tag="manifest", tag_field="record"):
     `started` is ISO 8601 in UTC. `plan` is the frozen plan as plain data and holds no secrets. `ceiling` is what this
     machine was measured to generate, None where nobody knows. `baseline` is what the gates need of the run that they
     compare with, as `judging.baseline` writes and reads it. `inputs` are the sha256 of the files that the run read:
-    `payloads/…`, `locustfile`, `replay`; earlier versions wrote none.
+    `payloads/…`, `locustfile`, `replay`; earlier versions wrote none. `origin` is commit, branch and build of a
+    pipeline.
     """
 
     format: str
@@ -66,6 +67,7 @@ class Manifest(msgspec.Struct, frozen=True, tag="manifest", tag_field="record"):
     ceiling: KnownCeiling | None = None
     baseline: dict[str, Any] | None = None
     inputs: dict[str, str] = {}
+    origin: dict[str, str] = {}
 
 
 class Started(msgspec.Struct, frozen=True, tag="started", tag_field="record"):

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import itertools
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import msgspec
 
 from convload import bundled, machine
 from convload.errors import UsageError
+from convload.origin import origin_of
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan.plan import Plan, cautions, marks
 from convload.results.runlog import FILE_NAME, FORMAT, Manifest, Started
@@ -61,6 +63,7 @@ def manifest_of(plan: Plan, target: str, inputs: Inputs) -> Manifest:
         notes=cautions(plan),
         stages=marks(plan.resolved_stages()),
         inputs=inputs.sha256,
+        origin=origin_of(os.environ),
     )
 
 

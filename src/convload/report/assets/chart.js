@@ -182,7 +182,7 @@
   }
   function stageAt(chart, s) {
     if ((chart.declaration.along ?? "time") !== "time" || !current.marks) return "";
-    const names = [current.marks.stages.findLast((one) => one.from_s <= s)?.name, ...current.marks.shades.filter((one) => one.name && one.from_s <= s && s < one.to_s).map((one) => one.name)];
+    const names = [current.marks.stages.findLast((one) => one.from_s <= s)?.name, ...current.marks.shades.filter((one) => one.name && one.from_s <= s && s < one.to_s).map((one) => one.name), ...new Set(current.marks.shades.filter((one) => one.gate && one.from_s <= s && s < one.to_s).map((one) => one.gate))];
     return names.filter(Boolean).map((name) => `, ${name}`).join("");
   }
   function heatRows({ made, plot }, at, top) {
