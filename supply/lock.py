@@ -31,10 +31,11 @@ class LockError(Exception):
 
 def read_lock(text: str) -> list[Package]:
     """Returns the packages in the order of the lock; raises LockError where a line cannot be read."""
-    return [_package(block) for block in _blocks(text)]
+    return [_package(block) for block in blocks(text)]
 
 
-def _blocks(text: str) -> Iterator[list[str]]:
+def blocks(text: str) -> Iterator[list[str]]:
+    """Yields the lines of each package."""
     block: list[str] = []
     for line in text.splitlines():
         if line and not line.startswith((" ", "#")):

@@ -1,5 +1,6 @@
 """Facts about this machine and its software, kept beside every result."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -20,9 +21,12 @@ import itself; nothing here multiplies matrices large enough to need them.
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of what takes part in a measurement."""
+    """Returns the versions of what takes part in a measurement; a worker's machine may be without some."""
     found = {"convload": __version__, "python": platform.python_version()}
-    return found | {name: importlib.metadata.version(name) for name in LIBRARIES}
+    for name in LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def facts() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from convload.comparison.conclusion import Conclusion
 from convload.judging.gate_result import GateResult
-from convload.report import github, run
+from convload.report import github, run, runner
 from convload.report.run import print_run
 from convload.results.runlog import Aborted, Note, Record
 
@@ -91,7 +91,7 @@ def test_why_there_is_no_verdict_is_a_warning(
 
 @given(st.text(st.sampled_from("a%:,=\r\n \x1b[]#"), max_size=20), st.text(st.sampled_from("a%:,\r\n#["), max_size=20))
 def test_no_title_or_message_can_end_its_annotation_or_start_another(title: str, message: str) -> None:
-    line = github.problem(message)
+    line = runner.problem(message)
     assert "\n" not in line
     assert obeyed(line) == ("error", {"title": "convload"}, message.replace("\r", "\\r").replace("\n", "\\n"))
 
@@ -205,7 +205,7 @@ def test_nothing_that_a_target_said_is_obeyed_by_the_runner(
     plain, safe = io.StringIO(), io.StringIO()
 
     print_run(conclusion, Console(file=plain, width=80))
-    print_run(conclusion, Console(file=github.Defused(safe), width=80))  # type: ignore[arg-type]  # all rich asks
+    print_run(conclusion, Console(file=runner.Defused(safe), width=80))  # type: ignore[arg-type]  # all rich asks
 
     assert any(obeyed(line) for line in plain.getvalue().split("\n"))
     assert [line for line in safe.getvalue().split("\n") if obeyed(line)] == []
@@ -213,7 +213,7 @@ def test_nothing_that_a_target_said_is_obeyed_by_the_runner(
 
 @given(st.text(st.sampled_from(":# [error]\n\ta"), max_size=30))
 def test_defused_text_holds_no_command_and_loses_nothing(text: str) -> None:
-    safe = github.defused(text)
+    safe = runner.defused(text)
 
     assert not [line for line in safe.split("\n") if obeyed(line)]
     assert safe.replace("\\", "") == text

@@ -119,9 +119,9 @@ def _write_crash_file(error: Exception) -> str:
 
 
 def _show(error: ConvloadError) -> None:
-    from convload.report import document, github  # noqa: PLC0415 -- they are slow to import and an error is rare
+    from convload.report import document, runner  # noqa: PLC0415 -- they are slow to import and an error is rare
 
     for problem in error.problems:
-        click.echo(github.defused(document.visible(f"convload: {problem}")), err=True)
-        if github.is_here(os.environ):
-            click.echo(github.problem(problem))
+        click.echo(runner.defused(document.visible(f"convload: {problem}")), err=True)
+        if runner.is_here(os.environ):
+            click.echo(runner.problem(problem))

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from convload.comparison.conclusion import Conclusion
 from convload.errors import ExitCode, UsageError
-from convload.report import github
+from convload.report import github, runner
 from convload.report.run import print_run
 
 _REPORTED_ONLY = (ExitCode.GATE_FAILED, ExitCode.INCONCLUSIVE)
@@ -54,19 +54,19 @@ def exit_code(conclusion: Conclusion, *, exit_zero: bool) -> int:
 
 def tell_ci(report: Callable[[], github.StepReport]) -> None:
     """Tells the CI system, where there is one, what was found."""
-    if github.is_here(os.environ):
+    if runner.is_here(os.environ):
         _guarded(lambda: _publish(report()))
 
 
 def show(print_it: Print) -> None:
     """Prints what was found; a reader that leaves or a full disk loses what is printed and nothing else."""
-    out = cast("TextIO", github.Defused(sys.stdout)) if github.is_here(os.environ) else sys.stdout
+    out = cast("TextIO", runner.Defused(sys.stdout)) if runner.is_here(os.environ) else sys.stdout
     _guarded(lambda: print_it(Console(file=out)))
 
 
 def _publish(report: github.StepReport) -> None:
     for problem in github.publish(report, os.environ, sys.stdout):
-        click.echo(f"convload: {github.defused(problem)}", err=True)
+        click.echo(f"convload: {runner.defused(problem)}", err=True)
 
 
 def _guarded(write: Callable[[], None]) -> None:

@@ -18,7 +18,7 @@ from convload.plan.gate_keys import parsed, read_gates_file
 from convload.plan.plan import Plan, marks
 from convload.plan.schedule import StageMark
 from convload.report.document import visible
-from convload.report.github import defused
+from convload.report.runner import defused
 from convload.run.files import manifest_of, read_inputs
 
 

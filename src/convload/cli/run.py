@@ -19,7 +19,7 @@ from convload.plan.plan import MOCK, Plan, assemble, cautions, find
 from convload.plan.retry import POLICIES
 from convload.report.document import visible
 from convload.report.folder import write_all
-from convload.report.github import defused
+from convload.report.runner import defused
 from convload.results import runlog
 from convload.results.histogram import short
 from convload.run.dry_run import describe

@@ -5,7 +5,6 @@ Workflow commands are lines of a step's output, so text of a target that looks l
 start of a line, blanks before it allowed, and `##[name …]` anywhere.
 """
 
-import re
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from convload.comparison.outcomes import REGRESSED, UNKNOWN
 from convload.comparison.two_targets import TargetComparison
 from convload.contract.steps import CREATE
 from convload.judging.gate_result import FAIL, INCONCLUSIVE
-from convload.report import figures, run
+from convload.report import figures, run, runner
 from convload.report.document import visible
 from convload.results.summary import Requests
 
@@ -27,8 +26,6 @@ SUMMARY_BYTES = 1_048_576
 
 MOST_OF_A_KIND = 10
 """GitHub shows so many errors, warnings and notices of a step."""
-
-_COMMAND = re.compile(r"^(\s*):(?=:)|##(?=\[)", re.MULTILINE)
 
 
 class StepReport(msgspec.Struct, frozen=True):
@@ -41,11 +38,6 @@ class StepReport(msgspec.Struct, frozen=True):
     summary: str
     outputs: dict[str, str]
     whole: str
-
-
-def is_here(environment: Mapping[str, str]) -> bool:
-    """Says whether this is a step of GitHub Actions."""
-    return environment.get("GITHUB_ACTIONS") == "true"
 
 
 def run_report(conclusion: Conclusion, folder: Path) -> StepReport:
@@ -123,45 +115,12 @@ def commands(kind: str, said: list[tuple[str, str]], most: int = MOST_OF_A_KIND)
     if len(said) > most:
         left = len(said) - most + 1
         said = [*said[: most - 1], ("convload", f"{left} more of this kind are in the summary of the step")]
-    return [_command(kind, title if title == "convload" else f"convload: {title}", text) for title, text in said]
+    return [runner.command(kind, title if title == "convload" else f"convload: {title}", text) for title, text in said]
 
 
 def stated(value: float | None) -> str:
     """Returns a figure as an output has it; empty where there is none."""
     return "" if value is None else f"{value:.6g}"
-
-
-def problem(text: str) -> str:
-    """Returns the annotation of a run that could not be set up."""
-    return _command("error", "convload", text)
-
-
-def defused(text: str) -> str:
-    """Returns text in which the runner finds no command: a backslash breaks the start of what would be one."""
-    return _COMMAND.sub(lambda found: f"{found[1]}:\\" if found[1] is not None else "##\\", text)
-
-
-class Defused:
-    """A text stream in which no line is a command. It must be given whole lines, as rich does."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-
-    def write(self, text: str) -> int:
-        """Writes lines."""
-        return self._out.write(defused(text))
-
-    def flush(self) -> None:
-        """Passes on what was written."""
-        self._out.flush()
-
-    def isatty(self) -> bool:
-        """Says what the stream beneath is."""
-        return self._out.isatty()
-
-    def fileno(self) -> int:
-        """Returns the descriptor beneath."""
-        return self._out.fileno()
 
 
 def _failures(conclusion: Conclusion) -> Iterator[tuple[str, str]]:
@@ -181,15 +140,6 @@ def _of_turns(conclusion: Conclusion, outcome: str) -> Iterator[tuple[str, str]]
     turns = conclusion.target_comparison
     if turns is not None and turns.outcome == outcome:
         yield from (("A against B", reason) for reason in turns.reasons)
-
-
-def _command(kind: str, title: str, text: str) -> str:
-    shown = _data(visible(title)).replace(":", "%3A").replace(",", "%2C")
-    return f"::{kind} title={shown}::{_data(visible(text))}"
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _summary(report: StepReport, taken_bytes: int) -> str:
