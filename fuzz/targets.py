@@ -250,8 +250,8 @@ def http_answers() -> Target:
 
     from convload.contract import answers
     from convload.load.client.http import Client, Limits
-    from convload.load.client.http import read as read_answer
     from convload.load.client.origin import Origin
+    from convload.load.client.reading import read as read_answer
 
     answer = b""
 

@@ -87,3 +87,25 @@ def test_a_redirect_says_where_it_leads(serve: Serve) -> None:
     reply = answer(307, None, "Location: https://elsewhere.example/create")
 
     assert outcome_of(serve, lambda _: reply) == ("http_307", "Location: https://elsewhere.example/create")
+
+
+def test_a_traced_create_carries_its_trace_and_the_calls_after_it_carry_none(serve: Serve) -> None:
+    account = Account(serve)
+    rig = Rig(account.url, traced=1.0)
+
+    rig.hold(2)
+
+    traces = [one.headers.get("traceparent", "").split("-") for one in account.of("create")]
+    assert [(version, trace, flags) for version, trace, _, flags in traces] == [
+        ("00", rig.target.tracing.trace_id(index), "01") for index in range(2)
+    ]
+    assert all(len(span) == 16 and set(span) != {"0"} for _, _, span, _ in traces)
+    assert not [one for one in account.received if one.step != "create" and "traceparent" in one.headers]
+
+
+def test_without_a_share_nothing_is_traced(serve: Serve) -> None:
+    account = Account(serve)
+
+    Rig(account.url).hold(2)
+
+    assert not [one for one in account.received if "traceparent" in one.headers]

@@ -33,3 +33,18 @@ def test_the_last_scrape_of_a_run_agrees_with_its_summary_to_the_request(cli: Cl
     steps = summary_of(cli.folder / "out")["steps"]
     assert counts == {step: row["count"] for step, row in steps.items()}
     assert counts["conversation.create"] == summary_of(cli.folder / "out")["counts"]["recorded"] > 50
+
+
+def test_a_slow_request_of_a_run_is_found_again_with_its_payload_and_trace(cli: Cli) -> None:
+    assert cli("run", "--conversations", "60", "--users", "2", "--traced", "1", "--out", "out").code == 0
+
+    kept = summary_of(cli.folder / "out")["requests"]["conversation.create"]
+    assert len(kept["slowest"]) == len(kept["ordinary"]) == 10
+    slowest = kept["slowest"][0]
+    assert (
+        slowest["response_ms"] == summary_of(cli.folder / "out")["steps"]["conversation.create"]["response_ms"]["max"]
+    )
+    assert 0 < slowest["first_byte_ms"] <= slowest["service_ms"]
+    assert re.fullmatch("[0-9a-f]{32}", slowest["trace_id"])
+    shown = cli("payloads", "show", "--run", "out", "--index", str(slowest["index"]))
+    assert f"payload {slowest['index']}: {slowest['variant']}," in shown.err

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
@@ -68,32 +69,53 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     epilog="""\b
     Examples:
       convload payloads show --seed 7 --index 1042
+      convload payloads show --run reports/latest --index 1042
       convload payloads show --variant text_rtl --index 3 --raw > body.json
     """,
 )
 @_folder_option
+@click.option("--run", "run", type=click.Path(path_type=Path), metavar="RUN", help="As this run sent it.")
 @click.option("--variant", metavar="NAME", help="Build this variant.")
 @click.option("--mix", metavar="NAME", help="Let this mix choose the variant, as a run does. Default: default.")
-@click.option("--seed", type=click.IntRange(0, MAX_INDEX), default=1, show_default=True, help="The seed of the run.")
+@click.option("--seed", type=click.IntRange(0, MAX_INDEX), help="The seed of the run.  [default: 1]")
 @click.option("--index", type=click.IntRange(0, MAX_INDEX), default=0, show_default=True, help="Which payload.")
-@click.option("--account", default="12345678", show_default=True, metavar="ID", help="What ${account} stands for.")
+@click.option("--account", metavar="ID", help="What ${account} stands for.  [default: 12345678]")
 @click.option("--raw", is_flag=True, help="The very bytes that are sent, and nothing else.")
 def show(
-    folder: Path | None, variant: str | None, mix: str | None, seed: int, index: int, account: str, *, raw: bool
+    folder: Path | None,
+    run: Path | None,
+    variant: str | None,
+    mix: str | None,
+    seed: int | None,
+    index: int,
+    account: str | None,
+    *,
+    raw: bool,
 ) -> None:
     """Show a payload again, byte for byte what a run with this seed sends as payload INDEX.
 
-    What is not the body goes to standard error: the variant, what it expects, headers, ids.
+    With --run all that is not given is taken from that run's plan: seed, account, mix, folder. What is not the body
+    goes to standard error: the variant, what it expects, headers, ids.
     """
     if variant is not None and mix is not None:
         raise UsageError("--variant and --mix: only one of them can choose the variant")
-    builder = Builder(Catalogue.read(folder or default_folder()), mix or "default", account, seed)
+    plan = {} if run is None else _plan_of(run)
+    folder = folder or (Path(plan["payloads"]) if plan.get("payloads") else default_folder())
+    seed = plan.get("seed", 1) if seed is None else seed
+    account = account or plan.get("account", "12345678")
+    builder = Builder(Catalogue.read(folder), mix or plan.get("mix", "default"), account, seed)
     payload = builder.build(index) if variant is None else builder.build_variant(variant, index)
     if raw:
         click.echo(payload.body, nl=False)
         return
     click.echo(_heading(payload), err=True)
     click.echo(orjson.dumps(orjson.loads(payload.body), option=orjson.OPT_INDENT_2))
+
+
+def _plan_of(run: Path) -> dict[str, Any]:
+    from convload.results import runlog  # noqa: PLC0415 -- brings NumPy, which no payload needs
+
+    return runlog.read(run).manifest.plan
 
 
 def _heading(payload: Payload) -> str:

@@ -73,6 +73,7 @@ Examples:
 @click.option("--seed", metavar="N", help="Same seed, same payloads.")
 @click.option("--consumers", type=click.Choice(["close", "fresh", "pool", "none"]), help="Where consumers come from.")
 @click.option("--retry", type=click.Choice(POLICIES), help="What becomes of a create that failed.")
+@click.option("--traced", metavar="SHARE", help="Share of creates that carry a trace context (traceparent), 0 to 1.")
 @click.option(
     "--allow-host", metavar="HOST", multiple=True, help="A host other than this machine that may be fired at."
 )

@@ -16,7 +16,7 @@ from convload.results.recovery import Recovery, find_recoveries
 from convload.results.run import Run
 from convload.results.runlog import Aborted, ErrorSample, Manifest, RunLog
 from convload.results.series import Second
-from convload.results.summary import Summary
+from convload.results.summary import KeptRequests, Summary
 
 SAMPLES_A_KIND = 100
 """Kept of each error kind of a step: enough to see a pattern; counts are exact in the summary."""
@@ -52,6 +52,7 @@ class Conclusion(msgspec.Struct, frozen=True):
     target_comparison: TargetComparison | None = None
     drift: list[Drift] = []
     recoveries: list[Recovery] = []
+    kept_requests: dict[str, KeptRequests] = {}
 
 
 def conclude(log: RunLog) -> Conclusion:
@@ -86,6 +87,7 @@ def conclude(log: RunLog) -> Conclusion:
         target_comparison=targets,
         drift=drift,
         recoveries=find_recoveries(run),
+        kept_requests=run.samples,
     )
 
 

@@ -17,8 +17,9 @@ from convload.contract import sends
 from convload.contract.answers import OF_THE_CONSUMER, Answer, check_create, check_send
 from convload.contract.outcomes import OK, RATE_LIMITED
 from convload.contract.steps import CLOSE, CREATE, FIRST, RETRY, SEND
-from convload.load.client.http import Client, read
+from convload.load.client.http import Client
 from convload.load.client.origin import complete
+from convload.load.client.reading import read
 from convload.load.client.tokens import UNAUTHORIZED
 from convload.load.pacing.protocol import NOW
 from convload.load.recorder import FailedAttempt, Result
@@ -121,6 +122,8 @@ class Consumer:
         """Sends a create once, checks its answer and records the result."""
         target = self.target
         # Put together for each attempt: the app's token may have been renewed while this conversation waited.
+        if target.tracing.is_on:
+            headers += target.tracing.header_line(payload.index)
         request = complete(target.create_head, payload.body, headers)
         target.sent += 1
         return self._call(
@@ -187,7 +190,9 @@ class Consumer:
         else:
             target.app_tokens.has_worked = True
         sent_s, done_s, size = exchange.sent_s, exchange.done_s, len(exchange.body)
-        record(Result(step, answer.outcome, due_s or sent_s, sent_s, done_s, variant, index, answer.detail, size))
+        times, detail = (due_s or sent_s, sent_s, done_s), answer.detail
+        first_s, is_new = exchange.first_s, exchange.new_connection
+        record(Result(step, answer.outcome, *times, variant, index, detail, size, first_s, is_new))
         if exchange.status == UNAUTHORIZED:
             target.was_refused(request, answer)
         return answer

@@ -20,7 +20,7 @@ the cells add up to the calls of `record`: `creates_recorded`, which every repor
 **Why the instants and not the times are kept.** Phase and stage go by `due`, and the end of the measured part may be
 moved while the request is in flight; only when a second is over is it decided.
 
-**Memory** is what one second brings, some 100 bytes a request; the error samples are bounded for the whole run.
+**Memory** is what one second brings, some 300 bytes a request; the error samples are bounded for the whole run.
 """
 
 import time
@@ -35,40 +35,20 @@ import numpy.typing as npt
 from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE, RETRY
 from convload.load.client.redaction import known
+from convload.load.client.tracing import Tracing
+from convload.load.sampling import Mask, Result, Sampler
 from convload.plan.retry import RETRIED
 from convload.plan.schedule import StageMark, Times
 from convload.results.histogram import Histogram
-from convload.results.runlog import Backoff, Cell, ErrorSample
+from convload.results.runlog import Backoff, Cell, ErrorSample, RequestSample
 
-Mask = npt.NDArray[np.bool_]
+__all__ = ["MAX_SAMPLES_A_KIND", "FailedAttempt", "Recorder", "Records", "Result"]
 
 _Key = tuple[str, str, str, str]
 """Step, variant, outcome, and one of two targets or ""."""
 
 MAX_SAMPLES_A_KIND = 20
 """Error samples that a worker keeps of each (step, outcome): enough to see the cause, never a flood."""
-
-
-class Result(msgspec.Struct, frozen=True, gc=False):
-    """One finished request. All `*_s` are readings of `time.monotonic`; in the closed model due = sent.
-
-    `index` is that of the payload, -1 where there is none. `detail` may quote the target.
-    """
-
-    step: str
-    outcome: str
-    due_s: float
-    sent_s: float
-    done_s: float
-    variant: str = ""
-    index: int = -1
-    detail: str = ""
-    answer_bytes: int = 0
-
-    @property
-    def counts_from_s(self) -> float:
-        """When its time begins: a retry's own, whose due instant is that of its conversation."""
-        return self.sent_s if self.step == RETRY else self.due_s
 
 
 class FailedAttempt(msgspec.Struct, frozen=True, gc=False):
@@ -98,11 +78,15 @@ class Recorder:
     `measure_until_s` on, else `measure`. `creates_recorded` counts those of the steps `counted`.
     """
 
-    def __init__(self, worker: int, counted: tuple[str, ...] = (CREATE,)) -> None:
+    def __init__(
+        self, worker: int, counted: tuple[str, ...] = (CREATE,), seed: int = 0, tracing: Tracing | None = None
+    ) -> None:
         self._worker = worker
+        self._tracing = tracing or Tracing()
+        self._sampler = Sampler(worker, seed, self._tracing)
         self._counted = counted
         self._failures: dict[tuple[str, str, str], list[float]] = {}
-        self._times: dict[_Key, list[float]] = {}
+        self._results: dict[_Key, tuple[list[float], list[Result]]] = {}
         self._samples: list[ErrorSample] = []
         self._sampled: Counter[tuple[str, str]] = Counter()
         self.started_s = time.monotonic()
@@ -118,10 +102,12 @@ class Recorder:
     def record(self, result: Result, target: str = "") -> None:
         """Takes one finished request; costs a fraction of a microsecond."""
         key = (result.step, result.variant, result.outcome, target)
-        times = self._times.get(key)
-        if times is None:
-            times = self._times[key] = []
+        results = self._results.get(key)
+        if results is None:
+            results = self._results[key] = ([], [])
+        times, whole = results
         times += (result.due_s, result.sent_s, result.done_s)
+        whole.append(result)
         if result.outcome != OK:
             self._sample(result)
 
@@ -136,7 +122,11 @@ class Recorder:
         if self._sampled[kind] <= MAX_SAMPLES_A_KIND:
             t_s = round(result.done_s - self.started_s, 6)
             what = (result.step, result.variant, result.outcome, known.redact(result.detail), result.index)
-            self._samples.append(ErrorSample(t_s, *what, self._worker))
+            self._samples.append(ErrorSample(t_s, *what, self._worker, self._tracing.trace_id(result.index)))
+
+    def take_samples(self) -> list[RequestSample]:
+        """Returns the requests that were worth keeping whole among those that `take` has returned."""
+        return self._sampler.take()
 
     def take(self, breathe: Callable[[], object] = lambda: None) -> tuple[list[Cell], list[ErrorSample]]:
         """Returns what has come since the last call, and begins anew.
@@ -144,18 +134,21 @@ class Recorder:
         The work takes milliseconds, in which no request would be sent in time. So `breathe` is called between two
         cells, a fraction of a millisecond apart; what is recorded meanwhile belongs to the next call.
         """
-        times, self._times = self._times, {}
+        results, self._results = self._results, {}
         samples, self._samples = self._samples, []
         cells = []
-        for key, rows in times.items():
-            cells += self._cells(key, rows)
+        for key, (times, whole) in results.items():
+            cells += self._cells(key, times, whole)
             breathe()
         self.creates_recorded += sum(cell.count for cell in cells if cell.step in self._counted)
         return cells, samples
 
-    def _cells(self, key: _Key, rows: list[float]) -> list[Cell]:
-        due, sent, done = np.array(rows).reshape(-1, 3).T
+    def _cells(self, key: _Key, instants: list[float], whole: list[Result]) -> list[Cell]:
+        due, sent, done = np.array(instants).reshape(-1, 3).T
         step, variant, outcome, target = key
+        if outcome == OK:
+            response_s = done - (sent if step == RETRY else due)
+            self._sampler.look(whole, response_s, lambda: self._measured(due), self.started_s)
         times = {"service": done - sent}
         # In the closed model all three are the same, and a retry's due instant is that of its conversation.
         if step != RETRY and bool((due < sent).any()):
@@ -190,8 +183,11 @@ class Recorder:
 
     def _by_phase(self, due: Times) -> Iterator[tuple[str, Mask]]:
         yield "warmup", due < self.measure_from_s
-        yield "measure", (due >= self.measure_from_s) & (due < self.measure_until_s)
+        yield "measure", self._measured(due)
         yield "cleanup", (due >= self.measure_until_s) & (due >= self.measure_from_s)
+
+    def _measured(self, due: Times) -> Mask:
+        return (due >= self.measure_from_s) & (due < self.measure_until_s)
 
     def _by_stage(self, target: str, due: Times, mask: Mask) -> Iterator[tuple[str, Mask]]:
         """Divides requests by the stage they were due in; a closed load has none, but for windows.

@@ -16,6 +16,7 @@ from convload.load.client.http import Client, Limits
 from convload.load.client.origin import JSON, Origin
 from convload.load.client.redaction import known
 from convload.load.client.tokens import AppTokens, ConsumerTokens, locate
+from convload.load.client.tracing import Tracing
 from convload.load.pacing.closed import share_of
 from convload.load.recorder import Records
 from convload.load.session import Session, Share
@@ -49,6 +50,7 @@ class Target:
         left_open: what is still to be closed.
         sent: create requests begun so far, of which `retried` were not the first of their payload.
         in_flight: requests of any kind that wait for their answer.
+        tracing: which creates carry a trace context.
         random: draws the waits before retries.
     """
 
@@ -69,6 +71,7 @@ class Target:
         self.payloads = Payloads(catalogue, plan, share)
         self.left_open = LeftOpen()
         self.sent = self.retried = self.in_flight = 0
+        self.tracing = Tracing(plan.traced, share.run_id)
         self.random = random.Random(f"{plan.seed}/{share.worker}/retry")  # noqa: S311 -- waits, the same for a seed
         self.on_behalf = b""
         self._origin, self._context, self._lookup = Origin(url, context), context, lookup

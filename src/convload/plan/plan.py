@@ -87,6 +87,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     connect_timeout_s: PositiveSeconds = 5.0
     timeout_s: PositiveSeconds = 30.0
     retry: RetryPolicy = RetryPolicy()
+    traced: Annotated[float, Meta(ge=0, le=1)] = 0.0
 
     gates: list[Gate] = []
     baseline_gates: list[Gate] = []

@@ -29,6 +29,7 @@ def summary_json(conclusion: Conclusion) -> str:
         "drift": conclusion.drift,
         "recoveries": conclusion.recoveries,
         "gates": conclusion.gates,
+        "requests": conclusion.kept_requests,
         "manifest": {
             "plan": manifest.plan,
             "versions": manifest.versions,

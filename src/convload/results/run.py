@@ -35,7 +35,7 @@ from convload.results.measured import (
 from convload.results.retries import summarise_retries
 from convload.results.runlog import MEASURE, Ended, Extended, Interval, Manifest, MockLedger, Note, RunLog
 from convload.results.series import Second, per_second
-from convload.results.summary import Generator, Received, RequestCounts, Requests, StageRequests, Summary
+from convload.results.summary import Generator, KeptRequests, Received, RequestCounts, Requests, StageRequests, Summary
 from convload.results.window import Window, length_s
 
 NEAR_CEILING = 0.8
@@ -237,6 +237,15 @@ class Run:
     def sent_within(self, within: Window) -> float:
         """Returns how many creates were sent in a part of the run; of one that was retried the first attempt alone."""
         return begun_within(self.workers, within)
+
+    @cached_property
+    def samples(self) -> dict[str, KeptRequests]:
+        """The slowest requests of each step, and some drawn by chance, of all workers together."""
+        found = [sample for interval in self.intervals for sample in interval.samples]
+        return {
+            step: KeptRequests.of([sample for sample in found if sample.step == step])
+            for step in sorted({sample.step for sample in found}, key=_place)
+        }
 
     @cached_property
     def series(self) -> list[Second]:

@@ -127,6 +127,33 @@ class ErrorSample(msgspec.Struct, frozen=True):
     detail: str
     index: int = -1
     worker: int = 0
+    trace_id: str = ""
+
+
+SLOW, ORDINARY = "slow", "ordinary"
+SAMPLES_A_STEP = 10
+
+
+class RequestSample(msgspec.Struct, frozen=True):
+    """One request that succeeded after the warm-up, whole; times in seconds since the start.
+
+    `kind` is "slow", one of the slowest of its worker and step so far, or "ordinary", drawn by chance; `score` is what
+    the ten highest of the run have the highest of: the response time in seconds, or what was drawn. `new_connection`:
+    it was the first on its connection; where users do not make ready before they are due, its times have the opening.
+    """
+
+    step: str
+    variant: str
+    index: int
+    due_s: float
+    sent_s: float
+    first_byte_s: float
+    done_s: float
+    new_connection: bool
+    worker: int
+    trace_id: str = ""
+    kind: str = SLOW
+    score: float = 0.0
 
 
 class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
@@ -144,7 +171,8 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
     worker could have run and another process did, over wall time. `awaiting` is the highest number of users that waited
     for the target at once: for an answer, a token or a connection. `hub_delays` is a histogram of how late the event
     loop was at each hundredth of a second. From `silent_from_s` to `silent_to_s` none of its requests was answered
-    though users waited: the longest such time in the interval, or up to its end. Earlier versions wrote none of these.
+    though users waited: the longest such time in the interval, or up to its end. `samples` are those that have
+    come among the slowest of their step, and among those drawn by chance. Earlier versions wrote none of these.
     """
 
     worker: Count
@@ -176,6 +204,7 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
     hub_delays: Coded = ""
     silent_from_s: Seconds = 0.0
     silent_to_s: Seconds = 0.0
+    samples: Annotated[list[RequestSample], Meta(max_length=10_000)] = []
 
 
 class WorkerLost(msgspec.Struct, frozen=True, tag="worker_lost", tag_field="record"):

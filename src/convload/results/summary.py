@@ -1,11 +1,14 @@
 """What a run measured, in figures: the records of summary.json."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from convload.results.histogram import Statistics
+from convload.contract.steps import RETRY
+from convload.results.histogram import Statistics, milliseconds
 from convload.results.retries import Retries
+from convload.results.runlog import ORDINARY, SAMPLES_A_STEP, SLOW, RequestSample
 
 FORMAT = "convload/summary/1"
 
@@ -26,6 +29,60 @@ class Requests(msgspec.Struct, frozen=True):
     unsupported: dict[str, str]
     failed_response_ms: Statistics
     failed_unsupported: dict[str, str]
+
+
+class KeptRequest(msgspec.Struct, frozen=True):
+    """One request as it was: instants in seconds since the start, lengths of time in milliseconds.
+
+    `first_byte_ms` is from sent to the first byte of the answer.
+    """
+
+    index: int
+    variant: str
+    due_s: float
+    sent_s: float
+    done_s: float
+    response_ms: float
+    service_ms: float
+    first_byte_ms: float
+    new_connection: bool
+    worker: int
+    trace_id: str
+
+    @classmethod
+    def of(cls, sample: RequestSample) -> "KeptRequest":
+        """Returns what was kept of a request."""
+        begun_s = sample.sent_s if sample.step == RETRY else sample.due_s
+        return cls(
+            index=sample.index,
+            variant=sample.variant,
+            due_s=sample.due_s,
+            sent_s=sample.sent_s,
+            done_s=sample.done_s,
+            response_ms=milliseconds(1e6 * (sample.done_s - begun_s)),
+            service_ms=milliseconds(1e6 * (sample.done_s - sample.sent_s)),
+            first_byte_ms=milliseconds(1e6 * max(sample.first_byte_s - sample.sent_s, 0.0)),
+            new_connection=sample.new_connection,
+            worker=sample.worker,
+            trace_id=sample.trace_id,
+        )
+
+
+class KeptRequests(msgspec.Struct, frozen=True):
+    """Requests of a step that were kept whole: the slowest first, and `ordinary` ones drawn by chance, as they came."""
+
+    slowest: list[KeptRequest]
+    ordinary: list[KeptRequest]
+
+    @classmethod
+    def of(cls, samples: Sequence[RequestSample]) -> "KeptRequests":
+        """Takes those of the run out of those that its workers sent while each looked for its own."""
+        highest = {
+            kind: sorted((one for one in samples if one.kind == kind), key=lambda one: -one.score)[:SAMPLES_A_STEP]
+            for kind in (SLOW, ORDINARY)
+        }
+        by_chance = sorted(highest[ORDINARY], key=lambda one: one.due_s)
+        return cls([*map(KeptRequest.of, highest[SLOW])], [*map(KeptRequest.of, by_chance)])
 
 
 class StageRequests(msgspec.Struct, frozen=True):

@@ -68,3 +68,23 @@ def test_each_request_on_a_connection_has_the_whole_timeout(serve: Serve) -> Non
     client.close()
 
     assert got == [""] * 6
+
+
+def test_the_first_byte_of_an_answer_has_an_instant_of_its_own(serve: Serve) -> None:
+    pause = threading.Event()
+
+    def behave(peer: Peer) -> None:
+        while peer.read_request():
+            pause.wait(0.05)
+            peer.send(ANSWER[:5])
+            pause.wait(0.05)
+            peer.send(ANSWER[5:])
+
+    origin = Origin(serve(behave).url)
+    client = Client(origin, SHORT)
+    found = [client.exchange(request(origin)) for _ in range(3)]
+    client.close()
+
+    for one in found:
+        assert one.sent_s + 0.05 <= one.first_s <= one.done_s - 0.05
+    assert [one.new_connection for one in found] == [True, False, False]

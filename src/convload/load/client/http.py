@@ -40,17 +40,12 @@ time, and all that are being read share a bound (`bodies.py`).
 
 import contextlib
 import time
-import zlib
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import httptools
 import msgspec
 from gevent import get_hub, getcurrent
-from msgspec.structs import replace
 
-from convload.contract.answers import Answer
-from convload.contract.outcomes import INVALID_JSON, OK
 from convload.load.client.bodies import Body
 from convload.load.client.connect import (
     READ_BYTES,
@@ -63,10 +58,7 @@ from convload.load.client.connect import (
 from convload.load.client.origin import Origin
 
 FIRST_FINAL_STATUS = 200
-REDIRECTS = 300, 400
 MAX_BODY_BYTES = 16 * 1024 * 1024
-
-_T = TypeVar("_T")
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -86,7 +78,7 @@ class Limits(msgspec.Struct, frozen=True):
 class Exchange(msgspec.Struct, gc=False):
     """What became of one request: `failure` is empty and `status` set, or the other way round.
 
-    `sent_s` and `done_s` are readings of `time.monotonic`.
+    `sent_s`, `first_s` (of the first byte of the answer) and `done_s` are readings of `time.monotonic`.
     """
 
     sent_s: float
@@ -95,37 +87,11 @@ class Exchange(msgspec.Struct, gc=False):
     body: bytes = b""
     failure: str = ""
     detail: str = ""
+    first_s: float = 0.0
+    new_connection: bool = False
 
 
-def read(exchange: Exchange, client: "Client", check: Callable[[int, bytes], _T | Answer]) -> _T | Answer:
-    """Returns what an exchange amounts to; what is not ok, with what its headers say: coding, goal of a redirect."""
-    if exchange.failure:
-        return Answer(exchange.failure, exchange.detail)
-    answer = check(exchange.status, exchange.body)
-    if not isinstance(answer, Answer) or answer.outcome == OK:
-        return answer
-    if coding := client.answer_header(b"content-encoding"):
-        body = _decompressed(exchange.body)
-        if body is not None:
-            return check(exchange.status, body)
-        if answer.outcome == INVALID_JSON:
-            return Answer("malformed_http", f"Content-Encoding: {coding}, which cannot be read and was not asked for")
-    if REDIRECTS[0] <= exchange.status < REDIRECTS[1]:
-        parts = f"Location: {client.answer_header(b'location')}", answer.detail
-        return replace(answer, detail="; ".join(filter(None, parts)))
-    return answer
-
-
-def _decompressed(body: bytes) -> bytes | None:
-    """Returns what came as gzip or deflate although `identity` was asked for; None if it is neither, or too large."""
-    reader = zlib.decompressobj(zlib.MAX_WBITS | 32)
-    with contextlib.suppress(zlib.error):
-        plain = reader.decompress(body, MAX_BODY_BYTES)
-        return plain if reader.eof else None
-    return None
-
-
-class _Stale(Exception):  # noqa: N818 -- as above
+class _Stale(Exception):  # noqa: N818 -- no error of anybody
     """The connection had ended before a byte of the request was written."""
 
 
@@ -152,7 +118,10 @@ class Client:
         except BaseException:
             self.close()
             raise
-        return Exchange(sent_s, time.monotonic(), status, body)
+        done_s, used = time.monotonic(), self._connection
+        if used is None:  # its answer was the last one, and so it was closed
+            return Exchange(sent_s, done_s, status, body)
+        return Exchange(sent_s, done_s, status, body, "", "", used.first_s, used.exchanges == 1)
 
     def _attempt(self, request: bytes) -> tuple[int, bytes]:
         if self._connection is not None and self._connection.usable:
@@ -193,7 +162,12 @@ class Client:
 
 
 class _Connection:
-    """One open connection and the answer that is being read from it; its `on_*` are called by the parser."""
+    """One open connection and the answer that is being read from it; its `on_*` are called by the parser.
+
+    Attributes:
+        exchanges: how many requests were written to it.
+        first_s: when the first byte of the last answer came, a reading of `time.monotonic`.
+    """
 
     def __init__(self, origin: Origin, limits: Limits) -> None:
         self._limits = limits
@@ -202,6 +176,7 @@ class _Connection:
         self._body = Body(limits.max_body_bytes, limits.max_bodies_bytes)
         self._waiter: Any = None
         self.usable = True
+        self.exchanges = 0
         self._expect_answer()
         self._complete = True
         loop = get_hub().loop
@@ -222,6 +197,7 @@ class _Connection:
     def exchange(self, request: bytes) -> tuple[int, bytes]:
         """Writes a request and waits for its answer: (status, body)."""
         self._expect_answer()
+        self.exchanges += 1
         self._timer.again(self._on_timeout)
         try:
             self._write(request if self._tls is None else self._tls.encrypt(request))
@@ -244,6 +220,7 @@ class _Connection:
         self._complete = False
         self._failure: RequestFailed | None = None
         self._status = 0
+        self.first_s = 0.0
         self._head = b""
         self._in_head = True
 
@@ -335,6 +312,7 @@ class _Connection:
 
     def _parse(self, data: bytes) -> None:
         if self._in_head:
+            self.first_s = self.first_s or time.monotonic()
             self._head += data
         try:
             self._parser.feed_data(data)

@@ -18,8 +18,9 @@ from convload.contract.steps import APP_TOKEN, CONSUMER_TOKEN
 from convload.errors import TargetError, UsageError
 from convload.load.client.connect import probe
 from convload.load.client.credentials import Credentials, explain
-from convload.load.client.http import Client, Exchange, Limits, read
+from convload.load.client.http import Client, Exchange, Limits
 from convload.load.client.origin import FORM, JSON, Origin, complete
+from convload.load.client.reading import read
 from convload.load.client.redaction import known
 from convload.load.recorder import Records, Result
 from convload.plan.plan import Plan, host_allowed, refusal_of_host, service_url

@@ -92,6 +92,7 @@ class Reporter:
         cells, errors = self._recorder.take(lambda: time.monotonic() < hurry_s and gevent.sleep(BREATH_S))
         recorded, backoffs = self._recorder.creates_recorded, self._recorder.take_backoffs()
         results = {"cells": cells, "errors": errors, "recorded": recorded, "backoffs": backoffs}
+        results["samples"] = self._recorder.take_samples()
         self._send(msgspec.structs.replace(interval, **results))
 
     def _count_pending(self) -> int:

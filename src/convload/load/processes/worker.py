@@ -21,6 +21,7 @@ from convload.addresses import write_address
 from convload.errors import ConvloadError, ExitCode, TargetError, UsageError
 from convload.load import stock
 from convload.load.client.origin import tls_context
+from convload.load.client.tracing import Tracing
 from convload.load.conversation import close_left_open
 from convload.load.pacing.closed import ClosedPacing
 from convload.load.pacing.open import OpenPacing
@@ -159,7 +160,8 @@ class Worker:
         raise_file_limit(plan, setup.workers)
         os.environ.update(setup.made_up_credentials)
         self._setup, self._grace_s = setup, setup.grace_s
-        self._recorder = Recorder(setup.worker, attempt_steps(plan.retry))
+        tracing = Tracing(plan.traced, setup.run_id)
+        self._recorder = Recorder(setup.worker, attempt_steps(plan.retry), plan.seed, tracing)
         self._number = setup.worker
         self._environment.user_classes = load_users(setup.locustfile)
         pacing = self._make_pacing(plan, setup)

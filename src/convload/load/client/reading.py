@@ -1,0 +1,44 @@
+"""Reads what an exchange amounts to; where that is not ok, headers say more: a coding, the goal of a redirect."""
+
+import contextlib
+import zlib
+from collections.abc import Callable
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from convload.contract.answers import Answer
+from convload.contract.outcomes import INVALID_JSON, OK
+from convload.load.client.http import MAX_BODY_BYTES, Client, Exchange
+
+REDIRECTS = 300, 400
+
+_T = TypeVar("_T")
+
+
+def read(exchange: Exchange, client: Client, check: Callable[[int, bytes], _T | Answer]) -> _T | Answer:
+    """Returns what an exchange amounts to; what is not ok, with what its headers say: coding, goal of a redirect."""
+    if exchange.failure:
+        return Answer(exchange.failure, exchange.detail)
+    answer = check(exchange.status, exchange.body)
+    if not isinstance(answer, Answer) or answer.outcome == OK:
+        return answer
+    if coding := client.answer_header(b"content-encoding"):
+        body = _decompressed(exchange.body)
+        if body is not None:
+            return check(exchange.status, body)
+        if answer.outcome == INVALID_JSON:
+            return Answer("malformed_http", f"Content-Encoding: {coding}, which cannot be read and was not asked for")
+    if REDIRECTS[0] <= exchange.status < REDIRECTS[1]:
+        parts = f"Location: {client.answer_header(b'location')}", answer.detail
+        return replace(answer, detail="; ".join(filter(None, parts)))
+    return answer
+
+
+def _decompressed(body: bytes) -> bytes | None:
+    """Returns what came as gzip or deflate although `identity` was asked for; None if it is neither, or too large."""
+    reader = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    with contextlib.suppress(zlib.error):
+        plain = reader.decompress(body, MAX_BODY_BYTES)
+        return plain if reader.eof else None
+    return None
