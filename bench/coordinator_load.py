@@ -68,7 +68,7 @@ def receive(sample: Path, seconds: float) -> dict[str, float]:
 def _setup(sample: Path) -> Setup:
     locustfile = (bundled.folder("locustfiles") / "create_conversation.py").read_text()
     plan = runlog.read(sample).manifest.plan
-    return Setup(plan, 0, WORKERS, "bench", "http://127.0.0.1:9", "", {}, locustfile)
+    return Setup(plan, 0, WORKERS, "bench", "http://127.0.0.1:9", {}, locustfile)
 
 
 def send(sample: Path, seconds: float, port: int) -> None:

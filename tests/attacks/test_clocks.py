@@ -15,7 +15,7 @@ time.time = lambda: true() + by_s * os.path.exists(path)
 """
 
 
-@pytest.mark.parametrize("by_s", [90, -90, 3600, -3600, 40 * 86_400])
+@pytest.mark.parametrize("by_s", [90, -90, 3600, -3600, 40 * 86_400, -40 * 86_400])
 def test_a_date_that_is_set_in_the_middle_changes_nothing(cli: Cli, by_s: int) -> None:
     (cli.folder / "sitecustomize.py").write_text(STEPPED)
     path = os.pathsep.join([str(cli.folder), *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -52,12 +52,27 @@ def test_without_a_key_nothing_is_begun_and_one_message_says_how_to_make_one(
 
 def test_what_is_no_key_is_refused_and_not_shown(cli: Cli) -> None:
     (cli.folder / "worker.key").write_text("5ecre7")
+    (cli.folder / "worker.key").chmod(0o600)
 
     done = cli("worker", "127.0.0.1:9", "--key-file", "worker.key")
 
     assert done.code == 2, done
     assert "worker.key: holds no key" in done.err
     assert "5ecre7" not in done.err
+
+
+@pytest.mark.parametrize("command", [BOUND, ("worker", "127.0.0.1:9")], ids=["run", "worker"])
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o622])
+def test_a_key_that_is_open_to_others_is_refused_in_words(cli: Cli, command: tuple[str, ...], mode: int) -> None:
+    path = cli.folder / "worker.key"
+    path.write_text(new_key())
+    path.chmod(mode)
+
+    done = cli(*command, "--key-file", "worker.key")
+
+    assert done.code == 2, done
+    assert f"open to others than its owner (mode {mode:o})" in done.err
+    assert "chmod 600" in done.err
 
 
 def test_a_worker_without_a_key_says_nothing_on_the_wire(cli: Cli) -> None:

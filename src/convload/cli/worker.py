@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import socket
+import stat
 from pathlib import Path
 
 import click
@@ -56,6 +57,7 @@ def parse_time(text: str, where: str) -> float:
     flag_value=ANY,
     help="A locustfile of the run that may run here; without SHA256 any. The bundled one always may.",
 )
+@click.option("--ca-file", metavar="FILE", help="PEM certificates to trust in place of the system's.")
 @click.option("--allow-unverified-tls", is_flag=True, help="Let the plan say verify_tls = false.")
 def worker(
     address: str,
@@ -63,6 +65,7 @@ def worker(
     key_file: str | None,
     allow_host: tuple[str, ...],
     allow_code: tuple[str, ...],
+    ca_file: str | None,
     allow_unverified_tls: bool,
 ) -> int:
     """Join the run that listens at HOST:PORT, fire its share of the load, and end with it.
@@ -74,7 +77,7 @@ def worker(
     host, port = parse_address(address, "HOST:PORT")
     within_s = parse_time(join_within, "--join-within")
     key = find_key(key_file)
-    rules = Rules.of_flags(allow_host, allow_code, os.environ, unverified=allow_unverified_tls)
+    rules = Rules.of_flags(allow_host, allow_code, os.environ, unverified=allow_unverified_tls, ca_file=ca_file)
     # It imports Locust, which patches the process: not before it is sure to be needed.
     from convload.load.processes.worker import join  # noqa: PLC0415 -- as said
 
@@ -93,10 +96,21 @@ def find_key(file: str | None) -> str:
             "key: a run and its workers on other machines need a common key: `convload key new --out FILE` makes one; "
             f"give it to each with --key-file FILE or {WORKER_KEY}"
         )
+    return parse_key(_read_private(Path(file)), file) if file else parse_key(os.environ[WORKER_KEY], WORKER_KEY)
+
+
+def _read_private(path: Path) -> str:
     try:
-        return parse_key(Path(file).read_text("ascii"), file) if file else parse_key(os.environ[WORKER_KEY], WORKER_KEY)
+        with path.open(encoding="ascii") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise UsageError(
+                    f"--key-file: {path}: is open to others than its owner (mode {mode:o}), and who has read it can "
+                    f"take part in runs; `chmod 600 FILE` closes it, and a new key is better"
+                )
+            return file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--key-file: {file}: cannot be read: {error}") from error
+        raise UsageError(f"--key-file: {path}: cannot be read: {error}") from error
 
 
 def joining_of(

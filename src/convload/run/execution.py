@@ -133,7 +133,6 @@ def execute(
                 run_id=secrets.token_hex(4),
                 target=target,
                 target_b=plan.target_b or "",
-                ca_pem=inputs.ca_pem,
                 payload_files=inputs.payload_files,
                 locustfile=inputs.locustfile,
                 replay=inputs.replay,
@@ -151,7 +150,7 @@ def execute(
             counted = count() if mock is None and _may_be_mock(plan, joining) else None
             counting = (count, counted) if counted else None
             run = _Run(Children(stack, environment, known), folder, setup, mock, log, interrupted, counting)
-            run.start(joining)
+            run.start(joining, Rules.of_run(plan, inputs.locustfile, inputs.ca_pem))
             run.steer_to_end(on_progress, steering)
             run.check_end()
     except ConvloadError:
@@ -212,7 +211,7 @@ class _Run:
         self._died_s: float | None = None
         self._alone_since_s: float | None = None
 
-    def start(self, joining: Joining | None) -> None:
+    def start(self, joining: Joining | None, rules: Rules) -> None:
         """Starts the workers of this machine when the coordinator listens, which waits for all others."""
         key, expected = (joining.key, joining.expected) if joining else (new_key(), 0)
         tickets = [secrets.token_hex(16) for _ in range(self._setup.workers - expected)]
@@ -225,7 +224,6 @@ class _Run:
         if joining is not None:
             joining.on_listening(port)
         nearest = ANY_ADDRESSES.get(job.host, job.host)
-        rules = Rules.of_run(msgspec.convert(self._setup.plan, Plan), self._setup.locustfile)
         for ticket in tickets:
             self._workers.append(self._children.start_worker(nearest, port, key, ticket, rules))
 

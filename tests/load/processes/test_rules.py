@@ -1,5 +1,7 @@
 """What a worker lets itself be told: targets, code and variables that it was not started for are refused in words."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -65,6 +67,17 @@ def test_certificates_go_unchecked_only_where_the_worker_says_so() -> None:
     applied(Rules.of_flags([], [], {}, unverified=True), plan=plan)
 
 
+def test_whom_to_trust_is_not_for_the_run_to_say(tmp_path: Path) -> None:
+    plan = msgspec.structs.replace(PLAN, ca_file="theirs.pem")
+    (tmp_path / "ours.pem").write_text("ours")
+    own = Rules.of_flags([], [], {"CONVLOAD_CA_FILE": str(tmp_path / "ours.pem")}, unverified=False)
+
+    with pytest.raises(UsageError, match="--ca-file FILE"):
+        applied(of_flags(), plan=plan)
+    applied(own, plan=plan)
+    assert own.ca_pem == "ours"
+
+
 def test_no_variable_but_credentials_is_taken() -> None:
     with pytest.raises(UsageError, match="LD_PRELOAD"):
         of_flags().apply(PLAN, [], BUNDLED, ["CONVLOAD_CLIENT_ID", "LD_PRELOAD"])
@@ -73,4 +86,4 @@ def test_no_variable_but_credentials_is_taken() -> None:
 def test_the_workers_of_a_run_do_what_its_plan_says() -> None:
     plan = msgspec.structs.replace(PLAN, allow_hosts=["*.example.net"], verify_tls=False)
 
-    assert applied(Rules.of_run(plan, OWN), EVIL, OWN, plan) == plan
+    assert applied(Rules.of_run(plan, OWN, ""), EVIL, OWN, plan) == plan

@@ -110,7 +110,6 @@ class Setup(ProcessMessage, frozen=True):
     workers: int
     run_id: str
     target: str
-    ca_pem: str
     payload_files: dict[str, str]
     locustfile: str
     replay: str = ""

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -14,6 +15,7 @@ from convload.plan.sources import CREDENTIALS, ENVIRONMENT_PREFIX
 
 ANY = "any"
 ALLOW_HOSTS = ENVIRONMENT_PREFIX + "ALLOW_HOSTS"
+CA_FILE = ENVIRONMENT_PREFIX + "CA_FILE"
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -25,25 +27,33 @@ class Rules(msgspec.Struct, frozen=True):
         hosts: what may be fired at, and given credentials, as in a plan's `allow_hosts`; loopback may always.
         code: the SHA-256 of locustfiles that may run, or `ANY`.
         unverified: whether certificates may go unchecked.
+        ca_pem: certificates to trust in place of the system's, "" for the system's.
     """
 
     hosts: list[str] = []
     code: list[str] = []
     unverified: bool = False
+    ca_pem: str = ""
 
     @classmethod
-    def of_run(cls, plan: Plan, locustfile: str) -> "Rules":
+    def of_run(cls, plan: Plan, locustfile: str, ca_pem: str) -> "Rules":
         """Returns the rules by which a run's own workers do what its plan says."""
-        return cls(plan.allow_hosts, [sha256_of(locustfile)], not plan.verify_tls)
+        return cls(plan.allow_hosts, [sha256_of(locustfile)], not plan.verify_tls, ca_pem)
 
     @classmethod
     def of_flags(
-        cls, hosts: Iterable[str], code: Iterable[str], environment: Mapping[str, str], *, unverified: bool
+        cls,
+        hosts: Iterable[str],
+        code: Iterable[str],
+        environment: Mapping[str, str],
+        *,
+        unverified: bool,
+        ca_file: str | None = None,
     ) -> "Rules":
         """Returns the rules that a user gives; bundled locustfiles may always run.
 
         Raises:
-            UsageError: a locustfile is named by what is no SHA-256.
+            UsageError: a locustfile is named by what is no SHA-256, or a file cannot be read.
         """
         code = [one.lower() for one in code]
         if wrong := [one for one in code if one != ANY and not _SHA256.fullmatch(one)]:
@@ -52,7 +62,8 @@ class Rules(msgspec.Struct, frozen=True):
             )
         named = [part.strip() for part in environment.get(ALLOW_HOSTS, "").split(",") if part.strip()]
         known = [sha256_of(file.read_text("utf-8")) for file in bundled.folder("locustfiles").glob("*.py")]
-        return cls(list(hosts) or named, [*code, *known], unverified)
+        ca_file = ca_file or environment.get(CA_FILE)
+        return cls(list(hosts) or named, [*code, *known], unverified, _read_ca(ca_file) if ca_file else "")
 
     def apply(self, plan: Plan, targets: Iterable[str], locustfile: str, variables: Iterable[str]) -> Plan:
         """Returns the plan with this worker's hosts in place of its own, which a look-up is held to.
@@ -81,8 +92,20 @@ class Rules(msgspec.Struct, frozen=True):
             )
         if not plan.verify_tls and not self.unverified:
             yield "worker: it checks certificates and the plan says verify_tls = false; --allow-unverified-tls lets it"
+        if plan.ca_file and plan.verify_tls and not self.ca_pem:
+            yield (
+                "worker: the run trusts certificates of its own (ca_file), and whom it trusts a worker decides for "
+                f"itself; give it the file too, with --ca-file FILE or {CA_FILE}"
+            )
         if foreign := sorted(set(variables) - set(CREDENTIALS)):
             yield f"worker: a run sets no variables but those of credentials, and not {', '.join(foreign)[:100]!r}"
+
+
+def _read_ca(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--ca-file: {path}: cannot be read: {error}") from error
 
 
 def sha256_of(locustfile: str) -> str:

@@ -191,7 +191,7 @@ class Worker:
 
     def _targets(self, setup: Setup) -> Iterator[Target]:
         session, plan, recorder = self._session, self._session.plan, self._recorder
-        context = tls_context(setup.ca_pem, verify=plan.verify_tls)
+        context = tls_context(self._rules.ca_pem, verify=plan.verify_tls)
         catalogue = Catalogue.from_files(setup.payload_files)
         records = recorder.of_target("A") if setup.target_b else recorder
         yield Target(session, setup.target, context, catalogue, records, lookup=plan.lookup)
