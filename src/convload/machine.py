@@ -8,7 +8,8 @@ import resource
 from pathlib import Path
 from typing import Any
 
-from convload import __version__
+from convload import __version__, cgroups
+from convload.cgroups import Cgroups
 
 LIBRARIES = ("locust", "gevent", "httptools", "msgspec", "orjson", "numpy", "uvloop")
 
@@ -32,7 +33,9 @@ def versions() -> dict[str, str]:
 def facts() -> dict[str, Any]:
     """Returns what tells one machine class from another, and no name or address of this one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return {
+    groups = Cgroups()
+    limits = {"cgroup_cores": groups.cores(), "cgroup_memory_bytes": groups.memory_limit_bytes()}
+    return {key: value for key, value in limits.items() if value is not None} | {
         "system": f"{platform.system()} {platform.release()}",
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
@@ -43,38 +46,21 @@ def facts() -> dict[str, Any]:
     }
 
 
-def usable_cores() -> float:
-    """Returns how many cores this process may use: those it may run on, or less where a cgroup has a quota."""
+def usable_cores(groups: Cgroups | None = None) -> float:
+    """Returns how many cores this process may use: those it may run on, or less where a cgroup allows less."""
+    allowed = (groups or Cgroups()).cores()
     cores = float(len(os.sched_getaffinity(0)))
-    version_1 = " ".join(text_of(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us") for name in ("quota", "period"))
-    texts = [*(text_of(f"{folder}/cpu.max") for folder in cgroup_folders()), version_1]
-    return min([cores, *(quota for quota in map(cgroup_quota, texts) if quota is not None)])
+    return cores if allowed is None else min(cores, allowed)
 
 
-def cgroup_folders() -> list[Path]:
-    """Returns the folders of this process's cgroup and of all above it, each of which may set a limit."""
-    root = Path("/sys/fs/cgroup")
-    lines = text_of("/proc/self/cgroup").splitlines()
-    own = next((line.removeprefix("0::").strip("/") for line in lines if line.startswith("0::")), "")
-    folder = root / own
-    return [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
-
-
-def cgroup_quota(cpu_max: str) -> float | None:
-    """Returns the cores that "QUOTA PERIOD" allows, in microseconds; None where there is no limit or no such text."""
-    words = cpu_max.split()
-    if len(words) != len(("quota", "period")) or not all(word.isascii() and word.isdigit() for word in words):
-        return None
-    quota_us, period_us = map(int, words)
-    return quota_us / period_us if quota_us and period_us else None
+def workers_for_all_cores(cores: float | None = None) -> int:
+    """Returns how many workers `--workers auto` is: a core each, and one left for the coordinator and the mock."""
+    return max(int(usable_cores() if cores is None else cores) - 1, 1)
 
 
 def text_of(path: str) -> str:
     """Returns what a file of the kernel says, stripped; "" where it cannot be read."""
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
+    return cgroups.text_of(Path(path))
 
 
 def _ephemeral_ports() -> int:

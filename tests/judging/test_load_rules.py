@@ -213,3 +213,13 @@ def test_limits_come_from_the_plan(make: "Make") -> None:
 
     assert named(make.opened(late, validity={"lateness_p99_ms": 60.0})) == []
     assert ValidityLimits().lateness_p99_ms == 10.0
+
+
+def test_a_worker_that_a_cpu_quota_holds_back_is_a_saturated_generator(make: "Make") -> None:
+    """Though it has time to spare in the mean: a burst that used up its period waits for the next one."""
+    run = Run(make.opened(lambda *_: {"cpu_share": 0.3, "throttled_share": 0.2}))
+    spared = Run(make.opened(lambda *_: {"cpu_share": 0.3, "throttled_share": 0.005}))
+
+    found = {reason.name: reason.text for reason in examine(run).named}
+    assert "held back by the CPU quota of its cgroup for 20 % of it" in found["generator_saturated"]
+    assert "generator_saturated" not in {reason.name for reason in examine(spared).named}

@@ -12,6 +12,7 @@ from convload.addresses import parse_address, write_address
 from convload.errors import UsageError
 from convload.load.processes.keys import parse_key
 from convload.load.processes.rules import ANY, Rules
+from convload.machine import workers_for_all_cores
 from convload.plan.durations import parse_duration_s
 from convload.plan.plan import MOCK, Plan
 from convload.plan.sources import WORKER_KEY
@@ -165,7 +166,7 @@ def _announce_address(host: str, port: int, expected: int, within_s: float) -> N
 def count_workers(given: str | None, joining: Joining | None) -> str | None:
     """Returns the number of all workers as a flag; where others join, those of this machine must be asked for."""
     if given == "auto":
-        given = str(max(len(os.sched_getaffinity(0)) - 1, 1))
+        given = str(workers_for_all_cores())
     if joining is None:
         return given
     if given is None:

@@ -49,7 +49,7 @@ def unknown(name: str, meaning: str) -> Check:
 
 def cores(affinity: int, usable: float, workers: int) -> Check:
     """One worker fills one core; coordinator and mock need another."""
-    quota = f", {short(usable)} by the quota of its cgroup" if usable < affinity else ""
+    quota = f", {short(usable)} by its cgroup" if usable < affinity else ""
     figure = f"{affinity} core{'s' * (affinity != 1)}{quota}"
     meaning = "a worker fills one core; the coordinator and the embedded mock share what is left"
     if usable >= workers + 1:

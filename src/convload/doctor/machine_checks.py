@@ -12,6 +12,7 @@ import msgspec
 import psutil
 
 from convload import machine
+from convload.cgroups import Cgroups
 from convload.doctor import facts
 from convload.doctor.facts import Check
 from convload.run import ceiling
@@ -64,11 +65,9 @@ def time_waits(text: str) -> int | None:
     return int(follows[0]) if follows and follows[0].isdigit() else None
 
 
-def memory_left(available: int, cgroup_limit: str, cgroup_used: str) -> int:
-    """Returns the bytes that are left where a cgroup may allow less than the machine has; "max" is no limit."""
-    if not (cgroup_limit.isdigit() and cgroup_used.isdigit()):
-        return available
-    return max(min(available, int(cgroup_limit) - int(cgroup_used)), 0)
+def memory_left(available: int, left: int | None) -> int:
+    """Returns the bytes that are left where a cgroup may leave less than the machine has."""
+    return available if left is None else min(available, left)
 
 
 def _memory() -> int | None:
@@ -76,10 +75,7 @@ def _memory() -> int | None:
         available = int(psutil.virtual_memory().available)
     except (OSError, psutil.Error):
         return None
-    for folder in machine.cgroup_folders():
-        limit, used = (machine.text_of(f"{folder}/memory.{name}") for name in ("max", "current"))
-        available = memory_left(available, limit, used)
-    return available
+    return memory_left(available, Cgroups().memory_left_bytes())
 
 
 def _unlimited(limit: int) -> int:

@@ -30,16 +30,21 @@ LOOKED_BACK = 3
 
 MS_A_SECOND = 1000
 
+THROTTLED_SHARE = 0.01
+"""Of an interval: of requests that come at any time one in a hundred then meets a stop, and the p99 shows it."""
+
 
 class Saturated(msgspec.Struct, frozen=True):
     """A worker without CPU time to spare: its share of a core in the `hot_s` of its `all_s` in which it had none.
 
-    `wait_share` is what others took of the core while it could have run.
+    `wait_share` is what others took of the core while it could have run, `throttled_share` the time in which the quota
+    of a cgroup held it back.
     """
 
     worker: int
     cpu_share: float
     wait_share: float
+    throttled_share: float
     hot_s: float
     all_s: float
 
@@ -118,7 +123,7 @@ def _is_held(parts: Sequence[Interval]) -> bool:
 
 def _stalled_ms(parts: Sequence[Interval], limits: ValidityLimits) -> float:
     """Returns how late the generator itself can have made a request in some intervals of a worker."""
-    busy_s = sum(length_s(part) for part in parts if has_no_cpu_left(_taken_share(part), limits))
+    busy_s = sum(length_s(part) for part in parts if _could_not_run(part, limits))
     return CATCHES_UP * max(part.hub_delay_ms for part in parts) + MS_A_SECOND * busy_s
 
 
@@ -127,19 +132,22 @@ def saturated_workers(parts: Iterable[Interval], limits: ValidityLimits) -> list
     found = []
     for worker, own in of_workers(parts).items():
         whole = [part for part in own if length_s(part) >= REMNANT_S]
-        hot = [part for part in whole if has_no_cpu_left(_taken_share(part), limits)]
+        hot = [part for part in whole if _could_not_run(part, limits)]
         all_s, hot_s = sum(map(length_s, whole)), sum(map(length_s, hot))
         if len(hot) >= limits.cpu_seconds and hot_s > limits.cpu_seconds_share * all_s:
-            cpu, wait = (
-                sum(getattr(part, name) for part in hot) / len(hot) for name in ("cpu_share", "cpu_wait_share")
-            )
-            found.append(Saturated(worker, cpu, wait, hot_s, all_s))
+            names = ("cpu_share", "cpu_wait_share", "throttled_share")
+            cpu, wait, throttled = (sum(getattr(part, name) for part in hot) / len(hot) for name in names)
+            found.append(Saturated(worker, cpu, wait, throttled, hot_s, all_s))
     return found
 
 
 def _taken_share(part: Interval) -> float:
     """Returns the share of an interval in which a worker ran or could have: what is left is time it had to spare."""
     return part.cpu_share + part.cpu_wait_share
+
+
+def _could_not_run(part: Interval, limits: ValidityLimits) -> bool:
+    return part.throttled_share > THROTTLED_SHARE or has_no_cpu_left(_taken_share(part), limits)
 
 
 def has_no_cpu_left(cores_used: float, limits: ValidityLimits, cores: float = 1.0) -> bool:

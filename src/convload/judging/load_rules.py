@@ -2,7 +2,13 @@
 
 from collections.abc import Iterator
 
-from convload.judging.generator import has_no_cpu_left, is_late_by_target, late_p99_ms, saturated_workers
+from convload.judging.generator import (
+    THROTTLED_SHARE,
+    has_no_cpu_left,
+    is_late_by_target,
+    late_p99_ms,
+    saturated_workers,
+)
 from convload.plan.facts import REPLAY, ReasonName, ValidityLimits
 from convload.results.drift import Trend, stretches, trend, whole_seconds
 from convload.results.histogram import chance, short
@@ -50,7 +56,9 @@ def _saturated(run: Run, limits: ValidityLimits) -> Iterator[Found]:
     end = "the generator was the limit, not the target" if late is None else f"lateness p99 {short(late)} ms"
     for found in saturated_workers(run.measured_intervals, limits):
         at = f"was at {100 * found.cpu_share:.0f} % CPU for {found.hot_s:.0f} of {found.all_s:.0f} s"
-        if not has_no_cpu_left(found.cpu_share, limits):
+        if found.throttled_share > THROTTLED_SHARE:
+            at += f" and held back by the CPU quota of its cgroup for {100 * found.throttled_share:.0f} % of it"
+        elif not has_no_cpu_left(found.cpu_share, limits):
             at += f" and waited for a core for another {100 * found.wait_share:.0f} %"
         yield "generator_saturated", f"worker {found.worker} {at}; {end}"
 

@@ -172,7 +172,8 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
     for the target at once: for an answer, a token or a connection. `hub_delays` is a histogram of how late the event
     loop was at each hundredth of a second. From `silent_from_s` to `silent_to_s` none of its requests was answered
     though users waited: the longest such time in the interval, or up to its end. `samples` are those that have
-    come among the slowest of their step, and among those drawn by chance. Earlier versions wrote none of these.
+    come among the slowest of their step, and among those drawn by chance. `throttled_share` is the time in which the
+    quota of a cgroup held its processes back, over wall time. Earlier versions wrote none of these.
     """
 
     worker: Count
@@ -205,6 +206,7 @@ class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
     silent_from_s: Seconds = 0.0
     silent_to_s: Seconds = 0.0
     samples: Annotated[list[RequestSample], Meta(max_length=10_000)] = []
+    throttled_share: float = 0.0
 
 
 class WorkerLost(msgspec.Struct, frozen=True, tag="worker_lost", tag_field="record"):

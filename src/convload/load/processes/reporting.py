@@ -10,6 +10,7 @@ import msgspec
 import psutil
 from gevent.event import Event
 
+from convload.cgroups import Cgroups
 from convload.load.processes.silence import SilenceWatch
 from convload.load.processes.watch import GeneratorWatch
 from convload.load.recorder import Recorder
@@ -56,7 +57,8 @@ class Reporter:
         gevent.spawn(self._silences.look_again_and_again)
         self._process = psutil.Process()
         self._reported_s = recorder.started_s
-        self._cpu_s, self._cpu_wait_s = _cpu_s(), _cpu_wait_s()
+        self._cgroups = Cgroups()
+        self._cpu_s, self._cpu_wait_s, self._throttled_s = _cpu_s(), _cpu_wait_s(), self._cgroups.throttled().seconds
         self._n = 0
 
     def report_until(self, ended: Event) -> None:
@@ -110,9 +112,11 @@ class Reporter:
         cpu_s, cpu_wait_s, pacing, targets = _cpu_s(), _cpu_wait_s(), self._pacing, self._targets
         cpu_share = round((cpu_s - self._cpu_s) / (to_s - from_s), 4)
         cpu_wait_share = round((cpu_wait_s - self._cpu_wait_s) / (to_s - from_s), 4)
+        throttled_s = self._cgroups.throttled().seconds
+        throttled_share = round(min((throttled_s - self._throttled_s) / (to_s - from_s), 1.0), 4)
         delays = self._watch.take_delays()
         silence = self._silences.take()
-        self._reported_s, self._cpu_s, self._cpu_wait_s = to_s, cpu_s, cpu_wait_s
+        self._reported_s, self._cpu_s, self._cpu_wait_s, self._throttled_s = to_s, cpu_s, cpu_wait_s, throttled_s
         return Interval(
             worker=self._worker,
             n=self._n,
@@ -138,6 +142,7 @@ class Reporter:
             files_free=files_free(),
             sockets_waiting=sockets_waiting(),
             cpu_wait_share=cpu_wait_share,
+            throttled_share=throttled_share,
             awaiting=self._watch.take_awaiting(),
             silent_from_s=round(max(silence.from_s - self._recorder.started_s, 0.0), 3),
             silent_to_s=round(max(silence.to_s - self._recorder.started_s, 0.0), 3),
