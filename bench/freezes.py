@@ -27,16 +27,19 @@ from convload.results import runlog
 KEYS = {"CONVLOAD_CLIENT_ID": "bench", "CONVLOAD_CLIENT_SECRET": "bench"}
 RATE = 60
 CONSUMERS = ("none", "close", "pool", "fresh")
-MEASURED_S = {1: 9, 3: 12, 10: 20}
-"""By the length of the freeze: of each run more than a twentieth of its requests waits for more than the limit."""
+FROZEN_S = (1, 3, 10)
+MEASURED_S = 20
+"""With less nobody knows how far requests depend on each other, and no gate is decided but by a standstill."""
 
-GATE = "create.p95 < 250ms"
+GATE = "create.p97 < 250ms"
+"""In a freeze of 1 s 45 of 1,200 requests wait for longer."""
+
 NO_EFFECT = {("tokens", "none"), ("tokens", "pool"), ("tokens", "close")}
 """Where no token is asked for while the load goes on and no more users are needed than there are."""
 
 PLAN = """
 [validity]
-lateness_p99_ms = 100.0  # a machine that does other work too is a little late; who waits in a freeze, much more
+lateness_p99_ms = 250.0  # a machine that does other work too is a little late; who waits in a freeze, much more
 """
 
 BEGUN = 3
@@ -75,7 +78,7 @@ def freezes(folder: Path) -> list[Figure]:
     figures = []
     for what in ("target", "tokens"):
         for consumers in CONSUMERS:
-            for seconds in MEASURED_S:
+            for seconds in FROZEN_S:
                 verdict = _verdict(folder / f"{what}-{consumers}-{seconds}", what, consumers, seconds)
                 expected = "pass" if (what, consumers) in NO_EFFECT else "fail"
                 name = f"{what} frozen for {seconds} s, consumers = {consumers}: ends as it must"
@@ -95,7 +98,7 @@ def _verdict(folder: Path, what: str, consumers: str, seconds: int) -> dict[str,
         stack.callback(look_up.server_close)
         stack.callback(look_up.shutdown)
         options = ["--target", look_up.url, "--rate", str(RATE), "--arrivals", "even", "--warmup", "1s"]
-        options += ["--duration", f"{MEASURED_S[seconds]}s", "--consumers", consumers, "--gate", GATE]
+        options += ["--duration", f"{MEASURED_S}s", "--consumers", consumers, "--gate", GATE]
         own = {"CONVLOAD_LOOKUP": "true", "CONVLOAD_ACCOUNT": ACCOUNT, "CONVLOAD_POOL_SIZE": "3000", **KEYS}
         if consumers != "pool":
             own.pop("CONVLOAD_POOL_SIZE")
