@@ -28,6 +28,9 @@ KEYS = {"CONVLOAD_CLIENT_ID": "bench", "CONVLOAD_CLIENT_SECRET": "bench"}
 RATE = 60
 CONSUMERS = ("none", "close", "pool", "fresh")
 FROZEN_S = (1, 3, 10)
+TRIES = 4
+"""Of a case: on a machine that does other work too, some runs are inconclusive for what the generator itself did."""
+
 MEASURED_S = 20
 """With less nobody knows how far requests depend on each other, and no gate is decided but by a standstill."""
 
@@ -79,10 +82,14 @@ def freezes(folder: Path) -> list[Figure]:
     for what in ("target", "tokens"):
         for consumers in CONSUMERS:
             for seconds in FROZEN_S:
-                verdict = _verdict(folder / f"{what}-{consumers}-{seconds}", what, consumers, seconds)
+                for once in range(1, TRIES + 1):
+                    verdict = _verdict(folder / f"{what}-{consumers}-{seconds}-{once}", what, consumers, seconds)
+                    if verdict["outcome"] != "inconclusive":
+                        break
                 expected = "pass" if (what, consumers) in NO_EFFECT else "fail"
                 name = f"{what} frozen for {seconds} s, consumers = {consumers}: ends as it must"
-                note = f"{verdict['outcome']}, where {expected} is right: {verdict['text']}"
+                again = f" (run {once} of it; before, the machine was too busy)" if once > 1 else ""
+                note = f"{verdict['outcome']}, where {expected} is right{again}: {verdict['text']}"
                 figures.append(Figure(name, float(verdict["outcome"] == expected), at_least=1, note=note))
                 print(f"  {name}: {note}", flush=True)
     return figures

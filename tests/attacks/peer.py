@@ -18,7 +18,7 @@ RECEIVE_TIMEOUT_MS = 30_000
 class Peer:
     """Somebody who speaks ZeroMQ without Locust: with a key, or in clear text."""
 
-    def __init__(self, port: int, key: str | None, node: bytes = NODE) -> None:
+    def __init__(self, port: int, key: str | None, node: bytes = NODE, host: str = "127.0.0.1") -> None:
         self._context = _zmq.Context()
         self._line = Line(self._send)
         self.socket = self._context.socket(_zmq.DEALER)
@@ -30,7 +30,7 @@ class Peer:
             self.socket.curve_serverkey = pair(bytes.fromhex(key), b"coordinator")[0]
             own = pair(bytes.fromhex(key), b"worker")
             self.socket.curve_publickey, self.socket.curve_secretkey = own
-        self.socket.connect(f"tcp://127.0.0.1:{port}")
+        self.socket.connect(f"tcp://{host}:{port}")
 
     def __enter__(self) -> Self:
         return self

@@ -2,14 +2,12 @@
 
 import json
 import os
-import shutil
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
+from tests.attacks.network import IP, Network, creates_received, on, sniffed
 from tests.conftest import Cli, intervals_of, listening, summary_of, wait_for
 
 from convload.load.processes.keys import new_key
@@ -17,49 +15,11 @@ from convload.results import runlog
 from convload.results.runlog import WorkerLost
 
 RATE = 100
-IP = shutil.which("ip") or ""
 ENVIRONMENT = {
     "CONVLOAD_WORKER_KEY": new_key(),
     "CONVLOAD_CLIENT_ID": "app",
     "CONVLOAD_CLIENT_SECRET": "one for all machines",
 }
-SNIFF = """
-import socket, sys
-listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3))
-listener.bind((sys.argv[1], 0))
-while True:
-    sys.stdout.buffer.write(listener.recv(65535))
-    sys.stdout.buffer.flush()
-"""
-ASK = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"
-
-
-def ip(*words: str) -> None:
-    subprocess.run([IP, *words], check=True, capture_output=True)
-
-
-class Network:
-    """Two machines, as far as the network goes, and the wire between them."""
-
-    def __init__(self) -> None:
-        self.here, self.there = f"cl{os.getpid()}a", f"cl{os.getpid()}b"
-        self.address = "10.199.77.1"
-        for name in (self.here, self.there):
-            ip("netns", "add", name)
-            ip("-n", name, "link", "set", "lo", "up")
-        ip("link", "add", "wire", "netns", self.here, "type", "veth", "peer", "name", "wire", "netns", self.there)
-        for name, address in ((self.here, self.address), (self.there, "10.199.77.2")):
-            ip("-n", name, "address", "add", f"{address}/24", "dev", "wire")
-            ip("-n", name, "link", "set", "wire", "up")
-
-    def cut(self, seconds: float) -> None:
-        ip("-n", self.there, "link", "set", "wire", "down")
-        threading.Event().wait(seconds)
-        ip("-n", self.there, "link", "set", "wire", "up")
-
-    def end(self) -> None:
-        for name in (self.here, self.there):
-            subprocess.run([IP, "netns", "delete", name], check=False, capture_output=True)
 
 
 @pytest.fixture
@@ -72,10 +32,6 @@ def network() -> Iterator[Network]:
         pytest.skip(f"no network namespaces here: {error.stderr!r}")
     yield one
     one.end()
-
-
-def on(name: str) -> tuple[str, ...]:
-    return (IP, "netns", "exec", name)
 
 
 def start(cli: Cli, network: Network, duration_s: int, *flags: str) -> tuple["subprocess.Popen[str]", ...]:
@@ -97,9 +53,7 @@ def start(cli: Cli, network: Network, duration_s: int, *flags: str) -> tuple["su
 
 def received(cli: Cli, network: Network) -> int:
     """Returns how many creates the mock has counted."""
-    url = (cli.folder / "url").read_text() + "/__mock__/stats"
-    asked = subprocess.run([*on(network.there), "python3", "-c", ASK, url], check=True, capture_output=True, text=True)
-    return int(json.loads(asked.stdout)["create"]["received"])
+    return creates_received(network.there, (cli.folder / "url").read_text())
 
 
 @pytest.mark.parametrize("cut_s", [2, 5, 15])
@@ -121,15 +75,10 @@ def test_after_a_cut_all_results_are_there_once(cli: Cli, network: Network, cut_
 
 def test_who_listens_on_the_wire_reads_neither_plan_nor_results(cli: Cli, network: Network) -> None:
     out = cli.folder / "wire"
-    with out.open("wb") as file:
-        sniffer = subprocess.Popen([*on(network.there), sys.executable, "-c", SNIFF, "wire"], stdout=file)
-    try:
+    with sniffed(network.there, out):
         process, worker = start(cli, network, 2)
         _, err = process.communicate(timeout=60)
         worker.communicate(timeout=15)
-    finally:
-        sniffer.kill()
-        sniffer.wait()
 
     assert process.returncode in {0, 1, 3}, err
     seen = out.read_bytes()
