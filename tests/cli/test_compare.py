@@ -19,9 +19,10 @@ def test_a_regression_is_told_written_and_exits_with_1(cli: Cli) -> None:
     write(cli, "before", 1)
     write(cli, "after", 2, longer=1.25, plan={"seed": 2})
 
-    done = cli("compare", "before", "after", "--json", "c.json", "--markdown", "c.md")
+    done = cli("compare", "before", "after", "--json", "c.json", "--markdown", "c.md", "--html", "c.html")
 
     assert done.code == 1, done
+    assert "base conversation.create times_tail_ms" in (cli.folder / "c.html").read_text()
     assert done.out.splitlines()[-1].startswith("Different: regressed: conversation.create p50 +2")
     assert "seeds differ (1 and 2)" in " ".join(done.out.split())
     assert json.loads((cli.folder / "c.json").read_text())["outcome"] == "regressed"

@@ -1,4 +1,7 @@
+import json
+import re
 import resource
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,23 @@ def test_a_run_log_is_enough_to_write_every_report(run_folder: Path) -> None:
 
     assert {path.name for path in run_folder.iterdir()} == {"run.jsonl", *REPORTS}
     assert conclusion.verdict.outcome == "fail"
+
+
+def test_another_run_lies_over_the_charts_of_a_page_and_changes_nothing_else(run_folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(run_folder / "run.jsonl", other)
+    write_all(run_folder)
+    alone = {path.name: path.read_bytes() for path in run_folder.glob("*.*")}
+
+    write_all(run_folder, other)
+
+    page = (run_folder / "report.html").read_text()
+    (embedded,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page)
+    data = json.loads(embedded)
+    assert data["other"]["name"].endswith("other")
+    assert data["other"]["columns"] == data["columns"]
+    assert {path.name for path in run_folder.glob("*.*") if path.read_bytes() != alone[path.name]} == {"report.html"}
 
 
 def test_writing_again_gives_the_same_bytes_and_leaves_the_run_log_alone(run_folder: Path) -> None:

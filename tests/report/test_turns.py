@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.report.test_metrics_txt import read
 from tests.turns_sample import Vary, alike, failing, log_of, slower_by
 
 from convload.comparison.conclusion import Conclusion, conclude
-from convload.report import charts, data_files, github, junit, metrics_txt, run
+from convload.report import charts, data_files, github, junit, metrics_txt, run, two_targets
 from convload.report.run import print_run
 
 
@@ -64,7 +65,7 @@ def test_markdown_and_html_have_a_section_and_no_row_for_each_window(regressed: 
 
 def test_the_chart_has_a_line_of_each_target_with_gaps_where_the_other_had_its_turn(regressed: Conclusion) -> None:
     assert regressed.target_comparison is not None
-    chart, columns = charts.turns(regressed.target_comparison.compared)
+    chart, columns = two_targets.turns(regressed.target_comparison.compared)
 
     assert [line.label for line in chart.lines] == ["A p50", "B p50"]
     assert [value is None for value in columns["turns A p50"][:4]] == [False, True, True, False]
@@ -136,3 +137,32 @@ def test_later_steps_on_github_get_the_comparison_and_the_figures_of_each_target
         assert found[f"{target.lower()}_errors_percent"] == "0"
     assert float(found["b_p50_ms"]) > 1.1 * float(found["a_p50_ms"])
     assert "comparison" not in github.outputs(conclusion, Path("out"))
+
+
+def test_the_page_tells_of_both_targets_first_and_has_no_figure_of_both_together(regressed: Conclusion) -> None:
+    page = run.render_html(regressed)
+
+    titles = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
+    assert titles[:4] == ["FAIL", "A against B", "Target A", "Target B"]
+    tiles = re.findall(r"<dt>((?:p\d+|failed)[^<]*)</dt>", page)
+    assert tiles == [f"{name} of {target}" for target in "AB" for name in ("p50", "p95", "p99", "failed")]
+    assert "Key figures" not in titles
+
+
+def test_each_target_has_a_colour_of_its_own_in_every_chart_of_times(regressed: Conclusion) -> None:
+    found = {chart.name: chart for chart in charts.of_run(regressed.run)}
+    data = charts.data(regressed.run)
+
+    for name in ("latency", "distribution", "histogram"):
+        assert {(line.label[0], line.color) for line in found[name].lines} == {("A", "a"), ("B", "b")}
+        for line in found[name].lines:
+            assert line.column in data["columns"] | data["shapes"]
+    assert [found[f"heat-{target}"].view for target in "AB"] == ["target A", "target B"]
+
+
+def test_a_difference_is_drawn_with_its_interval_around_none(regressed: Conclusion) -> None:
+    page = run.render_html(regressed)
+
+    forest = re.findall(r'<rect class="bounds fail" x="([\d.]+)" y="5" width="([\d.]+)"', page)
+    assert len(forest) == 3
+    assert all(float(x) > 90 for x, _ in forest)

@@ -12,7 +12,7 @@ from convload.comparison.outcomes import Minimum
 from convload.comparison.sides import read_side
 from convload.errors import UsageError
 from convload.report import markdown, terminal
-from convload.report.comparison import document, github_report
+from convload.report.comparison import document, github_report, page
 from convload.report.data_files import render_json
 from convload.report.folder import write_text
 
@@ -22,7 +22,7 @@ Examples:
   convload compare before-1 after-1 --base before-2 --base before-3 --base before-4 \\
       --new after-2 --new after-3 --new after-4          repeated runs: knows how runs vary, too
   convload compare runs/before runs/after                folders of run folders
-  convload compare reports/before reports/after --markdown comparison.md --json comparison.json
+  convload compare reports/before reports/after --html comparison.html --markdown comparison.md
 
 \b
 Exit codes: 0 nothing regressed, 1 regressed, 2 wrong usage, unreadable or unlike runs,
@@ -79,6 +79,7 @@ _IN_MS = {"us": 0.001, "µs": 0.001, "ms": 1.0, "s": 1000.0}
 @click.option(
     "--markdown", "markdown_file", metavar="FILE", type=click.Path(path_type=Path), help="Write it there as Markdown."
 )
+@click.option("--html", "html_file", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with charts.")
 def compare(
     base: Path,
     new: Path,
@@ -90,6 +91,7 @@ def compare(
     clock: Clock,
     json_file: Path | None,
     markdown_file: Path | None,
+    html_file: Path | None,
     *,
     force: bool,
 ) -> int:
@@ -106,6 +108,9 @@ def compare(
     for path, text in ((json_file, render_json), (markdown_file, lambda one: markdown.render(document(one)))):
         if path is not None:
             write_text(path, text(found))
+    if html_file is not None:
+        runs = [[one.conclusion.run for one in side] for side in sides]
+        write_text(html_file, page(found, *runs))
     tell_ci(lambda: github_report(found))
     show(lambda console: terminal.show(document(found), console))
     return int(found.exit_code)

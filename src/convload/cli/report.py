@@ -8,15 +8,23 @@ from convload.cli.ending import details_option, show_run
 from convload.report.folder import write_all
 
 EPILOG = """\b
-Example:
+Examples:
   convload report reports/latest
+  convload report reports/latest --with reports/before
 """
 
 
 @click.command(epilog=EPILOG)
 @click.argument("run", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--with",
+    "other",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="Another run, whose charts lie over its own in report.html.",
+)
 @details_option
-def report(run: tuple[Path, ...], *, details: bool) -> None:
+def report(run: tuple[Path, ...], other: Path | None, *, details: bool) -> None:
     """Render the reports of run folders again, from their run logs alone."""
     for folder in run:
-        show_run(write_all(folder), folder, details=details)
+        show_run(write_all(folder, other), folder, details=details)

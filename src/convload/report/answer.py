@@ -1,11 +1,11 @@
 """What the verdict of a run rests on: key figures, gates, validity."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import msgspec
 
 from convload.comparison.conclusion import Conclusion
+from convload.comparison.two_targets import TargetComparison
 from convload.contract.steps import CREATE
 from convload.judging.gate_result import GateResult
 from convload.plan.facts import OPEN
@@ -50,6 +50,23 @@ def key_figures(conclusion: Conclusion) -> doc.Section:
     )
 
 
+def tiles_of_targets(turns: TargetComparison) -> doc.Tiles:
+    """Returns what is read from afar of each of two targets: none is of both together."""
+    rows = [(target, steps.get(CREATE)) for target, steps in turns.figures.items()]
+    return doc.Tiles(
+        [
+            tile
+            for target, create in rows
+            if create
+            for tile in (
+                *(_tile(f"{name} of {target}", create.response_ms.get(name), "ms", "") for name in _KEY),
+                doc.Tile(f"failed of {target}", figures.percent(create.count - create.ok, create.count)),
+            )
+        ],
+        form="pairs",
+    )
+
+
 def gates(conclusion: Conclusion, places: Sequence[Where]) -> doc.Section:
     """Returns the gates with what each found, when and where those that do not hold were broken, and the rules."""
     undecided = [gate for gate in conclusion.gates if gate.outcome == "inconclusive"]
@@ -66,13 +83,7 @@ def gates(conclusion: Conclusion, places: Sequence[Where]) -> doc.Section:
             *(doc.Remark((doc.Code(gate.gate), f"{_rest(gate)}."), on=(doc.HTML,), tone="muted") for gate in undecided),
         ],
         on=(doc.BRIEF, *doc.PAGES),
-        form=_form(conclusion),
     )
-
-
-def _form(conclusion: Conclusion) -> Literal["half", "panel"]:
-    """Returns how wide gates and validity are: what requests are worth, and how much longer it takes, needs a line."""
-    return "panel" if any(map(figures.knows_worth, conclusion.gates)) else "half"
 
 
 def _rest(gate: GateResult) -> str:
@@ -141,7 +152,6 @@ def validity(conclusion: Conclusion) -> doc.Section:
             ),
         ],
         on=(doc.HTML,),
-        form=_form(conclusion),
     )
 
 

@@ -14,8 +14,8 @@ Way = Literal["worse", "better", "changed"]
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """A column, its name in the legend, and how it is drawn; `x` where it has points of its own.
 
-    `right`: its values are on the axis to the right. With `to` the area to that other column is filled and named
-    `between`.
+    `right`: its values are on the axis to the right. `spans`: it goes on over what was not measured. With `to` the area
+    to that other column is filled and named `between`.
     """
 
     column: str
@@ -25,6 +25,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     unit: str = ""
     x: str = ""
     right: bool = False
+    spans: bool = False
     to: str = ""
     between: str = ""
 
@@ -57,7 +58,8 @@ class Chart(msgspec.Struct, frozen=True, omit_defaults=True):
     """A chart of a page; the scripts draw it from its declaration alone, `otherwise` stands where nothing is to draw.
 
     `x` is the column along, `along` what it is: time is linked among charts. `log` lets the reader choose; None starts
-    as the spread of the values asks. `by_view`: its columns are those of the step, variant or target that is chosen.
+    as the spread of the values asks. `by_view`: its columns are those of the step, variant or target that is chosen;
+    `view` is the one that it is always of.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Chart(msgspec.Struct, frozen=True, omit_defaults=True):
     lines: Sequence[Line] = ()
     limits: Sequence[Limit] = ()
     by_view: bool = False
+    view: str = ""
     can_log: bool = False
     right: str = ""
     least_top: float | None = None

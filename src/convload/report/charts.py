@@ -5,13 +5,11 @@ from typing import Any
 
 import msgspec
 
-from convload.comparison.two_targets import TargetWindow
 from convload.judging.gate_result import GateResult
 from convload.plan.gate import Gate
 from convload.plan.gate_grammar import GateTextError, parse
 from convload.plan.gate_names import RATE, RESPONSE, TIME, UNITS
-from convload.plan.schedule import TARGETS
-from convload.report import course_data
+from convload.report import course_data, two_targets
 from convload.report.chart import Chart, Limit, Line, Look
 from convload.results.course import Course
 from convload.results.run import Run
@@ -31,17 +29,24 @@ _STACKED = ("c3", "c1", "c4", "c5", "c2", "c6", "c7")
 def data(run: Run, course: Course | None = None) -> dict[str, Any]:
     """Returns the columns of a run's charts; `course` is what was counted of it so far, else it is counted now."""
     if course is None:
-        return course_data.columns(run, course_data.course_of(run), run.series)
-    return course_data.columns(run, course)
+        found = course_data.columns(run, course_data.course_of(run), run.series)
+    else:
+        found = course_data.columns(run, course)
+    return found | two_targets.columns(found)
 
 
 def of_run(run: Run, gates: Sequence[GateResult] = ()) -> list[Chart]:
     """Returns the charts of a run, those that show it as a whole before those of each part of the generator."""
     limits = [limit for gate in gates if (limit := _limit(gate))]
     clock = "response time" if run.is_open else "service time"
+    of_times = [one for kind, one in limits if kind == RESPONSE]
+    has_two = any(mark.target for mark in run.marks)
     return [
-        *_times(run, [one for kind, one in limits if kind == RESPONSE], clock),
-        *_distributions(run, [one for kind, one in limits if kind == RESPONSE]),
+        *(
+            two_targets.charts(of_times, clock, _lacks_time(run))
+            if has_two
+            else [*_times(run, of_times, clock), *_distributions(run, of_times)]
+        ),
         _rates(run, [one for kind, one in limits if kind in {"rate", "offered"}]),
         _queue(run),
         *_failures(run),
@@ -71,7 +76,7 @@ def _place(gate: Gate) -> str:
 
 
 def _times(run: Run, limits: list[Limit], clock: str) -> list[Chart]:
-    lacks = _unless(any(row.response_ms for row in run.series), "No create request succeeded.")
+    lacks = _lacks_time(run)
     heat = "How many requests took how long; darker: more. Each row is a quarter longer than the one below"
     service = [Line("service_p99", "service p99", "c3", "thin")] if run.is_open else []
     return [
@@ -220,7 +225,7 @@ def _lateness(run: Run, limits: list[Limit]) -> Chart:
         "Lateness",
         "ms",
         "From when a request was due to when it was sent: the wait for a free user, or a slow generator.",
-        _unless(any(row.lateness_ms for row in run.series), "No create request succeeded."),
+        _lacks_time(run),
         lines=[
             Line("late_max", "max", "c7", "dots"),
             Line("late_p99", "p99", "c3"),
@@ -278,32 +283,9 @@ def _no_second(run: Run) -> str:
     return _unless(bool(run.series), "No second was recorded.")
 
 
+def _lacks_time(run: Run) -> str:
+    return _unless(any(row.response_ms for row in run.series), "No create request succeeded.")
+
+
 def _unless(measured: bool, text: str) -> str:
     return "" if measured else text
-
-
-def turns(found: Sequence[TargetWindow]) -> tuple[Chart, dict[str, list[Any]]]:
-    """Returns the chart of the windows of two targets, and its columns: None in those of the other target."""
-    names = [(target, name) for name in ("p99", "p50") for target in TARGETS]
-    columns: dict[str, list[Any]] = {"turns_t": [turn.starts_s + turn.duration_s / 2 for turn in found]}
-    columns |= {
-        f"turns {target} {name}": [turn.response_ms.get(name) if turn.target == target else None for turn in found]
-        for target, name in names
-        if any(turn.target == target and name in turn.response_ms for turn in found)
-    }
-    looks = {"A": "a", "B": "b"}
-    chart = Chart(
-        "turns",
-        "A and B, window by window",
-        "ms",
-        "Create latency of each window, by when requests were due (successful requests).",
-        _unless(len(columns) > 1, "No create request succeeded."),
-        x="turns_t",
-        lines=[
-            Line(f"turns {target} {name}", f"{target} {name}", looks[target], "bold" if name == "p50" else "line")
-            for target, name in names
-            if f"turns {target} {name}" in columns
-        ],
-        can_log=True,
-    )
-    return chart, columns

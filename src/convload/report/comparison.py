@@ -1,11 +1,14 @@
 """The contents of a comparison: what is different between two sides."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from convload.comparison.compare import BETWEEN, Comparison, RunFacts
 from convload.comparison.outcomes import IMPROVED, REGRESSED, UNKNOWN, Difference
+from convload.report import comparison_charts, figures, github, html, markdown, tables
 from convload.report import document as doc
-from convload.report import figures, github, markdown, tables
+from convload.results.run import Run
 
 _ANNOTATIONS = {REGRESSED: "error", UNKNOWN: "warning"}
 
@@ -28,6 +31,12 @@ def document(comparison: Comparison) -> doc.Document:
         tone=tables.TONES.get(comparison.outcome, "strong"),
         sections=[head, *(_step(comparison, step) for step in steps), notes],
     )
+
+
+def page(comparison: Comparison, base: Sequence[Run], new: Sequence[Run]) -> str:
+    """Returns the page of a comparison, with how the times of both sides were distributed."""
+    data = comparison_charts.columns({"base": base, "new": new}, comparison.clock)
+    return html.render(msgspec.structs.replace(document(comparison), data=data))
 
 
 def github_report(comparison: Comparison) -> github.StepReport:
@@ -69,7 +78,10 @@ def _step(comparison: Comparison, step: str) -> doc.Section:
     # The interval of repeated runs is each statistic's own; their alarm is the test's.
     of = "" if comparison.method == BETWEEN else f"{100 * comparison.confidence:g} % "
     table = tables.differences(found, ("base", "new"), f"{of}interval")
-    return doc.Section(doc.Code(step), [table, doc.Bullets(list(_reasons(found)), on=doc.TERMINAL, tone="muted")])
+    drawn = doc.Charts(comparison_charts.charts(step, comparison.clock))
+    return doc.Section(
+        doc.Code(step), [table, drawn, doc.Bullets(list(_reasons(found)), on=doc.TERMINAL, tone="muted")]
+    )
 
 
 def _reasons(found: list[Difference]) -> Iterator[str]:

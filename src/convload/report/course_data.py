@@ -8,6 +8,7 @@ from convload.contract.steps import CREATE, STEPS
 from convload.report import document as doc
 from convload.results.course import LOWEST_US, PER_DECADE, STEP, TARGET, VARIANT, Course, Place, WorkerBin, row_of
 from convload.results.histogram import Histogram, milliseconds
+from convload.results.measured import Totals
 from convload.results.run import Run
 from convload.results.runlog import Aborted, Extended, Note, WorkerLost
 from convload.results.series import Second
@@ -147,6 +148,16 @@ def _view(place: Place, course: Course, length: int, *, is_open: bool) -> dict[s
         "heat": {clock: [row.heat[clock] if row else [] for row in found] for clock in clocks},
         "shapes": shapes({clock: getattr(seen, clock).histogram() for clock in clocks}),
     }
+
+
+def of_totals(totals: Totals) -> dict[str, Any]:
+    """Returns what is known of a run of which totals alone were kept: the shapes of its steps."""
+    steps = {step: totals.figures(step) for step in dict.fromkeys(step for step, _, _ in totals.parts)}
+    views = [
+        {"kind": STEP, "name": step, "columns": {}, "heat": {}, "shapes": shapes({"response": figures.response})}
+        for step, figures in steps.items()
+    ]
+    return {"t": [], "columns": {}, "views": views}
 
 
 def shapes(clocks: Mapping[str, Histogram], prefix: str = "") -> dict[str, list[Any]]:

@@ -139,9 +139,10 @@ class Tile(msgspec.Struct, frozen=True):
 
 
 class Tiles(_OnMedia, frozen=True):
-    """Key figures of a page."""
+    """Key figures of a page; in pairs those of one side stand in a row."""
 
     tiles: Sequence[Tile]
+    form: Literal["", "pairs"] = ""
 
 
 class Charts(_OnMedia, frozen=True):

@@ -9,6 +9,8 @@ from convload.errors import UsageError
 from convload.report import data_files, junit, metrics_txt, run
 from convload.results import runlog
 
+PAGE = "report.html"
+
 REPORTS: dict[str, Callable[[Conclusion], str]] = {
     "summary.json": data_files.summary_json,
     "summary.md": run.render_markdown,
@@ -16,20 +18,24 @@ REPORTS: dict[str, Callable[[Conclusion], str]] = {
     "metrics.txt": metrics_txt.render,
     "intervals.csv": data_files.intervals_csv,
     "errors.jsonl": data_files.errors_jsonl,
-    "report.html": run.render_html,
+    PAGE: run.render_html,
 }
 
 
-def write_all(folder: Path) -> Conclusion:
+def write_all(folder: Path, other: Path | None = None) -> Conclusion:
     """Reads the run log in a folder, writes every report beside it, and returns what they say.
+
+    The charts of the `other` run lie over its own in its page.
 
     Raises:
         RunLogError: there is no run log, or it cannot be read.
         UsageError: a report cannot be written; those before it in `REPORTS` are whole.
     """
     conclusion = conclude(runlog.read(folder / runlog.FILE_NAME))
+    beside = conclude(runlog.read(other)) if other else None
     for name, render in REPORTS.items():
-        write_text(folder / name, render(conclusion))
+        text = run.render_html(conclusion, beside, str(other)) if name == PAGE and beside else render(conclusion)
+        write_text(folder / name, text)
     return conclusion
 
 

@@ -5,13 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.console import Console
 
 from convload.comparison.conclusion import Conclusion
+from convload.judging.baseline import read_frozen
 from convload.judging.gate_result import FAIL, PASS
 from convload.report import (
     answer,
     charts,
+    course_data,
     failures,
     figures,
     html,
@@ -20,6 +23,7 @@ from convload.report import (
     steadiness,
     tables,
     terminal,
+    two_targets,
     whereabouts,
 )
 from convload.report import document as doc
@@ -55,9 +59,13 @@ def render_markdown(conclusion: Conclusion) -> str:
     return markdown.render(document(conclusion))
 
 
-def render_html(conclusion: Conclusion) -> str:
-    """Returns report.html."""
-    return html.render(document(conclusion))
+def render_html(conclusion: Conclusion, other: Conclusion | None = None, name: str = "") -> str:
+    """Returns report.html; the charts of another run lie over its own under that name, else its baseline does."""
+    page = document(conclusion)
+    over = None if other is None else charts.data(other.run) | {"name": doc.brief(name)}
+    if over is None and (frozen := read_frozen(conclusion.manifest.baseline)):
+        over = course_data.of_totals(frozen.totals()) | {"name": "baseline"}
+    return html.render(msgspec.structs.replace(page, data={**page.data, "other": over}) if over else page)
 
 
 def print_run(conclusion: Conclusion, console: Console, folder: Path | None = None, *, details: bool = True) -> None:
@@ -100,7 +108,7 @@ def _data(conclusion: Conclusion, places: list[Where]) -> dict[str, Any]:
         for one in places
         for from_s, to_s in one.stretches
     ]
-    return data | {"shapes": charts.turns(turns.compared)[1] if turns else {}}
+    return data | {"shapes": data["shapes"] | (two_targets.turns(turns.compared)[1] if turns else {})}
 
 
 def _origin(conclusion: Conclusion) -> list[doc.Words]:
@@ -118,7 +126,9 @@ def _answer(conclusion: Conclusion, places: list[Where]) -> list[doc.Section]:
     return [
         _head(conclusion),
         doc.Section("Stopped early", [doc.Remark(figures.aborted(conclusion))], on=(doc.HTML,)),
-        answer.key_figures(conclusion),
+        # What a run at two targets is asked first stands first; the figures of both together say nothing.
+        *_on_page(_turns(conclusion)),
+        *([] if conclusion.target_comparison else [answer.key_figures(conclusion)]),
         answer.gates(conclusion, places),
         answer.validity(conclusion),
         _charts(conclusion),
@@ -136,7 +146,7 @@ def _figures(conclusion: Conclusion) -> list[doc.Section]:
             on=(doc.BRIEF, *doc.IN_FULL),
             terminal=f"Steps {_CLAUSE}",
         ),
-        *_turns(conclusion),
+        *_off_page(_turns(conclusion)),
         _stages(summary),
         *steadiness.sections(conclusion),
         doc.Section("Retries", _retries(summary)),
@@ -238,11 +248,12 @@ def _turns(conclusion: Conclusion) -> list[doc.Section]:
             "A against B",
             [
                 doc.Remark(f"{turns.text}.", on=doc.PAGES),
+                answer.tiles_of_targets(turns),
                 doc.Bullets(facts, on=(doc.MARKDOWN,)),
                 tables.differences(turns.differences, ("A", "B"), "interval", by_step=True),
                 doc.Bullets([*facts, *undecided], on=(doc.DETAILS,), tone="muted"),
                 *(doc.Remark(f"{text}.", on=(doc.HTML,), tone="muted") for text in [*facts, *undecided]),
-                doc.Charts([charts.turns(turns.compared)[0]]),
+                doc.Charts([two_targets.turns(turns.compared)[0]]),
             ],
             on=(doc.BRIEF, *doc.IN_FULL),
         ),
@@ -255,6 +266,17 @@ def _turns(conclusion: Conclusion) -> list[doc.Section]:
             )
             for target, steps in turns.figures.items()
         ),
+    ]
+
+
+def _on_page(sections: list[doc.Section]) -> list[doc.Section]:
+    return [msgspec.structs.replace(section, on=(doc.HTML,)) for section in sections if doc.HTML in section.on]
+
+
+def _off_page(sections: list[doc.Section]) -> list[doc.Section]:
+    return [
+        msgspec.structs.replace(section, on=tuple(medium for medium in section.on if medium != doc.HTML))
+        for section in sections
     ]
 
 

@@ -76,6 +76,7 @@ def differences(
 ) -> doc.Table:
     """Returns the table of differences between two sides; `by_step` where it is of several steps."""
     on = doc.PAGES if by_step else doc.EVERYWHERE
+    reach = max((abs(bound) for one in found for bound in _relative(one) if bound is not None), default=0.0) or 1.0
     return doc.table(
         found,
         (doc.Column("outcome", "words", on=(doc.MARKDOWN,)), lambda one: one.outcome),
@@ -88,12 +89,28 @@ def differences(
         (doc.Column("difference", on=doc.IN_FULL), lambda one: _figure(one.difference, "+")),
         (doc.Column("relative"), lambda one: figures.NONE if one.relative is None else f"{100 * one.relative:+.1f} %"),
         (doc.Column(interval), _interval),
+        (doc.Column(f"0 ± {100 * reach:.3g} %", "bar", on=(doc.HTML,)), lambda one: _forest(one, reach)),
         (
             doc.Column("outcome", "words", on=(*doc.TERMINAL, doc.HTML)),
             lambda one: doc.Mark(one.outcome, TONES[one.outcome]),
         ),
         (doc.Column("why", "words", on=(doc.MARKDOWN,)), lambda one: one.why),
     )
+
+
+def _relative(one: Difference) -> tuple[float | None, float | None, float | None]:
+    """Returns difference and interval as shares of the base."""
+    if not one.base:
+        return None, None, None
+    base = one.base
+    value, low, high = (None if bound is None else bound / base for bound in (one.difference, one.low, one.high))
+    return value, low, high
+
+
+def _forest(one: Difference, reach: float) -> doc.Words:
+    """Draws a difference with its interval; no difference is in the middle."""
+    value, low, high = (None if bound is None else 0.5 + bound / reach / 2 for bound in _relative(one))
+    return "" if value is None else doc.Bar(value, low, high, 0.5, TONES[one.outcome])
 
 
 def statistic(one: Difference) -> str:

@@ -127,8 +127,7 @@
 
   function legend(chart) {
     const { made } = chart;
-    if (made.cell) return chart.legend.replaceChildren(...heatKey(made));
-    chart.legend.replaceChildren(...made.entries.map((entry) => {
+    chart.legend.replaceChildren(...(made.cell ? heatKey(made) : []), ...made.entries.map((entry) => {
       if (entry.fixed) return element("span", {}, swatch(entry), entry.label);
       const button = element("button", { type: "button", title: `Show or hide ${entry.label}` }, swatch(entry), entry.label);
       button.setAttribute("aria-pressed", !chart.hidden.has(entry.label));
@@ -186,7 +185,7 @@
     return names.filter(Boolean).map((name) => `, ${name}`).join("");
   }
   function heatRows({ made, plot }, at, top) {
-    const { count, from, to, all } = made.cell(at, plot.posToVal(top < 0 ? plot.over.clientHeight / 2 : top, "y"));
+    const { count, from, to, all } = made.cell(plot.data[0][at], plot.posToVal(top < 0 ? plot.over.clientHeight / 2 : top, "y"));
     const share = all ? ` of ${all.toLocaleString("en")}` : "";
     return [element("div", {}, `${withUnit(from)} to ${withUnit(to, "ms")}: `, element("b", { textContent: count.toLocaleString("en") }), share)];
   }

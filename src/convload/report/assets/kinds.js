@@ -46,9 +46,15 @@
     }),
   };
 
+  // The number of the view that a chart shows: the one that it is of, the one that is looked at, or the first.
+  function placeOf(data, chart, view) {
+    if (chart.view) return data.views?.findIndex((one) => `${one.kind} ${one.name}` === chart.view) ?? -1;
+    return chart.by_view ? view : 0;
+  }
+
   // Where the columns of a chart are: of the step, variant or target that is looked at, else of the whole run.
   function columnsOf(data, chart, view) {
-    const seen = data.views?.[chart.by_view ? view : 0];
+    const seen = data.views?.[placeOf(data, chart, view)];
     return (name) => (name === "t" ? data.t : undefined) ?? seen?.columns[name] ?? seen?.shapes[name] ?? data.columns?.[name] ?? data.shapes?.[name];
   }
 
@@ -80,19 +86,20 @@
     return alike ? [tables[0][0], ...tables.flatMap((table) => table.slice(1))] : uPlot.join(tables);
   }
 
+  const sameView = (data, other, view) => (other.views ?? []).findIndex((one) => one.kind === data.views?.[view]?.kind && one.name === data.views[view].name);
+
   function lines(chart, data, view, log) {
     const [tables, series, entries, bands] = [[], [], [], []];
     const sources = [data, ...(data.other ? [data.other] : [])];
     sources.forEach((source, nth) => {
-      const at = nth && source.views ? Math.max(source.views.findIndex((one) => one.kind === data.views[view]?.kind && one.name === data.views[view]?.name), -1) : view;
-      const column = columnsOf(source, chart, at);
+      const column = columnsOf(source, chart, nth ? sameView(data, source, view) : view);
       for (const line of chart.lines ?? []) {
         const [xs, ys] = [column(line.x ?? chart.x ?? "t"), column(line.column)];
         if (!xs?.length || !ys?.length || (nth && line.look === "dots")) continue;
         const color = token(line.color ?? "c1");
-        const entry = { line, label: nth ? `${line.label}, ${source.name}` : line.label, color, series: [series.length + 1], values: ys };
-        const more = nth ? { width: 1.25, dash: [2, 3], fill: undefined } : {};
-        series.push(drawn(line, nth ? color + "b0" : color, xs.length > MANY, { ...more, spanGaps: Boolean(line.x || nth || chart.along !== "time" && chart.along) }));
+        const entry = { nth, line, label: nth ? `${line.label}, ${source.name}` : line.label, color, series: [series.length + 1], values: ys };
+        const more = nth ? { width: 1.5, dash: [2, 3], fill: undefined } : {};
+        series.push(drawn(line, nth ? color + "b0" : color, xs.length > MANY, { ...more, spanGaps: Boolean(line.spans || line.x || nth || chart.along !== "time" && chart.along) }));
         tables.push([xs, ys]);
         entry.dashed = Boolean(series.at(-1).dash);
         const [low, high] = [column(`${line.column}.low`), column(`${line.column}.high`)];
@@ -110,7 +117,7 @@
     });
     if (!tables.length) return null;
     for (const entry of entries) {
-      const other = entry.line.to && entries.find((one) => one.line.column === entry.line.to);
+      const other = !entry.nth && entry.line.to && entries.find((one) => one.line.column === entry.line.to);
       if (other) {
         bands.push({ series: [entry.series[0], other.series[0]], fill: token("warn") + "2e" });
         entry.between = [entry.series[0], other.series[0], entry.line.between];
@@ -132,13 +139,26 @@
     const bars = uPlot.paths.bars({ size: [0.95, 60] });
     const series = known.map((line) => drawn(line, token(line.color), false, { fill: token(line.color), width: 0, paths: bars }));
     const entries = known.map((line, i) => ({ line, label: line.label, color: token(line.color), series: [known.length - i], values: column(line.column), fixed: true }));
-    return { columns: [data.t, ...sums.reverse()], series: series.reverse(), entries, bands: [], scales: { y: { range: yRange(chart) } } };
+    const all = [data.t, ...sums.reverse()];
+    series.reverse();
+    const others = Object.entries(data.other?.columns ?? {}).filter(([name]) => name.startsWith("errors "));
+    if (others.length) {
+      const sum = data.other.t.map((_, at) => others.reduce((sum, [, column]) => sum + (column[at] ?? 0), 0));
+      const line = { look: "thin", label: `all, ${data.other.name}` };
+      entries.push({ line, label: line.label, color: token("text"), dashed: true, series: [series.length + 1], values: sum });
+      series.push({ ...drawn(line, token("text"), false, { dash: [2, 3] }), spanGaps: true });
+      return { columns: joined([all, [data.other.t, sum]]), series, entries, bands: [], scales: { y: { range: yRange(chart) } } };
+    }
+    return { columns: all, series, entries, bands: [], scales: { y: { range: yRange(chart) } } };
   }
 
   // A heat map: a column a bin of time, a row a tenth of a decade of times, the colour the count on a log scale.
   function heat(chart, data, view) {
-    const columns = data.views?.[view]?.heat[chart.lines[0].column];
-    const every = Object.values(data.views?.[view]?.heat ?? {}).flat().filter((one) => one.length);
+    const place = placeOf(data, chart, view);
+    const columns = data.views?.[place]?.heat[chart.lines[0].column];
+    // Maps that stand side by side have the same scale: those of both clocks, and of both targets.
+    const alike = (data.views ?? []).filter((one, i) => i === place || (chart.view && one.kind === data.views[place]?.kind));
+    const every = alike.flatMap((one) => Object.values(one.heat).flat()).filter((one) => one.length);
     if (!columns || !every.length) return null;
     const [least, most] = [Math.min(...every.map((one) => one[0])), Math.max(...every.map((one) => one[0] + one.length - 1))];
     const edge = (row) => data.heat.low_ms * 10 ** (row / data.heat.per_decade);
@@ -165,7 +185,20 @@
       u.ctx.restore();
     };
     const bounds = data.t.map((_, at) => (columns[at].length ? edge(columns[at][0]) : null));
-    const cell = (at, ms) => {
+    const entries = [];
+    const all = [[data.t, bounds]];
+    const series = [{ stroke: "transparent", width: 0, points: { show: false } }];
+    // Another run lies over it as its median and p99.
+    for (const [name, color] of [["p50", "text"], ["p99", "fail"]]) {
+      const ys = data.other && columnsOf(data.other, chart, sameView(data, data.other, place))(name);
+      if (!ys?.length || !data.other.t?.length || ys.length !== data.other.t.length) continue;
+      const line = { look: "thin", label: `${name}, ${data.other.name}` };
+      entries.push({ line, label: line.label, color: token(color), dashed: true, series: [series.length + 1], values: ys });
+      series.push({ ...drawn(line, token(color), false, { dash: [2, 3] }), spanGaps: true });
+      all.push([data.other.t, ys]);
+    }
+    const cell = (x, ms) => {
+      const at = Math.floor(x / data.bin_s);
       const row = Math.floor(data.heat.per_decade * Math.log10(ms / data.heat.low_ms));
       const [first, ...counts] = columns[at] ?? [];
       const all = counts.reduce((sum, one) => sum + one, 0);
@@ -173,12 +206,11 @@
     };
     return {
       each: (act) => columns.forEach(([first, ...counts], at) => counts.forEach((count, i) => count && act(data.t[at], edge(first + i), edge(first + i + 1), count))),
-      columns: [data.t, bounds], series: [{ stroke: "transparent", width: 0, points: { show: false } }], bands: [], paint, cell, top, stops,
-      entries: [], scales: { y: { distr: 3, range: [edge(least), edge(most)] } },
+      columns: joined(all), series, bands: [], paint, cell, top, stops, entries, scales: { y: { distr: 3, range: [edge(least), edge(most)] } },
     };
   }
 
   convload.heatStops = () => Array.from({ length: 9 }, (_, i) => token(`h${i}`));
   convload.kinds = { lines, stack, heat };
-  Object.assign(convload, { ALONG, axis, yAxis, fromZero, columnsOf, spread });
+  Object.assign(convload, { placeOf, ALONG, axis, yAxis, fromZero, columnsOf, spread });
 })();

@@ -9,7 +9,7 @@
 
   // The charts of a run are of one step, variant or target at a time.
   const toolbar = document.querySelector("[data-views]");
-  if (toolbar && data.views?.length > 1) {
+  if (toolbar && data.views?.length > 1 && data.charts.some((one) => one.by_view)) {
     const select = element("select", { id: "view", onchange: () => look(Number(select.value)) });
     const groups = { step: "Steps", target: "Targets", variant: "Variants of conversation.create" };
     for (const [kind, label] of Object.entries(groups)) {

@@ -1,0 +1,111 @@
+"""The charts of two targets that one run fired at in turns: each has a colour of its own, in all of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from convload.comparison.two_targets import TargetWindow
+from convload.plan.schedule import TARGETS
+from convload.report.chart import Chart, Limit, Line, Look
+from convload.results.course import TARGET
+
+_COLORS = {"A": "a", "B": "b"}
+_TIMES: dict[str, Look] = {"p99": "thin", "p50": "bold"}
+
+
+def columns(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the columns of a run with those of each target under its name."""
+    views = [view for view in found["views"] if view["kind"] == TARGET]
+    over_time = {f"{view['name']} {name}": view["columns"][name] for view in views for name in _TIMES}
+    shapes = {f"{view['name']} {name}": column for view in views for name, column in view["shapes"].items()}
+    return {"columns": {**found["columns"], **over_time}, "shapes": shapes}
+
+
+def charts(limits: Sequence[Limit], clock: str, otherwise: str) -> list[Chart]:
+    """Returns the charts of the times of both targets."""
+    return [*_over_time(limits, clock, otherwise), *_distributions(limits, otherwise)]
+
+
+def _over_time(limits: Sequence[Limit], clock: str, otherwise: str) -> list[Chart]:
+    maps = [
+        Chart(
+            f"heat-{target}",
+            f"{clock.capitalize()} of {target}, all requests",
+            "ms",
+            "How many requests took how long; darker: more. The windows of each target are shaded in its colour.",
+            otherwise,
+            "heat",
+            lines=[Line("response", clock)],
+            limits=limits,
+            view=f"{TARGET} {target}",
+        )
+        for target in TARGETS
+    ]
+    lines = [
+        Line(f"{target} {name}", f"{target} {name}", _COLORS[target], look, spans=True)
+        for name, look in _TIMES.items()
+        for target in TARGETS
+    ]
+    note = f"Of the {clock} of successful requests, each target in its windows."
+    over = Chart("latency", "Percentiles over time", "ms", note, otherwise, lines=lines, limits=limits, can_log=True)
+    return [*maps, over]
+
+
+def _distributions(limits: Sequence[Limit], otherwise: str) -> list[Chart]:
+    tails = [
+        Line(f"{target} response_tail_ms", target, _COLORS[target], "bold", x=f"{target} response_tail_x")
+        for target in TARGETS
+    ]
+    bars = [
+        Line(f"{target} response_bars", target, _COLORS[target], "filled_steps", x=f"{target} response_bars_x")
+        for target in TARGETS
+    ]
+    return [
+        Chart(
+            "distribution",
+            "Percentile distribution",
+            "ms",
+            "How slow the slowest were: each step to the right of 90 % leaves a tenth of them.",
+            otherwise,
+            x="A response_tail_x",
+            along="percent",
+            lines=tails,
+            limits=limits,
+            can_log=True,
+        ),
+        Chart(
+            "histogram",
+            "Histogram",
+            "requests",
+            "Successful requests by how long they took; the times are on a log scale.",
+            otherwise,
+            x="A response_bars_x",
+            along="log",
+            lines=bars,
+        ),
+    ]
+
+
+def turns(found: Sequence[TargetWindow]) -> tuple[Chart, dict[str, list[Any]]]:
+    """Returns the chart of the windows of two targets, and its columns: None in those of the other target."""
+    names = [(target, name) for name in ("p99", "p50") for target in TARGETS]
+    columns: dict[str, list[Any]] = {"turns_t": [turn.starts_s + turn.duration_s / 2 for turn in found]}
+    columns |= {
+        f"turns {target} {name}": [turn.response_ms.get(name) if turn.target == target else None for turn in found]
+        for target, name in names
+        if any(turn.target == target and name in turn.response_ms for turn in found)
+    }
+    chart = Chart(
+        "turns",
+        "A and B, window by window",
+        "ms",
+        "Create latency of each window, by when requests were due (successful requests).",
+        "" if len(columns) > 1 else "No create request succeeded.",
+        x="turns_t",
+        lines=[
+            Line(f"turns {target} {name}", f"{target} {name}", _COLORS[target], _TIMES[name], spans=True)
+            for target, name in names
+            if f"turns {target} {name}" in columns
+        ],
+        can_log=True,
+    )
+    return chart, columns
