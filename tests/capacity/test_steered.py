@@ -36,8 +36,14 @@ class Run:
     def finish(self) -> None:
         self.finished = True
 
-    def note(self, text: str) -> None:
+    def replace(self, stages: Sequence[Stage]) -> None:
+        raise AssertionError(stages)
+
+    def stop(self, text: str) -> None:
         raise AssertionError(text)
+
+    def note(self, text: str, *, invalidates: bool = False) -> None:
+        raise AssertionError(text, invalidates)
 
     def abort(self, condition: str, text: str) -> None:
         raise AssertionError(condition, text)

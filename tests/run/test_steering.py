@@ -61,8 +61,14 @@ class Recorded:
     def abort(self, condition: str, text: str) -> None:
         self._ask(f"abort {condition}: {text}")
 
-    def note(self, text: str) -> None:
-        self._ask(f"note {text}")
+    def replace(self, stages: Sequence[Stage]) -> None:
+        self._ask("replace " + ", ".join(f"{stage.to_rate:g}/s for {stage.duration_s:g} s" for stage in stages))
+
+    def stop(self, text: str) -> None:
+        self._ask(f"stop {text}")
+
+    def note(self, text: str, *, invalidates: bool = False) -> None:
+        self._ask(f"note {text}" + " (invalidates)" * invalidates)
 
     def _ask(self, what: str) -> None:
         self.asked.append((round(self.now_s - STARTED_S, 1), what))

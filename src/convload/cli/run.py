@@ -83,6 +83,7 @@ Examples:
 @click.option("--confidence", metavar="C", help="How sure a gate must be to pass or fail.  [default: 0.99]")
 @click.option("--extend", metavar="TIME", help="How much longer an undecided run may go on.")
 @click.option("--abort-when", metavar="EXPR", multiple=True, help="What ends a hopeless run: 'errors > 20% over 5s'.")
+@click.option("--interactive", is_flag=True, default=None, help="With --web: the load can be changed by hand.")
 @click.option("--baseline", metavar="RUN|FILE", help="The run, or what `baseline save` kept of it, to compare with.")
 @click.option("--force-baseline", is_flag=True, help="Compare with a baseline that was another kind of run.")
 @click.option("--dry-run", is_flag=True, help="Show plan, schedule and what they take; contact and write nothing.")

@@ -95,6 +95,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     confidence: Annotated[float, Meta(ge=0.5, lt=1)] = 0.99
     independent: bool = False
     extend_s: Seconds = 0.0
+    interactive: bool = False
     abort_when: list[Gate] = []
     baseline: str | None = None
 
@@ -120,6 +121,10 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             duration_s = self.duration_s or 0.0
             length_s = self.window_s or window_s(duration_s)
             return alternating_windows(self.rate or 0.0, self.warmup_s or 0.0, duration_s, length_s)
+        if self.model == "closed" and self.interactive and self.duration_s:
+            warmup = Stage(0.0, 0.0, self.warmup_s or 0.0, "warm-up", warmup=True, users=self.users)
+            planned = Stage(0.0, 0.0, self.duration_s, f"{self.users} users", users=self.users)
+            return [warmup, planned] if self.warmup_s else [planned]
         if self.model != "open" or self.replay:
             return []
         return resolve(self.stages or [StageSpec(hold=self.rate, duration=f"{self.duration_s}s")], self.warmup_s or 0.0)
@@ -285,19 +290,21 @@ def _judging_mistakes(
     compared = [gate.text for gate in found if gate.needs_baseline]
     if compared and plan.baseline is None:
         yield f"gates: {compared[0]!r} compares with a baseline; name a run folder or a baseline file with --baseline"
-    if plan.extend_s:
-        yield from _extend_mistakes(plan)
+    for key in ("extend", "interactive"):
+        if getattr(plan, DURATIONS.get(key, key)):
+            yield from _extend_mistakes(plan, key)
 
 
-def _extend_mistakes(plan: Plan) -> Iterator[str]:
+def _extend_mistakes(plan: Plan, of_key: str) -> Iterator[str]:
     ends = {
         "conversations": plan.conversations and f"this one ends after {plan.conversations:,} conversations",
         "replay": plan.replay and "this one ends with the last start of its replay",
         "target_b": plan.target_b and "this one takes its two targets in turns, by windows that are planned beforehand",
     }
+    does = {"extend": "lengthens", "interactive": "is for"}[of_key]
     for key, end in ends.items():
         if end:
-            yield f"extend: lengthens a run of a planned duration at one target; {end} ({key})"
+            yield f"{of_key}: {does} a run of a planned duration at one target; {end} ({key})"
 
 
 def _target_mistakes(key: str, target: str, allow_hosts: list[str]) -> Iterator[str]:
@@ -365,6 +372,6 @@ def marks(stages: Sequence[Stage], starts_s: float = 0.0) -> list[StageMark]:
     found = []
     for stage in stages:
         rates = stage.from_rate, stage.to_rate
-        found.append(StageMark(stage.name, starts_s, stage.duration_s, *rates, stage.warmup, stage.target))
+        found.append(StageMark(stage.name, starts_s, stage.duration_s, *rates, stage.warmup, stage.target, stage.users))
         starts_s += stage.duration_s
     return found

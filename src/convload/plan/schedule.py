@@ -55,7 +55,8 @@ Arrivals = Literal["even", "poisson"]
 class Stage(msgspec.Struct, frozen=True):
     """A part of the load: the rate goes linearly from `from_rate` to `to_rate` within `duration_s`.
 
-    `target` is A or B where two targets are compared in turns.
+    `target` is A or B where two targets are compared in turns. In the closed model a stage has `users` and no rate;
+    only an interactive run has such.
     """
 
     from_rate: float
@@ -64,6 +65,7 @@ class Stage(msgspec.Struct, frozen=True):
     name: str = ""
     warmup: bool = False
     target: str = ""
+    users: int = 0
 
 
 class RateProfile:
@@ -186,6 +188,7 @@ class StageMark(msgspec.Struct, frozen=True):
     """A stage as it was run: the rate goes linearly from `from_rate` to `to_rate` per second.
 
     Where two targets are compared in turns each window is a stage, in the closed model too, and `target` is A or B.
+    Beside them only interactive runs have stages in the closed model: of so many `users`.
     """
 
     name: str
@@ -195,3 +198,13 @@ class StageMark(msgspec.Struct, frozen=True):
     to_rate: float
     warmup: bool = False
     target: str = ""
+    users: int = 0
+
+
+def cut(stages: Sequence[StageMark], at_s: float) -> list[StageMark]:
+    """Returns what is left of stages that end at an instant, whatever was to follow."""
+    return [
+        msgspec.structs.replace(mark, duration_s=min(mark.duration_s, at_s - mark.starts_s))
+        for mark in stages
+        if mark.starts_s < at_s
+    ]

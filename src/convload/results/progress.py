@@ -7,7 +7,7 @@ from pathlib import Path
 
 from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE
-from convload.plan.schedule import StageMark
+from convload.plan.schedule import StageMark, cut
 from convload.results.histogram import Histogram
 from convload.results.run import Run
 from convload.results.runlog import (
@@ -23,6 +23,7 @@ from convload.results.runlog import (
     Record,
     RunLog,
     StageAdded,
+    StagesCut,
     Started,
     WorkerLost,
 )
@@ -74,6 +75,7 @@ class Progress:
         self.marks: list[StageMark] = []
         self.remarks: list[str] = []
         self._moved_to_s = 0.0
+        self._is_cut = False
         self._targets: dict[str, str] = {}
 
     def read(self, folder: Path) -> list[Record]:
@@ -96,6 +98,8 @@ class Progress:
                 self._add(record)
             case StageAdded():
                 self._know([record.mark])
+            case StagesCut():
+                self.marks, self._is_cut = cut(self.marks, record.to_s), True
             case Extended():
                 self._moved_to_s = record.to_s
             case WorkerLost():
@@ -134,7 +138,7 @@ class Progress:
         plan = Run(RunLog(self.manifest, [], [])).plan
         planned = None if plan.duration_s is None else plan.warmup_s + plan.duration_s
         ends = [mark.starts_s + mark.duration_s for mark in self.marks]
-        known = [one for one in (planned, self._moved_to_s, *ends) if one]
+        known = [one for one in (None if self._is_cut else planned, self._moved_to_s, *ends) if one]
         return max(known, default=None)
 
     def stage_at(self, at_s: float) -> StageMark | None:

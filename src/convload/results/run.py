@@ -134,7 +134,7 @@ class Run:
         the schedule does, whether or not anything answered.
         """
         plan = self.plan
-        planned_s = math.inf if plan.duration_s is None else plan.warmup_s + plan.duration_s
+        planned_s = math.inf if plan.duration_s is None else plan.warmup_s + plan.duration_s * (not self.log.is_cut)
         moved = [record.to_s for record in self.log.records if isinstance(record, Extended)]
         planned_s = max([planned_s, *moved, *(mark.starts_s + mark.duration_s for mark in self.marks)])
         last_s = max((interval.to_s for interval in self._measuring()), default=plan.warmup_s)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from convload.errors import MissingRunError, RunLogError
-from convload.plan.schedule import StageMark
+from convload.plan.schedule import StageMark, cut
 
 FORMAT = "convload/run/1"
 FILE_NAME = "run.jsonl"
@@ -230,6 +230,13 @@ class StageAdded(msgspec.Struct, frozen=True, tag="stage_added", tag_field="reco
     mark: StageMark
 
 
+class StagesCut(msgspec.Struct, frozen=True, tag="stages_cut", tag_field="record"):
+    """From `to_s` on the load is another than was planned: of the stages known so far nothing follows."""
+
+    at_s: float
+    to_s: Seconds
+
+
 class Extended(msgspec.Struct, frozen=True, tag="extended", tag_field="record"):
     """The planned end of a closed load was moved to `to_s` while the run went on."""
 
@@ -272,7 +279,9 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="record"):
     left_open: int = 0
 
 
-Record = Manifest | Started | Interval | StageAdded | Extended | WorkerLost | Aborted | Note | MockLedger | Ended
+Record = (
+    Manifest | Started | Interval | StageAdded | StagesCut | Extended | WorkerLost | Aborted | Note | MockLedger | Ended
+)
 
 _decoder = msgspec.json.Decoder(Record)
 
@@ -317,7 +326,18 @@ class RunLog(msgspec.Struct, frozen=True):
     @property
     def stages(self) -> list[StageMark]:
         """The stages of an open load, planned ones and those that were added, in the order of time."""
-        return self.manifest.stages + [record.mark for record in self.records if isinstance(record, StageAdded)]
+        found = list(self.manifest.stages)
+        for record in self.records:
+            if isinstance(record, StagesCut):
+                found = cut(found, record.to_s)
+            elif isinstance(record, StageAdded):
+                found.append(record.mark)
+        return found
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether somebody let the load end before its planned end, or go on in another way: its stages tell how."""
+        return any(isinstance(record, StagesCut) for record in self.records)
 
     @property
     def aborted(self) -> Aborted | None:

@@ -18,7 +18,7 @@ from convload import machine
 from convload.errors import ConvloadError, TargetError, UsageError
 from convload.load.client.credentials import SECRETS
 from convload.load.processes.keys import new_key
-from convload.load.processes.messages import AddStages, Finish, Job, Setup, Stop
+from convload.load.processes.messages import AddStages, Finish, Job, ReplaceStages, Setup, Stop
 from convload.load.processes.rules import Rules
 from convload.mock.process import CountedCreates, MockProcess, ask_for_creates, start_mock
 from convload.plan.plan import MOCK, Plan, host_allowed
@@ -75,13 +75,19 @@ class Controls(Protocol):
     def add(self, stages: Sequence[Stage]) -> None:
         """Lets stages follow the last one, or begin at once where it is over; the log tells when they start."""
 
+    def replace(self, stages: Sequence[Stage]) -> None:
+        """Lets stages take the place of all that is still to come; with none the load ends."""
+
     def finish(self) -> None:
         """Ends a run that is held open with the stages that it has."""
 
     def abort(self, condition: str, text: str) -> None:
         """Stops the run early, for a condition of its plan; `text` has the figures."""
 
-    def note(self, text: str) -> None:
+    def stop(self, text: str) -> None:
+        """Stops the run early, because somebody wants it."""
+
+    def note(self, text: str, *, invalidates: bool = False) -> None:
         """Writes into the log what a reader of the reports must know."""
 
 
@@ -269,6 +275,15 @@ class _Run:
         """See Controls."""
         self._coordinator.send(AddStages(list(stages)))
 
+    def replace(self, stages: Sequence[Stage]) -> None:
+        """See Controls."""
+        self._coordinator.send(ReplaceStages(list(stages)))
+
+    def stop(self, text: str) -> None:
+        """See Controls."""
+        if not self._stopped:
+            self._stop(text, interrupted=True)
+
     def finish(self) -> None:
         """See Controls."""
         self._coordinator.send(Finish())
@@ -279,9 +294,9 @@ class _Run:
         self._write(Aborted(self._elapsed_s(), condition, text))
         self._coordinator.send(Stop())
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, *, invalidates: bool = False) -> None:
         """See Controls."""
-        self._write_note(text)
+        self._write_note(text, invalidates=invalidates)
 
     def _look_around(self) -> None:
         if self._interrupted.count > 1:

@@ -82,6 +82,10 @@ class Judging:
             self._extend(controls, Run(RunLog.growing(self._records)))
             self._may_extend = self._may_extend and self._extended < len(self._ends_s) - 1
 
+    def move_end(self, by_s: float) -> None:
+        """Takes note that the end of the run was moved."""
+        self._ends_s = [ends_s + by_s for ends_s in self._ends_s]
+
     def _elapsed_s(self) -> float:
         """Returns seconds since the run began, below 0 before it has."""
         return self._clock() - self._started_s

@@ -43,6 +43,16 @@ def merged(streams: Sequence[Iterator[Block]]) -> Iterator[Block]:
         yield Block(times[order], np.concatenate([part.variants for part in parts])[order])
 
 
+def before(blocks: Iterator[Block], until_s: float) -> Iterator[Block]:
+    """Yields the arrivals of a stream that are due before an instant."""
+    for block in blocks:
+        count = int(np.searchsorted(block.times, until_s))
+        if count:
+            yield block.where(slice(count)) if count < len(block.times) else block
+        if count < len(block.times):
+            return
+
+
 class Cursor:
     """A place in a stream of arrivals: all before it are taken, `next_s` is the first that is not.
 
@@ -87,6 +97,13 @@ class Cursor:
         """Mixes in arrivals; those that were due already come next."""
         rest = self._block.where(slice(self._at, None))
         self._blocks = merged([chain([rest], self._blocks) if len(rest.times) else self._blocks, blocks])
+        self._block, self._due, self._at = NOTHING, [], 0
+        self._look()
+
+    def cut(self, until_s: float) -> None:
+        """Gives up what is due from an instant on, in seconds from the start; what was due before and waits, stays."""
+        rest = self._block.where(slice(self._at, None))
+        self._blocks = before(chain([rest], self._blocks), until_s)
         self._block, self._due, self._at = NOTHING, [], 0
         self._look()
 

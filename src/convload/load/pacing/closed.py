@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import gevent
@@ -25,11 +25,14 @@ class ClosedPacing:
     """
 
     def __init__(self, plan: Plan, worker: int, workers: int) -> None:
+        self._worker, self._workers = worker, workers
         self._think = parse_think(plan.think)
         self._random = random.Random(f"{plan.seed}/{worker}/think")  # noqa: S311 -- think times, the same for a seed
         self._started_s = float("inf")
         self._left = None if plan.conversations is None else share_of(plan.conversations, worker, workers)
         self._ends_after_s = plan.ends_after_s
+        self._most: int | None = None
+        self._leaving = 0
         self.stopped = Event()
         self.used_up = False
         self.stop_s = float("inf")
@@ -52,8 +55,27 @@ class ClosedPacing:
         """Returns this: how many users a class has says how much it does."""
         return self
 
+    def change_users(self, users: int, at_s: float, grow: Callable[[int], None]) -> None:
+        """Changes how many users the run has, from an instant on: more come, or some go home after their turn."""
+        after_s = self._started_s + at_s - time.monotonic()
+        gevent.spawn_later(max(after_s, 0.0), self._keep, share_of(users, self._worker, self._workers), grow)
+
+    def _keep(self, users: int, grow: Callable[[int], None]) -> None:
+        self._most = users
+        missing = users - (self.in_progress - self._leaving)
+        if missing > 0 and not self.stopped.is_set():
+            grow(missing)
+
+    def _has_to_leave(self) -> bool:
+        if self._most is None or self.in_progress - self._leaving <= self._most:
+            return False
+        self._leaving += 1
+        return True
+
     def take(self) -> float | None:
-        """Lets a user start another conversation: NOW; None when there are no more."""
+        """Lets a user start another conversation: NOW; None when there are no more, or fewer users are wanted."""
+        if self._has_to_leave():
+            return None
         if self._left is not None:
             if self._left == 0:
                 self.used_up = self.used_up or not self.stopped.is_set()
@@ -94,6 +116,7 @@ class ClosedPacing:
             yield
         finally:
             self.in_progress -= 1
+            self._leaving = max(self._leaving - 1, 0)
             if not self.in_progress and not self.stopped.is_set():
                 gevent.spawn_later(DESERTED_AFTER_S, self._stop_if_deserted)
 

@@ -131,6 +131,11 @@ class OpenPacing:
             self._hand_outs[name].cursor.append(blocks)
             self._hand_outs[name].arm()
 
+    def cut(self, until_s: float) -> None:
+        """Gives up the arrivals from an instant on, in seconds from the start; others will take their place."""
+        for each in self._hand_outs.values():
+            each.cursor.cut(until_s)
+
     def end_at(self, ends_s: float) -> None:
         """Moves the end of the schedule, in seconds from the start."""
         self.stop_s = self._started_s + ends_s

@@ -11,15 +11,17 @@ hear late, what is due already comes first, and late. What the lost worker fired
 of its loss nobody knows; it is counted as unknown.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
+from typing import NamedTuple
 
 import gevent
 import numpy as np
 
-from convload.load.pacing.arrivals import Block, merged
+from convload.load.pacing.arrivals import Block, before, merged
 from convload.plan.plan import Plan
 from convload.plan.schedule import BLOCK, TARGETS, ClassDraw, Loss, RateProfile, Stage, StageMark, blocks, owners
 from convload.plan.stages import parse_replay
@@ -33,6 +35,14 @@ Streams = dict[str, Iterator[Block]]
 Losses = tuple[Loss, ...]
 
 ONE_CLASS = MappingProxyType({"": 1.0})
+
+
+class _Leg(NamedTuple):
+    """Stages that were planned or added together; from `until_s` on others have taken their place."""
+
+    starts_s: float
+    profile: RateProfile
+    until_s: float = math.inf
 
 
 class Schedule:
@@ -56,13 +66,16 @@ class Schedule:
         self._weights = weights
         self._workers = workers
         self._recorded = parse_replay(replay, plan.replay) if plan.replay else None
-        self._legs = [(0.0, RateProfile(plan.resolved_stages()))]
-        self.ends_s = float(self._recorded.times_s[-1]) + AFTER_LAST_S if self._recorded else self._legs[0][1].ends_s
+        planned = RateProfile(plan.resolved_stages())
+        self._legs = [_Leg(0.0, planned)]
+        self.ends_s = float(self._recorded.times_s[-1]) + AFTER_LAST_S if self._recorded else planned.ends_s
         self.losses: list[Loss] = []
 
-    def add(self, stages: Sequence[Stage], starts_s: float) -> None:
-        """Adds a leg."""
-        self._legs.append((starts_s, RateProfile(stages)))
+    def add(self, stages: Sequence[Stage], starts_s: float, *, replaces: bool = False) -> None:
+        """Adds a leg, which may take the place of what was still to come then."""
+        if replaces:
+            self._legs = [leg._replace(until_s=min(leg.until_s, starts_s)) for leg in self._legs]
+        self._legs.append(_Leg(starts_s, RateProfile(stages)))
         self.ends_s = starts_s + sum(stage.duration_s for stage in stages)
 
     def arrivals(self, worker: int, from_leg: int = 0) -> Streams:
@@ -118,14 +131,17 @@ class Schedule:
                     gevent.sleep(0)
 
     def _dealt(self, origin: int, leg: int) -> Iterator[Block]:
-        """Yields what was dealt to a worker of one leg."""
+        """Yields what was dealt to a worker of one leg, up to where another took its place."""
+        yield from before(self._dealt_whole(origin, leg), self._legs[leg].until_s)
+
+    def _dealt_whole(self, origin: int, leg: int) -> Iterator[Block]:
         if self._recorded and leg == 0:
             times = self._recorded.times_s[origin :: self._workers]
             variants = np.array(self._recorded.variants, dtype=object)[origin :: self._workers]
             for at in range(0, len(times), BLOCK):
                 yield Block(times[at : at + BLOCK], variants[at : at + BLOCK])
             return
-        starts_s, profile = self._legs[leg]
+        starts_s, profile, _ = self._legs[leg]
         for times in blocks(profile, self._plan.arrivals, self._plan.seed, origin, self._workers, leg):
             yield Block(times + starts_s, np.full(len(times), "", dtype=object))
 

@@ -71,7 +71,7 @@ from convload.load.processes.parent import Parent
 from convload.load.processes.setup import first_users, load_users
 from convload.plan.plan import Plan, marks
 from convload.plan.schedule import Stage
-from convload.results.runlog import Ended, Extended, Note, Record, StageAdded, Started
+from convload.results.runlog import Ended, Extended, Note, Record, StageAdded, StagesCut, Started
 from convload.results.writing import PatientWriter
 
 SETUP_TIMEOUT_S = 300.0
@@ -247,6 +247,8 @@ class Coordinator:
         match command:
             case messages.AddStages(stages):
                 self._add(stages)
+            case messages.ReplaceStages(stages):
+                self._add(stages, replaces=True)
             case messages.Finish():
                 self._losses.finish()
                 self._ends_s = self._schedule_ends_s
@@ -254,18 +256,21 @@ class Coordinator:
             case _:
                 self._stop()
 
-    def _add(self, stages: list[Stage]) -> None:
+    def _add(self, stages: list[Stage], *, replaces: bool = False) -> None:
         if self._stopping.is_set():
             return
         soonest_s = self._elapsed_s() + START_DELAY_S + self._members.round_trip_s()
-        more = More(stages, max(self._schedule_ends_s or 0.0, soonest_s))
+        starts_s = soonest_s if replaces else max(self._schedule_ends_s or 0.0, soonest_s)
+        more = More(stages, starts_s, replaces=replaces)
         self._losses.go_on(more)
         self._schedule_ends_s = more.ends_s
         if not self._job.setup.held_open:
             self._ends_s = more.ends_s
         for member in self._members.taking_part():
             self._send(member.node, more)
-        if self._plan.model == "closed":
+        if replaces:
+            self._write(StagesCut(self._elapsed_s(), more.starts_s))
+        if self._plan.model == "closed" and not replaces:
             self._write(Extended(self._elapsed_s(), more.ends_s))
         else:
             for mark in marks(more.stages, more.starts_s):

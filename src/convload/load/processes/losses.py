@@ -23,7 +23,7 @@ class Losses:
     def go_on(self, more: More) -> None:
         """Notes stages that were added."""
         if self._schedule is not None:
-            self._schedule.add(more.stages, more.starts_s)
+            self._schedule.add(more.stages, more.starts_s, replaces=more.replaces)
 
     def finish(self) -> None:
         """Notes that no more stages will come."""

@@ -136,11 +136,13 @@ class Start(ProcessMessage, frozen=True):
 class More(ProcessMessage, frozen=True):
     """The load goes on with these stages; the first begins at `starts_s`.
 
-    In the closed model they say for how long the users go on; their rates mean nothing.
+    In the closed model they say for how long the users go on; their rates mean nothing. Where it `replaces`, they take
+    the place of all that was still to come then, and in the closed model say how many users there are.
     """
 
     stages: list[Stage]
     starts_s: float
+    replaces: bool = False
 
     @property
     def ends_s(self) -> float:
@@ -197,6 +199,12 @@ class AddStages(ProcessMessage, frozen=True):
     stages: list[Stage]
 
 
+class ReplaceStages(ProcessMessage, frozen=True):
+    """Parent → coordinator: let these take the place of what is still to come; with none the load ends."""
+
+    stages: list[Stage]
+
+
 class Listening(ProcessMessage, frozen=True):
     """Coordinator → parent, the first line: where workers join. At the end may come a `SetupFailure`."""
 
@@ -206,5 +214,5 @@ class Listening(ProcessMessage, frozen=True):
 ToCoordinator = Hello | Ready | SetupFailure | Pong | Measured | Noted | Leaving
 ToWorker = Setup | SetupFailure | Ping | Start | More | Finish | TakeOver | Stop | GivenUp
 ToParent = Listening | SetupFailure
-Command = Stop | AddStages | Finish
+Command = Stop | AddStages | ReplaceStages | Finish
 """Parent → coordinator, one a line, behind the job."""

@@ -4,9 +4,11 @@ import gc
 import logging
 import math
 import os
+import random
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,7 +44,7 @@ from convload.load.target import Target
 from convload.load.users import ConversationUser
 from convload.payloads.catalogue import Catalogue
 from convload.plan.plan import MOCK, Plan, marks
-from convload.plan.schedule import Loss
+from convload.plan.schedule import Loss, cut
 from convload.results.measured import attempt_steps
 from convload.results.runlog import Interval, Note
 
@@ -252,12 +254,27 @@ class Worker:
     def _go_on(self, more: More) -> None:
         pacing = self._session.pacing
         if isinstance(pacing, OpenPacing):
-            self._recorder.stages = self._recorder.stages + marks(more.stages, more.starts_s)
-            self._schedule.add(more.stages, more.starts_s)
+            if more.replaces:
+                pacing.cut(more.starts_s)
+            self._note_stages(more)
+            self._schedule.add(more.stages, more.starts_s, replaces=more.replaces)
             pacing.go_on(self._schedule.arrivals(self._number, -1), math.inf if self._setup.held_open else more.ends_s)
         else:
             pacing.end_at(more.ends_s)
+            if more.replaces and more.stages and isinstance(pacing, ClosedPacing):
+                self._note_stages(more)
+                pacing.change_users(more.stages[0].users, more.starts_s, self._grow_any)
         self._recorder.measure_until_s = pacing.stop_s
+
+    def _note_stages(self, more: More) -> None:
+        stages = cut(self._recorder.stages, more.starts_s) if more.replaces else self._recorder.stages
+        self._recorder.stages = stages + marks(more.stages, more.starts_s)
+
+    def _grow_any(self, count: int) -> None:
+        """Starts users of the closed model, of classes by their weights."""
+        classes = self._environment.user_classes
+        names = random.choices([one.__name__ for one in classes], [one.weight or 1 for one in classes], k=count)  # noqa: S311 -- which users come
+        self._runner.spawn_users(dict(Counter(names)))
 
     def _finish(self) -> None:
         self._session.pacing.end_at(self._schedule.ends_s)
