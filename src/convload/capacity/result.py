@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from convload.capacity.concurrency import throughputs
+from convload.capacity.density import density
 from convload.capacity.law import check_little, fit
 from convload.capacity.posterior import sustained
 from convload.capacity.search import Search, relative_width
@@ -55,6 +56,7 @@ def conclude(search: Search, objective: list[str], beyond: Sequence[Trial] = ())
         took_s=search.took_s,
         trials=search.trials,
         sustained_per_s=known.per_s if known else None,
+        density=density(search.found),
         little=check_little(search.trials),
         usl=fit(usl_points(search.trials), most_doneper_s([*search.trials, *beyond])),
     )

@@ -2,6 +2,7 @@
 
 import math
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,7 @@ def capacity(plan: str, out: Path | None, **flags: Any) -> int:
         lambda: _objective(settled), lambda: _settings(settled, flags, is_closed=is_closed), lambda: _needs(flags)
     )
     wanted = finding.SearchPlan(gates, settings, overload=flags["overload"] and not is_closed)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
     click.echo(_announce(settled, settings, wanted.objective, is_closed=is_closed), err=True)
     warn(cautions(settled))
     try:
@@ -99,7 +101,7 @@ def capacity(plan: str, out: Path | None, **flags: Any) -> int:
         click.echo("convload: interrupted before the search had tried a load", err=True)
         return int(ExitCode.INTERRUPTED)
     cautious = msgspec.structs.replace(found, notes=[*cautions(settled), *found.notes])
-    result = _with_needs(cautious, asked)
+    result = _with_needs(msgspec.structs.replace(cautious, target=settled.target, started=started), asked)
     write_text(folder / "capacity.json", encode(result).decode())
     write_text(folder / "capacity.md", markdown.render(contents.document(result)))
     write_text(folder / "report.html", html.render(contents.document(result, _limit_ms(gates))))

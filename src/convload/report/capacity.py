@@ -56,11 +56,12 @@ def document(result: CapacityResult, limit_ms: float | None = None) -> doc.Docum
         kind="capacity",
         title="Capacity",
         heading="Capacity",
-        subtitle=[["Objective: ", *objective]],
+        subtitle=_subtitle(result, objective),
         statement=result.statement,
         tone=_OUTCOMES[result.exit_code],
         sections=[
             doc.Section("Trials", [_trials(result)], on=(doc.DETAILS,)),
+            doc.Section("Capacity", [_large(result)], on=(doc.HTML,), form="untitled"),
             doc.Section("How it came about", [doc.Remark(course), *notes], on=(doc.HTML,)),
             doc.Section("", [*notes, doc.Remark(["Objective: ", *objective, ". ", course])], on=(doc.MARKDOWN,)),
             doc.Section(
@@ -85,6 +86,26 @@ def document(result: CapacityResult, limit_ms: float | None = None) -> doc.Docum
         footer="Rendered from capacity.json by convload.",
         data=capacity_charts.columns(result),
     )
+
+
+def _subtitle(result: CapacityResult, objective: Sequence[str | doc.Code]) -> list[doc.Words]:
+    asked: doc.Words = ["Objective: ", *objective]
+    of: doc.Words = ["Target ", doc.Code(result.target), f", started {result.started}"]
+    return [asked, of] if result.target else [asked]
+
+
+def _large(result: CapacityResult) -> doc.Tiles:
+    """Returns the one figure that is looked for, with its interval, and what the target got done there."""
+    bounds = result.capacity_per_s
+    low, high = (None if bound is None else about(bound) for bound in (bounds.low, bounds.high))
+    figure = f"{low} to {high}" if low and high else f"at least {low}" if low else f"below {high}" if high else NONE
+    more = f"with {100 * result.confidence:.3g} % confidence, limited by the {result.limited_by}"
+    tiles = [doc.Tile("capacity", figure, "conversations/s", more)]
+    if result.goodput_per_s is not None:
+        tiles.append(doc.Tile("goodput there", about(result.goodput_per_s), "/s"))
+    if result.sustained_per_s is not None:
+        tiles.append(doc.Tile("done when overloaded", about(result.sustained_per_s), "/s"))
+    return doc.Tiles(tiles, form="large")
 
 
 def _listed(words: Sequence[doc.Code]) -> list[str | doc.Code]:

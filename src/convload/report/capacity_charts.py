@@ -8,10 +8,27 @@ from convload.results.capacity_result import CapacityResult, Usl
 
 _CURVE_POINTS = 60
 
+_CONTRADICTS = 1.1
+"""A curve that promises so many times what was ever done is not drawn."""
+
 
 def charts(result: CapacityResult, limit_ms: float | None) -> list[Chart]:
     """Returns the charts that stand on the page."""
-    return [*_by_load(result, limit_ms), _timeline(result), *(_law() if fitted(result) else [])]
+    density = [_density(result)] if result.density else []
+    return [*density, *_by_load(result, limit_ms), _timeline(result), *(_law() if fitted(result) else [])]
+
+
+def _density(result: CapacityResult) -> Chart:
+    return Chart(
+        "density",
+        "How probable each capacity is",
+        "",
+        f"After all trials, the most probable as 1; shaded: the {100 * result.confidence:.3g} % interval.",
+        x="capacity",
+        along="number",
+        lines=[Line("density", "probability", "c1", "area")],
+        band=_band(result),
+    )
 
 
 def _by_load(result: CapacityResult, limit_ms: float | None) -> list[Chart]:
@@ -104,6 +121,7 @@ def columns(result: CapacityResult) -> dict[str, Any]:
     return {
         "shapes": {name: [getattr(trial, field) for trial in by_rate] for name, field in names.items()}
         | {"at_s": [trial.at_s for trial in result.trials]}
+        | {"capacity": [rate for rate, _ in result.density], "density": [share for _, share in result.density]}
         | {
             f"trial {verdict}": [trial.rate if trial.verdict == verdict else None for trial in result.trials]
             for verdict in ("pass", "fail", "undecided", "generator")
@@ -128,6 +146,10 @@ def _usl_columns(law: Usl) -> dict[str, list[float | None]]:
 
 
 def fitted(result: CapacityResult) -> Usl | None:
-    """Returns the scalability law, where one was fitted."""
+    """Returns the scalability law where one was fitted, and the goodput does not contradict its curve."""
     law = result.saturation.usl if result.saturation else result.usl
-    return law if law and not law.refused else None
+    if law is None or law.refused or not law.points:
+        return None
+    highest = max(law.points, key=lambda point: point.concurrency)
+    done = max([point.per_s for point in law.points] + ([result.sustained_per_s] if result.sustained_per_s else []))
+    return law if (law.at(highest.concurrency) or 0.0) <= _CONTRADICTS * done else None

@@ -139,10 +139,10 @@ class Tile(msgspec.Struct, frozen=True):
 
 
 class Tiles(_OnMedia, frozen=True):
-    """Key figures of a page; in pairs those of one side stand in a row."""
+    """Key figures of a page; in pairs those of one side stand in a row, large has one figure before all others."""
 
     tiles: Sequence[Tile]
-    form: Literal["", "pairs"] = ""
+    form: Literal["", "pairs", "large"] = ""
 
 
 class Charts(_OnMedia, frozen=True):

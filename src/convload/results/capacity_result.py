@@ -228,7 +228,8 @@ class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
 
     `width` is relative to the middle of the interval; `goodput_per_s` is that of the highest load that passed within or
     below it, `sustained_per_s` what the target got done when it was offered more than it can do. `limited_by` is bound
-    where the objective held up to the highest rate asked for.
+    where the objective held up to the highest rate asked for. `density` is how probable each capacity is, relative to
+    the most probable; `started` is ISO 8601 in UTC.
     """
 
     format: str = FORMAT
@@ -256,6 +257,9 @@ class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
     peak: Peak | None = None
     instances: Instances | None = None
     generator_need: GeneratorNeed | None = None
+    target: str = ""
+    started: str = ""
+    density: list[tuple[float, float]] = []
 
 
 def encode(result: CapacityResult) -> bytes:
