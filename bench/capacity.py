@@ -1,5 +1,6 @@
 """How often the interval of a simulated capacity search holds the truth, how wide it is, and what each term buys."""
 
+import math
 import os
 import statistics
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import msgspec
 from bench.figures import Figure
 from bench.simulated import Objective, Server, SimulatedTarget, true_loss_rate, true_p99_rate
 
@@ -81,6 +83,40 @@ def others() -> dict[str, Case]:
         "500/s by quota, errors": (quota, Objective(), 500 / 0.99, "even"),
         "500/s, offered with an error of 0.5 %, growth": (unsteady, Objective(), 500, "even"),
         "500/s, late from 300/s on, p99": (late, p99, 300, "poisson"),
+    }
+
+
+def shapes() -> dict[str, Case]:
+    """Returns what targets really are, as `cases` does: the true answer is what they carry all the time."""
+    p99, slower = Objective(p99_ms=160), Objective(p99_ms=250)
+    varied = Server(capacity_per_s=500, servers=8, service_cv=math.sqrt(math.e - 1))
+    bucket = Server(capacity_per_s=2_000, servers=32, quota_per_s=500)
+    return {
+        "M/D/8": (Server(capacity_per_s=500, servers=8, service_cv=0), Objective(), 500, "poisson"),
+        "M/M/8": (Server(capacity_per_s=500, servers=8), p99, true_p99_rate(500, 8, 160), "poisson"),
+        "token bucket, burst 0.1 s": (bucket, Objective(), 500.4, "poisson"),
+        "token bucket, burst 2 s": (msgspec.structs.replace(bucket, burst_s=2.0), Objective(), 505.7, "poisson"),
+        "latency that grows smoothly": (
+            Server(capacity_per_s=500, servers=10, smooth=True),
+            p99,
+            500 * math.sqrt(160 / (20 * math.log(100)) - 1),
+            "poisson",
+        ),
+        "autoscaling": (
+            Server(capacity_per_s=250, servers=4, scales_after_s=30),
+            p99,
+            true_p99_rate(500, 4, 160),
+            "poisson",
+        ),
+        "pauses of 0.2 s every 10 s": (Server(capacity_per_s=500, servers=8, pause_every_s=10), slower, 445, "poisson"),
+        "drift of 25 % in 2 min": (
+            Server(capacity_per_s=500, servers=8, drift=0.25),
+            p99,
+            true_p99_rate(375, 8, 160),
+            "poisson",
+        ),
+        "log-normal services": (varied, p99, 451.4, "poisson"),
+        "processor sharing": (Server(capacity_per_s=500, servers=8, shares=True), p99, 440.5, "poisson"),
     }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from bench.shapes import Drift, Pauses, Scaling, Sharing, Steady, WorkClock
 from scipy.stats import binom
 
 from convload.capacity.objective import growth, overloaded
@@ -27,6 +28,8 @@ OVERHEAD_S = 0.5
 _P99 = 0.99
 _GATE_CONFIDENCE = 0.95
 PAUSE_S, LATE_S = 0.5, 1.0
+HORIZON_S = 2_000.0
+SCALES_AT = 0.8
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +38,10 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     What makes it none of queueing theory: `pause_share` of trials meet a pause of all servers; a service takes
     twice as long after a wait of `slower_after_s`; no more than `quota_per_s` are taken in; trials above
     `late_above_per_s` get each answer a second late. The rates that it is offered are off by `rate_error`, relative.
+    A quota allows a burst of `burst_s` of its rate. All servers stand for `pause_s` every `pause_every_s`; they are
+    faster and slower by `drift` within `drift_period_s`; they are `scales_by` times as fast after `scales_after_s` at
+    four fifths of what they can do, or more; all requests share them; or none waits, and each takes longer the more
+    there are (`smooth`).
     """
 
     capacity_per_s: float
@@ -48,6 +55,23 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     quota_per_s: float = math.inf
     late_above_per_s: float = math.inf
     rate_error: float = 0.0
+    burst_s: float = 0.1
+    pause_every_s: float = math.inf
+    pause_s: float = 0.2
+    drift: float = 0.0
+    drift_period_s: float = 120.0
+    scales_after_s: float = math.inf
+    scales_by: float = 2.0
+    shares: bool = False
+    smooth: bool = False
+
+    def clock(self, random: np.random.Generator) -> WorkClock:
+        """Returns what its capacity does with time, from an instant that differs from search to search."""
+        if self.pause_every_s < math.inf:
+            return Pauses(self.pause_every_s, self.pause_s, self.pause_every_s * random.random())
+        if self.drift:
+            return Drift(self.drift, self.drift_period_s, self.drift_period_s * random.random(), HORIZON_S)
+        return Scaling(self.scales_by) if self.scales_after_s < math.inf else Steady()
 
 
 class Objective(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +97,10 @@ class SimulatedTarget:
         self._waiting: list[float] = []
         self._broken = False
         self.highest = 0.0
+        self._work = server.clock(self._random)
+        self._sharing = Sharing(server.servers)
+        self._busy_s = 0.0
+        self._left, self._last = server.burst_s * server.quota_per_s, 0.0
 
     def clock(self) -> float:
         """Returns the virtual time."""
@@ -80,9 +108,20 @@ class SimulatedTarget:
 
     def cool_down(self, at_most_s: float) -> bool:
         """Lets the backlog drain; a broken target never gets back."""
-        left_s = max(self._free) - self._now_s
+        left_s = self._free_s() - self._now_s
         self._now_s += min(max(left_s, 0.0) + OVERHEAD_S, at_most_s)
         return not self._broken and left_s <= at_most_s
+
+    def _free_s(self) -> float:
+        work_s = self._sharing.free_s if self.server.shares else max(self._free)
+        return float(self._work.wall(np.array([work_s]))[0])
+
+    def _scale(self, rate: float, duration_s: float) -> None:
+        """Scales up once, when the load has been high for long enough."""
+        if isinstance(self._work, Scaling) and math.isinf(self._work.from_s):
+            self._busy_s = self._busy_s + duration_s if rate >= SCALES_AT * self.server.capacity_per_s else 0.0
+            if self._busy_s >= self.server.scales_after_s:
+                self._work.from_s = self._now_s + duration_s - (self._busy_s - self.server.scales_after_s)
 
     def trial(self, rate: float, duration_s: float) -> Trial:
         """Offers the rate and judges what came of it."""
@@ -90,6 +129,7 @@ class SimulatedTarget:
         exact = rate * (1 + self._random.normal(0, self.server.rate_error)) if self.server.rate_error else rate
         offered = min(exact, self.server.ceiling_per_s)
         self.highest = max(self.highest, offered)
+        self._scale(rate, duration_s)
         due = began_s + self._due(offered, duration_s)
         if self.server.pause_share and self._random.random() < self.server.pause_share:
             self._free = [max(free, began_s + duration_s / 2 + PAUSE_S) for free in self._free]
@@ -117,9 +157,18 @@ class SimulatedTarget:
     def _serve(self, due: Floats) -> Floats:
         """Returns when each was done; never (nan) for those shed."""
         services = self._services(len(due)).tolist()
+        if self.server.smooth:
+            growth = 1 + (len(due) / (due[-1] - due[0]) / self.server.capacity_per_s) ** 2
+            return np.asarray(due + np.array(services) * growth)
+        worked = self._work.work(due)
+        if self.server.shares:
+            return self._work.wall(np.array(self._sharing.serve(worked.tolist(), services)))
+        return self._work.wall(self._queued(worked, self._within_quota(due), services))
+
+    def _queued(self, due: Floats, taken: list[bool], services: list[float]) -> Floats:
+        """Returns when each was done by the server that was free first."""
         free, room, broken_at = self._free, self.server.queue, self.server.breaks_at_backlog
         dones, begun = [], self._waiting
-        taken = self._within_quota(due)
         for at, service, is_taken in zip(due.tolist(), services, taken, strict=True):
             if not is_taken or (room is not None and len(begun) >= room and begun[-room] > at):
                 dones.append(math.nan)
@@ -140,11 +189,12 @@ class SimulatedTarget:
         quota = self.server.quota_per_s
         if math.isinf(quota) or not len(due):
             return [True] * len(due)
-        left, last, taken = 1.0, due[0], []
+        left, last, taken = self._left, self._last, []
         for at in due.tolist():
-            left, last = min(0.1 * quota, left + (at - last) * quota), at
+            left, last = min(self.server.burst_s * quota, left + (at - last) * quota), at
             taken.append(left >= 1)
             left -= taken[-1]
+        self._left, self._last = left, last
         return taken
 
     def _judge(self, rate: float, began_s: float, duration_s: float, due: Floats, done: Floats) -> Trial:

@@ -11,7 +11,7 @@ from convload.capacity.closed import ClosedMeasurer
 from convload.capacity.concurrency import search_concurrency
 from convload.capacity.live import LiveMeasurer, probe_rate
 from convload.capacity.objective import decay_per_s
-from convload.capacity.overload import FACTORS, OverloadTrial, judge_overload
+from convload.capacity.overload import FACTORS, OverloadTrial, Shortfall, falls_short, judge_overload
 from convload.capacity.posterior import Tail
 from convload.capacity.result import conclude, conclude_saturation, interrupted
 from convload.capacity.search import Search, search
@@ -124,6 +124,7 @@ class SearchThread:
         self._search: Search | None = None
         self._overload: Overload | None = None
         self._beyond: Sequence[Trial] = ()
+        self._shortfall: Shortfall | None = None
         self._error: BaseException | None = None
 
     def work(self) -> None:
@@ -150,7 +151,7 @@ class SearchThread:
             raise self._error
         if self._search is None:
             raise EndedError
-        found = conclude(self._search, self._wanted.objective, self._beyond)
+        found = conclude(self._search, self._wanted.objective, self._beyond, self._shortfall)
         return msgspec.structs.replace(found, overload=self._overload)
 
     def _settings(self) -> SearchSettings:
@@ -181,4 +182,5 @@ class SearchThread:
                 break
         after_ms = self._measurer.after(FACTORS[-1] * capacity, BEYOND_S, ease, RECOVERY_S)
         self._beyond = trials
+        self._shortfall = falls_short(seen)
         self._overload = judge_overload(seen, after_ms, normal.accepted_p50_ms or self._measurer.rest_ms)

@@ -103,9 +103,13 @@ class LiveMeasurer:
                 return False
 
     def beyond(self, rate: float, factor: float, duration_s: float) -> tuple[OverloadTrial, Trial]:
-        """Holds a rate at or beyond the capacity; returns what became of it, and the same as a trial."""
+        """Holds a rate at or beyond the capacity; returns what became of it, and the same as a trial.
+
+        Nothing counts until the target had time to fill: what it has in flight is no backlog.
+        """
         name = self._name("beyond capacity")
-        done = self._loads.hold([Stage(rate, rate, duration_s, name)])
+        settling = Stage(rate, rate, SETTLING_SHARE * duration_s, f"{name} settling", warmup=True)
+        done = self._loads.hold([settling, Stage(rate, rate, duration_s, name)])
         figures = figures_of(done)
         seen = OverloadTrial(
             factor=factor,

@@ -240,7 +240,7 @@ def sustained(trials: Sequence[Trial], model: Model = _WHOLE) -> Sustained | Non
     seen = [trial.overloaded for trial in trials if trial.overloaded and trial.verdict == "fail"]
     if not seen or not model.overload:
         return None
-    rates, dispersion = np.log([one.per_s for one in seen]), _pooled_dispersion(seen)
+    rates, dispersion = np.log([one.per_s for one in seen]), pooled_dispersion(seen)
     spreads = np.hypot([math.sqrt(dispersion / (one.per_s * one.seconds)) for one in seen], _FLOOR)
     reach = _REACH * spreads.max()
     logs: Floats = np.linspace(rates.min() - reach, rates.max() + reach, _SUSTAINED_POINTS)
@@ -251,7 +251,8 @@ def sustained(trials: Sequence[Trial], model: Model = _WHOLE) -> Sustained | Non
     return Sustained(logs.tolist(), (weights / weights.sum()).tolist(), dispersion, decay_per_s)
 
 
-def _pooled_dispersion(seen: Sequence[Overloaded]) -> float:
+def pooled_dispersion(seen: Sequence[Overloaded]) -> float:
+    """Returns the index of dispersion of the answers of all, with a little belief in that of random services."""
     seconds = sum(one.seconds for one in seen)
     return (sum(one.seconds * one.dispersion for one in seen) + _PRIOR_SECONDS) / (seconds + _PRIOR_SECONDS)
 

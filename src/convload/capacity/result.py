@@ -4,23 +4,26 @@ from collections.abc import Sequence
 
 import msgspec
 
+from convload.capacity.change import change_of, still_true, worst_and_best
 from convload.capacity.concurrency import throughputs
 from convload.capacity.density import density
 from convload.capacity.law import check_little, fit
+from convload.capacity.overload import Shortfall
 from convload.capacity.posterior import sustained
 from convload.capacity.search import Search, relative_width
-from convload.capacity.trials import SearchSettings, four_digits, per_s
+from convload.capacity.statement import notes, statement
+from convload.capacity.trials import SearchSettings
 from convload.errors import ExitCode
 from convload.results.capacity_result import (
     Bounds,
     Broke,
     CapacityResult,
+    Change,
     Limit,
     Point,
     Saturation,
     Trial,
 )
-from convload.results.histogram import short
 
 _Z = 1.96
 
@@ -28,38 +31,55 @@ APART = 1.3
 """A load that passes so many times above one that failed twice cannot be chance."""
 
 
-def conclude(search: Search, objective: list[str], beyond: Sequence[Trial] = ()) -> CapacityResult:
+def conclude(
+    search: Search, objective: list[str], beyond: Sequence[Trial] = (), shortfall: Shortfall | None = None
+) -> CapacityResult:
     """Draws the result of a search; what is measured besides is put in with `msgspec.structs.replace`.
 
     `beyond` are trials at loads above the capacity, made after the search: one that passes tells of a target whose
-    results are not monotonic.
+    results are not monotonic. `shortfall` is what the target did at its capacity where that was less.
     """
-    bounds = _bounds(search)
-    first = first_broken(search.trials)
-    monotonic = not contradicts([*search.trials, *beyond])
-    recovered = search.end != "broken"
-    known = sustained(search.trials)
+    change = change_of(search.trials)
+    varies = change is not None and change.kind != "rose"
+    bounds = worst_and_best(search.trials, search.settings.tail) if varies else _bounds(search)
+    if shortfall is not None and bounds.low is not None:
+        bounds = Bounds(min(bounds.low, shortfall.per_s), bounds.high)
+    trials = [_overruled(trial, bounds, change) for trial in search.trials]
+    first = first_broken(trials)
+    monotonic = not contradicts([*still_true(search.trials), *beyond])
+    known = sustained(still_true(search.trials))
+    is_sure = monotonic and not varies and shortfall is None
     return CapacityResult(
         capacity_per_s=bounds,
         confidence=search.settings.confidence,
         width=relative_width(bounds.low, bounds.high) if bounds.low and bounds.high else None,
         objective=objective,
         limited_by=_limit(search, bounds),
-        exit_code=_exit_code(search, bounds) if monotonic else ExitCode.INCONCLUSIVE,
-        statement=_statement(search, bounds, first),
-        notes=_notes(search, bounds, monotonic=monotonic),
+        exit_code=_exit_code(search, bounds) if is_sure else ExitCode.INCONCLUSIVE,
+        statement=statement(search, bounds, first, change, shortfall),
+        notes=notes(search, trials, bounds, change, monotonic=monotonic),
         goodput_per_s=_goodput(search.trials, bounds),
         first_broken=first,
         monotonic=monotonic,
-        recovered=recovered,
+        recovered=search.end != "broken",
         budget_s=search.settings.budget_s,
         took_s=search.took_s,
-        trials=search.trials,
+        trials=trials,
         sustained_per_s=known.per_s if known else None,
-        density=density(search.found),
+        density=density(search.found if is_sure else None),
+        change=change,
+        longest_trial_s=max((trial.duration_s for trial in trials), default=None),
         little=check_little(search.trials),
         usl=fit(usl_points(search.trials), most_doneper_s([*search.trials, *beyond])),
     )
+
+
+def _overruled(trial: Trial, bounds: Bounds, change: Change | None) -> Trial:
+    """Marks a failure that later trials contradict: the target carries that load all the same, or does since."""
+    was_before = change is not None and change.from_s is not None and trial.at_s < change.from_s
+    if trial.verdict != "fail" or not (was_before or trial.rate < (bounds.low or 0.0)):
+        return trial
+    return msgspec.structs.replace(trial, overruled=True)
 
 
 def conclude_saturation(
@@ -124,8 +144,8 @@ def most_doneper_s(trials: Sequence[Trial]) -> float | None:
 
 
 def first_broken(trials: list[Trial]) -> Broke | None:
-    """Returns the lowest load at which a trial failed, with what failed there."""
-    failed = min((trial for trial in trials if trial.verdict == "fail"), key=_rate, default=None)
+    """Returns the lowest load at which a trial failed that none overruled, with what failed there."""
+    failed = min((one for one in trials if one.verdict == "fail" and not one.overruled), key=_rate, default=None)
     return None if failed is None else Broke(failed.rate, failed.broken)
 
 
@@ -171,77 +191,3 @@ def _goodput(trials: list[Trial], bounds: Bounds) -> float | None:
         trial for trial in trials if trial.side == "pass" and bounds.low and trial.rate <= (bounds.high or trial.rate)
     ]
     return max(within, key=_rate).goodput_per_s if within else None
-
-
-def _statement(search: Search, bounds: Bounds, first: Broke | None) -> str:
-    broke = f"{_listed(first.objectives)} broke first, at {per_s(first.rate)}" if first else "nothing broke"
-    sure = f"{100 * search.settings.confidence:g} %"
-    if search.end == "broken":
-        known = f"; until then: {_between(bounds)}" if bounds.low or bounds.high else ""
-        last = search.trials[-1].rate
-        return (
-            f"The target did not get back to normal within {search.settings.cool_down_s:g} s after the trial at "
-            f"{per_s(last)}, so the search stopped to do no further harm{known}."
-        )
-    if search.end == "floor":
-        return f"No rate from {per_s(search.settings.min_rate)} up meets the objective: {broke}."
-    if bounds.low is None and bounds.high is None:
-        return "The search says nothing of the target: " + _no_answer(search)
-    if bounds.high is None:
-        return _at_least(search, bounds)
-    if bounds.low is None:
-        return f"The capacity is below {per_s(bounds.high)} ({broke}); no load that passes was found in the budget."
-    width = 100 * relative_width(bounds.low, bounds.high)
-    return f"The target carries {_between(bounds)} ({sure} sure, {short(width, 2)} % wide); {broke}."
-
-
-def _at_least(search: Search, bounds: Bounds) -> str:
-    least = f"The target carries at least {per_s(bounds.low or 0.0)}"
-    if search.generator_limit is not None:
-        limit = per_s(search.generator_limit)
-        return (
-            f"{least}, generator-bound: the load generator makes no more than {limit}; until there the objective held."
-        )
-    if search.end == "ceiling":
-        highest = per_s(search.settings.max_rate)
-        return f"{least}: the objective never failed up to the highest rate asked for, {highest}."
-    return f"{least}: the objective never failed within the budget; more time would go farther."
-
-
-def _no_answer(search: Search) -> str:
-    if search.generator_limit is not None:
-        return (
-            f"the load generator makes no more than {per_s(search.generator_limit)}, and no trial below was measured."
-        )
-    return "no trial was decided within the budget."
-
-
-def _notes(search: Search, bounds: Bounds, *, monotonic: bool) -> list[str]:
-    notes = []
-    if not monotonic:
-        notes.append(
-            "The results are not monotonic: the objective broke twice at a load and held at one far above it. "
-            "What is told is the capacity below the lowest load that broke."
-        )
-    if (
-        bounds.low
-        and bounds.high
-        and search.end == "budget"
-        and relative_width(bounds.low, bounds.high) > search.settings.width
-    ):
-        notes.append("The budget ended before the interval was as narrow as asked for; more time makes it narrower.")
-    if any(trial.growing for trial in search.trials):
-        notes.append("A load at which the backlog kept growing counts as failed, though its percentiles may have held.")
-    return notes
-
-
-def _between(bounds: Bounds) -> str:
-    if bounds.low is None:
-        return f"less than {per_s(bounds.high or 0.0)}"
-    return (
-        f"at least {per_s(bounds.low)}" if bounds.high is None else f"{four_digits(bounds.low)} to {per_s(bounds.high)}"
-    )
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(names) if names else "the objective"

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from convload.capacity.change import busy, passed_beyond, still_true
 from convload.capacity.posterior import Posterior, posterior, sustained
 from convload.capacity.trials import Clock, End, Measurer, SearchSettings, Trials, check, further
 from convload.results.capacity_result import Trial
@@ -28,6 +29,13 @@ _MOST_PROBING_OVERLOADS = 2
 _WORTH_OVERLOADING = 0.5
 """Overloading teaches more than a trial at the limit while the rate sustained alone leaves so much of the width."""
 _STANDARD_DEVIATIONS_OF_WIDTH = 4
+_HIGH = 1.3
+_FAR = 1.5
+"""How far beyond a load that passed unexpectedly the target is asked what it sustains now."""
+LOOKS = 7
+"""So often within the budget the target is asked anew what it sustains, that a change does not go unseen."""
+LEAST_LOOK_S = 4.0
+_LOOK_ANSWERS = 500
 _CLOSE = 0.7
 """From this width on trials have their final length."""
 # Where in the distribution the next trial goes: mostly the middle, which divides it best, and both sides, which tell
@@ -66,6 +74,7 @@ class _Search:
     def __init__(self, trials: Trials, settings: SearchSettings) -> None:
         self.trials, self.settings = trials, settings
         self.probing_overloads = 0
+        self.looked_s = 0.0
 
     def run(self) -> Search:
         end = self._bracket() or self._narrow()
@@ -109,10 +118,33 @@ class _Search:
             found = self._posterior()
             low, high = found.interval(self.settings.confidence)
             width = relative_width(low, high)
-            ended = self._ended(width) or self.trials.make(self._next_rate(found, place), self._duration_s(width))
+            ended = self._ended(width) or self.trials.make(*self._next(found, place, width))
             if ended:
                 return ended
         raise AssertionError  # a cycle has no end
+
+    def _next(self, found: Posterior, place: float, width: float) -> tuple[float, float]:
+        """Returns the next load, and for how long."""
+        risen, known = passed_beyond(self.trials.made), sustained(self._still_true(), self.settings.model)
+        if risen:
+            return min(_FAR * risen, self.trials.ceiling), self._look_s(risen)
+        if width <= _CLOSE and self._is_long_ago():
+            self.looked_s = self.trials.took_s
+            load = _OVERLOAD * known.per_s if known else _HIGH * found.quantile(0.5)
+            return min(self._on_grid(load), self.trials.ceiling), self._look_s(load)
+        return self._next_rate(found, place), self._duration_s(width)
+
+    def _look_s(self, per_s: float) -> float:
+        """Returns how long a look takes that tells a rate within some percent."""
+        return min(self.settings.final_s, max(self.settings.first_s, LEAST_LOOK_S, _LOOK_ANSWERS / per_s))
+
+    def _is_long_ago(self) -> bool:
+        """Says whether it is time to ask again what the target sustains: that may have changed."""
+        last_s = max((trial.at_s for trial, _ in busy(self.trials.made)), default=0.0)
+        return self.trials.took_s - max(self.looked_s, last_s) >= self.settings.budget_s / LOOKS
+
+    def _still_true(self) -> list[Trial]:
+        return still_true(self.trials.made)
 
     def _ended(self, width: float) -> End | None:
         if self._only("pass", self.trials.ceiling):
@@ -129,11 +161,12 @@ class _Search:
         if failed and not passed:
             return self.settings.min_rate
         rate = self._overloading(found) or self._goodput_hint(passed, failed) or found.quantile(place)
-        return min(max(self._on_grid(rate), self.settings.min_rate), self.trials.ceiling)
+        most = min(self.trials.ceiling, 2 * max(trial.rate for trial in self.trials.made))
+        return min(max(self._on_grid(rate), self.settings.min_rate), most)
 
     def _overloading(self, found: Posterior) -> float | None:
         """Returns a load that shows what the target sustains, as long as that is the best way to learn more."""
-        known = sustained(self.trials.made, self.settings.model)
+        known = sustained(self._still_true(), self.settings.model)
         if known is None:
             if not self.trials.lowest_fail or self.probing_overloads == _MOST_PROBING_OVERLOADS:
                 return None
@@ -166,7 +199,7 @@ class _Search:
 
     def _posterior(self) -> Posterior:
         lowest, highest = self.settings.min_rate / SLACK, self.trials.ceiling * SLACK
-        return posterior(self.trials.made, lowest, highest, self.settings.tail, self.settings.model)
+        return posterior(self._still_true(), lowest, highest, self.settings.tail, self.settings.model)
 
     def _only(self, side: str, rate: float) -> bool:
         """Returns whether enough trials at a bound of the search went this way, and none the other way anywhere."""

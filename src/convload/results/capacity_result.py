@@ -39,7 +39,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     load was not what was asked for, so that nothing follows about the target. `strain` is the largest value / limit
     over the gates: 1 stands at the limit; it tells which way an undecided trial leans. `growing` says that in-flight
     requests or arrivals that wait rose all along: such a load is above capacity even if the percentiles of a short
-    trial pass.
+    trial pass. `overruled` is a failure that later trials contradict.
     """
 
     rate: float
@@ -58,6 +58,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error_share: float | None = None
     overloaded: Overloaded | None = None
     at_s: float = 0.0
+    overruled: bool = False
 
     @property
     def verdict(self) -> Outcome:
@@ -223,13 +224,28 @@ class Broke(msgspec.Struct, frozen=True):
     objectives: list[str]
 
 
+class Change(msgspec.Struct, frozen=True):
+    """The rates that overloaded trials came to in their order, and how probable they are for one capacity.
+
+    `from_s` is when the capacity had risen for good; None where it went otherwise.
+    """
+
+    kind: Literal["varied", "rose", "fell"]
+    rates: list[float]
+    at_s: list[float]
+    chance: float
+    from_s: float | None = None
+
+
 class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
     """All that a search says.
 
     `width` is relative to the middle of the interval; `goodput_per_s` is that of the highest load that passed within or
     below it, `sustained_per_s` what the target got done when it was offered more than it can do. `limited_by` is bound
-    where the objective held up to the highest rate asked for. `density` is how probable each capacity is, relative to
-    the most probable; `started` is ISO 8601 in UTC.
+    where the objective held up to the highest rate asked for. Where the capacity `change`d while the search went on,
+    the interval is what the target carries at its worst and at its best. `longest_trial_s` tells how slow a change of
+    the target may be to have been seen. `density` is how probable each capacity is, relative to the most probable;
+    `started` is ISO 8601 in UTC.
     """
 
     format: str = FORMAT
@@ -249,6 +265,8 @@ class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
     took_s: float
     trials: list[Trial]
     sustained_per_s: float | None = None
+    change: Change | None = None
+    longest_trial_s: float | None = None
     interrupted: bool = False
     little: list[LittleCheck] = []
     usl: Usl | None = None
