@@ -62,6 +62,7 @@ Examples:
 @click.option("--workers", metavar="N|auto", help="Worker processes of this machine, one core each; auto: cores - 1.")
 @click.option("--bind", metavar="HOST:PORT", help="Listen there for workers of other machines (convload worker).")
 @click.option("--expect-workers", metavar="N", type=click.IntRange(1, 500), help="With --bind: how many of them.")
+@click.option("--min-workers", metavar="N", type=click.IntRange(1, 500), help="With --bind: how many are enough.")
 @click.option("--key-file", metavar="FILE", help="With --bind: the key that they have too (convload key new).")
 @click.option("--grace", metavar="TIME", help="With --bind: how long the way to a worker may be cut.  [default: 20s]")
 @click.option("--join-within", metavar="TIME", help="With --bind: how long to wait for them.  [default: 120s]")
@@ -97,6 +98,7 @@ def run(
     allow_host: tuple[str, ...],
     bind: str | None,
     expect_workers: int | None,
+    min_workers: int | None,
     join_within: str | None,
     key_file: str | None,
     grace: str | None,
@@ -116,7 +118,7 @@ def run(
     wanted = Wanted(prometheus)
     for key in ("gates", "abort_when", "tags"):
         flags[key] = list(flags[key]) or None
-    joining = joining_of(bind, expect_workers, join_within, key_file, grace, dry_run=dry_run)
+    joining = joining_of(bind, expect_workers, join_within, key_file, grace, min_workers, dry_run=dry_run)
     flags["workers"] = count_workers(flags["workers"], joining)
     settled = assemble(find(plan or DEFAULT_PLAN), os.environ, flags)
     has_name = plan or flags["name"] or os.environ.get("CONVLOAD_NAME")

@@ -2,17 +2,22 @@
 
 import ipaddress
 import os
+import signal
 import socket
 import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import click
 
 from convload.addresses import parse_address, write_address
-from convload.errors import UsageError
+from convload.errors import ExitCode, UsageError
 from convload.load.processes.keys import parse_key
 from convload.load.processes.rules import ANY, Rules
-from convload.machine import workers_for_all_cores
+from convload.machine import usable_cores, workers_for_all_cores
 from convload.plan.durations import parse_duration_s
 from convload.plan.plan import MOCK, Plan
 from convload.plan.sources import WORKER_KEY
@@ -20,6 +25,7 @@ from convload.run.execution import Joining
 
 DEFAULT_JOIN_WITHIN = "120s"
 DEFAULT_GRACE = "20s"
+MOST_PROCESSES = 500
 
 EPILOG = """\b
 Examples:
@@ -50,6 +56,8 @@ def parse_time(text: str, where: str) -> float:
     multiple=True,
     help="A host other than this machine that may be fired at and given credentials; also CONVLOAD_ALLOW_HOSTS.",
 )
+@click.option("--allow-hosts-file", metavar="FILE", help="A file of such hosts, one a line; # begins a remark.")
+@click.option("--workers", metavar="N|auto", default="1", help="How many processes; auto: one a core of this machine.")
 @click.option(
     "--allow-code",
     metavar="[SHA256]",
@@ -60,11 +68,15 @@ def parse_time(text: str, where: str) -> float:
 )
 @click.option("--ca-file", metavar="FILE", help="PEM certificates to trust in place of the system's.")
 @click.option("--allow-unverified-tls", is_flag=True, help="Let the plan say verify_tls = false.")
+@click.pass_context
 def worker(
+    context: click.Context,
     address: str,
     join_within: str,
     key_file: str | None,
     allow_host: tuple[str, ...],
+    allow_hosts_file: str | None,
+    workers: str,
     allow_code: tuple[str, ...],
     ca_file: str | None,
     allow_unverified_tls: bool,
@@ -78,12 +90,63 @@ def worker(
     host, port = parse_address(address, "HOST:PORT")
     within_s = parse_time(join_within, "--join-within")
     key = find_key(key_file)
+    allow_host += _read_hosts(allow_hosts_file) if allow_hosts_file else ()
     rules = Rules.of_flags(allow_host, allow_code, os.environ, unverified=allow_unverified_tls, ca_file=ca_file)
+    if (count := _count_processes(workers)) > 1:
+        return run_several(count, list(_arguments(context)))
     # It imports Locust, which patches the process: not before it is sure to be needed.
     from convload.load.processes.worker import join  # noqa: PLC0415 -- as said
 
     join(host, port, key, rules, within_s)
     return 0
+
+
+def _count_processes(written: str) -> int:
+    if written == "auto":
+        return max(int(usable_cores()), 1)
+    if not (written.isascii() and written.isdigit() and 1 <= int(written) <= MOST_PROCESSES):
+        raise UsageError(f"--workers: {written!r} must be auto or a whole number of 1 to {MOST_PROCESSES}")
+    return int(written)
+
+
+def _read_hosts(path: str) -> tuple[str, ...]:
+    try:
+        lines = [line.partition("#")[0].strip() for line in Path(path).read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--allow-hosts-file: {path}: cannot be read: {error}") from error
+    return tuple(filter(None, lines))
+
+
+def _arguments(context: click.Context) -> Iterator[str]:
+    """Yields the command line of one of several processes: as this one's, but for their number."""
+    for parameter in context.command.params:
+        value = context.params[parameter.name or ""]
+        name = parameter.opts[0]
+        if isinstance(parameter, click.Argument):
+            yield value
+        elif value is True:
+            yield name
+        elif value and parameter.name != "workers":
+            yield from (f"{name}={one}" for one in (value if parameter.multiple else [value]))
+
+
+def run_several(count: int, arguments: list[str]) -> int:
+    """Runs that many workers as processes of their own and passes signals on; returns the highest exit code.
+
+    One that is killed counts as one that lost its run.
+    """
+    command = [sys.executable, "-m", "convload.cli", "worker", *arguments]
+    # Sessions of their own: Ctrl-C reaches this one alone, and each is told once.
+    processes = [subprocess.Popen(command, start_new_session=True) for _ in range(count)]  # noqa: S603 -- ourselves
+
+    def pass_on(number: int, _: object) -> None:
+        for process in processes:
+            process.send_signal(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, pass_on)
+    codes = [process.wait() for process in processes]
+    return max(code if code >= 0 else int(ExitCode.INCONCLUSIVE) for code in codes)
 
 
 def find_key(file: str | None) -> str:
@@ -103,8 +166,11 @@ def find_key(file: str | None) -> str:
 def _read_private(path: Path) -> str:
     try:
         with path.open(encoding="ascii") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            status = os.fstat(file.fileno())
+            mode = stat.S_IMODE(status.st_mode)
+            # A secret that an orchestrator mounts is its own, and readable for the group that it runs us in.
+            ours = status.st_uid == os.geteuid() or mode & stat.S_IWGRP
+            if mode & (stat.S_IRWXO | (stat.S_IRWXG if ours else 0)):
                 raise UsageError(
                     f"--key-file: {path}: is open to others than its owner (mode {mode:o}), and who has read it can "
                     f"take part in runs; `chmod 600 FILE` closes it, and a new key is better"
@@ -120,6 +186,7 @@ def joining_of(
     within: str | None,
     key_file: str | None,
     grace: str | None,
+    least: int | None,
     *,
     dry_run: bool,
 ) -> Joining | None:
@@ -129,21 +196,22 @@ def joining_of(
         UsageError: the flags do not fit together, or name no address of this machine.
     """
     if bind is None:
-        if expected or within or key_file or grace:
+        if expected or within or key_file or grace or least:
             raise UsageError(
-                "--expect-workers, --join-within, --key-file, --grace: are for workers of other machines; "
-                "give --bind HOST:PORT"
+                "--expect-workers, --min-workers, --join-within, --key-file, --grace: are for workers of other "
+                "machines; give --bind HOST:PORT"
             )
         return None
     if expected is None:
         raise UsageError("--bind: give --expect-workers N, how many workers the run waits for")
+    if least and least > expected:
+        raise UsageError(f"--min-workers: {least} are more than the {expected} of --expect-workers")
     name, port = parse_address(bind, "--bind", lowest_port=0)
     within_s = parse_time(within or DEFAULT_JOIN_WITHIN, "--join-within")
     grace_s = parse_time(grace or DEFAULT_GRACE, "--grace")
     host, key = (name, "") if dry_run else (_address_of(name), find_key(key_file))
-    return Joining(
-        host, port, key, expected, within_s, grace_s, lambda port: _announce_address(host, port, expected, within_s)
-    )
+    announce = partial(_announce_address, host, expected=expected, within_s=within_s)
+    return Joining(host, port, key, expected, within_s, grace_s, announce, least or 0)
 
 
 def _address_of(name: str) -> str:
@@ -155,7 +223,7 @@ def _address_of(name: str) -> str:
     return str(min(found, key=lambda one: one[0] != socket.AF_INET)[4][0])
 
 
-def _announce_address(host: str, port: int, expected: int, within_s: float) -> None:
+def _announce_address(host: str, port: int, *, expected: int, within_s: float) -> None:
     address = write_address(host, port)
     wanted = f"{expected} worker{'s' * (expected > 1)}"
     click.echo(

@@ -58,7 +58,9 @@ class Measured:
         if not self._run.is_open or not any(part.awaiting for part in self._run.intervals):
             return self.totals  # a closed load has one clock, and earlier versions did not say who waited for whom
         plan = self._run.plan
-        kept = kept_waiting(self._intervals, plan.validity, (plan.most_users or 0) / plan.workers)
+        kept = kept_waiting(
+            self._intervals, plan.validity, (plan.most_users or 0) / (self._run.log.workers or plan.workers)
+        )
         if kept:
             parts = (part if (part.worker, part.n) in kept else _sent_on_time(part) for part in self._intervals)
             return Totals(add_up(parts, self._run.stage), {})

@@ -279,7 +279,7 @@ class Run:
             started=self.manifest.started,
             model=plan.model,
             seed=plan.seed,
-            workers=plan.workers,
+            workers=self.log.workers or plan.workers,
             arrivals=plan.schedule,
             users=plan.most_users,
             consumers=plan.consumers,

@@ -340,6 +340,11 @@ class RunLog(msgspec.Struct, frozen=True):
         return any(isinstance(record, StagesCut) for record in self.records)
 
     @property
+    def workers(self) -> int:
+        """How many workers shared the load: all of the plan, or those that came in time; 0 where it never started."""
+        return next((record.workers for record in self.records if isinstance(record, Started)), 0)
+
+    @property
     def aborted(self) -> Aborted | None:
         """Why the run was stopped early, if a condition of its plan did it."""
         return next((record for record in self.records if isinstance(record, Aborted)), None)

@@ -62,6 +62,9 @@ class Joining(msgspec.Struct, frozen=True):
     on_listening: Callable[[int], None]
     """Is told the port."""
 
+    least: int = 0
+    """How many of them are enough when the time is over; 0: all."""
+
 
 class Controls(Protocol):
     """What may be done to a run while it goes on; its log tells how it goes.
@@ -225,6 +228,7 @@ class _Run:
         if joining is not None:
             where = {"join_within_s": joining.within_s, "host": joining.host, "port": joining.port}
             where["grace_s"] = joining.grace_s
+            where["least_workers"] = joining.least and len(tickets) + joining.least
             job = msgspec.structs.replace(job, **where)
         port = self._coordinator.listen(job)
         if joining is not None:

@@ -54,11 +54,9 @@ import locust
 import msgspec
 from gevent.event import Event
 from locust.env import Environment
-from locust.exception import RPCError
 from locust.rpc import protocol
 from locust.runners import STATE_INIT
 
-from convload.addresses import write_address
 from convload.errors import ConvloadError, ExitCode, SetupFailedError, UsageError
 from convload.load.processes import messages
 from convload.load.processes.channel import secure
@@ -68,7 +66,7 @@ from convload.load.processes.losses import Losses
 from convload.load.processes.members import Member, Members, Silences, State
 from convload.load.processes.messages import CHANNEL, Hello, Job, More, ProcessMessage, SetupFailure, ToCoordinator
 from convload.load.processes.parent import Parent
-from convload.load.processes.setup import first_users, load_users
+from convload.load.processes.setup import first_users, listen, load_users
 from convload.plan.plan import Plan, marks
 from convload.plan.schedule import Stage
 from convload.results.runlog import Ended, Extended, Note, Record, StageAdded, StagesCut, Started
@@ -116,7 +114,9 @@ class Coordinator:
         self._intake = Intake()
         self._lines: dict[str, Line] = {}
         self._environment = Environment(events=locust.events, user_classes=load_users(job.setup.locustfile))
-        self._runner = self._listen()
+        self._runner = listen(self._environment, job.host, job.port)
+        self._runner.register_message(CHANNEL, self._on_message)
+        self._environment.events.heartbeat_sent.add_listener(self._on_heartbeat)
         self._losses = Losses(self._plan, job.setup)
         self._ends_s = self._schedule_ends_s = self._plan.ends_after_s
         if job.setup.held_open:
@@ -124,20 +124,8 @@ class Coordinator:
         self._members = Members(job.setup.workers, job.tickets)
         self._silences = Silences()
         self._started_s: float | None = None
-        self._stopping = Event()
+        self._stopping, self._is_gathering = Event(), job.least_workers > 0
         self.port: int = self._runner.server.port
-
-    def _listen(self) -> Any:
-        host, port = self._job.host, self._job.port
-        try:
-            runner = self._environment.create_master_runner(host, port)
-        except (RPCError, SystemExit) as error:  # Locust ends the process where the port is taken
-            raise UsageError(
-                f"--bind {write_address(host, port)}: cannot be listened on, is it free and of this machine?"
-            ) from error
-        runner.register_message(CHANNEL, self._on_message)
-        self._environment.events.heartbeat_sent.add_listener(self._on_heartbeat)
-        return runner
 
     # -- the workers' messages --
 
@@ -163,9 +151,12 @@ class Coordinator:
             self._send(node, SetupFailure(ExitCode.USAGE, [self._members.refused[node]]))
             return
         self._silences.end(node)
-        if member.state == State.JOINED:
-            grace_s = 0.0 if member.is_ours else self._job.grace_s
-            self._send(node, msgspec.structs.replace(self._job.setup, worker=member.number, grace_s=grace_s))
+        if member.state == State.JOINED and not self._is_gathering:
+            self._set_up(member)
+
+    def _set_up(self, member: Member) -> None:
+        grace_s = 0.0 if member.is_ours else self._job.grace_s
+        self._send(member.node, msgspec.structs.replace(self._job.setup, worker=member.number, grace_s=grace_s))
 
     def _receive(self, member: Member, message: ToCoordinator) -> None:
         match message:
@@ -281,20 +272,29 @@ class Coordinator:
         self._send_to_all(messages.Stop())
 
     def _wait_until_ready(self) -> None:
-        expected, join_within_s = self._job.setup.workers, self._job.join_within_s
-        self._wait(lambda: len(self._members), expected, join_within_s, "connected")
-        self._wait(self._members.count_ready, expected, SETUP_TIMEOUT_S, "were set up")
+        self._wait(lambda: len(self._members), self._job.join_within_s, "connected", self._job.least_workers)
+        self._begin_with_those_here()
+        self._wait(self._members.count_ready, SETUP_TIMEOUT_S, "were set up")
         self._members.require_no_failure()
 
-    def _wait(self, count: Callable[[], int], expected: int, timeout_s: float, reached: str) -> None:
-        """Waits until so many workers are so far, or one has failed."""
-        deadline_s = time.monotonic() + timeout_s
-        while count() < expected and not self._members.failures():
+    def _begin_with_those_here(self) -> None:
+        """Divides the load among those who have come; a share depends on their number, so they are set up only now."""
+        if not self._is_gathering:
+            return
+        self._is_gathering, here, expected = False, len(self._members), self._job.setup.workers
+        if here < expected:
+            who = self._members.describe()
+            self._write(Note(0.0, f"{here} of {expected} workers came in time and share the load: {who}"))
+        self._members.close()
+        self._job = msgspec.structs.replace(self._job, setup=msgspec.structs.replace(self._job.setup, workers=here))
+        self._losses = Losses(self._plan, self._job.setup)
+        list(map(self._set_up, self._members))
+
+    def _wait(self, count: Callable[[], int], timeout_s: float, reached: str, enough: int = 0) -> None:
+        """Waits until all workers are so far, in the end for enough of them, or one has failed."""
+        for _ in self._members.await_all(count, self._job.setup.workers, timeout_s, reached, enough):
             if self._stopping.is_set():
                 raise SetupFailedError(ExitCode.INTERRUPTED, "interrupted before the run began")
-            if time.monotonic() > deadline_s:
-                short = f"workers: of {expected} only {count()} {reached} within {timeout_s:g} s"
-                raise UsageError(short, *dict.fromkeys(self._members.refused.values()))
             if gone := self._silent(SETUP_SILENT_S, self._job.grace_s):
                 raise UsageError(f"worker {gone[0].number}: went silent while it was set up")
             gevent.sleep(POLL_S)

@@ -1,14 +1,19 @@
 """The workers of a run as its coordinator knows them: how far each is, its clock, for how long it has been silent."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, auto
 
 from convload import __version__
-from convload.errors import SetupFailedError
+from convload.errors import SetupFailedError, UsageError
 from convload.load.processes.messages import Hello, Pong, SetupFailure
 
 GAP_S = 1.0
+TELL_EVERY_S = 10.0
+"""How often a run that waits for workers says who is missing."""
+
+logger = logging.getLogger(__name__)
 
 
 class Silences:
@@ -138,6 +143,40 @@ class Members:
         else:
             self._elsewhere -= 1
         return self._members.setdefault(node, Member(node, len(self._members), is_ours=is_ours))
+
+    def await_all(
+        self, count: Callable[[], int], expected: int, timeout_s: float, reached: str, enough: int
+    ) -> Iterator[None]:
+        """Yields until all are so far, or one has failed, or the time is over and enough are; tells who is missing.
+
+        Raises:
+            UsageError: the time is over, and they are too few.
+        """
+        told_s = began_s = time.monotonic()
+        while count() < expected and not self.failures():
+            if time.monotonic() > told_s + TELL_EVERY_S:
+                told_s = time.monotonic()
+                logger.warning("%d of %d workers %s; %s", count(), expected, reached, self.describe())
+            if time.monotonic() > began_s + timeout_s:
+                if 0 < enough <= count():
+                    return
+                short = f"workers: of {expected} only {count()} {reached} within {timeout_s:g} s; {self.describe()}"
+                raise UsageError(short, *dict.fromkeys(self.refused.values()))
+            yield
+
+    def close(self) -> None:
+        """Lets nobody join any more: the run begins with those who are here."""
+        self._tickets.clear()
+        self._elsewhere = 0
+
+    def describe(self) -> str:
+        """Says who is here, those from elsewhere by their machines, and how many are missing."""
+        ours = sum(member.is_ours for member in self)
+        hosts = sorted(member.node.rpartition("_")[0] for member in self if not member.is_ours)
+        here = [f"{ours} of this machine"] * bool(ours) + ([f"from elsewhere {', '.join(hosts)}"] if hosts else [])
+        missing = [f"{len(self._tickets)} of this machine"] * bool(self._tickets)
+        missing += [f"{self._elsewhere} from elsewhere"] * bool(self._elsewhere)
+        return f"here: {'; '.join(here) or 'nobody'}; missing: {' and '.join(missing) or 'nobody'}"
 
     def taking_part(self) -> list[Member]:
         """Returns those whose results are still awaited."""

@@ -192,6 +192,9 @@ class Job(ProcessMessage, frozen=True):
     grace_s: float = 0.0
     """How long a worker from elsewhere may be silent before it is given up."""
 
+    least_workers: int = 0
+    """How many are enough when the time to come is over; 0: all."""
+
 
 class AddStages(ProcessMessage, frozen=True):
     """Parent → coordinator: let these follow the last stage, or begin at once where it is over."""

@@ -3,10 +3,14 @@
 import resource
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from locust import User
+from locust.env import Environment
+from locust.exception import RPCError
 from locust.util.load_locustfile import load_locustfile
 
+from convload.addresses import write_address
 from convload.errors import UsageError
 from convload.load.processes.messages import Setup
 from convload.load.users import ConversationUser
@@ -92,3 +96,17 @@ def raise_file_limit(plan: Plan, workers: int, *, strict: bool = True) -> None:
         )
     if soft < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def listen(environment: Environment, host: str, port: int) -> Any:
+    """Returns Locust's runner of a coordinator, which listens there.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    try:
+        return environment.create_master_runner(host, port)
+    except (RPCError, SystemExit) as error:  # Locust ends the process where the port is taken
+        raise UsageError(
+            f"--bind {write_address(host, port)}: cannot be listened on, is it free and of this machine?"
+        ) from error
