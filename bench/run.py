@@ -25,6 +25,7 @@ from bench import (
     freezes,
     generators,
     scale,
+    steadiness,
 )
 from bench.figures import Figure, as_text
 from bench.tools import ROOT, ROUNDS, SECONDS, SLACK_S, run
@@ -64,6 +65,7 @@ SECTIONS: dict[str, Callable[[Path], list[Figure]]] = {
     "comparison": comparison.comparison,
     "comparison_power": comparison_power.power,
     "coverage": coverage.coverage,
+    "steadiness": steadiness.steadiness,
 }
 
 

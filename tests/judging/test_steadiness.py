@@ -2,6 +2,8 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
+from bench import steadiness
+from bench.queues import Case, exponential, simulate
 
 from convload.judging.load_rules import examine_steadiness
 from convload.plan.facts import ValidityLimits
@@ -45,13 +47,35 @@ def test_a_steady_run_is_called_unsteady_at_most_twice_in_a_hundred(seconds: int
     assert alarms / (RUNS // 4) <= 0.02
 
 
-@pytest.mark.parametrize("seconds", [20, 60, 600])
+def test_a_queue_that_is_nearly_full_and_never_changes_is_rarely_called_unsteady() -> None:
+    """Without what neighbouring seconds have in common it would be 13 of 150."""
+    runs = simulate(Case("M/M/8", 8, 0.95, exponential), RUNS // 10, 60, seed=5)
+
+    assert sum(steadiness.is_alarm(one) for one in steadiness.medians_of(runs, 60)) <= 3
+
+
+def test_times_that_double_at_once_are_found() -> None:
+    source = random.Random(4)
+
+    for _ in range(20):
+        values = [value * (1 + (at >= 30)) for at, value in enumerate(series(source, 60, 0.1, 0.3))]
+        assert is_alarm(values)
+
+
+@pytest.mark.parametrize("seconds", [40, 60, 600])
 def test_times_that_double_are_always_found(seconds: int) -> None:
     source = random.Random(2)
 
     for _ in range(100):
         values = [value * (1 + at / seconds) for at, value in enumerate(series(source, seconds, 0.1, 0.3))]
         assert is_alarm(values)
+
+
+@pytest.mark.parametrize(("rise_us", "found"), [(7, 0), (14, 1)])
+def test_a_rise_of_less_than_a_fifth_of_a_millisecond_is_no_reason(make: "Make", rise_us: int, found: int) -> None:
+    log = make.opened(lambda _, second: {"service_us": 1000 + rise_us * second}, seconds=32)
+
+    assert len(examined(log)[0]) == found
 
 
 def test_the_test_keeps_its_significance_without_the_least_change() -> None:

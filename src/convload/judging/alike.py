@@ -41,7 +41,8 @@ _LOADED = """target mock.auth mock.account mock.app_token_lifetime_s mock.one_op
 _JUDGED = """gates baseline_gates gates_file confidence independent abort_when baseline validity.cpu_share
     validity.cpu_seconds_share validity.cpu_seconds validity.lateness_p99_ms validity.rate_deviation
     validity.hub_delay_ms validity.hub_delay_intervals validity.files_free validity.ports_share validity.samples
-    validity.trend_seconds validity.trend_significance validity.trend_change validity.waive"""
+    validity.trend_seconds validity.trend_significance validity.trend_change validity.trend_change_ms
+    validity.waive"""
 
 
 def _rules(treatment: Treatment, keys: str, reason: str, differing: str = "") -> dict[str, KeyRule]:

@@ -10,7 +10,7 @@ from convload.judging.generator import (
     saturated_workers,
 )
 from convload.plan.facts import REPLAY, ReasonName, ValidityLimits
-from convload.results.drift import Trend, stretches, trend, whole_seconds
+from convload.results.drift import MEDIAN, Trend, matters, stretches, trend, whole_seconds
 from convload.results.histogram import chance, short
 from convload.results.measured import of_workers
 from convload.results.run import Run
@@ -167,7 +167,7 @@ def examine_steadiness(run: Run) -> tuple[list[Found], list[str]]:
     return [
         ("not_steady", _unsteady(name, found))
         for name, found in trends.items()
-        if found.p < significance and abs(found.change) > limits.trend_change
+        if found.p < significance and matters(MEDIAN, found, found.last - found.first, limits)
     ], []
 
 

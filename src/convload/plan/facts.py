@@ -64,6 +64,8 @@ class ValidityLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     trend_significance: Annotated[float, Meta(gt=0, lt=0.5)] = 0.01
     # A long run finds the smallest drift significant; a tenth is where it starts to matter.
     trend_change: Positive = 0.1
+    # A tenth of a fast target is what a timer or a neighbour on the machine makes.
+    trend_change_ms: Annotated[float, Meta(ge=0)] = 0.2
     # Names of reasons that are told but do not invalidate a run.
     waive: list[ReasonName] = []
 

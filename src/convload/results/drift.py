@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from convload.plan.facts import ValidityLimits
 from convload.plan.schedule import StageMark
@@ -34,8 +35,16 @@ POINTS = 60
 """Longer series are cut into so many batches: neighbouring seconds resemble each other, which looks like a trend."""
 
 
+CHANGE_HIDES = 4
+DIGITS = 6
+"""Of what is left without a slope; further ones are the rounding of the slope."""
+MOST_KEPT = 0.95
+"""Of a deviation, from a point to the next. What keeps more cannot be told from a trend by 60 points."""
+
 MEMORY_GROWTH, MEMORY_GROWTH_MB = 0.2, 50.0
 """Beyond both the generator itself is named: a worker's caches fill in the first minutes, and with far less."""
+
+Points = npt.NDArray[np.float64]
 
 _UNITS = {MEDIAN: "ms", TAIL: "ms", ERRORS: "%", LATENESS: "ms", MEMORY: "MB"}
 _BYTES_PER_MB = 1e6
@@ -59,15 +68,49 @@ def trend(values: list[float]) -> Trend:
 
     Mann, "Nonparametric tests against trend", Econometrica 13 (1945); Kendall, "Rank correlation methods" (1975);
     the variance with ties as in Gilbert, "Statistical methods for environmental pollution monitoring" (1987), §16.4.
+    Neighbours that resemble each other look like a trend, so the variance is that of as many points as they are worth.
     """
     points = np.array([np.median(batch) for batch in np.array_split(values, min(POINTS, len(values)))])
     n = len(points)
     s = float(np.triu(np.sign(points[None, :] - points[:, None])).sum())
     _, ties = np.unique(points, return_counts=True)
     variance = (n * (n - 1) * (2 * n + 5) - float((ties * (ties - 1) * (2 * ties + 5)).sum())) / 18
+    variance *= _resemblance(points)
     z = max(abs(s) - 1, 0.0) / math.sqrt(variance) if variance > 0 else 0.0
     third = max(1, n // 3)
     return Trend(2 * (1 - NormalDist().cdf(z)), float(np.median(points[:third])), float(np.median(points[-third:])))
+
+
+def _resemblance(points: Points) -> float:
+    """Returns how many neighbouring points are worth one, if each keeps a share of the last one's deviation: AR(1).
+
+    Yue and Wang, "The Mann-Kendall test modified by effective sample size", Water Resources Management 18 (2004): by
+    the correlation of neighbours once the trend is taken away, made up for what few points hide of it (Kendall, "Note
+    on bias in the estimation of autocorrelation", Biometrika 41, 1954). They take away a slope alone; what is left of a
+    step then resembles its neighbours so much that the step is not found.
+    """
+    n, level = len(points), np.round(_without_change(points), DIGITS)
+    ranks = np.sign(level[:, None] - level[None, :]).sum(axis=1)
+    spread = float((ranks**2).sum())
+    if not spread or n <= CHANGE_HIDES:
+        return 1.0
+    kept = (n * float((ranks[1:] * ranks[:-1]).sum()) / spread + 1) / (n - CHANGE_HIDES)
+    kept = min(max(kept, 0.0), MOST_KEPT)
+    return (1 + kept) / (1 - kept)
+
+
+def _without_change(points: Points) -> Points:
+    """Returns the points without a slope (Theil and Sen's) or a step, whichever leaves less."""
+    n = len(points)
+    earlier, later = np.triu_indices(n, 1)
+    slope = np.median((points[later] - points[earlier]) / (later - earlier)) if n > 1 else 0.0
+    sloped = points - slope * np.arange(n)
+    # A step stands where the squares that are left are the fewest: the sums before and behind it say which.
+    places = np.arange(n // 5 + 1, n - n // 5)
+    before = np.cumsum(points)[places - 1]
+    at = places[np.argmax(before**2 / places + (points.sum() - before) ** 2 / (n - places))] if len(places) else 0
+    stepped = np.concatenate([part - np.median(part) for part in (points[:at], points[at:]) if len(part)])
+    return min(sloped - np.median(sloped), stepped, key=lambda left: float(np.abs(left).sum()))
 
 
 def joined_stages(run: Run) -> list[StageMark]:
@@ -190,7 +233,7 @@ def _tested(untested: Drift, values: list[float], tests: int, limits: ValidityLi
         return untested
     found = trend(values)
     first, last = _thirds(values) if untested.quantity == ERRORS else (found.first, found.last)
-    drifts = found.p < limits.trend_significance / tests and _matters(untested.quantity, found, last - first, limits)
+    drifts = found.p < limits.trend_significance / tests and matters(untested.quantity, found, last - first, limits)
     return msgspec.structs.replace(
         untested,
         verdict=DRIFTS if drifts else STEADY,
@@ -209,11 +252,11 @@ def _thirds(values: list[float]) -> tuple[float, float]:
     return float(np.mean(values[:third])), float(np.mean(values[-third:]))
 
 
-def _matters(quantity: str, found: Trend, change: float, limits: ValidityLimits) -> bool:
+def matters(quantity: str, found: Trend, change: float, limits: ValidityLimits) -> bool:
     """Says whether a change is one that matters, apart from whether it is chance."""
     if quantity == ERRORS:
         return abs(change) >= LEAST_ERRORS_PERCENT
-    least = LEAST_LATENESS_MS if quantity == LATENESS else 0.0
+    least = {LATENESS: LEAST_LATENESS_MS, MEMORY: 0.0}.get(quantity, limits.trend_change_ms)
     return abs(found.change) > limits.trend_change and abs(change) >= least
 
 
