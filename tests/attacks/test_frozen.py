@@ -35,15 +35,15 @@ def is_under_way(folder: Path) -> bool:
     return len(intervals_of(folder)) >= 2
 
 
-@pytest.mark.parametrize("consumers", ["close", "pool"])
-def test_a_target_that_is_stopped_for_seconds_fails_the_run(cli: Cli, consumers: str) -> None:
+@pytest.mark.parametrize(("consumers", "seconds"), [("close", 2.5), ("pool", 1.0)])
+def test_a_target_that_is_stopped_for_a_second_or_more_fails_the_run(cli: Cli, consumers: str, seconds: float) -> None:
     # In 6 s nobody can tell how far requests depend on each other: it is the standstill that decides.
     needs = {"CONVLOAD_POOL_SIZE": "600"} if consumers == "pool" else {}
     with start_mock(Behaviour()) as mock:
         load = ("run", "--target", mock.url, *LOAD, *GATES, "--consumers", consumers)
         process = cli.start(*load, environment=needs)
         wait_for(lambda: is_under_way(cli.folder / "out"), "two seconds of the run")
-        with stopped(mock.pid, 2.5):
+        with stopped(mock.pid, seconds):
             pass
         out, err = process.communicate(timeout=60)
 
