@@ -25,7 +25,6 @@ from convload.results.histogram import short
 from convload.run.dry_run import describe
 from convload.run.execution import execute
 from convload.run.files import read_inputs
-from convload.run.steering import Judging
 
 DEFAULT_PLAN = "smoke"
 
@@ -106,6 +105,7 @@ def run(
     dry_run: bool,
     exit_zero: bool,
     details: bool,
+    web: str | None,
     prometheus: str | None,
     **flags: Any,
 ) -> int:
@@ -115,7 +115,7 @@ def run(
     override the plan.
     """
     flags["allow_hosts"] = list(allow_host) or None
-    wanted = Wanted(prometheus)
+    wanted = Wanted(web, prometheus)
     for key in ("gates", "abort_when", "tags"):
         flags[key] = list(flags[key]) or None
     joining = joining_of(bind, expect_workers, join_within, key_file, grace, min_workers, dry_run=dry_run)
@@ -136,10 +136,12 @@ def run(
         click.echo("\n".join(describe(settled, read_inputs(settled))))
         return int(ExitCode.PASS)
     baseline = baseline_of(settled, force=force_baseline)
-    with watching(wanted) as watch:
-        folder = execute(settled, out, watch.update, joining, Judging.of(settled), baseline)
+    with watching(wanted, settled) as watch:
+        folder = execute(settled, out, watch.update, joining, watch.steering, baseline)
         watch.finish(folder)
-        return _report(folder, exit_zero=exit_zero, details=details)
+        code = _report(folder, exit_zero=exit_zero, details=details)
+        watch.reported(folder)
+    return code
 
 
 def _report(folder: Path, *, exit_zero: bool, details: bool) -> int:

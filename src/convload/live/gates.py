@@ -11,6 +11,7 @@ from convload.errors import ConvloadError
 from convload.judging.baseline import read_frozen
 from convload.judging.gate_result import FAIL, PASS, GateResult
 from convload.judging.plan_gates import judge_plan, judge_two_targets
+from convload.live.watching import Show
 from convload.plan.schedule import TARGETS
 from convload.results.progress import Progress
 from convload.results.run import Run
@@ -46,11 +47,11 @@ class GateState(msgspec.Struct, frozen=True):
         return cls(result.gate, _state(result), *figures, result.message)
 
 
-class GateWatch:
+class GateWatch(Show):
     """Judges what has come so far, in a thread of its own, and not more often than it can afford.
 
     Attributes:
-        states: what the last judgement said.
+        results, states: what the last judgement said.
         judged_s: until when it had looked, in seconds from the start.
         gave_up: whether the run has become too long for it.
     """
@@ -61,11 +62,12 @@ class GateWatch:
         self._cells = 0
         self._next_s = 0.0
         self._judging: threading.Thread | None = None
+        self.results: list[GateResult] = []
         self.states: list[GateState] = []
         self.judged_s = 0.0
         self.gave_up = False
 
-    def update(self, _: Progress, records: Sequence[Record]) -> None:
+    def update(self, progress: Progress, records: Sequence[Record]) -> None:  # noqa: ARG002 -- as all shows
         """Takes what has come, and begins to judge it if it is time."""
         if self.gave_up:
             return
@@ -84,20 +86,15 @@ class GateWatch:
         is_idle = self._judging is None or not self._judging.is_alive()
         return is_measured and is_idle and self._clock() >= self._next_s
 
-    def finish(self, _: Progress) -> None:
-        """Does nothing: what the reports say of the gates is what counts."""
-
-    def close(self) -> None:
-        """As above; a judging that still goes on ends with the process."""
-
     def judge(self, records: list[Record]) -> None:
         """Judges some records, the first of which is the manifest."""
         began_s = self._clock()
         if records and isinstance(records[0], Manifest):
             try:
-                self.states = [GateState.of(one) for one in _judged(RunLog.growing(records))]
+                self.results = _judged(RunLog.growing(records))
             except (ConvloadError, ValueError):
-                self.states = []  # a log that somebody has damaged; the end tells of it
+                self.results = []  # a log that somebody has damaged; the end tells of it
+            self.states = [GateState.of(one) for one in self.results]
             self.judged_s = max((one.to_s for one in records if isinstance(one, Interval)), default=0.0)
         self._next_s = self._clock() + max(SHORTEST_S, (self._clock() - began_s) / SHARE)
 

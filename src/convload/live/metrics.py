@@ -1,29 +1,22 @@
 """Lets Prometheus scrape a run: the server of `--prometheus`, from the start of the run to its last scrape."""
 
 import time
-from collections.abc import Sequence
 
 from convload.live.serving import Server
+from convload.live.watching import Show
 from convload.outputs.scrape import Exposition
 from convload.results.progress import Progress
-from convload.results.runlog import Record
 
 LOOK_S = 0.1
 
 
-class MetricsServer:
+class MetricsServer(Show):
     """Answers scrapes; the end waits for one that has the last figures, if there were any."""
 
     def __init__(self, progress: Progress, host: str, port: int) -> None:
         self._exposition = Exposition(progress)
         self._server = Server(self._exposition.app(), host, port, "--prometheus")
         self.port = self._server.port
-
-    def update(self, _: Progress, __: Sequence[Record]) -> None:
-        """Does nothing: a scrape looks itself."""
-
-    def finish(self, _: Progress) -> None:
-        """As above."""
 
     def close(self) -> None:
         """Waits for a last scrape, not for long, and ends; Ctrl-C ends the waiting."""

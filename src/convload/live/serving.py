@@ -28,6 +28,7 @@ class Server:
         config = uvicorn.Config(
             app,
             http="httptools",
+            interface="asgi3",
             ws="none",
             loop="asyncio",
             lifespan="off",

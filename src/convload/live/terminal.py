@@ -16,6 +16,7 @@ from rich.text import Text
 
 from convload.contract.outcomes import OK
 from convload.live.gates import FAILS, IN_DANGER, PASSES, UNDECIDED, GateState, GateWatch
+from convload.live.watching import Show
 from convload.report.document import visible
 from convload.results.histogram import Histogram, short
 from convload.results.progress import Progress, offered_rate_of, rate_of, times_of
@@ -36,7 +37,7 @@ _PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
 _GATE_MARKS = {PASSES: ("✓", "green"), FAILS: ("✗", "red"), IN_DANGER: ("!", "yellow"), UNDECIDED: ("?", "dim")}
 
 
-class TerminalShow:
+class TerminalShow(Show):
     """Redraws some lines once a second on a terminal, and writes a plain line every 10 s elsewhere."""
 
     def __init__(self, out: TextIO, gates: GateWatch, clock: Callable[[], float] = time.monotonic) -> None:
@@ -70,7 +71,7 @@ class TerminalShow:
             self._console.size = ConsoleDimensions(*os.get_terminal_size(self._out.fileno()))
         self._live.update(render(progress, self._gates.states, self._console.width), refresh=True)
 
-    def finish(self, _: Progress) -> None:
+    def finish(self) -> None:
         """Takes the lines away: the report comes in their place."""
         if self._live is not None:
             self._live.stop()

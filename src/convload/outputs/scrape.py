@@ -60,7 +60,7 @@ class Exposition:
 
     def wait_s(self) -> float:
         """Returns how long the end should wait for a last scrape."""
-        if self.told_the_end or not self._scraped_s:
+        if self.told_the_end or not (self._scraped_s and self._progress.ended):
             return 0.0
         between_s = self._scraped_s[-1] - self._scraped_s[0] if self._scraped_s[1:] else LONGEST_WAIT_S
         return min(PATIENCE * between_s, LONGEST_WAIT_S)
