@@ -123,8 +123,10 @@ def test_an_objective_that_no_rate_meets_fails_with_a_statement(cli: Cli) -> Non
 def test_an_objective_that_never_breaks_is_told_with_what_a_day_needs(cli: Cli) -> None:
     (cli.folder / "day.csv").write_text("hour,conversations\n09:00,36000\n10:00,72000\n")
     flags = ("--budget", "20s", "--objective", "create.p50 < 1s", "--start", "40", "--most", "80")
-    done = ended(start(cli, *flags, "--profile", "day.csv", "--peak-to-mean", "2"))
+    done = ended(start(cli, *flags, "--profile", "day.csv", "--peak-to-mean", "2", "--warm-target", "2s"))
     assert done.code == 0, done
+    assert told(cli)["warmed_s"] == 2
+    assert '"name":"2 warming the target"' in (cli.folder / "out" / "run.jsonl").read_text()
     assert "at least" in done.out
     assert "never failed up to the highest rate asked for, 80/s" in done.out
     assert told(cli)["peak"]["required_per_s"] == pytest.approx(40)
@@ -147,6 +149,7 @@ def test_an_objective_that_never_breaks_is_told_with_what_a_day_needs(cli: Cli) 
         (["--profile", "gone.csv"], ["--profile gone.csv"]),
         (["--profile", "bad.csv"], ["line 2", "line 3"]),
         (["--peak-to-mean", "2"], ["--peak-to-mean"]),
+        (["--warm-target", "soon"], ["--warm-target"]),
         (["--headroom", "100%", "--need", "5"], ["headroom"]),
         (["--out", "full"], ["not empty"]),
     ],

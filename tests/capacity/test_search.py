@@ -131,6 +131,27 @@ def test_the_limit_of_the_generator_is_not_taken_for_that_of_the_target() -> Non
     assert result.exit_code is ExitCode.INCONCLUSIVE
 
 
+class HiccupAt(StepTarget):
+    """Its generator falls short once, at its third trial, for a reason of its own."""
+
+    def trial(self, rate: float, duration_s: float) -> Trial:
+        made = super().trial(rate, duration_s)
+        if len(self.rates) != 3:
+            return made
+        return Trial(rate=rate, duration_s=duration_s, outcome="generator", achieved_per_s=0.9 * rate, at_s=made.at_s)
+
+
+def test_a_generator_that_falls_short_once_bounds_nothing() -> None:
+    target = HiccupAt(900)
+
+    found, result = searched(target)
+
+    assert target.rates[:5] == [10, 20, 40, 40, 80]
+    assert found.generator_limit is None
+    assert (result.capacity_per_s.low or 0) <= 904
+    assert (result.capacity_per_s.high or 0) >= 896
+
+
 def test_a_target_below_the_limit_of_the_generator_is_found_all_the_same() -> None:
     _, result = searched(StepTarget(900, generator=1_000))
 

@@ -46,6 +46,13 @@ class ClosedMeasurer:
         """The time since the search began."""
         return time.monotonic() - self._began_s
 
+    def warm(self, users: float, duration_s: float) -> None:
+        """Runs so many users, whose figures nobody looks at."""
+        plan = msgspec.structs.replace(
+            self._plan, users=round(users), warmup_s=0.0, duration_s=duration_s, conversations=None, gates=[]
+        )
+        self._run(plan, "00-warming")
+
     def trial(self, rate: float, duration_s: float) -> Trial:
         """Runs `rate` users; the first fifth is left out of the figures."""
         if self._stopping.count:
@@ -70,7 +77,7 @@ class ClosedMeasurer:
         try:
             return execute(plan, self._folder / name, lambda _: None, interrupted=self._stopping)
         except ConvloadError:
-            if self._made == 1:
+            if self._made <= 1:
                 raise
             raise EndedError from None  # the target was there before: what was found until then is kept
 

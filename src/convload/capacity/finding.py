@@ -44,11 +44,15 @@ ENOUGH_FOR_OVERLOAD = 2.0
 
 
 class SearchPlan(msgspec.Struct, frozen=True):
-    """What is wanted of a target: the objective, how to search, and whether to look beyond the capacity."""
+    """What is wanted of a target: the objective, how to search, and whether to look beyond the capacity.
+
+    `warm_s` is how long the first load is held before the search begins; the budget does not count it.
+    """
 
     gates: list[Gate]
     settings: SearchSettings
     overload: bool
+    warm_s: float = 0.0
 
     @property
     def objective(self) -> list[str]:
@@ -100,6 +104,8 @@ def find_closed(
     measurer = ClosedMeasurer(plan, folder, wanted.gates, stopping)
     try:
         with stopping.listening():
+            if wanted.warm_s:
+                measurer.warm(wanted.settings.start_rate, wanted.warm_s)
             saturation = search_concurrency(measurer, wanted.settings, time.monotonic, on_trial)
     except ConvloadError:
         remove_unless_started(folder)
@@ -108,8 +114,16 @@ def find_closed(
     (folder / FILE_NAME).unlink()  # each trial has a log of its own
     if not saturation.trials:
         raise EndedError
-    found = conclude_saturation(saturation, wanted.objective, wanted.settings, measurer.took_s)
+    found = warmed(conclude_saturation(saturation, wanted.objective, wanted.settings, measurer.took_s), wanted)
     return folder, interrupted(found) if stopping.count else found
+
+
+def warmed(found: CapacityResult, wanted: SearchPlan) -> CapacityResult:
+    """Adds what was done before the search."""
+    if not wanted.warm_s:
+        return found
+    note = f"The target was kept warm at the load of the first trial for {wanted.warm_s:g} s before the search."
+    return msgspec.structs.replace(found, warmed_s=wanted.warm_s, notes=[*found.notes, note])
 
 
 class SearchThread:
@@ -131,6 +145,9 @@ class SearchThread:
         """Searches, looks beyond what was found, and lets the run end."""
         try:
             self._measurer.look_at_rest()
+            if self._wanted.warm_s:
+                self._measurer.warm(self._wanted.settings.start_rate, self._wanted.warm_s)
+                self._measurer.look_at_rest()
             self._search = search(self._measurer, self._settings(), time.monotonic, self._on_trial)
             self._look_beyond()
         except EndedError:
@@ -152,7 +169,7 @@ class SearchThread:
         if self._search is None:
             raise EndedError
         found = conclude(self._search, self._wanted.objective, self._beyond, self._shortfall)
-        return msgspec.structs.replace(found, overload=self._overload)
+        return warmed(msgspec.structs.replace(found, overload=self._overload), self._wanted)
 
     def _settings(self) -> SearchSettings:
         tail = Tail(decay_per_s(self._wanted.gates), float(self._plan.arrivals == "poisson"))

@@ -78,6 +78,10 @@ class LiveMeasurer:
             raise why_none_succeeds(load, figures_of(done), figures_of(done, CONSUMER_TOKEN), self._plan.consumers)
         self.rest_ms = median_ms
 
+    def warm(self, rate: float, duration_s: float) -> None:
+        """Holds a rate whose figures nobody looks at, and waits for what it leaves behind."""
+        self._loads.hold([Stage(rate, rate, duration_s, self._name("warming the target"), warmup=True)])
+
     def trial(self, rate: float, duration_s: float) -> Trial:
         """Holds a rate; its first fifth is left out of the figures."""
         name = self._name("trial")

@@ -106,10 +106,13 @@ class _Search:
         duration_s = self.settings.first_s
         for _ in range(1 + _UNDECIDED_REPEATS):
             ended = self.trials.make(rate, duration_s)
-            if ended or self.trials.made[-1].verdict != "undecided" or self.trials.made[-1].side == "pass":
+            if ended or not (self.trials.is_to_be_repeated or self._is_open()):
                 return ended
             duration_s = min(2 * duration_s, self.settings.final_s)
         return None
+
+    def _is_open(self) -> bool:
+        return self.trials.made[-1].verdict == "undecided" and self.trials.made[-1].side != "pass"
 
     # Narrowing: the next load is where the trials so far leave it most open.
 
@@ -125,6 +128,8 @@ class _Search:
 
     def _next(self, found: Posterior, place: float, width: float) -> tuple[float, float]:
         """Returns the next load, and for how long."""
+        if self.trials.is_to_be_repeated:
+            return self.trials.made[-1].rate, self.trials.made[-1].duration_s
         risen, known = passed_beyond(self.trials.made), sustained(self._still_true(), self.settings.model)
         if risen:
             return min(_FAR * risen, self.trials.ceiling), self._look_s(risen)

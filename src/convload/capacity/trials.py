@@ -132,9 +132,20 @@ class Trials:
 
     @property
     def generator_limit(self) -> float | None:
-        """The least that the generator made where it made less than it was asked for."""
-        made = [trial.achieved_per_s or trial.rate for trial in self.made if trial.verdict == "generator"]
-        return min(made, default=None)
+        """The least that the generator made where it made less than it was asked for.
+
+        Where it did so once, the machine may have been busy with something else; where it made more in another trial,
+        it was.
+        """
+        most = max((trial.rate for trial in self.made if trial.verdict != "generator"), default=0.0)
+        short = [trial for trial in self.made if trial.verdict == "generator" and trial.rate > most]
+        return min((one.achieved_per_s or one.rate for one in short), default=None) if len(short) > 1 else None
+
+    @property
+    def is_to_be_repeated(self) -> bool:
+        """Whether the generator fell short in the last trial, and there for the first time."""
+        last = self.made[-1]
+        return last.verdict == "generator" and [one.rate for one in self.made[-2:]].count(last.rate) == 1
 
     @property
     def ceiling(self) -> float:

@@ -52,6 +52,7 @@ CLOSED_SETTINGS = {"width": 0.1, "first_trial_s": 4.0, "final_trial_s": 8.0}
 @click.option("--account", metavar="ID", help="The account (brand) id.")
 @click.option("--objective", metavar="EXPR", multiple=True, help="A gate that must hold, in place of the plan's gates.")
 @click.option("--budget", metavar="TIME", default="3m", show_default=True, help="How long the search may take.")
+@click.option("--warm-target", metavar="TIME", help="Hold the first load for so long before the search begins.")
 @click.option("--width", metavar="SHARE", default="1%", show_default=True, help="How narrow the interval is to be.")
 @click.option("--start", metavar="R", help="Where the search begins: arrivals a second, or users.")
 @click.option("--least", metavar="R", help="The lowest load to try.")
@@ -87,12 +88,15 @@ def capacity(plan: str, out: Path | None, **flags: Any) -> int:
     """
     is_closed = flags["model"] == "closed"
     settled = _plan(plan, flags)
-    gates, settings, asked = gathered(
-        lambda: _objective(settled), lambda: _settings(settled, flags, is_closed=is_closed), lambda: _needs(flags)
+    gates, settings, asked, warm_s = gathered(
+        lambda: _objective(settled),
+        lambda: _settings(settled, flags, is_closed=is_closed),
+        lambda: _needs(flags),
+        lambda: parse_time(flags["warm_target"] or "0s", "--warm-target"),
     )
-    wanted = finding.SearchPlan(gates, settings, overload=flags["overload"] and not is_closed)
+    wanted = finding.SearchPlan(gates, settings, overload=flags["overload"] and not is_closed, warm_s=warm_s)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    click.echo(_announce(settled, settings, wanted.objective, is_closed=is_closed), err=True)
+    click.echo(_announce(settled, settings, wanted, is_closed=is_closed), err=True)
     warn(cautions(settled))
     try:
         search = finding.find_closed if is_closed else finding.find
@@ -235,12 +239,13 @@ def _with_needs(result: CapacityResult, needs: _Needs) -> CapacityResult:
     )
 
 
-def _announce(plan: Plan, settings: SearchSettings, objective: list[str], *, is_closed: bool) -> str:
+def _announce(plan: Plan, settings: SearchSettings, wanted: finding.SearchPlan, *, is_closed: bool) -> str:
     target = "the embedded mock" if plan.target == MOCK else plan.target
     what = "users" if is_closed else "conversations/s"
+    warm = f", after {wanted.warm_s:g} s of {short(settings.start_rate, 7)} {what}" if wanted.warm_s else ""
     return (
         f"convload: capacity of {target}: {short(settings.min_rate, 7)} to {short(settings.max_rate, 7)} {what} within "
-        f"{settings.budget_s:g} s, where {' and '.join(objective)}"
+        f"{settings.budget_s:g} s{warm}, where {' and '.join(wanted.objective)}"
     )
 
 

@@ -244,8 +244,8 @@ class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
     below it, `sustained_per_s` what the target got done when it was offered more than it can do. `limited_by` is bound
     where the objective held up to the highest rate asked for. Where the capacity `change`d while the search went on,
     the interval is what the target carries at its worst and at its best. `longest_trial_s` tells how slow a change of
-    the target may be to have been seen. `density` is how probable each capacity is, relative to the most probable;
-    `started` is ISO 8601 in UTC.
+    the target may be to have been seen, and `warmed_s` how long it was under load before the search. `density` is how
+    probable each capacity is, relative to the most probable; `started` is ISO 8601 in UTC.
     """
 
     format: str = FORMAT
@@ -267,6 +267,7 @@ class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
     sustained_per_s: float | None = None
     change: Change | None = None
     longest_trial_s: float | None = None
+    warmed_s: float = 0.0
     interrupted: bool = False
     little: list[LittleCheck] = []
     usl: Usl | None = None
