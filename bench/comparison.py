@@ -26,7 +26,7 @@ from convload.comparison.batches import batches_of
 from convload.comparison.compare import CONFIDENCE, WITHIN, Comparison, compare
 from convload.comparison.outcomes import IMPROVED, REGRESSED, Rule
 from convload.comparison.power import seconds_needed
-from convload.comparison.resampling import Sample
+from convload.comparison.samples import Sample
 from convload.comparison.sides import ComparedRun, read_run
 from convload.contract.steps import CREATE
 from convload.results import runlog

@@ -18,8 +18,9 @@ from convload.comparison.batches import Batch
 from convload.comparison.compare import CONFIDENCE, WITHIN
 from convload.comparison.counts import compare_shares
 from convload.comparison.outcomes import IMPROVED, REGRESSED, Minimum, Rule, judge
-from convload.comparison.resampling import TIMES, Sample
+from convload.comparison.samples import TIMES, Sample
 from convload.comparison.within import compare_batches
+from convload.comparison.worth import Pair
 from convload.results.histogram import Histogram
 
 SECONDS = int(os.environ.get("BENCH_POWER_SECONDS", "60"))
@@ -90,7 +91,7 @@ def _share_of_errors_found(fail: Callable[[np.random.Generator, float], np.ndarr
     each, hits = rule.each(STEPS * 5), 0
     for _ in range(PAIRS):
         sides = [sample_of(fail(chance, share)) for share in (base, new)]
-        shift, _ = compare_shares(sides[0], sides[1], each, rule.one_sided)
+        shift, _ = compare_shares(Pair(sides[0], sides[1]), each, rule.one_sided)
         hits += judge("errors", 100 * sides[0].error_share, shift, Minimum()) == REGRESSED
     return hits / PAIRS
 

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import pytest
 from bench.comparison_power import crossing
@@ -6,7 +7,7 @@ from tests.comparison.conftest import batches
 
 from convload.comparison.outcomes import SAME, Rule
 from convload.comparison.power import more_for_time, seconds_needed, tail_samples
-from convload.comparison.resampling import Sample, Spread
+from convload.comparison.samples import Sample
 from convload.comparison.within import compare_batches
 
 RULE = Rule(0.99)
@@ -27,14 +28,17 @@ def test_longer_runs_are_asked_for_to_find_less() -> None:
 
 
 def test_a_smaller_minimum_and_a_larger_error_ask_for_more_samples() -> None:
+    def reach(error: float) -> Callable[[float, float], tuple[float, float]]:
+        return lambda _confidence, times: (3 * error / math.sqrt(times),) * 2
+
     asked = [
-        more_for_time(Spread(error, 60.0), 10_000, RULE, 0.999, least)
+        more_for_time(reach(error), 10_000, RULE, 0.999, least)
         for error, least in ((0.02, 0.1), (0.02, 0.05), (0.04, 0.05))
     ]
 
     assert None not in asked
     assert asked == sorted(asked, key=lambda one: one or 0)
-    assert more_for_time(Spread(1.0, 9.0), 100, RULE, 0.999, 0.001) is None
+    assert more_for_time(reach(1.0), 100, RULE, 0.999, 0.001) is None
 
 
 def test_as_many_samples_as_are_advised_tell_in_most_pairs() -> None:

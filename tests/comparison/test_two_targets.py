@@ -18,16 +18,16 @@ def turns_of(conclusion: Conclusion) -> TargetComparison:
 
 
 def test_equal_targets_pass_and_the_verdict_says_how_equal() -> None:
-    conclusion = conclude(log_of())
+    conclusion = conclude(log_of(groups=8))
 
     assert (conclusion.verdict.outcome, turns_of(conclusion).outcome) == ("pass", SAME)
     assert conclusion.verdict.text.startswith("Pass: B is no slower than A beyond noise: create p99 +0.0 % (-")
-    assert (turns_of(conclusion).pairs, turns_of(conclusion).windows) == (10, 20)
+    assert (turns_of(conclusion).pairs, turns_of(conclusion).windows) == (16, 32)
     assert [gate.gate for gate in conclusion.gates] == ["errors <= 1% (A)", "errors <= 1% (B)"]
 
 
 def test_a_slower_b_fails_the_run_with_figures_and_interval() -> None:
-    verdict = conclude(log_of(slower_by(1.2))).verdict
+    verdict = conclude(log_of(slower_by(1.2), groups=8)).verdict
 
     assert (verdict.outcome, verdict.exit_code) == ("fail", 1)
     assert verdict.reasons[-1].startswith("B regressed from A: create p99 +")
@@ -36,7 +36,7 @@ def test_a_slower_b_fails_the_run_with_figures_and_interval() -> None:
 
 
 def test_a_faster_b_passes_and_is_called_better() -> None:
-    conclusion = conclude(log_of(slower_by(0.8)))
+    conclusion = conclude(log_of(slower_by(0.8), groups=8))
 
     assert turns_of(conclusion).outcome == IMPROVED
     assert conclusion.verdict.text.startswith("Pass: B improved on A: create p99 -")
@@ -135,7 +135,7 @@ def test_requests_that_never_succeed_in_few_windows_do_not_break_the_draws(make:
     closing = [one for one in turns.differences if one.step == "conversation.close"]
 
     assert {one.outcome for one in closing} == {UNKNOWN}
-    assert "too few of the windows have such requests" in {one.why for one in closing}
+    assert "needs 10 pairs of windows with such requests, A has 1" in {one.why for one in closing}
 
 
 def test_a_b_without_one_answer_is_no_pass() -> None:

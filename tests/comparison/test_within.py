@@ -8,7 +8,6 @@ from tests.comparison.conftest import batch, batches
 
 from convload.comparison.batches import Batch
 from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN, Difference, Minimum, Rule, Shift, judge
-from convload.comparison.resampling import Spread, joined
 from convload.comparison.within import bounds_of_ratio, compare_batches, compare_paired
 from convload.errors import UsageError
 
@@ -122,15 +121,10 @@ def test_the_confidence_is_shared_by_all_statistics() -> None:
     assert Rule(0.99).one_sided == pytest.approx(0.98)
 
 
-def test_joined_spreads_of_equal_size_have_the_freedom_of_both() -> None:
-    assert joined(Spread(3.0, 10), Spread(4.0, 1e9)).error == pytest.approx(5.0)
-    assert joined(Spread(2.0, 7), Spread(2.0, 7)).freedom == pytest.approx(14)
-
-
 def test_an_interval_is_finite_or_there_is_none() -> None:
-    assert bounds_of_ratio(10.0, 11.0, math.log(9)) == pytest.approx((11 / 9 - 10, 99 - 10))
-    assert bounds_of_ratio(10.0, 11.0, 50.0) == (-math.inf, math.inf)
-    assert bounds_of_ratio(10.0, 11.0, math.nan) == (-math.inf, math.inf)
+    assert bounds_of_ratio(10.0, 11.0, (math.log(9), math.log(9))) == pytest.approx((11 / 9 - 10, 99 - 10))
+    assert bounds_of_ratio(10.0, 11.0, (1.0, 50.0)) == (-math.inf, math.inf)
+    assert bounds_of_ratio(10.0, 11.0, (math.inf, math.inf)) == (-math.inf, math.inf)
 
 
 def test_a_step_of_few_requests_has_no_interval_rather_than_an_endless_one() -> None:

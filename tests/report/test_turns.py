@@ -25,7 +25,7 @@ def terminal(conclusion: Conclusion) -> str:
 
 @pytest.fixture(scope="module")
 def regressed() -> Conclusion:
-    return conclude(log_of(slower_by(1.2)))
+    return conclude(log_of(slower_by(1.2), groups=8))
 
 
 def test_summary_json_names_the_sides_a_and_b(regressed: Conclusion) -> None:
@@ -35,8 +35,8 @@ def test_summary_json_names_the_sides_a_and_b(regressed: Conclusion) -> None:
     assert (first["step"], first["statistic"], first["outcome"]) == ("conversation.create", "p50", "regressed")
     assert first["b"] - first["a"] == pytest.approx(first["difference"], abs=1e-5)
     assert first["low"] < first["difference"] < first["high"]
-    assert turns["steps"]["B"]["conversation.create"]["count"] == 1000
-    assert (turns["pairs"], turns["windows"], turns["window_s"]) == (10, 20, 1.0)
+    assert turns["steps"]["B"]["conversation.create"]["count"] == 1600
+    assert (turns["pairs"], turns["windows"], turns["window_s"]) == (16, 32, 1.0)
 
 
 @pytest.mark.parametrize("render", [run.render_markdown, terminal], ids=["turns-summary.md", "turns-terminal.txt"])
@@ -58,7 +58,7 @@ def test_markdown_and_html_have_a_section_and_no_row_for_each_window(regressed: 
     for page in (run.render_markdown(regressed), run.render_html(regressed)):
         assert "A against B" in page
         assert "B regressed from A" in page
-        assert "10 pairs of windows of 1 s" in page
+        assert "16 pairs of windows of 1 s" in page
         assert "Stages</h2>" not in page
         assert "## Stages" not in page
 
@@ -98,7 +98,7 @@ def test_metrics_tell_the_comparison_and_the_figures_of_each_target(regressed: C
     outcomes = {key: value for key, value in samples.items() if key.startswith("convload_comparison_outcome")}
     assert [key for key, value in outcomes.items() if value] == ['convload_comparison_outcome{outcome="regressed"}']
     assert len(outcomes) == 4
-    assert samples["convload_comparison_pairs"] == 10
+    assert samples["convload_comparison_pairs"] == 16
     first = regressed.target_comparison.differences[0]
     labels = f'statistic="{first.statistic}",step="{first.step}"'
     bounds = [
@@ -113,7 +113,7 @@ def test_metrics_tell_the_comparison_and_the_figures_of_each_target(regressed: C
             assert samples[f'{family}{{quantile="0.5",{named}}}'] == getattr(create, f"{clock}_ms")["p50"]
             assert samples[f"{family}_count{{{named}}}"] == create.ok
         requests = f'convload_target_requests_total{{outcome="ok",step="conversation.create",{named}}}'
-        assert samples[requests] == create.ok == 1000
+        assert samples[requests] == create.ok == 1600
         assert samples[f"convload_target_create_failed_ratio{{{named}}}"] == 0
 
 

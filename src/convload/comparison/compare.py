@@ -8,7 +8,7 @@ from convload.comparison.batches import FEWEST_BATCHES, Batch, Clock, batches_of
 from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN, Difference, Minimum, Rule
 from convload.comparison.power import FOUND, seconds_needed, tail_samples
 from convload.comparison.repeated import compare_repeats, smallest_p
-from convload.comparison.resampling import TIMES, Sample
+from convload.comparison.samples import TIMES, Sample
 from convload.comparison.sides import ComparedRun, unsound
 from convload.comparison.within import compare_batches
 from convload.contract.steps import CREATE
@@ -218,7 +218,8 @@ def _length(base: dict[str, list[Batch]], rule: Rule) -> list[str]:
     wanted = f"find a difference of {100 * FOUND:g} % in the p99 of {CREATE} nine times in ten"
     if needed_s == math.inf:
         return [f"No run is long enough to {wanted}: the minimum that counts is as large."]
-    return [f"By the base, runs of about {needed_s:,.0f} s each {wanted}; it measured {sample.length_s:,.0f} s."]
+    least = f"it takes runs of at least {needed_s:,.0f} s each to {wanted}"
+    return [f"By the base, {least}; it measured {sample.length_s:,.0f} s."]
 
 
 def _same(base: list[ComparedRun], new: list[ComparedRun]) -> list[str]:

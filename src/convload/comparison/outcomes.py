@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from convload.comparison.resampling import TIMES
+from convload.comparison.samples import TIMES
 from convload.results.histogram import short
 
 Outcome = Literal["improved", "regressed", "no difference beyond noise", "cannot tell"]

@@ -14,7 +14,7 @@ import numpy as np
 
 from convload.comparison.batches import Batch
 from convload.comparison.outcomes import STATISTICS, Difference, Rule, Shift, judged, not_judged
-from convload.comparison.resampling import TIMES, Floats, Sample, statistic
+from convload.comparison.samples import TIMES, Floats, Sample, statistic
 from convload.results.histogram import chance, samples_needed
 
 MOST_SPLITS = 20_000

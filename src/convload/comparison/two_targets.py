@@ -16,7 +16,7 @@ from convload.comparison.outcomes import (
     Outcome,
     Rule,
 )
-from convload.comparison.resampling import TIMES
+from convload.comparison.samples import TIMES
 from convload.contract.steps import CREATE
 from convload.plan.facts import OPEN, PlanFacts
 from convload.plan.schedule import FEWEST_WINDOWS, SHORTEST_WINDOW_S, TARGETS, WINDOW_ORDER, StageMark

@@ -8,40 +8,16 @@ benchmarking", ICPE 2020, found the error of such pairs 2.3 to 12.5 times smalle
 import math
 from collections.abc import Sequence
 
-import msgspec
-import numpy as np
-
 from convload.comparison.batches import FEWEST_BATCHES, Batch
 from convload.comparison.counts import compare_shares
-from convload.comparison.outcomes import STATISTICS, Difference, Rule, Shift, judged, not_judged
-from convload.comparison.power import more_for_errors, more_for_time, quantile, tail_samples
-from convload.comparison.resampling import (
-    REPLICATES,
-    TIMES,
-    Floats,
-    Sample,
-    Spread,
-    block_length,
-    bootstrap,
-    draw,
-    joined,
-    replicate,
-    spread,
-    statistic,
-)
+from convload.comparison.outcomes import STATISTICS, UNKNOWN, Difference, Rule, Shift, judge, judged, not_judged
+from convload.comparison.power import more_for_errors, more_for_time, tail_samples
+from convload.comparison.samples import TIMES, Sample, statistic
+from convload.comparison.worth import Joint, Pair, Reach
 from convload.errors import UsageError
 
 _FURTHEST = math.log(10)
 """An interval that reaches beyond a tenth and ten times of the base says nothing, and is not shown."""
-
-
-class Pair(msgspec.Struct, frozen=True):
-    """One step of both sides; `batches` names what their batches are, `names` the sides."""
-
-    base: Sample
-    new: Sample
-    batches: str = "seconds of measured time"
-    names: tuple[str, str] = ("the base", "the new side")
 
 
 def compare_batches(base: dict[str, list[Batch]], new: dict[str, list[Batch]], rule: Rule) -> list[Difference]:
@@ -66,55 +42,67 @@ def compare_paired(
     """Returns the differences of target B from target A for one step.
 
     `windows_a[i]` and `windows_b[i]` are the two windows of pair i, measured next to each other; the order within the
-    pair should alternate (A B, B A, …), so that a drift favours neither. Both windows of a pair are drawn together.
+    pair should alternate (A B, B A, …), so that a drift favours neither.
     `names` are the statistics that are asked for; `steps` is how many steps share the risk of a false alarm.
     Raises UsageError where windows do not pair off.
     """
     if len(windows_a) != len(windows_b):
         raise UsageError(f"paired windows: A has {len(windows_a)} and B has {len(windows_b)}; each needs its partner")
-    pair = Pair(Sample(windows_a), Sample(windows_b), "pairs of windows", ("A", "B"))
-    return _compare(step, pair, rule, names, steps, paired=True)
+    # Between two windows of a target lie those of the other, so each is a part on its own.
+    side_a, side_b = (Sample(side, part_s=1e-3) for side in (windows_a, windows_b))
+    pair = Pair(side_a, side_b, in_turns=True, names=("A", "B"))
+    return _compare(step, pair, rule, names, steps)
 
 
-def _compare(
-    step: str, pair: Pair, rule: Rule, names: Sequence[str], steps: int, *, paired: bool = False
-) -> list[Difference]:
-    each = rule.each(steps * len(names))
-    reasons = {name: _unsupported(pair, name, each) for name in names}
-    spreads: dict[str, Spread] = {}
-    if not all(reasons.values()):
-        spreads = _spreads_of_pairs(pair) if paired else _spreads_of_runs(pair)
-    found = []
+def _compare(step: str, pair: Pair, rule: Rule, names: Sequence[str], steps: int) -> list[Difference]:
+    each, found = rule.each(steps * len(names)), []
     for name in names:
         base, new = statistic(pair.base, name), statistic(pair.new, name)
-        if base is None or new is None or reasons[name]:
-            found.append(not_judged(step, name, base, new, reasons[name]))
+        why = _unsupported(pair, name, each)
+        if base is None or new is None or why:
+            found.append(not_judged(step, name, base, new, why))
         elif name == "errors":
-            shift, p = compare_shares(pair.base, pair.new, each, rule.one_sided)
-            more = more_for_errors(pair.base, pair.new, rule, each, rule.minimum.of(name, base) / 100)
-            p = min(1.0, p * steps * len(names))
-            found.append(judged(step, name, base, new, shift, rule.minimum, p=p, more_samples=more))
-        elif name not in spreads:
-            found.append(not_judged(step, name, base, new, "too few of the windows have such requests"))
+            found.append(_compare_errors(step, pair, rule, each, steps * len(names)))
         else:
-            more = more_for_time(spreads[name], _samples(pair, name), rule, each, rule.minimum.of(name, base) / base)
-            shift = _shift(base, new, spreads[name], rule, each)
-            found.append(judged(step, name, base, new, shift, rule.minimum, more_samples=more))
+            found.append(_compare_values(step, name, pair, rule, each))
     return found
 
 
+def _compare_errors(step: str, pair: Pair, rule: Rule, each: float, statistics: int) -> Difference:
+    base, new = 100 * pair.base.error_share, 100 * pair.new.error_share
+    shift, p = compare_shares(pair, each, rule.one_sided)
+    more = None
+    if judge("errors", base, shift, rule.minimum) == UNKNOWN:
+        more = more_for_errors(pair, rule, each, rule.minimum.of("errors", base) / 100)
+    return judged(step, "errors", base, new, shift, rule.minimum, p=min(1.0, p * statistics), more_samples=more)
+
+
+def _compare_values(step: str, name: str, pair: Pair, rule: Rule, each: float) -> Difference:
+    """Compares a time or a rate."""
+    base, new = statistic(pair.base, name) or 0.0, statistic(pair.new, name) or 0.0
+    joint = Joint(pair, name)
+    bounds = [bound for each_of in (each, rule.one_sided) for bound in bounds_of_ratio(base, new, joint.reach(each_of))]
+    shift, more = Shift(new - base, *bounds), None
+    if judge(name, base, shift, rule.minimum) == UNKNOWN:
+        more = more_for_time(joint.reach, _samples(pair, name), rule, each, rule.minimum.of(name, base) / base)
+    return judged(step, name, base, new, shift, rule.minimum, more_samples=more)
+
+
 def _samples(pair: Pair, name: str) -> int:
-    return min(one.times.count if name in TIMES else int(one.counts.sum()) for one in (pair.base, pair.new))
+    return min(one.times.count if name in TIMES else int(one.counts.sum()) for one in pair.sides)
 
 
 def _unsupported(pair: Pair, name: str, confidence: float) -> str:
     """Says why a statistic cannot be compared; empty if it can."""
-    for side, sample in zip(pair.names, (pair.base, pair.new), strict=True):
+    things = "pairs of windows" if pair.in_turns else "seconds of measured time"
+    for side, sample in zip(pair.names, pair.sides, strict=True):
         count = sample.times.count if name in TIMES else int(sample.counts.sum())
         if not count:
             return f"{side} has no such requests"
-        if len(sample.batches) < FEWEST_BATCHES:
-            return f"needs {FEWEST_BATCHES} {pair.batches}, {side} has {len(sample.batches)}"
+        having = int((sample.counts > 0).sum())
+        if having < FEWEST_BATCHES:
+            of = "" if having == len(sample.batches) else " with such requests"
+            return f"needs {FEWEST_BATCHES} {things}{of}, {side} has {having}"
         needed = tail_samples(TIMES[name], confidence) if name in TIMES else 1
         if count < needed:
             return f"needs {needed:,} samples, {side} has {count:,}"
@@ -123,43 +111,12 @@ def _unsupported(pair: Pair, name: str, confidence: float) -> str:
     return ""
 
 
-def _spreads_of_runs(pair: Pair) -> dict[str, Spread]:
-    base, new = bootstrap(pair.base), bootstrap(pair.new)
-    return {name: joined(base[name], new[name]) for name in base.keys() & new.keys()}
+def bounds_of_ratio(base: float, new: float, reach: Reach) -> tuple[float, float]:
+    """Returns the interval of a difference from how far that of the logarithm of the ratio reaches down and up.
 
-
-def _spreads_of_pairs(pair: Pair) -> dict[str, Spread]:
-    """Returns of each statistic the spread of the difference, where every draw of windows holds requests of it."""
-    of_base, of_new = pair.base.deviations(), pair.new.deviations()
-    ranges, found = [(0, len(pair.base.batches))], {}
-    for name in of_base.keys() & of_new.keys():
-        block = block_length([of_new[name] - of_base[name]])
-        weights = draw(ranges, block, REPLICATES)
-        if all(_drawn(sample, weights, name) for sample in (pair.base, pair.new)):
-            shifts = replicate(pair.new, weights, name) - replicate(pair.base, weights, name)
-            if np.isfinite(shifts).all():
-                found[name] = spread(name, shifts, ranges, block)
-    return found
-
-
-def _drawn(sample: Sample, weights: Floats, name: str) -> bool:
-    counts = sample.matrix.sum(axis=1) if name in TIMES else sample.counts
-    return bool((weights @ counts > 0).all())
-
-
-def _shift(base: float, new: float, joint: Spread, rule: Rule, each: float) -> Shift:
-    reaches = [joint.error * quantile(confidence, joint.freedom) for confidence in (each, rule.one_sided)]
-    bounds = [bound for reach in reaches for bound in bounds_of_ratio(base, new, reach)]
-    return Shift(new - base, *bounds)
-
-
-def bounds_of_ratio(base: float, new: float, reach: float) -> tuple[float, float]:
-    """Returns the interval of a difference from that of the logarithm of the ratio, which `reach` is half of.
-
-    Times and rates vary by factors: on their logarithm the error is symmetric, and to swap the sides negates it.
     Endless where it would reach further than anybody can use.
     """
     middle = math.log(new / base)
-    if not reach <= _FURTHEST:
+    if not max(reach) <= _FURTHEST:
         return -math.inf, math.inf
-    return base * math.expm1(middle - reach), base * math.expm1(middle + reach)
+    return base * math.expm1(middle - reach[0]), base * math.expm1(middle + reach[1])

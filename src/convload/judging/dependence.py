@@ -149,13 +149,16 @@ def design_effect(counts: Counts, hits: Counts) -> float:
     total, found = counts.sum(), hits.sum()
     if not 0 < found < total:
         return 1.0
-    of_stratum = counts.sum(axis=1)
-    known = of_stratum > 0
-    shares = np.divide(hits.sum(axis=1), of_stratum, out=np.zeros_like(of_stratum), where=known)
-    off = (hits - shares[:, None] * counts).sum(axis=0)
     batches, share = counts.shape[1], found / total
-    corrected = batches / max(1, batches - known.sum())
-    return float(corrected * (off**2).sum() / (total * share * (1 - share)))
+    corrected = batches / max(1, batches - int((counts.sum(axis=1) > 0).sum()))
+    return float(corrected * (deviations(counts, hits) ** 2).sum() / (total * share * (1 - share)))
+
+
+def deviations(counts: Counts, hits: Counts) -> Counts:
+    """Returns how many hits each batch has beyond those that the shares of its strata give it."""
+    of_stratum = counts.sum(axis=1)
+    shares = np.divide(hits.sum(axis=1), of_stratum, out=np.zeros_like(of_stratum), where=of_stratum > 0)
+    return np.asarray((hits - shares[:, None] * counts).sum(axis=0))
 
 
 def _dependence(counts: Counts, effects: Sequence[float], length_s: float) -> Dependence:

@@ -105,6 +105,8 @@ class Histogram(msgspec.Struct, frozen=True, eq=False):
 
     def above(self, level_us: float) -> int:
         """Returns how many values are above a level, as far as buckets tell: by their middles."""
+        if level_us >= self.max_us:
+            return 0
         bucket = _bucket_of(max(0, math.floor(level_us)))
         low, width = _edges(bucket)
         first = bucket + (low + width // 2 <= level_us)
