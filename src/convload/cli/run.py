@@ -107,6 +107,7 @@ def run(
     details: bool,
     web: str | None,
     prometheus: str | None,
+    otlp: bool,
     **flags: Any,
 ) -> int:
     """Run a load test and end with its report.
@@ -115,7 +116,7 @@ def run(
     override the plan.
     """
     flags["allow_hosts"] = list(allow_host) or None
-    wanted = Wanted(web, prometheus)
+    wanted = Wanted(web, prometheus, otlp)
     for key in ("gates", "abort_when", "tags"):
         flags[key] = list(flags[key]) or None
     joining = joining_of(bind, expect_workers, join_within, key_file, grace, min_workers, dry_run=dry_run)

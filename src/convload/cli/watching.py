@@ -27,13 +27,15 @@ class Wanted(msgspec.Struct, frozen=True):
 
     web: str | None = None
     prometheus: str | None = None
+    otlp: bool = False
 
 
 def watching_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the flags."""
     web = _address_option("--web", WEB_ADDRESS, "Show the run on a page there while it goes on.")
     prometheus = _address_option("--prometheus", DEFAULT_ADDRESS, "Let Prometheus scrape the run there.")
-    return web(prometheus(command))
+    otlp = click.option("--otlp", is_flag=True, help="Send metrics to OpenTelemetry, as OTEL_* variables say.")
+    return web(prometheus(otlp(command)))
 
 
 def _address_option(flag: str, default: str, text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -57,6 +59,8 @@ def watching(wanted: Wanted, plan: Plan) -> Iterator[Watching]:
             shows.append(gates)
         if wanted.prometheus is not None:
             shows.append(_metrics(progress, wanted.prometheus))
+        if wanted.otlp:
+            shows.append(_pushing(progress))
         if wanted.web is not None:
             shows.append(_page(plan, progress, gates, by_hand, wanted.web))
         yield found
@@ -72,6 +76,12 @@ def _page(plan: Plan, progress: Progress, gates: GateWatch, by_hand: ByHand, add
     show = WebShow(page, by_hand.refusal, by_hand.ask, *parse_address(address, "--web", lowest_port=0))
     click.echo(f"convload: the run is shown at {show.address}", err=True)
     return show
+
+
+def _pushing(progress: Progress) -> Show:
+    from convload.live.pushing import Pushing  # noqa: PLC0415 -- as below
+
+    return Pushing(progress)
 
 
 def _metrics(progress: Progress, address: str) -> Show:

@@ -122,10 +122,11 @@ def _labels(progress: Progress) -> dict[str, str]:
 def _counts(tallies: dict[Kind, Tally]) -> Iterator[Sample]:
     for kind, tally in tallies.items():
         for outcome, count in tally.outcomes.items():
-            yield "_total", _kind_labels(kind) | {"outcome": outcome}, float(count)
+            yield "_total", kind_labels(kind) | {"outcome": outcome}, float(count)
 
 
-def _kind_labels(kind: Kind) -> dict[str, str]:
+def kind_labels(kind: Kind) -> dict[str, str]:
+    """Returns what tells one kind of requests from all others."""
     return dict(zip(("step", "variant", "target", "phase"), kind, strict=True))
 
 
@@ -147,7 +148,7 @@ def _times(tallies: dict[Kind, Tally]) -> Iterator[tuple[str, dict[str, str], Hi
     for kind, tally in tallies.items():
         for clock, times in tally.times.items():
             if times.count:
-                yield f"convload_{clock}_seconds", _kind_labels(kind), times
+                yield f"convload_{clock}_seconds", kind_labels(kind), times
 
 
 def _buckets(labels: dict[str, str], times: Histogram) -> Iterator[Sample]:
