@@ -82,7 +82,7 @@ def send(sample: Path, seconds: float, port: int) -> None:
         # The run has not begun by the coordinator's clock, which takes no interval that is still to come.
         interval = msgspec.structs.replace(whole[-1], worker=worker, n=n, from_s=n * TINY_S, to_s=(n + 1) * TINY_S)
         time.sleep(max(began_s + number / WORKERS - time.monotonic(), 0.0))
-        lines[worker].send(Measured(interval).encode())
+        lines[worker].send(Measured.of(interval).encode())
     context.destroy(linger=int(SETTLE_S * 1000))
 
 

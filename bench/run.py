@@ -24,6 +24,7 @@ from bench import (
     freeze,
     freezes,
     generators,
+    reading,
     scale,
     steadiness,
 )
@@ -59,6 +60,7 @@ SECTIONS: dict[str, Callable[[Path], list[Figure]]] = {
     "memory": scale.memory,
     "workers": scale.workers,
     "coordinator": scale.coordinator,
+    "reading": reading.reading,
     "mock": mock_speed,
     "capacity_simulated": capacity.simulated,
     "capacity_live": capacity_live.live,

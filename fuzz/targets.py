@@ -221,6 +221,7 @@ def intervals() -> Target:
     from convload.load.processes.messages import Measured
     from convload.report.folder import REPORTS
     from convload.results import runlog
+    from convload.results.merging import merge
 
     path = _scratch() / "intervals.jsonl"
     before, _, after = (FOLDER / "runlogs" / "closed").read_bytes().partition(b'{"record":"interval"')
@@ -228,9 +229,10 @@ def intervals() -> Target:
 
     def read(data: bytes) -> str:
         message = Intake().read(data, is_of_worker=True)
-        if not isinstance(message, Measured) or not Intake().takes(message.interval, 0, 10.0):
+        interval = Intake().take(message, 0, 10.0) if isinstance(message, Measured) else None
+        if interval is None:
             return f"{type(message).__name__} is not taken"
-        path.write_bytes(before + _encoded(message.interval) + b"\n" + ended)
+        path.write_bytes(before + _encoded(merge([interval])) + b"\n" + ended)
         try:
             conclusion = conclude(runlog.read(path))
             for render in REPORTS.values():

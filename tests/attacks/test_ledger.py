@@ -44,7 +44,7 @@ def test_results_that_a_mock_on_its_own_never_saw_are_no_pass(cli: Cli, mock: st
         rogue.receive(Setup)
         rogue.send(Ready())
         rogue.receive(Start)
-        rogue.send(Measured(make.interval(0, [make.cell([1000] * 617)], 617, to_s=0.001, offered=617, last=True)))
+        rogue.send(Measured.of(make.interval(0, [make.cell([1000] * 617)], 617, to_s=0.001, offered=617, last=True)))
         _, err = process.communicate(timeout=60)
 
     assert process.returncode == 3, err

@@ -40,9 +40,9 @@ def test_a_log_that_is_made_up_is_no_pass(cli: Cli, run: tuple["subprocess.Popen
     rogue.receive(Start)
     made_up = make.interval(0, [make.cell([1000] * 617)], 617, to_s=0.001, offered=617, last=False)
     for change in ({"to_s": 1e8}, {"to_s": 1e6}, {"worker": 7}, {"sent": -5}, {"n": 10**15}):
-        rogue.send(Measured(msgspec.structs.replace(made_up, **change)))
-    rogue.send(Measured(made_up))
-    rogue.send(Measured(msgspec.structs.replace(made_up, n=1, from_s=0.001, to_s=0.002, cells=[], last=True)))
+        rogue.send(Measured.of(msgspec.structs.replace(made_up, **change)))
+    rogue.send(Measured.of(made_up))
+    rogue.send(Measured.of(msgspec.structs.replace(made_up, n=1, from_s=0.001, to_s=0.002, cells=[], last=True)))
     _, err = process.communicate(timeout=60)
 
     assert process.returncode == 3, err

@@ -97,7 +97,7 @@ def test_folders_that_cannot_be_read_are_told_all_at_once(runs: MakeRuns) -> Non
     lines = (broken / runlog.FILE_NAME).read_bytes().split(b"\n")
     (broken / runlog.FILE_NAME).write_bytes(b"\n".join([b'{"record":"mani', *lines[1:]]))
     text = (newer / runlog.FILE_NAME).read_text()
-    (newer / runlog.FILE_NAME).write_text(text.replace("convload/run/1", "convload/run/9"))
+    (newer / runlog.FILE_NAME).write_text(text.replace("convload/run/2", "convload/run/9"))
 
     with pytest.raises(UsageError) as caught:
         read_side([broken, newer])

@@ -117,6 +117,7 @@ def test_one_stop_excuses_as_many_slow_requests_as_met_it(make: "Make", slow: in
 
     log = make.opened(vary, rate=200, seconds=42, gates=["create.service.p99.5 < 20ms"])
     part = next(one for one in Run(log).intervals if one.n == 20)
+    assert isinstance(part.cells, list)
     part.cells.append(make.cell(np.linspace(1000, 180_000, slow).astype(int).tolist(), stage="hold"))
 
     assert judged(log).outcome == outcome

@@ -165,7 +165,7 @@ def test_a_course_that_grew_is_the_one_that_was_counted_at_once(long: RunLog) ->
     grown = counted(run.intervals)
 
     assert grown.bin_s == 2
-    assert course_data.columns(run, grown) == course_data.columns(run, course_data.course_of(run))
+    assert course_data.columns(run, grown) == course_data.columns(run, run.course)
 
 
 def test_what_is_new_since_a_bin_goes_on_where_the_rest_ended(conclusion: Conclusion) -> None:

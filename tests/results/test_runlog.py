@@ -202,10 +202,10 @@ def test_who_follows_a_log_outlives_its_removal_and_its_garbage(tmp_path: Path, 
 
 def test_another_format_version_is_refused_by_name(tmp_path: Path, make: "Make") -> None:
     (tmp_path / runlog.FILE_NAME).write_bytes(
-        msgspec.json.encode(make.manifest()).replace(b"convload/run/1", b"convload/run/9") + b"\n"
+        msgspec.json.encode(make.manifest()).replace(b"convload/run/2", b"convload/run/9") + b"\n"
     )
 
-    with pytest.raises(RunLogError, match="has format 'convload/run/9'; this version reads 'convload/run/1'"):
+    with pytest.raises(RunLogError, match="has format 'convload/run/9'; this version reads 'convload/run/2'"):
         runlog.read(tmp_path)
 
 

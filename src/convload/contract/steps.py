@@ -12,3 +12,8 @@ CONSUMER_TOKEN = "token.consumer"  # noqa: S105 -- the name of a step
 
 STEPS = (CREATE, *ATTEMPTS, SEND, CLOSE, APP_TOKEN, CONSUMER_TOKEN)
 """The order in which reports list steps; others follow by name."""
+
+
+def place_of(step: str) -> tuple[int, str]:
+    """Returns what steps are sorted by."""
+    return (STEPS.index(step) if step in STEPS else len(STEPS), step)

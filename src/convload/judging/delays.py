@@ -27,6 +27,7 @@ from convload.judging.estimates import US_PER_MS, Confidences, Estimate, fixed, 
 from convload.judging.generator import kept_waiting
 from convload.plan.gate import Subject
 from convload.results.batches import Counts as Floats
+from convload.results.cells import counted
 from convload.results.histogram import Histogram, Integers
 from convload.results.measured import Totals, add_up
 from convload.results.run import Run
@@ -105,8 +106,8 @@ class Delays(msgspec.Struct, frozen=True):
         values: list[Integers] = [np.zeros(1, np.int64)]
         weights: list[Floats] = [np.zeros(1)]
         for part in intervals:
-            cells = (cell for cell in part.cells if cell.phase == MEASURE and cell.step == subject.step)
-            count = sum(cell.count for cell in cells if subject.stage in {"", cell.stage})
+            known = (item for item in counted(part.cells) if item[0][0] == subject.step and item[0][2] == MEASURE)
+            count = sum(count for key, count in known if subject.stage in {"", key[4]})
             if count and part.hub_delays:
                 delays = Histogram.decode(part.hub_delays)
                 values.append(delays.values_us)

@@ -67,7 +67,7 @@ def is_late_by_target(parts: Sequence[Interval], limits: ValidityLimits, most_us
         by_target += own[-1].unsent if _is_held(last) and _stalled_ms(last, limits) < MS_A_SECOND else 0
         for wait in _waits(own, limits):
             if wait.longest_ms > limits.lateness_p99_ms:
-                lateness = Histogram.merged(Histogram.decode(cell.lateness) for cell in _late_cells(wait.part))
+                lateness = _lateness_of(wait.part)
                 own_us = 1000 * (limits.lateness_p99_ms + wait.stalled_ms)
                 all_late += lateness.above(1000 * limits.lateness_p99_ms)
                 by_target += lateness.above(own_us) if wait.is_held or not is_watched else 0
@@ -78,13 +78,15 @@ def kept_waiting(parts: Sequence[Interval], limits: ValidityLimits, users_a_work
     """Returns in which intervals, by worker and number, arrivals waited for a target that held the users.
 
     Where a worker may have no more users any such wait is the target's that its own clocks do not explain. Before that,
-    one that is no longer than what makes a run late may be for a user that is only being started.
+    one that is no longer than what makes a run late may be for a user that is only being started. Where the results of
+    several workers are added up nobody knows whose they are: that is no wait for the target.
     """
     return {
         (wait.part.worker, wait.part.n)
         for own in of_workers(parts).values()
         for wait in _waits(own, limits)
         if wait.is_held
+        and wait.part.own is None
         and wait.longest_ms > wait.stalled_ms + (limits.lateness_p99_ms if wait.part.users < users_a_worker else 0.0)
     }
 
@@ -101,16 +103,30 @@ class _Wait(NamedTuple):
 def _waits(own: Sequence[Interval], limits: ValidityLimits) -> Iterator[_Wait]:
     """Yields the intervals of a worker in which a measured create was late."""
     for place, part in enumerate(own):
-        cells = _late_cells(part)
-        longest_us = max((Histogram.longest_us(cell.lateness) for cell in cells), default=0)
+        longest_us, slowest_us = _longest_us(part)
         if longest_us:
-            due_s = part.from_s - max(Histogram.longest_us(cell.response) for cell in cells) / 1e6
+            due_s = part.from_s - slowest_us / 1e6
             first = place
             while first and own[first - 1].to_s >= due_s:
                 first -= 1
             # Also the one behind: a process that goes on may cut its interval before it notes that it stood still.
             around = own[first : place + 2]
             yield _Wait(part, longest_us / 1000, _is_held(around), _stalled_ms(around, limits))
+
+
+def _longest_us(part: Interval) -> tuple[int, int]:
+    """Returns the longest lateness and the longest response of the measured creates of a worker in an interval."""
+    if part.own is not None:
+        return Histogram.longest_us(part.own.lateness), part.own.slowest_us
+    cells = _late_cells(part)
+    late, slow = ([Histogram.longest_us(getattr(cell, name)) for cell in cells] for name in ("lateness", "response"))
+    return max(late, default=0), max(slow, default=0)
+
+
+def _lateness_of(part: Interval) -> Histogram:
+    if part.own is not None:
+        return Histogram.decode(part.own.lateness)
+    return Histogram.merged(Histogram.decode(cell.lateness) for cell in _late_cells(part))
 
 
 def _late_cells(part: Interval) -> list[Cell]:

@@ -161,7 +161,7 @@ class Recorder:
                 phase,
                 outcome,
                 int(within.sum()),
-                **{name: Histogram.of(each_us[within]).encode() for name, each_us in times_us.items()},
+                **{name: Histogram.of(each_us[within]) for name, each_us in times_us.items()},
                 stage=stage,
             )
             for phase, mask in self._by_phase(due)

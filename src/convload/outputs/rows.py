@@ -29,7 +29,8 @@ def rows(log: RunLog) -> Iterator[Row]:
 
 def _row(interval: Interval, cell: Cell, target: str) -> Row:
     kind = (cell.step, cell.variant, target, cell.stage, cell.phase, cell.outcome, cell.count)
-    row: Row = dict(zip(_NAMES, (interval.from_s, interval.to_s, interval.worker, *kind), strict=True))
+    worker = None if interval.own else interval.worker  # nobody's where the results of several are added up
+    row: Row = dict(zip(_NAMES, (interval.from_s, interval.to_s, worker, *kind), strict=True))
     for clock in CLOCKS:
         times = Histogram.decode(getattr(cell, clock))
         row |= {f"{clock}_{name}_ms": value for name, value in _statistics(times).items()}

@@ -28,10 +28,7 @@ _STACKED = ("c3", "c1", "c4", "c5", "c2", "c6", "c7")
 
 def data(run: Run, course: Course | None = None) -> dict[str, Any]:
     """Returns the columns of a run's charts; `course` is what was counted of it so far, else it is counted now."""
-    if course is None:
-        found = course_data.columns(run, course_data.course_of(run), run.series)
-    else:
-        found = course_data.columns(run, course)
+    found = course_data.columns(run, course or run.course)
     return found | two_targets.columns(found)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from convload.contract.steps import CREATE, STEPS
 from convload.report import document as doc
-from convload.results.course import LOWEST_US, PER_DECADE, STEP, TARGET, VARIANT, Course, Place, WorkerBin, row_of
+from convload.results.course import LOWEST_US, PER_DECADE, STEP, TARGET, VARIANT, Course, Place, Seen, WorkerBin, row_of
 from convload.results.histogram import Histogram, milliseconds
 from convload.results.measured import Totals
 from convload.results.run import Run
@@ -27,22 +27,12 @@ _SHAPE_PER_DECADE = 40
 Column = list[float | None]
 
 
-def course_of(run: Run) -> Course:
-    """Returns how a run went."""
-    course = Course(run.marks, max((interval.to_s for interval in run.intervals), default=0.0))
-    for interval in run.intervals:
-        course.add(interval)
-    return course
-
-
-def columns(run: Run, course: Course, rows: list[Second] | None = None) -> dict[str, Any]:
-    """Returns all columns; those of `columns` and of `heat` are aligned with `t`, None where nothing was measured.
-
-    `rows` are the seconds of the run where they are known.
-    """
-    rows = course.seconds.rows(run.window) if rows is None else rows
+def columns(run: Run, course: Course) -> dict[str, Any]:
+    """Returns all columns; those of `columns` and of `heat` are aligned with `t`, None where nothing was measured."""
+    rows = course.seconds.rows(run.window)
     length = 1 + rows[-1].t_s // course.bin_s if rows else 0
-    views = [view for place in _places(course) if (view := _view(place, course, length, is_open=run.is_open))]
+    places = course.places
+    views = [_view(place, places[place], course.bin_s, length, is_open=run.is_open) for place in _places(places)]
     return {
         "bin_s": course.bin_s,
         "t": [(at + 0.5) * course.bin_s for at in range(length)],
@@ -110,20 +100,17 @@ def _events(run: Run) -> Iterable[tuple[float, str]]:
                 pass
 
 
-def _places(course: Course) -> list[Place]:
+def _places(places: Mapping[Place, Seen]) -> list[Place]:
     """Returns what can be looked at: steps in their order, targets, and of several variants the most frequent."""
     steps = [Place(STEP, name) for name in STEPS]
-    targets = sorted(place for place in course.places if place.kind == TARGET)
-    variants = sorted(
-        (place for place in course.places if place.kind == VARIANT), key=lambda one: (-course.places[one].count, one)
-    )
+    targets = sorted(place for place in places if place.kind == TARGET)
+    variants = sorted((place for place in places if place.kind == VARIANT), key=lambda one: (-places[one].count, one))
     shown = [*steps, *targets, *(variants[:MOST_VARIANTS] if len(variants) > 1 else [])]
-    return [place for place in shown if place in course.places]
+    return [place for place in shown if place in places]
 
 
-def _view(place: Place, course: Course, length: int, *, is_open: bool) -> dict[str, Any]:
-    seen = course.places[place]
-    rows = seen.rows()
+def _view(place: Place, seen: Seen, bin_s: int, length: int, *, is_open: bool) -> dict[str, Any]:
+    rows = seen.rows
     found = [rows.get(at) for at in range(length)]
 
     def column(get: Callable[[Any], Any]) -> list[Any]:
@@ -142,11 +129,11 @@ def _view(place: Place, course: Course, length: int, *, is_open: bool) -> dict[s
             **times("response", ("p50", "p90", "p99", "p99.9", "max")),
             **service,
             **lateness,
-            "view_ok_per_s": column(lambda row: significant(row.ok / course.bin_s)),
-            "view_failed_per_s": column(lambda row: significant(row.failed / course.bin_s)),
+            "view_ok_per_s": column(lambda row: significant(row.ok / bin_s)),
+            "view_failed_per_s": column(lambda row: significant(row.failed / bin_s)),
         },
         "heat": {clock: [row.heat[clock] if row else [] for row in found] for clock in clocks},
-        "shapes": shapes({clock: getattr(seen, clock).histogram() for clock in clocks}),
+        "shapes": shapes({clock: getattr(seen, clock) for clock in clocks}),
     }
 
 

@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from convload.contract.outcomes import OK
-from convload.results.histogram import Accumulator, Histogram
-from convload.results.runlog import MEASURE, Cell, Interval
+from convload.results.cells import CellKey
+from convload.results.histogram import Histogram
+from convload.results.runlog import Interval
+from convload.results.sums import Sums
 from convload.results.window import Window, middle_s
 
 FEWEST, MOST = 10, 20
@@ -75,34 +78,30 @@ class Batches:
         return self._sliced[asked]
 
     def _cut(self, step: str, variant: str, stage: str, clock: str) -> Sliced:
-        found = [[Accumulator() for _ in range(self.count)] for _ in range(len(self._strata) + 1)]
-        for interval, cell in self._cells(step, variant, stage):
-            if cell.outcome == OK or clock == "lateness":
-                text = getattr(cell, clock) or (cell.service if clock == "response" else "")
-                if text:
-                    row, column = self._place(interval)
-                    found[row][column].add(Histogram.decode(text))
-        return Sliced([[one.histogram() for one in row] for row in found])
+        found: list[list[list[Histogram]]] = [[[] for _ in range(self.count)] for _ in range(len(self._strata) + 1)]
+        for one in self.sums:
+            if _is_of(one.key, step, variant, stage) and (one.key[3] == OK or clock == "lateness"):
+                row, column = one.place
+                found[row][column].append(getattr(one, clock))
+        return Sliced([[Histogram.merged(one) for one in row] for row in found])
 
     def outcomes(self, step: str, variant: str, stage: str, kind: str) -> tuple[Counts, Counts]:
         """Returns how many requests there were and how many failed, of one kind of error if it is named."""
         counts, hits = (np.zeros((len(self._strata) + 1, self.count)) for _ in range(2))
-        for interval, cell in self._cells(step, variant, stage):
-            place = self._place(interval)
-            counts[place] += cell.count
-            hits[place] += cell.count if cell.outcome == kind or (not kind and cell.outcome != OK) else 0
+        for (place, key), count in self.sums.counts.items():
+            if _is_of(key, step, variant, stage):
+                counts[place] += count
+                hits[place] += count if key[3] == kind or (not kind and key[3] != OK) else 0
         return counts, hits
 
-    def _cells(self, step: str, variant: str, stage: str) -> list[tuple[Interval, Cell]]:
-        return [
-            (interval, cell)
-            for interval in self._intervals
-            for cell in interval.cells
-            if cell.phase == MEASURE
-            and cell.step == step
-            and variant in {"", cell.variant}
-            and stage in {"", cell.stage}
-        ]
+    @cached_property
+    def sums(self) -> Sums:
+        """All that was measured, by batch: one pass over a log serves whatever is asked of it."""
+        found = Sums()
+        for interval in self._intervals:
+            if interval.cells:
+                found.add(interval.cells, self._place(interval))
+        return found
 
     def _place(self, interval: Interval) -> tuple[int, int]:
         """Returns stratum and batch. What came in after the measured time was due in it, and belongs to its end."""
@@ -114,3 +113,7 @@ class Batches:
                 break
             before_s += time.length_s
         return row, min(self.count - 1, int(before_s / self.length_s * self.count)) if self.length_s else 0
+
+
+def _is_of(key: CellKey, step: str, variant: str, stage: str) -> bool:
+    return key[0] == step and variant in {"", key[1]} and stage in {"", key[4]}

@@ -5,8 +5,8 @@ are more bins than a chart has room for, each two become one. Nothing is average
 percentiles are theirs, and its maximum is theirs.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -15,9 +15,12 @@ import numpy as np
 from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE
 from convload.plan.schedule import StageMark
-from convload.results.histogram import Accumulator, Histogram, milliseconds
-from convload.results.runlog import MEASURE, Cell, Interval
+from convload.results.cells import MEASURE, CellKey
+from convload.results.histogram import Histogram, milliseconds
+from convload.results.measured import creates_of
+from convload.results.runlog import Interval
 from convload.results.series import Seconds
+from convload.results.sums import Compact, Sum, Sums
 from convload.results.window import length_s
 
 Part = TypeVar("Part")
@@ -34,58 +37,12 @@ LOWEST_US = 10.0
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
 
-_MANY = 24
-"""Histograms that wait to be merged: merging costs as much for two as for these."""
-
 
 class Place(msgspec.Struct, frozen=True, order=True):
     """What is looked at: a step, a variant of conversation.create, or its requests to one of two targets."""
 
     kind: str
     name: str
-
-
-Clocks = tuple[Histogram, Histogram, Histogram]
-"""Response, service and lateness; in the closed model the first alone."""
-
-
-class Bin:
-    """The requests that were answered in a time; only those that succeeded have times."""
-
-    def __init__(self) -> None:
-        self.ok = 0
-        self.failed = 0
-        self.times: tuple[list[Histogram], ...] = ([], [], [])
-
-    def add(self, cell: Cell, clocks: Clocks) -> None:
-        """Counts a cell."""
-        if cell.outcome != OK:
-            self.failed += cell.count
-            return
-        self.ok += cell.count
-        for parts, times in zip(self.times, clocks, strict=True):
-            if len(times.index):
-                parts.append(times)
-            if len(parts) >= _MANY:
-                parts[:] = [Histogram.merged(parts)]
-
-    @classmethod
-    def merged(cls, parts: Iterable["Bin"]) -> "Bin":
-        """Returns the requests of several."""
-        whole = cls()
-        for part in parts:
-            whole.ok += part.ok
-            whole.failed += part.failed
-            for mine, its in zip(whole.times, part.times, strict=True):
-                mine.extend(its)
-        return whole
-
-    def clocks(self) -> Clocks:
-        """Returns the times of its requests."""
-        for parts in self.times:
-            parts[:] = [Histogram.merged(parts)]
-        response, service, lateness = (parts[0] for parts in self.times)
-        return response, service, lateness
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -99,37 +56,13 @@ class Row(msgspec.Struct, frozen=True):
     heat: dict[str, list[int]]
 
 
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """What one place saw: its bins over all phases, and all of its measured requests together."""
 
-    def __init__(self) -> None:
-        self.bins: dict[int, Bin] = defaultdict(Bin)
-        self._changed: set[int] = set()
-        self._rows: dict[int, Row] = {}
-        self.response = Accumulator()
-        self.service = Accumulator()
-        self.count = 0
-
-    def add(self, at: int, cell: Cell, clocks: Clocks) -> None:
-        """Counts a cell in a bin."""
-        self.bins[at].add(cell, clocks)
-        self._changed.add(at)
-        self.count += cell.count
-        if cell.phase == MEASURE and cell.outcome == OK:
-            self.response.add(clocks[0])
-            self.service.add(clocks[1])
-
-    def coarsen(self) -> None:
-        """Makes one bin of each two."""
-        self.bins = _halved(self.bins, Bin.merged)
-        self._rows, self._changed = {}, set(self.bins)
-
-    def rows(self) -> dict[int, "Row"]:
-        """Returns the figures of each bin."""
-        for at in self._changed:
-            self._rows[at] = _row(self.bins[at])
-        self._changed = set()
-        return self._rows
+    rows: dict[int, Row]
+    response: Histogram
+    service: Histogram
+    count: int
 
 
 class WorkerBin(msgspec.Struct):
@@ -144,7 +77,7 @@ class WorkerBin(msgspec.Struct):
     def add(self, interval: Interval) -> None:
         """Counts an interval."""
         self.length_s += length_s(interval)
-        self.answered += sum(cell.count for cell in interval.cells if cell.step == CREATE)
+        self.answered += creates_of(interval)
         self.cpu_s += interval.cpu_share * length_s(interval)
         self.hub_delay_ms = max(self.hub_delay_ms, interval.hub_delay_ms)
         self.memory_bytes = max(self.memory_bytes, interval.memory_bytes)
@@ -163,9 +96,11 @@ class Course:
 
     def __init__(self, marks: Iterable[StageMark] = (), ends_s: float = 0.0) -> None:
         self.seconds = Seconds()
-        self.places: dict[Place, Seen] = defaultdict(Seen)
         self.workers: dict[int, dict[int, WorkerBin]] = defaultdict(lambda: defaultdict(WorkerBin))
         self.bin_s = 1
+        self._sums = Sums(measured=False)
+        self._changed: set[int] = set()
+        self._bins: dict[int, dict[Place, _Bin]] = {}
         self._targets = {mark.name: mark.target for mark in marks if mark.target}
         while ends_s > self.bin_s * MOST_BINS:
             self.bin_s *= 2
@@ -177,35 +112,88 @@ class Course:
             self._coarsen()
         at = second // self.bin_s
         self.workers[interval.worker][at].add(interval)
-        for cell in interval.cells:
-            service = Histogram.decode(cell.service)
-            none = Histogram.empty()
-            # In the closed model due = sent: there is one clock.
-            response = Histogram.decode(cell.response)
-            clocks = (response, service, Histogram.decode(cell.lateness)) if cell.response else (service, none, none)
-            for place in self._places_of(cell):
-                self.places[place].add(at, cell, clocks)
+        if interval.cells:
+            self._sums.add(interval.cells, (0, at))
+            self._changed.add(at)
 
     def _coarsen(self) -> None:
         self.bin_s *= 2
-        for seen in self.places.values():
-            seen.coarsen()
+        self._sums.move(lambda place: (0, place[1] // 2))
+        self._changed = {at // 2 for at in (*self._bins, *self._changed)}
+        self._bins = {}
         for worker, bins in self.workers.items():
             self.workers[worker] = _halved(bins, WorkerBin.merged)
 
-    def _places_of(self, cell: Cell) -> Iterator[Place]:
-        yield Place(STEP, cell.step)
-        if cell.step == CREATE:
-            if cell.variant:
-                yield Place(VARIANT, cell.variant)
-            if cell.stage in self._targets:
-                yield Place(TARGET, self._targets[cell.stage])
+    @property
+    def places(self) -> dict[Place, Seen]:
+        """What there is to look at; only the bins that have changed are reckoned anew."""
+        for at in self._changed:
+            self._bins[at] = self._bin(at)
+        self._changed = set()
+        rows: dict[Place, dict[int, _Bin]] = defaultdict(dict)
+        for at, bins in sorted(self._bins.items()):
+            for place, one in bins.items():
+                rows[place][at] = one
+        return {place: _seen(of_place) for place, of_place in rows.items()}
+
+    def _bin(self, at: int) -> dict[Place, "_Bin"]:
+        counts: dict[Place, Counter[bool]] = defaultdict(Counter)
+        times: dict[Place, list[Sum]] = defaultdict(list)
+        for one in self._sums.at((0, at)):
+            for place in self._places_of(one.key):
+                counts[place][one.key[3] == OK] += one.service.count
+                times[place] += [one] if one.key[3] == OK else []
+        return {place: _Bin.of(count, times[place]) for place, count in counts.items()}
+
+    def _places_of(self, key: CellKey) -> Iterator[Place]:
+        step, variant, _, _, stage = key
+        yield Place(STEP, step)
+        if step == CREATE:
+            if variant:
+                yield Place(VARIANT, variant)
+            if stage in self._targets:
+                yield Place(TARGET, self._targets[stage])
 
 
-def _row(part: Bin) -> Row:
-    response, service, lateness = part.clocks()
-    heat = {"response": row_of(response), "service": row_of(service)}
-    return Row(part.ok, part.failed, _statistics(response), _statistics(service), _statistics(lateness), heat)
+class _Bin(msgspec.Struct, frozen=True):
+    """What a place saw in one bin: the row, and response and service of what was measured."""
+
+    row: Row
+    measured: tuple[Compact, ...]
+
+    @classmethod
+    def of(cls, count: Mapping[bool, int], good: list[Sum]) -> "_Bin":
+        """Reckons a bin of which so many requests succeeded or not, and these did."""
+        # In the closed model due = sent: there is one clock.
+        response, service, lateness = _merged(good, "response"), _services(good), _merged(good, "lateness")
+        row = Row(
+            count.get(True, 0),
+            count.get(False, 0),
+            _statistics(response),
+            _statistics(service),
+            _statistics(lateness),
+            {"response": row_of(response), "service": row_of(service)},
+        )
+        part = [one for one in good if one.key[2] == MEASURE]
+        measured = (
+            (response, service) if len(part) == len(good) else (_merged(part, "response"), _merged(part, "service"))
+        )
+        return cls(row, tuple(map(Compact.of, measured)))
+
+
+def _services(parts: list[Sum]) -> Histogram:
+    return Histogram.merged(part.service for part in parts if part.response is not part.service)
+
+
+def _merged(parts: list[Sum], clock: str) -> Histogram:
+    return Histogram.merged(getattr(part, clock) for part in parts)
+
+
+def _seen(bins: dict[int, _Bin]) -> Seen:
+    clocks = zip(*(one.measured for one in bins.values()), strict=True)
+    response, service = (Histogram.merged(one.histogram() for one in of_clock) for of_clock in clocks)
+    rows = {at: one.row for at, one in bins.items()}
+    return Seen(rows, response, service, sum(row.ok + row.failed for row in rows.values()))
 
 
 def _statistics(histogram: Histogram) -> dict[str, float]:

@@ -56,7 +56,7 @@ class Histogram(msgspec.Struct, frozen=True, eq=False):
         if not len(values_us):
             return cls.empty()
         values = np.maximum(values_us.astype(np.int64), 0)
-        index, counts = _count(_bucket(values))
+        index, counts = _count(buckets(values))
         return cls(index, counts, int(values.min()), int(values.max()), int(values.sum()))
 
     @classmethod
@@ -77,6 +77,9 @@ class Histogram(msgspec.Struct, frozen=True, eq=False):
 
     def __add__(self, other: "Histogram") -> "Histogram":
         return self.merged((self, other))
+
+    def __bool__(self) -> bool:
+        return len(self.index) > 0
 
     @property
     def count(self) -> int:
@@ -148,8 +151,10 @@ class Histogram(msgspec.Struct, frozen=True, eq=False):
         return f"{self.min_us},{self.max_us},{self.sum_us},{gap_code}{count_code}{body.decode()}"
 
     @classmethod
-    def decode(cls, text: str) -> Self:
-        """Reads what `encode` wrote; raises RunLogError where the text is no histogram."""
+    def decode(cls, text: "str | Histogram") -> "Histogram":
+        """Reads what `encode` wrote, or takes what is read already; raises RunLogError where it is no histogram."""
+        if isinstance(text, Histogram):
+            return text
         if not text:
             return cls.empty()
         try:
@@ -166,8 +171,10 @@ class Histogram(msgspec.Struct, frozen=True, eq=False):
             raise RunLogError(f"a histogram of the run log is damaged: {text[:40]!r}: {error}") from error
 
     @staticmethod
-    def longest_us(text: str) -> int:
+    def longest_us(text: "str | Histogram") -> int:
         """Returns the maximum of what `encode` wrote without decoding it; 0 of an empty one."""
+        if isinstance(text, Histogram):
+            return text.max_us
         try:
             return int(text.split(",", 2)[1]) if text else 0
         except (ValueError, IndexError) as error:
@@ -269,7 +276,7 @@ def short(value: float, digits: int = 3, sign: str = "") -> str:
     return text.rstrip("0").rstrip(".") if decimals else text
 
 
-def _bucket(values: Integers) -> Integers:
+def buckets(values: Integers) -> Integers:
     """Returns the bucket of each value: the exponent and the top of the fraction of its float64."""
     first = (_FLOAT_EXPONENT_BIAS + _OCTAVE_BITS - 1) << _OCTAVE_BITS
     index: Integers = np.minimum(values, HIGHEST_US).astype(np.float64).view(np.int64)

@@ -9,9 +9,11 @@ import numpy as np
 from convload.contract.outcomes import OK
 from convload.contract.steps import ATTEMPTS, CREATE
 from convload.plan.retry import NONE, RetryPolicy
-from convload.results.histogram import Accumulator, Histogram
-from convload.results.runlog import MEASURE, Cell, Interval
-from convload.results.window import Window
+from convload.results.cells import counted
+from convload.results.histogram import Histogram
+from convload.results.runlog import Interval
+from convload.results.sums import Sum, Sums
+from convload.results.window import Window, length_s
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -112,6 +114,12 @@ class Totals(msgspec.Struct, frozen=True):
         return cls(figures, {"": Flow(within.length_s, sent, offered, None)})
 
 
+def mean_cpu_share(parts: Sequence[Interval]) -> float:
+    """Returns the share of its core that a worker took over some intervals."""
+    all_s = sum(map(length_s, parts))
+    return sum(part.cpu_share * length_s(part) for part in parts) / all_s if all_s else 0.0
+
+
 def rate(count: float, length_s: float) -> float | None:
     """Returns a count per second, with the digits that every report has; None for no time."""
     return round(count / length_s, 3) if length_s > 0 else None
@@ -124,16 +132,35 @@ def attempt_steps(policy: RetryPolicy) -> tuple[str, ...]:
 
 def add_up(parts: Iterable[Interval], stage: str = "") -> dict[Key, Figures]:
     """Adds up the measured cells of intervals, those of one stage if it is named."""
-    cells: dict[Key, list[Cell]] = defaultdict(list)
-    for cell in (cell for interval in parts for cell in interval.cells):
-        if cell.phase == MEASURE and stage in {"", cell.stage}:
-            cells[cell.step, cell.variant, cell.stage].append(cell)
-    return {key: _add_up(of_key) for key, of_key in cells.items()}
+    sums = Sums()
+    for part in parts:
+        sums.add(part.cells)
+    return figures_of(sums, stage)
+
+
+def figures_of(sums: Sums, stage: str = "") -> dict[Key, Figures]:
+    """Returns what was added up by step, variant and stage, of one stage if it is named."""
+    found: dict[Key, list[Sum]] = defaultdict(list)
+    for one in sums:
+        step, variant, _, _, of_stage = one.key
+        if stage in {"", of_stage}:
+            found[step, variant, of_stage].append(one)
+    counts: dict[Key, Counter[str]] = defaultdict(Counter)
+    for (_, (step, variant, _, outcome, of_stage)), count in sums.counts.items():
+        counts[step, variant, of_stage][outcome] += count
+    return {key: _figures(parts, counts[key]) for key, parts in found.items()}
 
 
 def count_creates(figures: Mapping[Key, Figures], stage: str = "") -> int:
     """Returns how many create requests were measured, those due in one stage if it is named."""
     return sum(part.count for key, part in figures.items() if key[0] == CREATE and stage in {"", key[2]})
+
+
+def creates_of(interval: Interval) -> int:
+    """Returns how many create requests a worker recorded in an interval, of all phases."""
+    if interval.own is not None:
+        return interval.own.creates
+    return sum(count for key, count in counted(interval.cells) if key[0] == CREATE)
 
 
 def of_workers(parts: Iterable[Interval]) -> dict[int, list[Interval]]:
@@ -182,18 +209,12 @@ def with_arrivals(workers: Mapping[int, list[Interval]]) -> Iterator[Interval]:
             known = part.offered
 
 
-def _add_up(cells: list[Cell]) -> Figures:
-    """Adds up cells of one step, variant and stage; one at a time, as adding takes much memory."""
-    outcomes: Counter[str] = Counter()
-    response, service, lateness, failed_response, failed_lateness = (Accumulator() for _ in range(5))
-    for cell in cells:
-        outcomes[cell.outcome] += cell.count
-        of_service = Histogram.decode(cell.service)
-        of_response = Histogram.decode(cell.response) if cell.response else of_service
-        (response if cell.outcome == OK else failed_response).add(of_response)
-        (lateness if cell.outcome == OK else failed_lateness).add(Histogram.decode(cell.lateness))
-        if cell.outcome == OK:
-            service.add(of_service)
+def _figures(parts: list[Sum], outcomes: Counter[str]) -> Figures:
+    good = [part for part in parts if part.key[3] == OK]
+    bad = [part for part in parts if part.key[3] != OK]
     errors = {outcome: count for outcome, count in outcomes.most_common() if outcome != OK}
-    times = (response, service, lateness, failed_response, failed_lateness)
-    return Figures(outcomes[OK], errors, *(accumulator.histogram() for accumulator in times))
+    times = [(one, name) for one in (good, bad) for name in ("response", "service", "lateness")]
+    of_good, service, late, of_bad, _, bad_late = (
+        Histogram.merged(getattr(part, name) for part in some) for some, name in times
+    )
+    return Figures(outcomes[OK], errors, of_good, service, late, of_bad, bad_late)

@@ -11,35 +11,44 @@ from typing import Any
 
 import msgspec
 
-from convload.contract.steps import CREATE, FIRST, STEPS
+from convload.contract.steps import CREATE, FIRST, place_of
 from convload.errors import RunLogError
 from convload.mistakes import find_mistakes
 from convload.plan.facts import CLOSED, OPEN, PlanFacts
 from convload.plan.schedule import StageMark
 from convload.results.batches import Batches
+from convload.results.cells import MEASURE, counted
+from convload.results.course import Course
 from convload.results.histogram import statistics, unsupported
 from convload.results.measured import (
     Figures,
     Flow,
     Key,
     Totals,
-    add_up,
     begun_within,
     count_creates,
+    figures_of,
     highest_together,
+    mean_cpu_share,
     of_workers,
     rate,
     risen,
     with_arrivals,
 )
 from convload.results.retries import summarise_retries
-from convload.results.runlog import MEASURE, Ended, Extended, Interval, Manifest, MockLedger, Note, RunLog
-from convload.results.series import Second, per_second
-from convload.results.summary import Generator, KeptRequests, Received, RequestCounts, Requests, StageRequests, Summary
-from convload.results.window import Window, length_s
-
-NEAR_CEILING = 0.8
-"""From this share on a run is near enough to the ceiling for the generator to show in its figures."""
+from convload.results.runlog import Ended, Extended, Interval, Manifest, MockLedger, Note, RunLog
+from convload.results.series import Second
+from convload.results.summary import (
+    Generator,
+    KeptRequests,
+    Received,
+    RequestCounts,
+    Requests,
+    StageRequests,
+    Summary,
+    near_ceiling,
+)
+from convload.results.window import Window
 
 
 class Run:
@@ -108,8 +117,9 @@ class Run:
     def outcomes(self) -> dict[str, Counter[str]]:
         """The outcomes of each step over the whole run, in all its phases."""
         found: dict[str, Counter[str]] = defaultdict(Counter)
-        for cell in (cell for interval in self.intervals for cell in interval.cells):
-            found[cell.step][cell.outcome] += cell.count
+        for interval in self.intervals:
+            for (step, _, _, outcome, _), count in counted(interval.cells):
+                found[step][outcome] += count
         return found
 
     @cached_property
@@ -143,7 +153,7 @@ class Run:
     def _measuring(self) -> Iterator[Interval]:
         """Yields the intervals whose end may be that of the measured time."""
         if not self.is_open:
-            return (one for one in self.intervals if any(cell.phase == MEASURE for cell in one.cells))
+            return (one for one in self.intervals if any(key[2] == MEASURE for key, _ in counted(one.cells)))
         by_schedule = self.cut_short or self.plan.duration_s is None
         return with_arrivals(self.workers) if by_schedule else iter(self.intervals)
 
@@ -174,13 +184,14 @@ class Run:
     @cached_property
     def parts(self) -> dict[Key, Figures]:
         """All that was measured, by step, variant and stage."""
-        return add_up(self.intervals, self.stage)
+        # A stage's own batches lie in its time, the run's in all of it: either way none is left out.
+        return figures_of(self.batches(self.stage).sums, self.stage)
 
     @cached_property
     def steps(self) -> dict[str, Figures]:
         """The figures of each step, in the order of a conversation."""
         found = self._grouped(0)
-        return {name: found[name] for name in sorted(found, key=_place)}
+        return {name: found[name] for name in sorted(found, key=place_of)}
 
     @cached_property
     def variants(self) -> dict[str, Figures]:
@@ -244,13 +255,21 @@ class Run:
         found = [sample for interval in self.intervals for sample in interval.samples]
         return {
             step: KeptRequests.of([sample for sample in found if sample.step == step])
-            for step in sorted({sample.step for sample in found}, key=_place)
+            for step in sorted({sample.step for sample in found}, key=place_of)
         }
 
     @cached_property
     def series(self) -> list[Second]:
         """One row a second, of all phases."""
-        return per_second(self.workers, self.window)
+        return self.course.seconds.rows(self.window)
+
+    @cached_property
+    def course(self) -> Course:
+        """How the run went, all phases."""
+        course = Course(self.marks, max((interval.to_s for interval in self.intervals), default=0.0))
+        for interval in sorted(self.intervals, key=lambda one: (one.n, one.worker)):
+            course.add(interval)
+        return course
 
     # -- in figures --
 
@@ -308,7 +327,7 @@ class Run:
         """What a reader must know beside the figures."""
         both = "the run fired at two targets in turns: all figures are of both together, but for those of A against B"
         of_run = [record.text for record in self.log.records if isinstance(record, Note)]
-        near = None if self.generator.ceiling_at_least else _near_ceiling(self.generator.ceiling_share)
+        near = None if self.generator.ceiling_at_least else near_ceiling(self.generator.ceiling_share)
         return [*self.manifest.notes, *([both] if self.plan.target_b else []), *of_run, *([near] if near else [])]
 
     def _stage(self, mark: StageMark) -> StageRequests:
@@ -379,22 +398,3 @@ def plan_facts(manifest: Manifest) -> PlanFacts:
     if mistakes:
         raise RunLogError(*(f"the manifest's plan: {mistake}" for mistake in mistakes))
     return msgspec.convert(manifest.plan, PlanFacts)
-
-
-def mean_cpu_share(parts: list[Interval]) -> float:
-    """Returns the share of its core that a worker took over some intervals."""
-    all_s = sum(map(length_s, parts))
-    return sum(part.cpu_share * length_s(part) for part in parts) / all_s if all_s else 0.0
-
-
-def _place(step: str) -> tuple[int, str]:
-    return (STEPS.index(step) if step in STEPS else len(STEPS), step)
-
-
-def _near_ceiling(share: float | None) -> str | None:
-    if share is None or share <= NEAR_CEILING:
-        return None
-    return (
-        f"the run made {100 * share:.0f} % of the requests that this machine was measured to generate: "
-        "the generator itself may show in the times; take more workers or machines"
-    )

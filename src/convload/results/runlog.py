@@ -1,7 +1,7 @@
 """The run log: one JSON record a line, the manifest first, then what each worker measured each second."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,21 +10,39 @@ from msgspec import Meta
 
 from convload.errors import MissingRunError, RunLogError
 from convload.plan.schedule import StageMark, cut
+from convload.results.cells import MEASURE, Cell, Count
+from convload.results.interval import (
+    LONGEST_RUN_S,
+    ORDINARY,
+    SAMPLES_A_STEP,
+    SLOW,
+    Backoff,
+    ErrorSample,
+    Interval,
+    RequestSample,
+    Seconds,
+)
+from convload.results.together import Together
 
-FORMAT = "convload/run/1"
+__all__ = [  # what a reader of logs looks for here beside what stands here
+    "LONGEST_RUN_S",
+    "MEASURE",
+    "ORDINARY",
+    "SAMPLES_A_STEP",
+    "SLOW",
+    "Backoff",
+    "Cell",
+    "ErrorSample",
+    "Interval",
+    "RequestSample",
+    "Together",
+]
+
+FORMAT = "convload/run/2"
+READABLE = ("convload/run/1", FORMAT)
+"""Version 1 has an `interval` for each worker and second in place of `together`."""
+
 FILE_NAME = "run.jsonl"
-
-MEASURE = "measure"
-"""The phase of the requests that figures are of."""
-
-
-LONGEST_RUN_S = 5_000_000.0
-"""Nearly two months. What claims to be later is damage: reports keep a row for each second up to the last."""
-
-Count = Annotated[int, Meta(ge=0)]
-Seconds = Annotated[float, Meta(ge=0, le=LONGEST_RUN_S)]
-Coded = Annotated[str, Meta(max_length=65_536)]
-"""A histogram; real ones have some thousand characters."""
 
 
 class KnownCeiling(msgspec.Struct, frozen=True):
@@ -79,134 +97,6 @@ class Started(msgspec.Struct, frozen=True, tag="started", tag_field="record"):
     at_unix_s: float
     workers: int
     clock_offsets_ms: list[float] = []
-
-
-class Cell(msgspec.Struct, frozen=True):
-    """The results of one (step, variant, phase, outcome) in one interval.
-
-    `variant` is empty for steps other than conversation.create. `phase` is "warmup", "measure" or
-    "cleanup", decided by the instant a request was due. The histograms are `Histogram.encode()` strings in
-    microseconds; in the closed model due = sent, so `response` equals `service` and is left empty, as is
-    `lateness`.
-    """
-
-    step: str
-    variant: str
-    phase: str
-    outcome: str
-    count: Count
-    service: Coded
-    response: Coded = ""
-    lateness: Coded = ""
-    stage: str = ""
-
-
-class Backoff(msgspec.Struct, frozen=True):
-    """What followed failed attempts of one kind in one interval; only runs with a retry policy have them.
-
-    `outcome` is of the attempts, `fate` one of `retrying.FATES`; `retry_after` is "" where no answer carried that
-    header, else `retrying.HONOURED` or `IGNORED`. `waited` is a histogram of the waits in microseconds, of those that
-    were retried. The phase is that of the conversation.
-    """
-
-    phase: str
-    outcome: str
-    fate: str
-    retry_after: str
-    count: Count
-    waited: Coded = ""
-
-
-class ErrorSample(msgspec.Struct, frozen=True):
-    """One failed request, enough to show its payload again: redacted, capped per kind."""
-
-    t_s: float
-    step: str
-    variant: str
-    outcome: str
-    detail: str
-    index: int = -1
-    worker: int = 0
-    trace_id: str = ""
-
-
-SLOW, ORDINARY = "slow", "ordinary"
-SAMPLES_A_STEP = 10
-
-
-class RequestSample(msgspec.Struct, frozen=True):
-    """One request that succeeded after the warm-up, whole; times in seconds since the start.
-
-    `kind` is "slow", one of the slowest of its worker and step so far, or "ordinary", drawn by chance; `score` is what
-    the ten highest of the run have the highest of: the response time in seconds, or what was drawn. `new_connection`:
-    it was the first on its connection; where users do not make ready before they are due, its times have the opening.
-    """
-
-    step: str
-    variant: str
-    index: int
-    due_s: float
-    sent_s: float
-    first_byte_s: float
-    done_s: float
-    new_connection: bool
-    worker: int
-    trace_id: str = ""
-    kind: str = SLOW
-    score: float = 0.0
-
-
-class Interval(msgspec.Struct, frozen=True, tag="interval", tag_field="record"):
-    """What one worker measured between `from_s` and `to_s`; `n` counts up from 0 without gaps.
-
-    `built`, `sent` and `recorded` are create requests since the start of the run: payloads built, requests
-    written to a socket or failed on the way there, results recorded. `left_open` counts conversations that could
-    not be closed. `cpu_share` is CPU time over wall time.
-
-    In the open model `offered` counts the arrivals that were due so far, `unsent` those among them that were
-    never sent (known with the last interval), and `backlog` those that wait for a free user at the end of the interval.
-    `pending` are requests in flight and arrivals that wait, about every tenth of a second. The watch on the generator
-    itself: `hub_delay_ms` is the longest that the event loop was late in the interval, `files_free` the file
-    descriptors left, `sockets_waiting` this machine's sockets in TIME_WAIT. `cpu_wait_share` is the time in which the
-    worker could have run and another process did, over wall time. `awaiting` is the highest number of users that waited
-    for the target at once: for an answer, a token or a connection. `hub_delays` is a histogram of how late the event
-    loop was at each hundredth of a second. From `silent_from_s` to `silent_to_s` none of its requests was answered
-    though users waited: the longest such time in the interval, or up to its end. `samples` are those that have
-    come among the slowest of their step, and among those drawn by chance. `throttled_share` is the time in which the
-    quota of a cgroup held its processes back, over wall time. Earlier versions wrote none of these.
-    """
-
-    worker: Count
-    n: Annotated[int, Meta(ge=0, le=int(LONGEST_RUN_S))]
-    from_s: Seconds
-    to_s: Seconds
-    cells: Annotated[list[Cell], Meta(max_length=10_000)]
-    users: Count
-    in_flight: Count
-    built: Count
-    sent: Count
-    recorded: Count
-    cpu_share: float
-    memory_bytes: Count
-    errors: Annotated[list[ErrorSample], Meta(max_length=10_000)] = []
-    left_open: Count = 0
-    last: bool = False
-    offered: Count = 0
-    unsent: Count = 0
-    backlog: Count = 0
-    pending: list[Count] = []
-    hub_delay_ms: float = 0.0
-    files_free: int = 0
-    sockets_waiting: Count = 0
-    retried: Count = 0
-    backoffs: Annotated[list[Backoff], Meta(max_length=10_000)] = []
-    cpu_wait_share: float = 0.0
-    awaiting: Count = 0
-    hub_delays: Coded = ""
-    silent_from_s: Seconds = 0.0
-    silent_to_s: Seconds = 0.0
-    samples: Annotated[list[RequestSample], Meta(max_length=10_000)] = []
-    throttled_share: float = 0.0
 
 
 class WorkerLost(msgspec.Struct, frozen=True, tag="worker_lost", tag_field="record"):
@@ -279,9 +169,8 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="record"):
     left_open: int = 0
 
 
-Record = (
-    Manifest | Started | Interval | StageAdded | StagesCut | Extended | WorkerLost | Aborted | Note | MockLedger | Ended
-)
+_Event = StageAdded | StagesCut | Extended | WorkerLost | Aborted | Note | MockLedger
+Record = Manifest | Started | Interval | Together | _Event | Ended
 
 _decoder = msgspec.json.Decoder(Record)
 
@@ -358,28 +247,31 @@ def read(path: Path) -> RunLog:
         RunLogError: it has no manifest, or another format version.
     """
     path = path / FILE_NAME if path.is_dir() else path
+    damage: list[str] = []
     try:
-        content = path.read_bytes()
+        with path.open("rb") as lines:
+            records = list(_decode(lines, damage))
     except OSError as error:
         raise MissingRunError(f"{path}: cannot be read: {error.strerror}") from error
-    damage: list[str] = []
-    records = list(_decode(content.split(b"\n"), damage))
-    if not records or not isinstance(records[0], Manifest) or not content.startswith(b"{"):
+    if not records or not isinstance(records[0], Manifest) or any(text.startswith("line 1 ") for text in damage):
         raise RunLogError(f"{path}:1: is no run log: the first line must be a manifest of format {FORMAT}")
-    if records[0].format != FORMAT:
+    if records[0].format not in READABLE:
         raise RunLogError(f"{path}:1: has format {records[0].format!r}; this version reads {FORMAT!r}")
     if not any(isinstance(record, Ended) for record in records):
         damage.append("the run log has no end: the run was cut off")
     return RunLog(records[0], [record for record in records[1:] if not isinstance(record, Manifest)], damage)
 
 
-def _decode(lines: Sequence[bytes], damage: list[str]) -> Iterator[Record]:
+def _decode(lines: Iterable[bytes], damage: list[str]) -> Iterator[Record]:
     for number, line in enumerate(lines, 1):
-        if not line:
+        if not line.strip(b"\n"):
             continue
         try:
-            yield _decoder.decode(line)
+            record = _decoder.decode(line)
+            found = record.intervals() if isinstance(record, Together) else [record]
         # msgspec's errors are ValueErrors, and so is text that is not UTF-8; nested too deeply is neither
-        except (ValueError, RecursionError):
-            what = "is no record" if number < len(lines) else "was cut off"
+        except (ValueError, RecursionError, RunLogError):
+            what = "is no record" if line.endswith(b"\n") else "was cut off"
             damage.append(f"line {number} of the run log {what} and is left out")
+        else:
+            yield from found

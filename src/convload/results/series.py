@@ -2,14 +2,16 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
+import numpy as np
 
 from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE
+from convload.results.cells import CLOCKS, MEASURE, Cells, counted
 from convload.results.histogram import Histogram, milliseconds
-from convload.results.runlog import MEASURE, Cell, Interval
+from convload.results.runlog import Interval
 from convload.results.window import REMNANT_S, Window, length_s, middle_s
 
 WARMUP = "warmup"
@@ -46,9 +48,13 @@ class Second(msgspec.Struct, frozen=True):
 
 
 class Seconds:
-    """Groups intervals by second as they come; what has changed is reckoned anew when somebody asks."""
+    """Groups intervals by second as they come.
+
+    A second is reckoned when the next one begins, while its times are still at hand, and anew where more of it came.
+    """
 
     def __init__(self) -> None:
+        self._last_s = -1
         self._parts: dict[int, list[_Part]] = defaultdict(list)
         self._ends: dict[int, _Part] = {}
         self._rows: dict[int, Second] = {}
@@ -67,6 +73,9 @@ class Seconds:
         self._ends[interval.worker] = part
         self._parts[t_s].append(part)
         self._rows.pop(t_s, None)
+        if t_s != self._last_s and self._last_s in self._parts:
+            self._rows[self._last_s] = _second(self._last_s, self._parts[self._last_s])
+        self._last_s = t_s
         return t_s
 
     def rows(self, measured: Window) -> list[Second]:
@@ -88,14 +97,6 @@ class _Part(msgspec.Struct, frozen=True):
     sent: int
 
 
-def per_second(workers: Mapping[int, list[Interval]], measured: Window) -> list[Second]:
-    """Returns the rows in the order of time; a second in which no worker reported has none."""
-    seconds = Seconds()
-    for interval in (interval for parts in workers.values() for interval in parts):
-        seconds.add(interval)
-    return seconds.rows(measured)
-
-
 def every_second(series: Iterable[Second]) -> dict[int, Second | None]:
     """Returns the rows by their second, with None for those in which no worker reported: a gap must show."""
     known = {row.t_s: row for row in series}
@@ -111,9 +112,7 @@ def _second(t_s: int, with_counts: list[_Part]) -> Second:
     parts = [part.interval for part in with_counts]
     lengths_s = _lengths(parts)
     rates = _rates(parts, lengths_s)
-    succeeded = [cell for part in parts for cell in _create_cells(part) if cell.outcome == OK]
-    service_ms = _statistics(cell.service for cell in succeeded)
-    is_open = any(cell.response for cell in succeeded)
+    service, response, lateness = _times(parts)
     longest = {part.worker: part for part in sorted(parts, key=length_s)}
     return Second(
         t_s=t_s,
@@ -121,11 +120,11 @@ def _second(t_s: int, with_counts: list[_Part]) -> Second:
         requests_per_s=round(sum(rates.values()), 3),
         ok_per_s=round(rates.get(OK, 0.0), 3),
         errors_per_s={name: round(rate, 3) for name, rate in sorted(rates.items()) if name != OK},
-        response_ms=_statistics(cell.response or cell.service for cell in succeeded) if is_open else service_ms,
-        service_ms=service_ms,
+        response_ms=_statistics(response),
+        service_ms=_statistics(service),
         users=sum(part.users for part in longest.values()),
         in_flight=sum(part.in_flight for part in longest.values()),
-        lateness_ms=_statistics(cell.lateness for cell in succeeded),
+        lateness_ms=_statistics(lateness),
         offered_per_s=round(sum(part.arrivals / lengths_s[part.interval.worker] for part in with_counts), 3),
         backlog=sum(part.backlog for part in longest.values()),
         cpu_share=max(part.cpu_share for part in longest.values()),
@@ -146,13 +145,27 @@ def _lengths(parts: list[Interval]) -> dict[int, float]:
 def _rates(parts: list[Interval], lengths_s: dict[int, float]) -> dict[str, float]:
     rates: dict[str, float] = defaultdict(float)
     for part in parts:
-        for cell in _create_cells(part):
-            rates[cell.outcome] += cell.count / lengths_s[part.worker]
+        for (step, _, _, outcome, _), count in counted(part.cells):
+            if step == CREATE:
+                rates[outcome] += count / lengths_s[part.worker]
     return rates
 
 
-def _create_cells(part: Interval) -> list[Cell]:
-    return [cell for cell in part.cells if cell.step == CREATE]
+def _times(parts: list[Interval]) -> tuple[Histogram, Histogram, Histogram]:
+    """Returns service, response and lateness of the creates that succeeded; who has no response, has its service."""
+    found: list[list[Histogram]] = [[] for _ in CLOCKS]
+    for cells in (Cells.of(part.cells) for part in parts if part.cells):
+        succeeded = np.array([key[0] == CREATE and key[3] == OK for key in cells.keys])
+        if succeeded.any():
+            times = cells.times()
+            for clock, of_clock in enumerate(found):
+                rows = np.zeros((len(cells), len(CLOCKS)), bool)
+                rows[:, clock] = succeeded
+                if clock == CLOCKS.index("response"):
+                    rows[:, 0] = succeeded & (times.sizes[clock :: len(CLOCKS)] == 0)
+                of_clock.append(times.together(rows.reshape(-1)))
+    service, response, lateness = (Histogram.merged(one) for one in found)
+    return service, response, lateness
 
 
 def _phase(part: Interval, measured: Window) -> str:
@@ -161,10 +174,9 @@ def _phase(part: Interval, measured: Window) -> str:
     return MEASURE if middle_s(part) < measured.to_s else CLEANUP
 
 
-def _statistics(encoded: Iterable[str]) -> dict[str, float]:
-    merged = Histogram.merged(Histogram.decode(text) for text in encoded)
-    if not merged.count:
+def _statistics(times: Histogram) -> dict[str, float]:
+    if not times:
         return {}
-    values = merged.percentiles(list(SERIES_PERCENTILES.values()))
-    named = dict(zip(SERIES_PERCENTILES, values, strict=True)) | {"max": merged.max_us}
+    values = times.percentiles(list(SERIES_PERCENTILES.values()))
+    named = dict(zip(SERIES_PERCENTILES, values, strict=True)) | {"max": times.max_us}
     return {name: milliseconds(value) for name, value in named.items()}

@@ -199,3 +199,17 @@ class Summary(msgspec.Struct, frozen=True):
     left_open: int
     generator: Generator
     notes: list[str]
+
+
+NEAR_CEILING = 0.8
+"""From this share on a run is near enough to the ceiling for the generator to show in its figures."""
+
+
+def near_ceiling(share: float | None) -> str | None:
+    """Says that a run used so much of the ceiling that it may show; None where it did not."""
+    if share is None or share <= NEAR_CEILING:
+        return None
+    return (
+        f"the run made {100 * share:.0f} % of the requests that this machine was measured to generate: "
+        "the generator itself may show in the times; take more workers or machines"
+    )

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from convload.results.runlog import FILE_NAME, Interval, Manifest, Note, Record
+from convload.results.runlog import FILE_NAME, Interval, Manifest, Note, Record, Together
 
 _encoder = msgspec.json.Encoder()
+_RESULTS = (Interval, Together)
 
 RESERVE_BYTES = 1024 * 1024
 """For the end of the log and the reports, which are some hundred kilobytes."""
@@ -73,11 +74,11 @@ class RunLogWriter:
         Raises:
             OSError: the disk is full or broken.
         """
-        at_s = record.to_s if isinstance(record, Interval) else getattr(record, "at_s", 0.0)
+        at_s = record.to_s if isinstance(record, _RESULTS) else getattr(record, "at_s", 0.0)
         self.mend(at_s)
         line = _encoder.encode(record) + b"\n"
         self._append(line)
-        if not isinstance(record, Interval):
+        if not isinstance(record, _RESULTS):
             self._kept.append(line)
 
     def mend(self, at_s: float) -> None:
@@ -167,16 +168,16 @@ class PatientWriter:
         self._waiting.clear()
         if waiting:
             release(self._path)
-        lost = [record for record in waiting if isinstance(record, Interval)]
+        lost = [record for record in waiting if isinstance(record, _RESULTS)]
         notes = [Note(at_s, _told(lost), invalidates=True)] if lost else []
-        for record in (*notes, *(one for one in waiting if not isinstance(one, Interval))):
+        for record in (*notes, *(one for one in waiting if not isinstance(one, _RESULTS))):
             self.write(record)
         self._log.close()
         return _told([*lost, *self._waiting]) if lost or self._waiting else ""
 
 
 def _told(lost: Collection[Record]) -> str:
-    results = sum(cell.count for record in lost if isinstance(record, Interval) for cell in record.cells)
+    results = sum(sum(record.counts) for record in lost if isinstance(record, Together))
     return (
         f"{len(lost):,} records of the run log could not be written, as there was no room for them; "
         f"the results of {results:,} requests in them are in no figure"

@@ -19,13 +19,14 @@ def second(make: Make) -> Interval:
 @pytest.fixture
 def intake(make: Make) -> Intake:
     one = Intake()
-    assert one.takes(make.interval(0, [], 10), 0, 1.0)
+    assert one.take(Measured.of(make.interval(0, [], 10)), 0, 1.0)
     return one
 
 
 def test_intervals_that_follow_each_other_are_taken(intake: Intake, second: Interval) -> None:
-    assert intake.takes(second, 0, 2.0)
-    assert intake.takes(msgspec.structs.replace(second, n=5, from_s=7.0, to_s=8.0), 0, 8.0), "one may be missing"
+    assert intake.take(Measured.of(second), 0, 2.0)
+    later = Measured.of(msgspec.structs.replace(second, n=5, from_s=7.0, to_s=8.0))
+    assert intake.take(later, 0, 8.0), "one may be missing"
     assert list(intake.notes(9.0, Counter(), 0)) == []
 
 
@@ -43,12 +44,12 @@ def test_intervals_that_follow_each_other_are_taken(intake: Intake, second: Inte
 def test_an_interval_that_cannot_be_true_is_dropped_and_invalidates(
     intake: Intake, second: Interval, change: dict[str, float], fault: str
 ) -> None:
-    assert not intake.takes(msgspec.structs.replace(second, **change), 0, 2.0)
+    assert not intake.take(Measured.of(msgspec.structs.replace(second, **change)), 0, 2.0)
 
     [note] = intake.notes(2.0, Counter(), 0)
     assert note.invalidates
     assert f"worker 0: {fault}: 1" in note.text
-    assert intake.takes(second, 0, 2.0), "the next one is looked at anew"
+    assert intake.take(Measured.of(second), 0, 2.0), "the next one is looked at anew"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_an_interval_that_cannot_be_true_is_dropped_and_invalidates(
 def test_figures_that_no_run_has_are_no_message(second: Interval, change: dict[str, float]) -> None:
     impossible = msgspec.structs.replace(second, **change)
 
-    assert Intake().read(Measured(impossible).encode(), is_of_worker=True) is None
+    assert Intake().read(Measured.of(impossible).encode(), is_of_worker=True) is None
 
 
 @pytest.mark.parametrize("data", [None, b"", b"\xff", b"[]", b'{"type":"Setup"}', b'{"type":7}', b"[" * 100_000])

@@ -36,10 +36,11 @@ are read without blocking, and what it is told fits a pipe.
 
 **Why nothing is lost unsaid.** A worker sends its last interval only when its users are gone and what was in flight
 is recorded, and ends only when it is told so, which is when everybody is FINISHED or LOST. What is sent comes once and
-in order though the way be cut (`line`), so the last interval of a worker says that all came. Each interval is in the
-log before the next message is looked at; while the disk is full it waits in memory. What a lost worker did after its
-last interval nobody knows: the log says for how many arrivals that holds. Of what it still sends nothing is recorded,
-since others fire its arrivals by then. The parent writes to the same log, each record in one piece behind the last one.
+in order though the way be cut (`line`), so the last interval of a worker says that all came. The intervals of a second
+are in the log, added up (`merging`), when the last of them has come or a second after the first; while the disk is full
+they wait in memory. What a lost worker did after its last interval nobody knows: the log says for how many arrivals
+that holds. Of what it still sends nothing is recorded, since others fire its arrivals by then. The parent writes to the
+same log, each record in one piece behind the last one.
 A message that cannot be read is noted there too, and makes the run no evidence.
 """
 
@@ -69,6 +70,7 @@ from convload.load.processes.parent import Parent
 from convload.load.processes.setup import first_users, listen, load_users
 from convload.plan.plan import Plan, marks
 from convload.plan.schedule import Stage
+from convload.results.merging import Merger
 from convload.results.runlog import Ended, Extended, Note, Record, StageAdded, StagesCut, Started
 from convload.results.writing import PatientWriter
 
@@ -91,11 +93,9 @@ EXCHANGES = 5
 EXCHANGE_EVERY_S = 0.05
 EXCHANGES_TIMEOUT_S = 2.0
 
-ENDING_SLACK_S = 15.0
-"""Beyond the planned end and drain, before a silent worker is given up."""
+ENDING_SLACK_S = 15.0  # beyond the planned end and drain, before a silent worker is given up
 
-POLL_S = 0.05
-LAST_WORDS_MS = 500
+POLL_S, LAST_WORDS_MS = 0.05, 500
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +117,7 @@ class Coordinator:
         self._runner = listen(self._environment, job.host, job.port)
         self._runner.register_message(CHANNEL, self._on_message)
         self._environment.events.heartbeat_sent.add_listener(self._on_heartbeat)
+        self._merger = Merger(self._write, 1000 * self._plan.validity.lateness_p99_ms)
         self._losses = Losses(self._plan, job.setup)
         self._ends_s = self._schedule_ends_s = self._plan.ends_after_s
         if job.setup.held_open:
@@ -174,12 +175,13 @@ class Coordinator:
                 at_s = self._elapsed_s()
                 what = f"worker {member.number} was interrupted at {at_s:.1f} s; {self._hand_over(member, at_s)}"
                 self._write(Note(at_s, what, invalidates=True))
-            case messages.Measured(interval) if self._intake.takes(interval, member.number, self._elapsed_s()):
+            case messages.Measured() if interval := self._intake.take(message, member.number, self._elapsed_s()):
                 self._silences.end(member.node)
-                self._losses.note(interval)
-                self._write(interval)
+                self._losses.note(message.interval)
+                self._merger.add(interval)
                 if interval.last:
                     member.state, member.left_open = State.FINISHED, interval.left_open
+                    self._merger.workers -= 1
 
     def _send(self, node: str, message: ProcessMessage) -> None:
         self._line(node).send(message.encode())
@@ -208,6 +210,7 @@ class Coordinator:
         self._wait_until_ready()
         self._start()
         self._wait_until_finished()
+        self._merger.flush(hold_s=0.0)
         server = self._runner.server
         for note in self._intake.notes(self._elapsed_s(), server.dropped, server.refused.count):
             self._write(note)
@@ -318,6 +321,7 @@ class Coordinator:
         self._measure_clocks()
         delay_s = START_DELAY_S + self._members.round_trip_s()
         self._started_s = started_s = time.monotonic() + delay_s
+        self._merger.workers = len(self._members.taking_part())
         offsets_ms = [round(1000 * member.clock_offset_s, 3) for member in self._members]
         self._write(Started(time.time() + delay_s, self._job.setup.workers, offsets_ms))
         for member in self._members:
@@ -337,6 +341,7 @@ class Coordinator:
         slack_s = 2 * self._plan.drain_s + ENDING_SLACK_S + self._job.grace_s
         while self._members.taking_part():
             gevent.sleep(POLL_S)
+            self._merger.flush()
             self._members.require_no_failure()  # a run in which no user can start is called off
             self._give_up(self._silent(SILENT_S, self._job.grace_s), "")
             if self._ends_s is not None and self._elapsed_s() > self._ends_s + slack_s:
@@ -345,6 +350,7 @@ class Coordinator:
     def _give_up(self, members: list[Member], why: str) -> None:
         for member in members:
             member.state = State.LOST  # first, so that none of them inherits from another
+        self._merger.workers -= len(members)
         for member in members:
             self._account_for(member, why)
         if members and self._plan.on_lost_worker == "stop" and not self._stopping.is_set():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from convload.errors import RunLogError
-from convload.load.processes.messages import ToCoordinator
+from convload.load.processes.messages import Measured, ToCoordinator
 from convload.results.histogram import Histogram
 from convload.results.runlog import Interval, Note
 
@@ -37,14 +37,15 @@ class Intake:
             self._unreadable[is_of_worker] += 1
             return None
 
-    def takes(self, interval: Interval, worker: int, now_s: float) -> bool:
-        """Says whether an interval can be one of this worker's; one that cannot is counted."""
-        fault = next(self._faults_of(interval, worker, now_s), None)
-        if fault is None:
-            self._last[worker] = interval
-        else:
+    def take(self, measured: Measured, worker: int, now_s: float) -> Interval | None:
+        """Returns the interval in a message if it can be one of this worker's; one that cannot is counted."""
+        whole = _read(measured)
+        fault = next(self._faults_of(measured.interval, worker, now_s), None if whole else "with a damaged histogram")
+        if fault is not None:
             self._faults[f"worker {worker}: {fault}"] += 1
-        return fault is None
+            return None
+        self._last[worker] = measured.interval
+        return whole
 
     def takes_note(self) -> bool:
         """Says whether there is room for another note."""
@@ -63,8 +64,6 @@ class Intake:
             yield "of a time that is still to come"
         if last and any(getattr(interval, name) < getattr(last, name) for name in ("built", "sent", "recorded")):
             yield "with counts that fall"
-        if not _can_be_read(interval):
-            yield "with a damaged histogram"
 
     def notes(self, at_s: float, unread: Counter[str], refused: int) -> Iterator[Note]:
         """Yields what the run log must say of all that was dropped, here and by the channel before."""
@@ -84,15 +83,14 @@ class Intake:
             yield Note(at_s, f"{self._notes - MOST_NOTES:,} notes of workers beyond {MOST_NOTES:,} were dropped")
 
 
-def _can_be_read(interval: Interval) -> bool:
-    """Whether its histograms are such: one that is not would make the whole run log unreadable."""
-    times = (text for cell in interval.cells for text in (cell.service, cell.response, cell.lateness))
+def _read(measured: Measured) -> Interval | None:
+    """Returns an interval whose histograms are such: one that is not would make the whole run log unreadable."""
     try:
-        for text in (*times, *(one.waited for one in interval.backoffs)):
-            Histogram.decode(text)
+        for one in measured.interval.backoffs:
+            Histogram.decode(one.waited)
+        return measured.whole()
     except RunLogError:
-        return False
-    return True
+        return None
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -7,6 +7,7 @@ import msgspec
 from convload.errors import ConvloadError, ExitCode, SetupFailedError
 from convload.load.processes.rules import Rules
 from convload.plan.schedule import Loss, Stage
+from convload.results.cells import CellKey, Cells
 from convload.results.runlog import Interval, Note
 
 CHANNEL = "convload.message"
@@ -79,9 +80,23 @@ class Pong(ProcessMessage, frozen=True):
 
 
 class Measured(ProcessMessage, frozen=True):
-    """The results of a second or less."""
+    """The results of a second or less: an interval without cells, and these packed."""
 
     interval: Interval
+    keys: tuple[CellKey, ...] = ()
+    counts: list[int] = []
+    times: str = ""
+
+    @classmethod
+    def of(cls, interval: Interval) -> "Measured":
+        """Returns what is sent of an interval."""
+        cells = Cells.of(interval.cells)
+        return cls(msgspec.structs.replace(interval, cells=[]), cells.keys, cells.counts, cells.times().pack(level=1))
+
+    def whole(self) -> Interval:
+        """Returns the interval with its cells; raises RunLogError where they are damaged."""
+        cells = Cells(self.keys, self.counts, self.times)
+        return msgspec.structs.replace(self.interval, cells=Cells(self.keys, self.counts, cells.times()))
 
 
 class Noted(ProcessMessage, frozen=True):

@@ -238,7 +238,7 @@ class Worker:
             _leave("interrupted; what was in flight has been reported", ExitCode.INTERRUPTED)
 
     def _send_interval(self, interval: Interval) -> None:
-        self._send(messages.Measured(interval))
+        self._send(messages.Measured.of(interval))
 
     def _stop(self) -> None:
         self._session.no_retries.set()

@@ -1,0 +1,140 @@
+"""What a long run of many workers costs who reads it.
+
+`python -m bench.reading FOLDER SECONDS WORKERS [1]` makes its log, with 1 as earlier versions wrote it; the bench makes
+one and has `convload report` read it.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from bench.figures import Figure
+
+from convload.contract.steps import CREATE
+from convload.plan.schedule import StageMark
+from convload.results import runlog
+from convload.results.histogram import Histogram
+from convload.results.merging import merge
+from convload.results.runlog import MEASURE, READABLE, Cell, Ended, Interval, Manifest, Record, Started
+
+SECONDS = int(os.environ.get("BENCH_READING_SECONDS", "7200"))
+WORKERS = 10
+VARIANTS = 24
+A_CELL = 16
+"""Create requests of a variant, worker and second: 384 a worker and second, of ten workers 3,840."""
+A_SECOND = VARIANTS * A_CELL
+
+POOL = 30
+"""Seconds whose times differ. Each line is deflated for itself, so a log is no shorter because they come again."""
+
+SERVICE_US, SPREAD, LATENESS_US = 20_000, 0.5, 60
+SEED = 7
+HOLD = "hold"
+
+
+def reading(folder: Path) -> list[Figure]:
+    """A made log of two hours and ten workers: its size, and what its report costs."""
+    make(folder, SECONDS, WORKERS)
+    size = (folder / runlog.FILE_NAME).stat().st_size
+    began_s = time.monotonic()
+    command = [sys.executable, "-m", "convload.cli", "report", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as report:
+        _, _, used = os.wait4(report.pid, 0)
+        report.returncode = 0
+    took_s = time.monotonic() - began_s
+    what = f"{SECONDS:,} s of {WORKERS} workers and {VARIANTS} variants"
+    return [
+        Figure(f"log of {what}", size / 1e6, "MB", at_most=150),
+        Figure("its report, time", took_s, "s", at_most=15),
+        Figure("its report, CPU time", used.ru_utime + used.ru_stime, "s"),
+        Figure("its report, memory", used.ru_maxrss * 1024 / 1e6, "MB", at_most=500),
+        Figure("its report.html", (folder / "report.html").stat().st_size / 1000, "KB", at_most=600),
+    ]
+
+
+def make(folder: Path, seconds: int, workers: int, version: int = 2) -> None:
+    """Writes the log of an open load, all of whose requests ended well."""
+    encoder = msgspec.json.Encoder()
+    with (folder / runlog.FILE_NAME).open("wb") as log:
+        for record in _records(seconds, workers, version):
+            log.write(encoder.encode(record) + b"\n")
+
+
+def _records(seconds: int, workers: int, version: int) -> Iterator[Record]:
+    yield _manifest(seconds, workers, version)
+    yield Started(0.0, workers)
+    rng = np.random.default_rng(SEED)
+    pool = [[_cells(rng, as_text=version == 1) for _ in range(workers)] for _ in range(POOL)]
+    added = [merge([_interval(rng, worker, 0, cells) for worker, cells in enumerate(one)]) for one in pool]
+    for n in range(seconds):
+        place = int(rng.integers(POOL))
+        if version == 1:
+            yield from (_interval(rng, worker, n, cells, n == seconds - 1) for worker, cells in enumerate(pool[place]))
+        else:
+            # What each worker is of itself is this second's own; only the adding up is not done again.
+            few = [Cell(CREATE, "", MEASURE, "ok", A_SECOND, pool[place][0][0].service)]
+            own = merge([_interval(rng, worker, n, few, n == seconds - 1) for worker in range(workers)])
+            yield msgspec.structs.replace(added[place], n=n, to_s=own.to_s, workers=own.workers)
+    yield Ended(float(seconds))
+
+
+def _manifest(seconds: int, workers: int, version: int) -> Manifest:
+    rate = A_SECOND * workers
+    plan = {"name": "made", "target": "mock", "account": "12345678", "model": "open", "arrivals": "even", "seed": SEED}
+    plan |= {
+        "workers": workers,
+        "users": 100 * workers,
+        "duration_s": float(seconds),
+        "warmup_s": 0.0,
+        "mix": "default",
+    }
+    plan |= {"conversations": None, "consumers": "close", "gates": ["create.p99 < 100ms", "errors < 1%"]}
+    stage = StageMark(HOLD, 0.0, float(seconds), rate, rate)
+    return Manifest(READABLE[version - 1], "2026-01-02T03:04:05Z", plan, {}, {}, "http://127.0.0.1:1", stages=[stage])
+
+
+def _cells(rng: np.random.Generator, *, as_text: bool) -> list[Cell]:
+    return [_cell(rng, f"variant_{number:02d}", as_text=as_text) for number in range(VARIANTS)]
+
+
+def _cell(rng: np.random.Generator, variant: str, *, as_text: bool) -> Cell:
+    service_us = rng.lognormal(np.log(SERVICE_US), SPREAD, A_CELL).astype(np.int64)
+    lateness_us = rng.gamma(4, LATENESS_US / 4, A_CELL).astype(np.int64)
+    times = [Histogram.of(one) for one in (service_us, service_us + lateness_us, lateness_us)]
+    service, response, lateness = [one.encode() for one in times] if as_text else times
+    return Cell(CREATE, variant, MEASURE, "ok", A_CELL, service, response, lateness, HOLD)
+
+
+def _interval(rng: np.random.Generator, worker: int, n: int, cells: list[Cell], last: bool = False) -> Interval:
+    done, in_flight = A_SECOND * (n + 1), int(rng.integers(5, 12))
+    return Interval(
+        worker=worker,
+        n=n,
+        from_s=round(n + rng.uniform(0, 0.005) * (n > 0), 6),
+        to_s=round(n + 1 + rng.uniform(0, 0.005), 6),
+        cells=cells,
+        users=int(rng.integers(40, 60)),
+        in_flight=in_flight,
+        built=done,
+        sent=done,
+        recorded=done,
+        cpu_share=round(rng.uniform(0.2, 0.3), 4),
+        memory_bytes=90_000_000 + 4096 * int(rng.integers(200)),
+        offered=done,
+        last=last,
+        pending=rng.integers(5, 12, 10).tolist(),
+        hub_delay_ms=round(rng.uniform(0.3, 1.5), 3),
+        files_free=900,
+        sockets_waiting=int(rng.integers(10)),
+        cpu_wait_share=round(rng.uniform(0, 0.01), 4),
+        awaiting=in_flight,
+    )
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]), *map(int, sys.argv[2:]))

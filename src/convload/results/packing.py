@@ -1,0 +1,224 @@
+"""Packs columns of whole numbers, and many histograms at once, into one text each, and reads them back exactly."""
+
+import binascii
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Self
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from convload.errors import RunLogError
+from convload.results.histogram import BUCKETS, Histogram, Integers, buckets
+
+MOST_BYTES = 1 << 28
+"""Of the columns of one text, inflated; a second of thousands of workers has some megabytes."""
+
+LEVEL = 6
+"""Of deflating. It is done once a second, and level 1 makes logs a tenth larger."""
+
+_WIDTHS = {code: np.dtype(f"<u{size}") for code, size in zip("BHIQ", (1, 2, 4, 8), strict=True)}
+_BEYOND = 1 << 53
+_Head = tuple[int, np.dtype[np.unsignedinteger], int]
+"""Length, width and least value of a column."""
+
+
+def pack(columns: Sequence[Integers], level: int = LEVEL) -> str:
+    """Returns columns as text: length, width and least value of each, then base64 of their deflated bytes.
+
+    A column is written as what its values exceed the least one by, in the narrowest width, all low bytes first: so
+    what hardly differs takes hardly any room.
+    """
+    heads, bodies = [], []
+    for column in columns:
+        least = int(column.min()) if len(column) else 0
+        code, body = _narrow(column - least)
+        heads.append(f"{len(column)}{code}{least}")
+        bodies.append(body)
+    deflate = zlib.compressobj(level, zlib.DEFLATED, -15)
+    packed = deflate.compress(b"".join(bodies)) + deflate.flush()
+    return f"{','.join(heads)};{binascii.b2a_base64(packed, newline=False).decode()}"
+
+
+def unpack(text: str, columns: int) -> list[Integers]:
+    """Returns the columns, which must be so many; raises RunLogError where the text is none of `pack`."""
+    try:
+        head, body = text.split(";")
+        facts = _heads(head, columns)
+        return list(_widen(_inflate(body, sum(length * width.itemsize for length, width, _ in facts)), facts))
+    except (ValueError, KeyError, OverflowError, zlib.error) as error:
+        raise RunLogError(f"columns of the run log are damaged: {text[:40]!r}: {error}") from error
+
+
+def _heads(text: str, columns: int) -> list[_Head]:
+    facts = [_head(one) for one in text.split(",")]
+    if len(facts) != columns:
+        raise ValueError(f"it has {len(facts)} columns")
+    return facts
+
+
+def _inflate(body: str, size: int) -> bytes:
+    reader = zlib.decompressobj(-15)
+    raw = reader.decompress(binascii.a2b_base64(body), min(size, MOST_BYTES) + 1)
+    if len(raw) != size or not reader.eof:
+        raise ValueError("it has another length than it says")
+    return raw
+
+
+def _head(text: str) -> _Head:
+    at = next((place for place, letter in enumerate(text) if letter in _WIDTHS), -1)
+    length, width, least = int(text[:at]), _WIDTHS[text[at : at + 1]], int(text[at + 1 :])
+    if length < 0 or abs(least) > _BEYOND:
+        raise ValueError(f"{text!r} is no column")
+    return length, width, least
+
+
+def _narrow(values: Integers) -> tuple[str, bytes]:
+    highest = int(values.max()) if len(values) else 0
+    code = next(code for code, width in _WIDTHS.items() if highest < 1 << (8 * width.itemsize))
+    width = _WIDTHS[code]
+    return code, values.astype(width).view(np.uint8).reshape(-1, width.itemsize).T.tobytes()
+
+
+def _widen(raw: bytes, facts: list[_Head]) -> Iterator[Integers]:
+    at = 0
+    for length, width, least in facts:
+        part = np.frombuffer(raw, np.uint8, length * width.itemsize, at).reshape(width.itemsize, -1)
+        at += length * width.itemsize
+        values = np.ascontiguousarray(part.T).view(width).reshape(-1).astype(np.int64)
+        if len(values) and int(values.max()) > _BEYOND:
+            raise ValueError("it has a number that is too large")
+        yield values + least
+
+
+class Histograms(msgspec.Struct, frozen=True, eq=False):
+    """Many histograms: `sizes` says how many buckets in use each has; `index` and `counts` are of all, one by one."""
+
+    sizes: Integers
+    low: Integers
+    high: Integers
+    total: Integers
+    index: Integers
+    counts: Integers
+
+    @classmethod
+    def of(cls, parts: Sequence[Histogram]) -> Self:
+        """Puts histograms together."""
+        facts = np.array([(len(one.index), one.min_us, one.max_us, one.sum_us) for one in parts], np.int64)
+        index, counts = ([getattr(one, name) for one in parts] or [_NONE] for name in ("index", "counts"))
+        sizes, low, high, total = facts.reshape(-1, 4).T
+        return cls(sizes, low, high, total, np.concatenate(index), np.concatenate(counts))
+
+    @property
+    def each_count(self) -> Integers:
+        """How many values were counted in each."""
+        upto = np.concatenate(([0], np.cumsum(self.counts)))
+        ends = np.cumsum(self.sizes)
+        found: Integers = upto[ends] - upto[ends - self.sizes]
+        return found
+
+    def together(self, chosen: npt.NDArray[np.bool_]) -> Histogram:
+        """Adds some of them up to one."""
+        entries, of_chosen = np.repeat(chosen, self.sizes), chosen & (self.sizes > 0)
+        if not of_chosen.any():
+            return Histogram.empty()
+        dense = np.bincount(self.index[entries], self.counts[entries])
+        used = np.flatnonzero(dense)
+        low, high, total = self.low[of_chosen].min(), self.high[of_chosen].max(), self.total[of_chosen].sum()
+        return Histogram(used, dense[used].astype(np.int64), int(low), int(high), int(total))
+
+    def all(self) -> list[Histogram]:
+        """Returns them one by one."""
+        ends = np.cumsum(self.sizes).tolist()
+        facts = zip([0, *ends], ends, self.low.tolist(), self.high.tolist(), self.total.tolist(), strict=False)
+        return [
+            Histogram(self.index[begin:end], self.counts[begin:end], low, high, total)
+            for begin, end, low, high, total in facts
+        ]
+
+    def pack(self, level: int = LEVEL) -> str:
+        """Returns them as text: the gaps between used buckets, the first of each from the bucket of its minimum."""
+        first = self.first()
+        gaps = np.diff(self.index, prepend=0)
+        gaps[first] = 0
+        used = self.sizes > 0
+        spans = np.where(used, self.high - self.low, 0)
+        return pack([self.sizes, self.low, spans, self.total, gaps, self.counts], level)
+
+    @classmethod
+    def unpack(cls, text: str) -> Self:
+        """Reads them back; raises RunLogError where the text is none, or no histograms."""
+        sizes, low, spans, total, gaps, counts = unpack(text, 6)
+        found = cls(sizes, low, low + spans, total, gaps, counts)
+        if not found.fits():
+            raise RunLogError(f"histograms of the run log are damaged: {text[:40]!r}")
+        first = found.first()
+        reached = np.cumsum(gaps)
+        from_bucket = (buckets(low) if len(low) else low)[sizes > 0]
+        shift = np.repeat(from_bucket - reached[first], sizes[sizes > 0])
+        found = msgspec.structs.replace(found, index=reached + shift)
+        if not found.is_sound():
+            raise RunLogError(f"histograms of the run log are damaged: {text[:40]!r}")
+        return found
+
+    def first(self) -> Integers:
+        """Returns where each that is not empty begins."""
+        ends = np.cumsum(self.sizes)
+        return (ends - self.sizes)[self.sizes > 0]
+
+    def fits(self) -> bool:
+        """Says whether the columns go together, with gaps between buckets in place of them."""
+        same = len({len(self.sizes), len(self.low), len(self.high), len(self.total)}) == 1
+        gaps = self.index
+        fit = len(gaps) == len(self.counts) == self.sizes.sum() and not (self.sizes < 0).any()
+        return bool(same and fit and not (gaps >= BUCKETS).any())
+
+    def is_sound(self) -> bool:
+        """Says whether buckets rise, are there, and go with counts, minimum, maximum and sum."""
+        used = self.sizes > 0
+        first = self.first()
+        if not len(first):
+            return not (self.low.any() or self.high.any() or self.total.any())
+        rises = np.diff(self.index, prepend=-1) > 0
+        rises[first] = True
+        counts = np.add.reduceat(self.counts.astype(np.float64), first)
+        low, high, total = self.low[used], self.high[used], self.total[used]
+        last = self.index[first + self.sizes[used] - 1]
+        return bool(
+            rises.all()
+            and (self.counts > 0).all()
+            and (counts < _BEYOND).all()
+            and (low >= 0).all()
+            and (low <= high).all()
+            and (high < _BEYOND).all()
+            and (last == buckets(high)).all()
+            and (low * counts <= total).all()
+            and (total <= high * counts).all()
+            and not (self.low[~used].any() or self.high[~used].any() or self.total[~used].any())
+        )
+
+    @classmethod
+    def merged(cls, parts: Sequence["Histograms"], rows: Sequence[Integers], count: int) -> "Histograms":
+        """Adds histograms up: number i of a part belongs to the one that `rows` names for it, of `count` in all."""
+        row = np.concatenate(rows)
+        sizes, low, high, total, index, counts = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in cls.__struct_fields__
+        )
+        key = np.repeat(row, sizes) * BUCKETS + index
+        order = np.argsort(key, kind="stable")
+        key, counts = key[order], counts[order]
+        first = np.flatnonzero(np.diff(key, prepend=-1))
+        used = sizes > 0
+        lows, highs, totals = np.full(count, _BEYOND), np.zeros(count, np.int64), np.zeros(count, np.int64)
+        np.minimum.at(lows, row[used], low[used])
+        np.maximum.at(highs, row[used], high[used])
+        np.add.at(totals, row[used], total[used])
+        key = key[first]
+        merged_sizes = np.bincount(key // BUCKETS, minlength=count)
+        lows[merged_sizes == 0] = 0
+        summed = np.add.reduceat(counts, first) if len(first) else counts
+        return cls(merged_sizes, lows, highs, totals, key % BUCKETS, summed)
+
+
+_NONE: Integers = np.empty(0, np.int64)

@@ -1,0 +1,154 @@
+"""Adds up the times of many intervals, all cells of an interval at one go."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+import numpy as np
+
+from convload.results.cells import CLOCKS, MEASURE, Cell, CellKey, Cells
+from convload.results.histogram import BUCKETS, Histogram, Integers
+from convload.results.packing import Histograms
+
+ROOM = 85
+"""Cells that are counted into at once, in 47 MB; when others come, what there is makes room."""
+
+_NEVER = 1 << 60
+_MOST_IN_32_BITS = (1 << 32) - 1
+
+Place = tuple[int, int]
+"""Where in a run: a stratum or 0, and a batch or bin."""
+
+_Kind = tuple[Place, CellKey, bool]
+"""Cells that have responses are not added to those that have none."""
+
+
+_KeptThere = dict[tuple[CellKey, bool], list[list["Compact"]]]
+
+
+class Sum(msgspec.Struct, frozen=True):
+    """What there was of one kind in one place; the response of what has none of its own is its service."""
+
+    place: Place
+    key: CellKey
+    service: Histogram
+    response: Histogram
+    lateness: Histogram
+
+
+class Sums:
+    """The requests of a run, by place and key.
+
+    Args:
+        measured: whether those of other phases are left out.
+
+    Attributes:
+        counts: how many there were.
+    """
+
+    def __init__(self, *, measured: bool = True) -> None:
+        self.counts: Counter[tuple[Place, CellKey]] = Counter()
+        self._measured = measured
+        self._rows: dict[_Kind, int] = {}
+        self._dense = np.zeros((0, BUCKETS), np.int64)
+        self._facts = np.zeros((0, 3), np.int64)
+        self._kept: dict[Place, dict[tuple[CellKey, bool], list[list[Compact]]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+
+    def add(self, cells: Sequence[Cell], place: Place = (0, 0)) -> None:
+        """Adds the cells of an interval."""
+        cells = Cells.of(cells)
+        chosen = [at for at, key in enumerate(cells.keys) if key[2] == MEASURE or not self._measured]
+        if not chosen:
+            return
+        times = cells.times()
+        responded = (times.sizes[1 :: len(CLOCKS)] > 0).tolist()
+        for at in chosen:
+            self.counts[place, cells.keys[at]] += cells.counts[at]
+        rows = self._rows_of([(place, cells.keys[at], responded[at]) for at in chosen])
+        row = np.full((len(cells), len(CLOCKS)), -1)
+        row[chosen] = len(CLOCKS) * np.array(rows)[:, None] + np.arange(len(CLOCKS))
+        self._count(row.reshape(-1), times)
+
+    def _count(self, row: Integers, times: Histograms) -> None:
+        used = (row >= 0) & (times.sizes > 0)
+        entry = np.repeat(row, times.sizes)
+        known = entry >= 0
+        np.add.at(self._dense.reshape(-1), (entry * BUCKETS + times.index)[known], times.counts[known])
+        of_row = row[used]
+        np.minimum.at(self._facts[:, 0], of_row, times.low[used])
+        np.maximum.at(self._facts[:, 1], of_row, times.high[used])
+        np.add.at(self._facts[:, 2], of_row, times.total[used])
+
+    def _rows_of(self, kinds: list[_Kind]) -> list[int]:
+        """Returns where each is counted; room for all of an interval is made at once."""
+        new = [kind for kind in dict.fromkeys(kinds) if kind not in self._rows]
+        if len(self._rows) + len(new) > len(self._dense) // len(CLOCKS):
+            self._put_away()
+            rows = len(CLOCKS) * max(ROOM, len(set(kinds)))
+            if rows > len(self._dense):
+                self._dense, self._facts = np.zeros((rows, BUCKETS), np.int64), np.zeros((rows, 3), np.int64)
+                self._facts[:, 0] = _NEVER
+        return [self._rows.setdefault(kind, len(self._rows)) for kind in kinds]
+
+    def _put_away(self) -> None:
+        """Keeps what was counted, in little memory, and clears the place of it."""
+        for (place, key, responded), row in self._rows.items():
+            rows = range(len(CLOCKS) * row, len(CLOCKS) * (row + 1))
+            self._kept[place][key, responded].append([self._keep(one) for one in rows])
+        self._rows = {}
+        self._facts[:] = (_NEVER, 0, 0)
+
+    def _keep(self, row: int) -> "Compact":
+        index = np.flatnonzero(self._dense[row])
+        counts = self._dense[row, index]
+        self._dense[row, index] = 0
+        low, high, total = self._facts[row].tolist()
+        return Compact.of(Histogram(index, counts, low, high, total) if len(index) else Histogram.empty())
+
+    def move(self, to: Callable[[Place], Place]) -> None:
+        """Puts what is in one place into another; several may become one."""
+        self._put_away()
+        kept, counts = self._kept, self.counts
+        self._kept, self.counts = defaultdict(lambda: defaultdict(list)), Counter()
+        for place, kinds in kept.items():
+            for kind, parts in kinds.items():
+                self._kept[to(place)][kind] += parts
+        for (place, key), count in counts.items():
+            self.counts[to(place), key] += count
+
+    def at(self, place: Place) -> Iterator[Sum]:
+        """Yields what there was in one place."""
+        self._put_away()
+        for (key, responded), parts in self._kept[place].items():
+            times = [Histogram.merged(one.histogram() for one in of_clock) for of_clock in zip(*parts, strict=True)]
+            if len(parts) > 1:
+                parts[:] = [[Compact.of(one) for one in times]]
+            service, response, lateness = times
+            yield Sum(place, key, service, response if responded else service, lateness)
+
+    def __iter__(self) -> Iterator[Sum]:
+        self._put_away()
+        for place in list(self._kept):
+            yield from self.at(place)
+
+
+class Compact(msgspec.Struct, frozen=True):
+    """A histogram in less than half of its memory."""
+
+    index: Integers
+    counts: Integers
+    low: int
+    high: int
+    total: int
+
+    @classmethod
+    def of(cls, one: Histogram) -> "Compact":
+        """Returns it in this form."""
+        small = np.uint32 if not one or one.counts.max() <= _MOST_IN_32_BITS else np.int64
+        return cls(one.index.astype(np.uint16), one.counts.astype(small), one.min_us, one.max_us, one.sum_us)
+
+    def histogram(self) -> Histogram:
+        """Returns it as it was."""
+        return Histogram(self.index.astype(np.int64), self.counts.astype(np.int64), self.low, self.high, self.total)

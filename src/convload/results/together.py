@@ -1,0 +1,86 @@
+"""The record of a run log that holds what all workers measured in the same time."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from convload.errors import RunLogError
+from convload.results.cells import CellKey, Cells, Coded, Count
+from convload.results.histogram import Integers
+from convload.results.interval import LONGEST_RUN_S, Backoff, ErrorSample, Interval, Own, RequestSample, Seconds
+from convload.results.packing import unpack
+
+_OF_ONE = (
+    *("worker", "users", "in_flight", "built", "sent", "recorded", "memory_bytes", "left_open", "last", "offered"),
+    *("unsent", "backlog", "files_free", "sockets_waiting", "retried", "awaiting"),
+)
+_SHARES = ("cpu_share", "cpu_wait_share", "throttled_share")
+_INSTANTS = ("from_s", "to_s", "silent_from_s", "silent_to_s")
+COLUMNS = {"hub_delay_ms": 10**3}
+COLUMNS |= dict.fromkeys(_OF_ONE, 1) | dict.fromkeys(_SHARES, 10**4) | dict.fromkeys(_INSTANTS, 10**6)
+"""What each worker is of itself, and into how many parts a unit is divided for it: columns are of whole numbers."""
+
+
+class Together(msgspec.Struct, frozen=True, tag="together", tag_field="record"):
+    """What one or several workers measured in the same time, their results added up.
+
+    `times` are the histograms of the cells (`packing.Histograms`), three for each of `keys`. `workers` has the
+    `COLUMNS` of each worker (`packing.pack`), then of its `own` `slowest_us` and `creates`, the length of its
+    `pending`, and the `pending` of all. `lateness` is each worker's own, and empty where none was late.
+    """
+
+    n: Annotated[int, Meta(ge=0, le=int(LONGEST_RUN_S))]
+    to_s: Seconds
+    keys: Annotated[tuple[CellKey, ...], Meta(max_length=100_000)]
+    counts: list[Count]
+    times: str
+    workers: str
+    hub_delays: Coded = ""
+    lateness: list[Coded] = []
+    errors: list[ErrorSample] = []
+    samples: list[RequestSample] = []
+    backoffs: list[Backoff] = []
+
+    def intervals(self) -> list[Interval]:
+        """Returns an interval for each worker; the first has what all measured. Raises RunLogError for damage."""
+        *columns, slowest, creates, sizes, pending = unpack(self.workers, len(COLUMNS) + 4)
+        cells = Cells(_one_of(self.keys), self.counts, self.times)
+        lateness = self.lateness or [""] * len(sizes)
+        lengths = {len(lateness), *(len(column) for column in (*columns, slowest, creates, sizes))}
+        if len(cells.counts) != len(cells) or len(lengths) != 1 or not _are_possible(columns, sizes, pending):
+            raise RunLogError("the columns of workers are damaged")
+        values = [_in_units(name, column) for name, column in zip(COLUMNS, columns, strict=True)]
+        own = map(Own, lateness, slowest.tolist(), creates.tolist()) if len(sizes) > 1 else [None]
+        waiting, ends = pending.tolist(), np.cumsum(sizes).tolist()
+        found = [
+            Interval(cells=[], n=self.n, pending=waiting[begin:end], own=of_one, **dict(zip(COLUMNS, row, strict=True)))
+            for row, of_one, begin, end in zip(zip(*values, strict=True), own, [0, *ends[:-1]], ends, strict=True)
+        ]
+        of_all = {name: getattr(self, name) for name in ("errors", "samples", "backoffs", "hub_delays")}
+        found[0] = msgspec.structs.replace(found[0], cells=cells, **of_all)
+        return found
+
+
+def _are_possible(columns: Sequence[Integers], sizes: Integers, pending: Integers) -> bool:
+    """Says whether no number is negative that cannot be, and no instant lies beyond all runs."""
+    by_name = dict(zip(COLUMNS, columns, strict=True))
+    signed = by_name.pop("files_free")
+    late = max(int(by_name[name].max(initial=0)) for name in _INSTANTS) > LONGEST_RUN_S * COLUMNS["to_s"]
+    fit = len(signed) > 0 and sizes.sum() == len(pending)
+    return fit and not late and all(int(one.min(initial=0)) >= 0 for one in (*by_name.values(), sizes, pending))
+
+
+def _in_units(name: str, column: Integers) -> list[Any]:
+    parts = COLUMNS[name]
+    values: list[Any] = (column > 0 if name == "last" else column if parts == 1 else column / parts).tolist()
+    return values
+
+
+@lru_cache(maxsize=1024)
+def _one_of(keys: tuple[CellKey, ...]) -> tuple[CellKey, ...]:
+    """Returns the same object for equal keys: nearly all seconds of a run have the same."""
+    return keys
