@@ -54,7 +54,7 @@ sbom: $(READY)
 # Renews requirements.lock; needs uv. It holds hashes and no address of a package index.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock
-	$(BIN)/python -m supply.worker_lock
+	$(BIN)/python -m supply.image_locks
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

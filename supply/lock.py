@@ -61,3 +61,11 @@ def _package(block: list[str]) -> Package:
         else:
             raise LockError(f"{block[0]!r}: {line!r} is neither a hash nor whom it is for")
     return Package(first["name"], first["version"], first["marker"] or "", hashes, needed_by)
+
+
+def shipped(packages: list[Package]) -> set[str]:
+    """Returns the names of what a user of convload installs with it."""
+    found: set[str] = {OURSELVES}
+    while more := {one.name for one in packages if found & set(one.needed_by)} - found:
+        found |= more
+    return found

@@ -13,7 +13,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from supply.lock import LOCK, OURSELVES, ROOT, Package, read_lock
+from supply.lock import LOCK, OURSELVES, ROOT, Package, read_lock, shipped
 
 VENDORED = ROOT / "src" / "convload" / "report" / "assets" / "uplot"
 
@@ -34,7 +34,7 @@ def describe(lock: str) -> Json:
     """Returns the bill of materials of a lock."""
     packages = read_lock(lock)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    shipped = _shipped(packages)
+    in_use = shipped(packages)
     purl = f"pkg:pypi/{OURSELVES}@{project['version']}"
     ours = {
         "type": "application",
@@ -52,17 +52,9 @@ def describe(lock: str) -> Json:
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'{purl} {lock}')}",
         "version": 1,
         "metadata": {"component": ours},
-        "components": [*(_component(one, one.name in shipped) for one in packages), _uplot()],
+        "components": [*(_component(one, one.name in in_use) for one in packages), _uplot()],
         "dependencies": _dependencies(packages, purl),
     }
-
-
-def _shipped(packages: list[Package]) -> set[str]:
-    """Returns the names of what a user of convload installs with it."""
-    found: set[str] = {OURSELVES}
-    while more := {one.name for one in packages if found & set(one.needed_by)} - found:
-        found |= more
-    return found
 
 
 def _component(package: Package, shipped: bool) -> Json:

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from supply.lock import LOCK, read_lock
-from supply.worker_lock import NAMES, WORKER_LOCK, worker_lock
+from supply.image_locks import NAMES, RUN_LOCK, WORKER_LOCK, part_of
+from supply.lock import LOCK, read_lock, shipped
 from tests.conftest import Cli, listening
 
 WITHOUT = ("scipy", "ruptures", "rich", "jinja2", "markupsafe", "flask", "werkzeug", "uvloop", "trustme")
@@ -57,6 +57,12 @@ def test_what_a_worker_machine_is_asked_needs_no_more_either(cli: Cli, arguments
     assert "internal error" not in done.err
 
 
-def test_the_lock_of_workers_is_that_part_of_the_lock() -> None:
-    assert WORKER_LOCK.read_text() == worker_lock(LOCK.read_text()), "renew it: python -m supply.worker_lock"
+def test_the_locks_of_images_are_those_parts_of_the_lock() -> None:
+    lock = LOCK.read_text()
+    users = shipped(read_lock(lock))
+
+    assert WORKER_LOCK.read_text() == part_of(lock, NAMES), "renew them: python -m supply.image_locks"
+    assert RUN_LOCK.read_text() == part_of(lock, users), "renew them: python -m supply.image_locks"
     assert {package.name for package in read_lock(WORKER_LOCK.read_text())} == NAMES
+    assert users > NAMES
+    assert {"pytest-xdist", "mypy", "hypothesis"}.isdisjoint(users)
