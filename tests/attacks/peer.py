@@ -26,6 +26,7 @@ class Peer:
         self.socket.linger = 0
         self.socket.sndhwm = 0
         self.socket.rcvtimeo = RECEIVE_TIMEOUT_MS
+        self.socket.heartbeat_ivl, self.socket.heartbeat_timeout = 1_000, 3_000  # as a worker has it
         if key is not None:
             self.socket.curve_serverkey = pair(bytes.fromhex(key), b"coordinator")[0]
             own = pair(bytes.fromhex(key), b"worker")

@@ -2,10 +2,12 @@
 
 import json
 import random
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,69 @@ def refused_so_far(coordinator: Coordinator, worker: Peer) -> int:
     heard = coordinator.next_line()
     assert heard["greeting"] == "count"
     return int(heard["refused"])
+
+
+class Wiretap:
+    """Stands between a worker and the coordinator, passes on what they say, and keeps what the worker said."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._sockets, self._upwards = [self._listener], list[socket.socket]()
+        self.port = int(self._listener.getsockname()[1])
+        self.said: list[bytes] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, far = self._listener.accept()[0], self.connect()
+                self._sockets.append(near)
+                self._upwards.append(far)
+                threading.Thread(target=self._pass_on, args=(near, far, self.said), daemon=True).start()
+                threading.Thread(target=self._pass_on, args=(far, near, []), daemon=True).start()
+
+    def connect(self) -> socket.socket:
+        """Returns another connection to the coordinator."""
+        self._sockets.append(socket.create_connection(("127.0.0.1", self._port), timeout=30))
+        return self._sockets[-1]
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket, kept: list[bytes]) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                kept.append(data)
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def say_again(self, *, to_the_same: bool) -> None:
+        """Repeats the last words in their own connection, or all in another one, until the coordinator hangs up."""
+        if to_the_same:
+            self._upwards[0].sendall(self.said[-1])
+            wait_for(lambda: len(self._upwards) > 1, "the worker connects anew")
+            return
+        other = self.connect()
+        with suppress(ConnectionError):
+            other.sendall(b"".join(self.said))
+            while other.recv(65536):
+                pass
+
+    def close(self) -> None:
+        for one in self._sockets:
+            one.close()
+
+
+@pytest.mark.parametrize("to_the_same", [True, False], ids=["in its own connection", "in another one"])
+def test_what_was_recorded_and_is_said_again_is_not_heard(coordinator: Coordinator, to_the_same: bool) -> None:
+    tap = Wiretap(coordinator.port)
+    with closing(tap), Peer(tap.port, KEY) as worker:
+        worker.greet("once")
+        assert coordinator.next_line()["greeting"] == "once"
+
+        tap.say_again(to_the_same=to_the_same)
+        with Peer(coordinator.port, KEY, b"a second worker") as other:
+            other.socket.send(msgpack.dumps(("convload.hello", b"end", "a second worker")))
+
+            assert coordinator.next_line()["greeting"] == "end"
 
 
 ENDED_A_RUN = [
