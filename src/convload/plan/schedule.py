@@ -111,8 +111,13 @@ def blocks(
 ) -> Iterator[Times]:
     """Yields the times of one worker's arrivals in seconds from the profile's start, in rising order, block by block.
 
-    Profiles that follow one another in a run are its legs; each draws its own Poisson arrivals.
+    Profiles that follow one another in a run are its legs; each draws its own Poisson arrivals. Where two targets are
+    compared in turns both windows of a pair have the same arrivals, so that their difference is that of the targets.
     """
+    if profile.stages[0].target:
+        firsts = RateProfile([msgspec.structs.replace(stage, target="") for stage in profile.stages[::2]])
+        yield from _both_of_each_pair(profile, firsts, blocks(firsts, arrivals, seed, worker, workers, leg))
+        return
     stream = worker + (leg << _LEG_SHIFT)
     counted = (
         _even_counts(profile.total, worker, workers)
@@ -122,6 +127,20 @@ def blocks(
     for counts in counted:
         if len(counts):
             yield profile.due_s(counts)
+
+
+def _both_of_each_pair(profile: RateProfile, firsts: RateProfile, arrivals: Iterator[Times]) -> Iterator[Times]:
+    """Yields the arrivals of the first window of each pair, and then the same in the second one."""
+    known: Times = np.empty(0)
+    for pair, ends_s in enumerate(firsts.starts_s[1:]):
+        while not len(known) or known[-1] < ends_s:
+            if (more := next(arrivals, None)) is None:
+                break
+            known = np.concatenate([known, more])
+        count = int(np.searchsorted(known, ends_s))
+        within, known = known[:count] - firsts.starts_s[pair], known[count:]
+        for starts_s in profile.starts_s[2 * pair : 2 * pair + 2] if count else ():
+            yield within + starts_s
 
 
 def _even_counts(total: float, worker: int, workers: int) -> Iterator[Times]:

@@ -220,3 +220,24 @@ def test_two_targets_are_fired_at_in_windows_a_b_b_a() -> None:
 
     assert [alternation.index_at(100.5 + second) for second in range(8)] == [0, 1, 1, 0, 0, 1, 1, 0]
     assert alternation.index_at(99.0) == 0
+
+
+@pytest.mark.parametrize("arrivals", ["even", "poisson"])
+@pytest.mark.parametrize("rate", ["80", "33.3"])
+def test_both_windows_of_a_pair_have_the_same_arrivals(arrivals: str, rate: str) -> None:
+    keys = {"rate": rate, "duration": "60s", "warmup": "4s", "arrivals": arrivals, "target_b": "http://127.0.0.1:9"}
+    plan = Schedule(assemble(None, {}, keys), 2, "")
+    stages = marks(assemble(None, {}, keys).resolved_stages())
+
+    for worker in (0, 1):
+        due_s = times_of(plan.arrivals(worker))
+        offsets = [
+            due_s[(due_s >= mark.starts_s) & (due_s < mark.starts_s + mark.duration_s)] - mark.starts_s
+            for mark in stages
+        ]
+        assert sum(map(len, offsets)) == len(due_s)
+        for first, second in zip(offsets[::2], offsets[1::2], strict=True):
+            assert len(first) > 0
+            np.testing.assert_allclose(first, second, atol=1e-9)
+        if arrivals == "poisson":
+            assert len({len(first) for first in offsets[2::2]}) > 1
