@@ -56,6 +56,15 @@ def test_the_terminal_is_as_it_was(golden: Callable[[str, str], None]) -> None:
     assert out.getvalue().splitlines()[-1] == "Regressed: conversation.create p50 +15.0%."
 
 
+def test_a_row_has_one_line_in_a_terminal_of_80_columns() -> None:
+    out = io.StringIO()
+    terminal.show(document(comparison()), Console(file=out, width=80, color_system=None))
+
+    lines = out.getvalue().splitlines()
+    for statistic, last in (("p50 ms", "regressed"), ("errors %", "same"), ("rate /s", "same")):
+        assert next(line for line in lines if line.startswith(statistic)).rstrip().endswith(last)
+
+
 def test_the_markdown_is_as_it_was(golden: Callable[[str, str], None]) -> None:
     text = markdown.render(document(comparison()))
 

@@ -86,7 +86,7 @@ def _step(comparison: Comparison, step: str) -> doc.Section:
 
 def _reasons(found: list[Difference]) -> Iterator[str]:
     for why in dict.fromkeys(one.why for one in found if one.why):
-        names = ", ".join(tables.statistic(one) for one in found if one.why == why)
+        names = ", ".join(one.statistic for one in found if one.why == why)
         yield f"{UNKNOWN.capitalize()}, {names}: {why}"
 
 

@@ -102,7 +102,7 @@ def _moment(point: FollowedRun) -> str:
 def _title(series: Series) -> str:
     if series.name.startswith("gate "):
         return doc.brief(series.name, 60)
-    return f"{'error share' if series.name == 'errors' else series.name} {series.unit}"
+    return f"{series.name} {series.unit}"
 
 
 def _way(series: Series, change: Found) -> Way:

@@ -90,10 +90,12 @@ def differences(
         (doc.Column("relative"), lambda one: figures.NONE if one.relative is None else f"{100 * one.relative:+.1f} %"),
         (doc.Column(interval), _interval),
         (doc.Column(f"0 ± {100 * reach:.3g} %", "bar", on=(doc.HTML,)), lambda one: _forest(one, reach)),
+        # In the words of the outcome the table would be wider than a terminal.
         (
-            doc.Column("outcome", "words", on=(*doc.TERMINAL, doc.HTML)),
-            lambda one: doc.Mark(one.outcome, TONES[one.outcome]),
+            doc.Column("outcome", "words", on=doc.TERMINAL),
+            lambda one: doc.Mark("same" if one.outcome == SAME else one.outcome, TONES[one.outcome]),
         ),
+        (doc.Column("outcome", "words", on=(doc.HTML,)), lambda one: doc.Mark(one.outcome, TONES[one.outcome])),
         (doc.Column("why", "words", on=(doc.MARKDOWN,)), lambda one: one.why),
     )
 
@@ -113,13 +115,8 @@ def _forest(one: Difference, reach: float) -> doc.Words:
     return "" if value is None else doc.Bar(value, low, high, 0.5, TONES[one.outcome])
 
 
-def statistic(one: Difference) -> str:
-    """Names what was compared."""
-    return "error share" if one.statistic == "errors" else one.statistic
-
-
 def _statistic_with_unit(one: Difference) -> str:
-    return f"{statistic(one)} {one.unit}"
+    return f"{one.statistic} {one.unit}"
 
 
 def _step_and_statistic(one: Difference) -> str:
