@@ -129,11 +129,11 @@ def simulate(case: Case, runs: int, duration_s: float, seed: int) -> Runs:
     arrivals = np.cumsum(random.exponential(1 / RATE, (runs, count)), axis=1)
     services = case.services(random, (runs, count)) * (case.busy * case.servers / RATE)
     if case.pauses is None:
-        response_s = _departures(arrivals, services, case.servers) - arrivals
+        response_s = departures(arrivals, services, case.servers) - arrivals
     else:
         rested = case.pauses(random, arrivals)
         worked = arrivals - rested
-        done = _departures(worked, services, case.servers)
+        done = departures(worked, services, case.servers)
         response_s = np.stack([_back(arrivals[n], worked[n], done[n]) - arrivals[n] for n in range(runs)])
     return Runs(arrivals - SETTLE_S, 1000 * response_s)
 
@@ -145,7 +145,8 @@ def _back(arrivals: Floats, worked: Floats, done: Floats) -> Floats:
     return np.maximum(done + (arrivals[n] - worked[n]), done + (arrivals - worked))
 
 
-def _departures(arrivals: Floats, services: Floats, servers: int) -> Floats:
+def departures(arrivals: Floats, services: Floats, servers: int) -> Floats:
+    """Returns when each arrival has been served, first come first served; a row a run."""
     if servers == 1:  # Lindley: each ends at the latest arrival before it and all services since
         done = np.cumsum(services, axis=1)
         return np.asarray(done + np.maximum.accumulate(arrivals - (done - services), axis=1))

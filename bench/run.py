@@ -19,6 +19,7 @@ from bench import (
     capacity_live,
     comparison,
     comparison_power,
+    comparison_queues,
     coverage,
     disturbed,
     freeze,
@@ -66,6 +67,9 @@ SECTIONS: dict[str, Callable[[Path], list[Figure]]] = {
     "capacity_live": capacity_live.live,
     "comparison": comparison.comparison,
     "comparison_power": comparison_power.power,
+    "comparison_queues": comparison_queues.queues,
+    "comparison_planner": comparison_queues.planner,
+    "comparison_turns": comparison_queues.turns,
     "coverage": coverage.coverage,
     "steadiness": steadiness.steadiness,
 }
