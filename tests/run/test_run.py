@@ -229,6 +229,7 @@ def test_when_the_run_itself_is_killed_its_children_end_and_the_log_stays_readab
     process.wait()
 
     assert psutil.wait_procs(children, timeout=20)[1] == []
+    assert [path.name for path in (cli.folder / "out").iterdir()] == ["run.jsonl"]
     done = cli("report", "out")
     assert done.code == 0, done
     assert summary_of(cli.folder / "out")["verdict"]["outcome"] in {"interrupted", "inconclusive"}

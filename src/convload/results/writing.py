@@ -163,11 +163,10 @@ class PatientWriter:
         return ""
 
     def end(self, at_s: float) -> str:
-        """Ends the log; returns what found no room, which is told in it too if it takes what was reserved."""
+        """Ends the log; returns what found no room, which is told in it too, in what was reserved for that."""
         waiting = list(self._waiting)
         self._waiting.clear()
-        if waiting:
-            release(self._path)
+        release(self._path)
         lost = [record for record in waiting if isinstance(record, _RESULTS)]
         notes = [Note(at_s, _told(lost), invalidates=True)] if lost else []
         for record in (*notes, *(one for one in waiting if not isinstance(one, _RESULTS))):
