@@ -53,6 +53,12 @@ class Link(msgspec.Struct, frozen=True):
     url: str
 
 
+class Command(msgspec.Struct, frozen=True):
+    """What a reader may type; a page copies it."""
+
+    text: str
+
+
 class Bar(msgspec.Struct, frozen=True):
     """A value with its bounds on a scale from `start` to `end`, each a share of the bar; nothing where not known.
 
@@ -69,7 +75,7 @@ class Bar(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-Part = str | Code | Mark | Link | Bar
+Part = str | Code | Mark | Link | Command | Bar
 
 Words = Part | Sequence[Part]
 """A run of text."""

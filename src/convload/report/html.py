@@ -19,7 +19,7 @@ from convload.report.chart import Chart
 _HERE = Path(__file__).parent
 
 STYLES = ("uplot/uPlot.min.css", "page.css")
-SCRIPTS = ("uplot/uPlot.iife.min.js", "figures.js", "marks.js", "kinds.js", "chart.js", "page.js")
+SCRIPTS = ("uplot/uPlot.iife.min.js", "figures.js", "marks.js", "kinds.js", "chart.js", "tables.js", "page.js")
 """In the order in which they need each other; the last one alone looks for what stands on a page."""
 
 
@@ -83,6 +83,11 @@ def _part(part: doc.Part) -> Markup:
             known = part.url.startswith(("https://", "http://"))
             link = Markup('<a href="{}" rel="noreferrer noopener">{}</a>').format(part.url, _shown(part.text))
             return link if known else Markup.escape(_shown(part.text))
+        case doc.Command():
+            command = Markup(
+                '<code class="command">{}</code><button type="button" class="needs-js" data-copy>copy</button>'
+            )
+            return command.format(doc.visible(part.text))
         case doc.Bar():
             return bars.draw(part)
         case doc.Code():

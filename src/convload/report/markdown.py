@@ -62,7 +62,7 @@ def _words(words: doc.Words) -> str:
 
 
 def _part(part: doc.Part) -> str:
-    if isinstance(part, doc.Code):
+    if isinstance(part, doc.Code | doc.Command):
         return code(part.text)
     if isinstance(part, doc.Mark):
         return f"**{plain(part.text)}**" if part.tone == "warning" else plain(part.text)

@@ -154,6 +154,7 @@ def _figures(conclusion: Conclusion) -> list[doc.Section]:
             variants, tables.requests("variant", summary.variants, summary.model), terminal=f"{variants} {_CLAUSE}"
         ),
         failures.errors(conclusion),
+        failures.slowest(conclusion),
     ]
 
 
