@@ -48,7 +48,7 @@ def test_answers_that_say_the_same_are_told_once_with_their_number(make: Make) -
     assert sum("payloads show" in line for line in lines) == 4
 
 
-def test_the_command_to_send_a_payload_again_is_one_that_a_shell_reads_as_it_was_meant(make: Make) -> None:
+def test_a_shell_reads_the_command_to_send_a_payload_again_as_it_was_meant(make: Make) -> None:
     manifest = make.manifest(mix="$(reboot); 'x", seed=9)
     manifest = msgspec.structs.replace(manifest, target="http://127.0.0.1:1/`id`\n")
 
