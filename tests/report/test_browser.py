@@ -97,7 +97,7 @@ def stretches(page: Browser) -> list[list[float]]:
     return found
 
 
-def test_dragging_over_a_chart_zooms_all_charts_over_time_and_a_double_click_goes_back(page: Browser) -> None:
+def test_dragging_over_a_chart_zooms_all_charts_over_time_and_a_key_goes_back(page: Browser) -> None:
     before, at = stretches(page), plot(page, "throughput")
 
     page.drag(at["x"] + 0.25 * at["w"], at["x"] + 0.75 * at["w"], at["y"] + at["h"] / 2)
