@@ -26,6 +26,7 @@ REPORTS = {
     "summary.md",
     "junit.xml",
     "metrics.txt",
+    "pr-comment.md",
     "intervals.csv",
     "errors.jsonl",
     "report.html",

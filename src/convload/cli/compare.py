@@ -15,6 +15,7 @@ from convload.report import markdown, terminal
 from convload.report.comparison import document, github_report, page
 from convload.report.data_files import render_json
 from convload.report.folder import write_text
+from convload.report.pr_comment import with_marker
 
 EPILOG = """\b
 Examples:
@@ -80,6 +81,13 @@ _IN_MS = {"us": 0.001, "µs": 0.001, "ms": 1.0, "s": 1000.0}
     "--markdown", "markdown_file", metavar="FILE", type=click.Path(path_type=Path), help="Write it there as Markdown."
 )
 @click.option("--html", "html_file", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with charts.")
+@click.option(
+    "--pr-comment",
+    "comment_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write it there as a comment for a pull request.",
+)
 def compare(
     base: Path,
     new: Path,
@@ -91,6 +99,7 @@ def compare(
     clock: Clock,
     json_file: Path | None,
     markdown_file: Path | None,
+    comment_file: Path | None,
     html_file: Path | None,
     *,
     force: bool,
@@ -105,9 +114,11 @@ def compare(
     level = None if confidence is None else parse_confidence(confidence)
     sides = [read_side([first, *more]) for first, more in ((base, more_base), (new, more_new))]
     found = comparing.compare(sides[0], sides[1], confidence=level, minimum=minimum, clock=clock, force=force)
-    for path, text in ((json_file, render_json), (markdown_file, lambda one: markdown.render(document(one)))):
+    text = markdown.render(document(found))
+    comment = with_marker("compare", text)
+    for path, made in ((json_file, render_json(found)), (markdown_file, text), (comment_file, comment)):
         if path is not None:
-            write_text(path, text(found))
+            write_text(path, made)
     if html_file is not None:
         runs = [[one.conclusion.run for one in side] for side in sides]
         write_text(html_file, page(found, *runs))

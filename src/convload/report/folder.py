@@ -6,7 +6,7 @@ from pathlib import Path
 
 from convload.comparison.conclusion import Conclusion, conclude
 from convload.errors import UsageError
-from convload.report import data_files, junit, metrics_txt, run
+from convload.report import data_files, junit, metrics_txt, pr_comment, run
 from convload.results import runlog
 
 PAGE = "report.html"
@@ -14,6 +14,7 @@ PAGE = "report.html"
 REPORTS: dict[str, Callable[[Conclusion], str]] = {
     "summary.json": data_files.summary_json,
     "summary.md": run.render_markdown,
+    "pr-comment.md": pr_comment.render,
     "junit.xml": junit.render,
     "metrics.txt": metrics_txt.render,
     "intervals.csv": data_files.intervals_csv,

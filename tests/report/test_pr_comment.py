@@ -1,0 +1,67 @@
+import re
+from collections.abc import Callable
+
+import msgspec
+from markdown_it import MarkdownIt
+from tests.report.conftest import HOSTILE
+from tests.run_logs import Make
+
+from convload.comparison.conclusion import Conclusion, conclude
+from convload.judging.baseline import freeze, of_run
+from convload.plan.gate_grammar import parse
+from convload.report.pr_comment import render, with_marker
+from convload.results.run import Run
+from convload.results.runlog import Record
+
+BUILD = "https://ci.example/build/7"
+
+
+def with_origin(conclusion: Conclusion, **origin: str) -> Conclusion:
+    return msgspec.structs.replace(
+        conclusion, manifest=msgspec.structs.replace(conclusion.manifest, origin=dict(origin))
+    )
+
+
+def test_a_comment_has_the_verdict_the_gates_and_a_link_to_the_build(conclusion: Conclusion) -> None:
+    comment = render(with_origin(conclusion, build=BUILD, commit="0123456789abcdef"))
+
+    assert conclusion.verdict.text.split(":")[0] in comment
+    assert re.search(r"\| `errors <= 1%`.* \| fail \|", comment)
+    assert f"[The build that made it]({BUILD})" in comment
+    assert "commit `0123456789ab`" in comment
+
+
+def test_its_first_line_is_that_of_every_comment_of_the_plan(
+    conclusion: Conclusion, silent: list[Record], conclude_records: Callable[..., Conclusion]
+) -> None:
+    first = {render(one).splitlines()[0] for one in (conclusion, conclude_records(silent))}
+
+    assert first == {"<!-- convload: smoke -->"}
+    assert with_marker("compare", "# x").startswith("<!-- convload: compare -->\n### x")
+
+
+def test_no_name_can_leave_the_marker_or_become_markup(conclusion: Conclusion) -> None:
+    hostile = msgspec.structs.replace(conclusion.summary, plan=HOSTILE)
+
+    comment = render(with_origin(msgspec.structs.replace(conclusion, summary=hostile), build="https://x/(a)"))
+
+    marker, _, rest = comment.partition("\n")
+    assert marker.count("-->") == marker.count("<!--") == 1
+    assert marker.endswith(" -->")
+    page = MarkdownIt("commonmark", {"html": True}).render(rest)
+    assert "<script" not in page
+    assert "<img" not in page
+    assert 'href="https://x/%28a%29"' in page
+
+
+def test_what_differs_from_the_baseline_stands_in_a_table(make: Make) -> None:
+    gate, log = "create.p50 <= baseline * 2", make.opened(gates=["create.p50 <= baseline * 2"])
+    before = make.opened(lambda *_: {"service_us": 500})
+    frozen = freeze(of_run(Run(before)), [parse(gate)], [], "base")
+    log = msgspec.structs.replace(log, manifest=msgspec.structs.replace(log.manifest, baseline=frozen))
+
+    comment = render(conclude(log))
+
+    assert "### Against the baseline" in comment
+    assert "| conversation.create | baseline | here | change |" in comment
+    assert "| response p50 ms | 0.55 | 1.05 | +90.9 % |" in comment
