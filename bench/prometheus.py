@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,7 @@ BEFORE_THE_END_S = 5.0
 
 
 def prometheus(folder: Path) -> list[Figure]:
-    """Requests that Prometheus knows of and the summary does not, or the other way round; and expressions it refuses."""
+    """Requests of which Prometheus knows other than the summary does, and expressions that it refuses."""
     program = shutil.which("prometheus")
     if program is None:
         print("prometheus: is not on PATH; nothing is scraped")
@@ -43,19 +44,10 @@ def prometheus(folder: Path) -> list[Figure]:
         command = [sys.executable, "-m", "convload.cli", "run", "--rate", "200", "--duration", "20s", "--warmup", "2s"]
         command += ["--prometheus", f"127.0.0.1:{metrics}", "--out", str(out)]
         subprocess.run(command, capture_output=True, check=False, timeout=WITHIN_S + 60)
-        steps = json.loads((out / "summary.json").read_text())["steps"]
-        expected = {
-            (step, kind): n for step, row in steps.items() for kind, n in {"ok": row["ok"], **row["errors"]}.items()
-        }
-        known: dict[tuple[str, str], int] = {}
-        for series in query(
-            web, 'sum by (step, outcome) (last_over_time(convload_requests_total{phase="measure"}[5m]))'
-        ):
-            known[series["metric"]["step"], series["metric"]["outcome"]] = int(float(series["value"][1]))
+        known = scraped(web)
         found = {text: query(web, text, at_s=time.time() - BEFORE_THE_END_S) for text in expressions()}
-    differing = sum(
-        abs(known.get(kind, 0) - expected.get(kind, 0)) for kind in known.keys() | expected.keys() if expected.get(kind)
-    )
+    expected = summarised(out)
+    differing = sum(abs(known[kind] - expected[kind]) for kind in known | expected)
     refused = [text for text, series in found.items() if series is None]
     empty = [text for text, series in found.items() if series == [] and "outcome!=" not in text]
     return [
@@ -64,6 +56,27 @@ def prometheus(folder: Path) -> list[Figure]:
         Figure("expressions of the dashboard that it refuses", len(refused), at_most=0, note=f"of {len(found)}"),
         Figure("expressions of the dashboard that show nothing", len(empty), at_most=0, note="; ".join(empty)),
     ]
+
+
+def scraped(web: int) -> Counter[tuple[str, str]]:
+    """Returns the measured requests by step and outcome, as Prometheus has them."""
+    text = 'sum by (step, outcome) (last_over_time(convload_requests_total{phase="measure"}[5m]))'
+    found: Counter[tuple[str, str]] = Counter()
+    for series in query(web, text) or []:
+        found[series["metric"]["step"], series["metric"]["outcome"]] = int(float(series["value"][1]))
+    return found
+
+
+def summarised(out: Path) -> Counter[tuple[str, str]]:
+    """Returns the same as the summary has them."""
+    steps = json.loads((out / "summary.json").read_text())["steps"]
+    return Counter(
+        {
+            (step, kind): count
+            for step, row in steps.items()
+            for kind, count in {"ok": row["ok"], **row["errors"]}.items()
+        }
+    )
 
 
 def expressions() -> Iterator[str]:
