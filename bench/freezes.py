@@ -23,6 +23,7 @@ from convload.contract.paths import IDP, MESSAGING, SENTINEL
 from convload.mock.process import start_mock
 from convload.plan.mock_behaviour import Behaviour
 from convload.results import runlog
+from convload.results.runlog import Interval
 
 KEYS = {"CONVLOAD_CLIENT_ID": "bench", "CONVLOAD_CLIENT_SECRET": "bench"}
 RATE = 60
@@ -129,7 +130,11 @@ def _verdict(folder: Path, what: str, consumers: str, seconds: int) -> dict[str,
 def _await_begun(folder: Path, run: "subprocess.Popen[str]") -> None:
     """Waits for some seconds of the run."""
     path = folder / runlog.FILE_NAME
-    while not path.exists() or path.read_bytes().count(b'"record":"interval"') < BEGUN:
+    while not (path.exists() and path.stat().st_size and _count_intervals(path) >= BEGUN):
         if run.poll() is not None:
             sys.exit(run.communicate()[1])
         time.sleep(0.05)
+
+
+def _count_intervals(path: Path) -> int:
+    return sum(isinstance(record, Interval) for record in runlog.read(path).records)
