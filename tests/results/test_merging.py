@@ -16,6 +16,7 @@ from convload.results import runlog
 from convload.results.histogram import Histogram
 from convload.results.measured import creates_of
 from convload.results.merging import APART, HOLD_S, Merger, merge
+from convload.results.packing import pack, unpack
 from convload.results.run import Run
 from convload.results.runlog import Backoff, Interval, Record, RunLog, Together
 from convload.results.together import COLUMNS
@@ -96,6 +97,16 @@ def test_the_results_of_workers_take_one_record_a_second(log: RunLog, tmp_path: 
 
     lines = (tmp_path / runlog.FILE_NAME).read_text().splitlines()
     assert sum('"record":"together"' in line for line in lines) == len(Run(log).intervals) / WORKERS
+
+
+def test_a_column_of_a_later_version_is_left_alone(make: Make) -> None:
+    together = merge([make.interval(0, [make.cell([5])], 1)])
+    columns = unpack(together.workers, len(together.columns) + 1)
+    later = msgspec.structs.replace(
+        together, columns=(*together.columns, "later"), workers=pack([*columns[:-1], columns[0], columns[-1]])
+    )
+
+    assert [own(one) for one in later.intervals()] == [own(one) for one in together.intervals()]
 
 
 def test_a_late_worker_keeps_its_results_for_itself(make: Make, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from convload.results.cells import CLOCKS, MEASURE, CellKey, Cells, counted
 from convload.results.histogram import Histogram, Integers
 from convload.results.interval import Backoff, Interval
 from convload.results.packing import Histograms, pack
-from convload.results.together import COLUMNS, Together
+from convload.results.together import COLUMNS, OTHERS, Together
 from convload.results.window import EDGE_S
 
 Chosen = npt.NDArray[np.bool_]
@@ -106,6 +106,7 @@ def merge(parts: Sequence[Interval], *, late: bool = True) -> Together:
         keys=keys,
         counts=times.each_count[:: len(CLOCKS)].tolist(),
         times=times.pack(),
+        columns=(*COLUMNS, *OTHERS),
         workers=pack([*_columns(parts), *_own(cells), *_pending(parts)]),
         hub_delays=_hub_delays(parts, cells) if len(parts) > 1 else parts[0].hub_delays,
         lateness=[one.encode() for one in _lateness(cells)] if late and len(parts) > 1 else [],

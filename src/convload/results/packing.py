@@ -1,6 +1,7 @@
 """Packs columns of whole numbers, and many histograms at once, into one text each, and reads them back exactly."""
 
 import binascii
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Self
@@ -22,6 +23,8 @@ _WIDTHS = {code: np.dtype(f"<u{size}") for code, size in zip("BHIQ", (1, 2, 4, 8
 _BEYOND = 1 << 53
 _Head = tuple[int, np.dtype[np.unsignedinteger], int]
 """Length, width and least value of a column."""
+
+_HEAD = re.compile(r"(\d{1,9})([BHIQ])(-?\d{1,16})(?:,|$)")
 
 
 def pack(columns: Sequence[Integers], level: int = LEVEL) -> str:
@@ -52,10 +55,10 @@ def unpack(text: str, columns: int) -> list[Integers]:
 
 
 def _heads(text: str, columns: int) -> list[_Head]:
-    facts = [_head(one) for one in text.split(",")]
-    if len(facts) != columns:
-        raise ValueError(f"it has {len(facts)} columns")
-    return facts
+    found = _HEAD.findall(text)
+    if len(found) != columns or sum(map(len, (part for head in found for part in head))) + columns - 1 != len(text):
+        raise ValueError(f"it has {len(found)} columns")
+    return [(int(length), _WIDTHS[code], int(least)) for length, code, least in found]
 
 
 def _inflate(body: str, size: int) -> bytes:
@@ -64,14 +67,6 @@ def _inflate(body: str, size: int) -> bytes:
     if len(raw) != size or not reader.eof:
         raise ValueError("it has another length than it says")
     return raw
-
-
-def _head(text: str) -> _Head:
-    at = next((place for place, letter in enumerate(text) if letter in _WIDTHS), -1)
-    length, width, least = int(text[:at]), _WIDTHS[text[at : at + 1]], int(text[at + 1 :])
-    if length < 0 or abs(least) > _BEYOND:
-        raise ValueError(f"{text!r} is no column")
-    return length, width, least
 
 
 def _narrow(values: Integers) -> tuple[str, bytes]:
@@ -87,7 +82,7 @@ def _widen(raw: bytes, facts: list[_Head]) -> Iterator[Integers]:
         part = np.frombuffer(raw, np.uint8, length * width.itemsize, at).reshape(width.itemsize, -1)
         at += length * width.itemsize
         values = np.ascontiguousarray(part.T).view(width).reshape(-1).astype(np.int64)
-        if len(values) and int(values.max()) > _BEYOND:
+        if len(values) and not 0 <= int(values.max()) <= _BEYOND:
             raise ValueError("it has a number that is too large")
         yield values + least
 
