@@ -29,7 +29,7 @@ A_CELL = 16
 """Create requests of a variant, worker and second: 384 a worker and second, of ten workers 3,840."""
 A_SECOND = VARIANTS * A_CELL
 
-POOL = 30
+POOL = 120
 """Seconds whose times differ. Each line is deflated for itself, so a log is no shorter because they come again."""
 
 SERVICE_US, SPREAD, LATENESS_US = 20_000, 0.5, 60

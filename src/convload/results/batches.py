@@ -101,6 +101,7 @@ class Batches:
         for interval in self._intervals:
             if interval.cells:
                 found.add(interval.cells, self._place(interval))
+        found.settle()
         return found
 
     def _place(self, interval: Interval) -> tuple[int, int]:

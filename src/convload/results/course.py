@@ -6,7 +6,7 @@ percentiles are theirs, and its maximum is theirs.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import msgspec
@@ -16,11 +16,11 @@ from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE
 from convload.plan.schedule import StageMark
 from convload.results.cells import MEASURE, CellKey
-from convload.results.histogram import Histogram, milliseconds
+from convload.results.histogram import Accumulator, Histogram, milliseconds
 from convload.results.measured import creates_of
 from convload.results.runlog import Interval
 from convload.results.series import Seconds
-from convload.results.sums import Compact, Sum, Sums
+from convload.results.sums import Sum, Sums
 from convload.results.window import length_s
 
 Part = TypeVar("Part")
@@ -56,13 +56,34 @@ class Row(msgspec.Struct, frozen=True):
     heat: dict[str, list[int]]
 
 
-class Seen(msgspec.Struct, frozen=True):
+class Seen:
     """What one place saw: its bins over all phases, and all of its measured requests together."""
 
-    rows: dict[int, Row]
-    response: Histogram
-    service: Histogram
-    count: int
+    def __init__(self) -> None:
+        self.rows: dict[int, Row] = {}
+        self.count = 0
+        self._response, self._service = Accumulator(), Accumulator()
+
+    def add(self, at: int, row: Row) -> None:
+        """Takes the figures of a bin."""
+        self.rows[at] = row
+        self.count += row.ok + row.failed
+
+    def count_times(self, one: Sum) -> None:
+        """Counts measured requests of a bin."""
+        self._response.add(one.response)
+        if one.response is not one.service:
+            self._service.add(one.service)
+
+    @property
+    def response(self) -> Histogram:
+        """The response times of what was measured."""
+        return self._response.histogram()
+
+    @property
+    def service(self) -> Histogram:
+        """The service times, where they are others."""
+        return self._service.histogram()
 
 
 class WorkerBin(msgspec.Struct):
@@ -100,7 +121,7 @@ class Course:
         self.bin_s = 1
         self._sums = Sums(measured=False)
         self._changed: set[int] = set()
-        self._bins: dict[int, dict[Place, _Bin]] = {}
+        self._bins: dict[int, dict[Place, Row]] = {}
         self._targets = {mark.name: mark.target for mark in marks if mark.target}
         while ends_s > self.bin_s * MOST_BINS:
             self.bin_s *= 2
@@ -116,6 +137,13 @@ class Course:
             self._sums.add(interval.cells, (0, at))
             self._changed.add(at)
 
+    def add_all(self, intervals: Iterable[Interval]) -> "Course":
+        """Takes all that there will be."""
+        for interval in sorted(intervals, key=lambda one: (one.n, one.worker)):
+            self.add(interval)
+        self._sums.settle()
+        return self
+
     def _coarsen(self) -> None:
         self.bin_s *= 2
         self._sums.move(lambda place: (0, place[1] // 2))
@@ -130,20 +158,24 @@ class Course:
         for at in self._changed:
             self._bins[at] = self._bin(at)
         self._changed = set()
-        rows: dict[Place, dict[int, _Bin]] = defaultdict(dict)
-        for at, bins in sorted(self._bins.items()):
-            for place, one in bins.items():
-                rows[place][at] = one
-        return {place: _seen(of_place) for place, of_place in rows.items()}
+        found: dict[Place, Seen] = defaultdict(Seen)
+        for at, rows in sorted(self._bins.items()):
+            for place, row in rows.items():
+                found[place].add(at, row)
+            for one in self._sums.at((0, at)):
+                if one.key[2] == MEASURE and one.key[3] == OK:
+                    for place in self._places_of(one.key):
+                        found[place].count_times(one)
+        return dict(found)
 
-    def _bin(self, at: int) -> dict[Place, "_Bin"]:
+    def _bin(self, at: int) -> dict[Place, Row]:
         counts: dict[Place, Counter[bool]] = defaultdict(Counter)
         times: dict[Place, list[Sum]] = defaultdict(list)
         for one in self._sums.at((0, at)):
             for place in self._places_of(one.key):
                 counts[place][one.key[3] == OK] += one.service.count
                 times[place] += [one] if one.key[3] == OK else []
-        return {place: _Bin.of(count, times[place]) for place, count in counts.items()}
+        return {place: _row(count[True], count[False], times[place]) for place, count in counts.items()}
 
     def _places_of(self, key: CellKey) -> Iterator[Place]:
         step, variant, _, _, stage = key
@@ -155,45 +187,17 @@ class Course:
                 yield Place(TARGET, self._targets[stage])
 
 
-class _Bin(msgspec.Struct, frozen=True):
-    """What a place saw in one bin: the row, and response and service of what was measured."""
-
-    row: Row
-    measured: tuple[Compact, ...]
-
-    @classmethod
-    def of(cls, count: Mapping[bool, int], good: list[Sum]) -> "_Bin":
-        """Reckons a bin of which so many requests succeeded or not, and these did."""
-        # In the closed model due = sent: there is one clock.
-        response, service, lateness = _merged(good, "response"), _services(good), _merged(good, "lateness")
-        row = Row(
-            count.get(True, 0),
-            count.get(False, 0),
-            _statistics(response),
-            _statistics(service),
-            _statistics(lateness),
-            {"response": row_of(response), "service": row_of(service)},
-        )
-        part = [one for one in good if one.key[2] == MEASURE]
-        measured = (
-            (response, service) if len(part) == len(good) else (_merged(part, "response"), _merged(part, "service"))
-        )
-        return cls(row, tuple(map(Compact.of, measured)))
-
-
-def _services(parts: list[Sum]) -> Histogram:
-    return Histogram.merged(part.service for part in parts if part.response is not part.service)
+def _row(ok: int, failed: int, good: list[Sum]) -> Row:
+    response, service, lateness = (_merged(good, clock) for clock in ("response", "service", "lateness"))
+    heat = {"response": row_of(response), "service": row_of(service)}
+    return Row(ok, failed, _statistics(response), _statistics(service), _statistics(lateness), heat)
 
 
 def _merged(parts: list[Sum], clock: str) -> Histogram:
-    return Histogram.merged(getattr(part, clock) for part in parts)
-
-
-def _seen(bins: dict[int, _Bin]) -> Seen:
-    clocks = zip(*(one.measured for one in bins.values()), strict=True)
-    response, service = (Histogram.merged(one.histogram() for one in of_clock) for of_clock in clocks)
-    rows = {at: one.row for at, one in bins.items()}
-    return Seen(rows, response, service, sum(row.ok + row.failed for row in rows.values()))
+    """Adds up a clock of several; in the closed model due = sent, and there is one clock."""
+    return Histogram.merged(
+        getattr(one, clock) for one in parts if clock != "service" or one.response is not one.service
+    )
 
 
 def _statistics(histogram: Histogram) -> dict[str, float]:

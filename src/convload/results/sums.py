@@ -10,8 +10,8 @@ from convload.results.cells import CLOCKS, MEASURE, Cell, CellKey, Cells
 from convload.results.histogram import BUCKETS, Histogram, Integers
 from convload.results.packing import Histograms
 
-ROOM = 85
-"""Cells that are counted into at once, in 47 MB; when others come, what there is makes room."""
+ROOM = 40
+"""Cells that are counted into at once, in 22 MB; when others come, what there is makes room."""
 
 _NEVER = 1 << 60
 _MOST_IN_32_BITS = (1 << 32) - 1
@@ -91,6 +91,11 @@ class Sums:
                 self._dense, self._facts = np.zeros((rows, BUCKETS), np.int64), np.zeros((rows, 3), np.int64)
                 self._facts[:, 0] = _NEVER
         return [self._rows.setdefault(kind, len(self._rows)) for kind in kinds]
+
+    def settle(self) -> None:
+        """Gives memory back, for no more is to come soon."""
+        self._put_away()
+        self._dense, self._facts = self._dense[:0].copy(), self._facts[:0].copy()
 
     def _put_away(self) -> None:
         """Keeps what was counted, in little memory, and clears the place of it."""
