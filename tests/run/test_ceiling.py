@@ -6,9 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from convload.plan.plan import assemble
 from convload.results.runlog import KnownCeiling
 from convload.run import ceiling
-from convload.run.ceiling import DamagedError, Entry, Key
+from convload.run.ceiling import DamagedError, Entry, Key, workers_for
 
 KEY = Key("machine", "a processor", 4.0, "3.11.7", "0.1.0")
 KNOWN = KnownCeiling(16_000.0, 1, 4.0, "2026-11-23T10:00:00+00:00")
@@ -111,3 +112,34 @@ def test_the_key_names_its_machine_by_a_hash_alone() -> None:
 )
 def test_workers_scale_a_ceiling_up_to_the_cores(measured: int, run: int, expected: float) -> None:
     assert msgspec.structs.replace(KNOWN, workers=measured).of_workers(run) == expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "workers"),
+    [
+        ({"rate": 10_000, "consumers": "none"}, 1),
+        ({"rate": 13_000, "consumers": "none"}, 2),
+        ({"rate": 13_000}, 3),
+        ({"rate": 500_000}, 7),
+        ({"users": 100}, 7),
+    ],
+)
+def test_auto_takes_as_many_workers_as_a_rate_needs(file: Path, flags: dict[str, object], workers: int) -> None:
+    ceiling.save(file, Entry(KEY, msgspec.structs.replace(KNOWN, cores=8.0)))
+
+    found = assemble(None, {}, flags | {"workers": "auto"}, lambda plan: workers_for(plan, file, KEY, most=7))
+
+    assert found.workers == workers
+
+
+def test_auto_takes_all_cores_but_one_where_nothing_was_measured(file: Path) -> None:
+    found = assemble(None, {}, {"rate": 10, "workers": "auto"}, lambda plan: workers_for(plan, file, KEY, most=7))
+
+    assert found.workers == 7
+
+
+def test_a_plan_may_say_auto_and_is_frozen_with_a_number(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text('workers = "auto"\nusers = 1\n')
+
+    assert assemble(plan, {}, {}).workers == 1

@@ -21,7 +21,7 @@ from convload.plan.gate import ALL_PERCENT, Gate, Vocabulary, WrittenGate
 from convload.plan.gate_grammar import parse_all
 from convload.plan.gate_keys import variants_of
 from convload.plan.gate_names import RESPONSE, SHARE, UNITS
-from convload.plan.plan import MOCK, Plan, assemble, cautions, find
+from convload.plan.plan import MOCK, Plan, cautions, find, for_all_cores, settle
 from convload.report import capacity as contents
 from convload.report import html, markdown, terminal
 from convload.report.folder import write_text
@@ -69,7 +69,7 @@ CLOSED_SETTINGS = {"width": 0.1, "first_trial_s": 4.0, "final_trial_s": 8.0}
 @click.option("--headroom", metavar="SHARE", default="30%", show_default=True, help="Of each instance to stay free.")
 @click.option("--arrivals", type=click.Choice(["even", "poisson"]), help="How arrivals are spread.")
 @click.option("--max-in-flight", metavar="N", help="Most users of the open model.")
-@click.option("--workers", metavar="N", help="Worker processes of this machine, one core each.")
+@click.option("--workers", metavar="N|auto", help="Worker processes of this machine.  [default: all cores - 1]")
 @click.option("--mix", metavar="NAME", help="Which variants in which shares, from mixes.toml.")
 @click.option("--seed", metavar="N", help="Same seed, same payloads.")
 @click.option("--consumers", type=click.Choice(["close", "fresh", "none"]), help="Where consumers come from.")
@@ -119,9 +119,10 @@ def _plan(name: str, flags: dict[str, Any]) -> Plan:
     wanted = ("target", "account", "arrivals", "max_in_flight", "workers", "mix", "seed", "consumers", "retry")
     given = {key: flags[key] for key in wanted}
     given["allow_hosts"] = list(flags["allow_host"]) or None
-    plan = assemble(find(name), os.environ, given)
+    plan, origins = settle(find(name), os.environ, given)
     return msgspec.structs.replace(
         plan,
+        workers=plan.workers if "workers" in origins else for_all_cores(plan),  # no rate says beforehand how many
         model=flags["model"],
         rate=plan.rate if flags["model"] == "open" else None,
         stages=[],

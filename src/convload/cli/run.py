@@ -22,6 +22,7 @@ from convload.report.folder import write_all
 from convload.report.runner import defused
 from convload.results import runlog
 from convload.results.histogram import short
+from convload.run.ceiling import workers_for
 from convload.run.dry_run import describe
 from convload.run.execution import execute
 from convload.run.files import read_inputs
@@ -58,7 +59,7 @@ Examples:
 @click.option("--duration", metavar="TIME", help="How long to measure, after the warm-up.")
 @click.option("--conversations", metavar="N", help="End after this many conversations.")
 @click.option("--warmup", metavar="TIME", help="Time at the start that is left out of the figures.")
-@click.option("--workers", metavar="N|auto", help="Worker processes of this machine, one core each; auto: cores - 1.")
+@click.option("--workers", metavar="N|auto", help="Worker processes of this machine; auto: as the rate needs.")
 @click.option("--bind", metavar="HOST:PORT", help="Listen there for workers of other machines (convload worker).")
 @click.option("--expect-workers", metavar="N", type=click.IntRange(1, 500), help="With --bind: how many of them.")
 @click.option("--min-workers", metavar="N", type=click.IntRange(1, 500), help="With --bind: how many are enough.")
@@ -121,7 +122,7 @@ def run(
         flags[key] = list(flags[key]) or None
     joining = joining_of(bind, expect_workers, join_within, key_file, grace, min_workers, dry_run=dry_run)
     flags["workers"] = count_workers(flags["workers"], joining)
-    settled = assemble(find(plan or DEFAULT_PLAN), os.environ, flags)
+    settled = assemble(find(plan or DEFAULT_PLAN), os.environ, flags, workers_for)
     has_name = plan or flags["name"] or os.environ.get("CONVLOAD_NAME")
     if not has_name and settled.target != MOCK:
         # Nobody has chosen the plan, whose name would say what this run is not.

@@ -19,7 +19,7 @@ from convload.load.processes.keys import parse_key
 from convload.load.processes.rules import ANY, Rules
 from convload.machine import usable_cores, workers_for_all_cores
 from convload.plan.durations import parse_duration_s
-from convload.plan.plan import MOCK, Plan
+from convload.plan.plan import AUTO, MOCK, Plan
 from convload.plan.sources import WORKER_KEY
 from convload.run.execution import Joining
 
@@ -233,10 +233,10 @@ def _announce_address(host: str, port: int, *, expected: int, within_s: float) -
 
 def count_workers(given: str | None, joining: Joining | None) -> str | None:
     """Returns the number of all workers as a flag; where others join, those of this machine must be asked for."""
-    if given == "auto":
-        given = str(workers_for_all_cores())
     if joining is None:
         return given
+    if given == AUTO:
+        given = str(workers_for_all_cores())
     if given is None:
         return str(joining.expected)
     return str(int(given) + joining.expected) if given.isascii() and given.isdigit() else given

@@ -3,7 +3,7 @@
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from msgspec import Meta
 from convload import bundled
 from convload.addresses import split_origin
 from convload.errors import TargetError, UsageError
+from convload.machine import workers_for_all_cores
 from convload.plan.durations import parse_duration_s, parse_think
 from convload.plan.facts import ValidityLimits
 from convload.plan.gate import Vocabulary, WrittenGate
@@ -33,6 +34,8 @@ from convload.plan.stages import StageSpec, alternating_windows, resolve, window
 
 MOCK = "mock"
 """The target that stands for the embedded mock."""
+
+AUTO = "auto"
 
 DEFAULT_DURATION_S = 30.0
 DEFAULT_WARMUP_S = 5.0
@@ -130,22 +133,39 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return resolve(self.stages or [StageSpec(hold=self.rate, duration=f"{self.duration_s}s")], self.warmup_s or 0.0)
 
 
-def assemble(plan_file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Plan:
+def for_all_cores(plan: "Plan") -> int:
+    """Returns how many workers `workers = "auto"` is where nobody knows more: a core each, and one for the rest."""
+    return min(workers_for_all_cores(), plan.users)
+
+
+AutoWorkers = Callable[["Plan"], int]
+
+
+def assemble(
+    plan_file: Path | None,
+    environment: Mapping[str, str],
+    flags: Mapping[str, Any],
+    auto: AutoWorkers = for_all_cores,
+) -> Plan:
     """Returns the plan: flags override the environment, which overrides the file, which overrides defaults.
 
     Args:
         plan_file: a TOML file, or None for the defaults alone.
         environment: only names that start with CONVLOAD_ and go on with a plan key are looked at.
         flags: plan keys as they were written; None means not given.
+        auto: says how many workers `workers = "auto"` is for a plan.
 
     Raises:
         UsageError: with every mistake of every source.
     """
-    return settle(plan_file, environment, flags)[0]
+    return settle(plan_file, environment, flags, auto)[0]
 
 
 def settle(
-    plan_file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]
+    plan_file: Path | None,
+    environment: Mapping[str, str],
+    flags: Mapping[str, Any],
+    auto: AutoWorkers = for_all_cores,
 ) -> tuple[Plan, dict[str, str]]:
     """Returns the plan as `assemble` does, and where each of its values was written that was written anywhere."""
     types = public_types()
@@ -163,12 +183,14 @@ def settle(
     for source in sources:
         if hint := hint_of(source.values.get("mock", {})):
             sys.stderr.write(f"convload: note: {source.name('mock')}.{hint}\n")
-    plan = _with_defaults(msgspec.convert(values | {"gates": [gate.text for gate in gates]}, Plan, strict=False))
+    is_auto = values.get("workers") == AUTO
+    values |= {"gates": [gate.text for gate in gates]} | ({"workers": 1} if is_auto else {})
+    plan = _with_defaults(msgspec.convert(values, Plan, strict=False))
     problems = list(_rules_between(plan))
     stages = None if problems else [stage.name for stage in plan.resolved_stages() if not stage.warmup]
     if problems := [*problems, *_judging_mistakes(plan, gates, conditions, stages)]:
         raise UsageError(*problems)
-    return plan, merged.origins
+    return (msgspec.structs.replace(plan, workers=auto(plan)) if is_auto else plan), merged.origins
 
 
 def _with_tokens(plan: Source, newer: Sequence[Source]) -> Source:
@@ -196,7 +218,8 @@ def find(name: str) -> Path:
 def public_types() -> dict[str, Any]:
     """Returns the types of a plan's keys by the names that people write."""
     written = {stored: key for key, stored in DURATIONS.items()}
-    return {written.get(field.name, field.name): field.type for field in msgspec.structs.fields(Plan)}
+    types = {written.get(field.name, field.name): field.type for field in msgspec.structs.fields(Plan)}
+    return types | {"workers": types["workers"] | Literal["auto"]}
 
 
 def _with_defaults(plan: Plan) -> Plan:

@@ -1,6 +1,7 @@
 """The saved ceiling of this machine: what `convload doctor` measured last, and `convload run` compares with."""
 
 import hashlib
+import math
 import os
 import platform
 from collections.abc import Mapping
@@ -10,7 +11,9 @@ import msgspec
 
 from convload import __version__, machine
 from convload.mistakes import find_mistakes
+from convload.plan.plan import Plan, for_all_cores
 from convload.results.runlog import KnownCeiling
+from convload.results.summary import NEAR_CEILING
 
 FORMAT = "convload/ceiling/1"
 FILE = Path("convload") / "ceiling.json"
@@ -65,6 +68,22 @@ def known(file: Path, key: Key, workers: int) -> KnownCeiling | None:
         return None
     own = [entry.ceiling for entry in entries if entry.key == key]
     return min(own, key=lambda ceiling: abs(ceiling.workers - workers), default=None)
+
+
+def workers_for(plan: Plan, file: Path | None = None, key: Key | None = None, most: int | None = None) -> int:
+    """Returns how many workers of this machine a plan needs: what its highest rate asks for, and its cores allow.
+
+    One that does no more than `NEAR_CEILING` of what a worker can keeps the generator out of the times. Where nobody
+    has measured that (`convload doctor`), or the load has no rate, all cores but one are taken. To get a token for
+    each conversation, or to close it, is a request of its own.
+    """
+    most = most or for_all_cores(plan)
+    measured = known(file or path(), key or here(), most)
+    highest = max((max(stage.from_rate, stage.to_rate) for stage in plan.resolved_stages()), default=None)
+    if measured is None or highest is None:
+        return most
+    requests = 2 if plan.consumers in {"fresh", "close"} else 1
+    return min(most, math.ceil(requests * highest / (NEAR_CEILING * measured.of_workers(1))))
 
 
 def read(file: Path) -> list[Entry]:
