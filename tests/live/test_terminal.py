@@ -13,9 +13,11 @@ import pytest
 from tests.run_logs import Make
 
 from convload.live.gates import GateWatch
+from convload.live.searching import SearchSoFar
 from convload.live.terminal import TerminalShow
 from convload.live.watching import Watching
 from convload.plan.schedule import StageMark
+from convload.results.capacity_result import Trial
 from convload.results.histogram import Histogram
 from convload.results.progress import Progress
 from convload.results.runlog import FILE_NAME, Cell, Interval, Manifest, Note, Record
@@ -48,9 +50,11 @@ def interval(n: int, ok: int, failed: int = 0, backlog: int = 0) -> Interval:
     return Interval(0, n, float(n), n + 1.0, cells, 7, 3, 0, 0, 0, 0.5, 1, backlog=backlog)
 
 
-def follow(folder: Path, out: io.TextIOBase, steps: list[tuple[float, list[Record]]]) -> None:
-    clock, gates = Clock(), GateWatch()
-    watching = Watching(Progress(), [TerminalShow(out, gates, clock)], clock)  # type: ignore[arg-type]  # a text stream
+def follow(
+    folder: Path, out: io.TextIOBase, steps: list[tuple[float, list[Record]]], search: SearchSoFar | None = None
+) -> None:
+    clock, gates, more = Clock(), GateWatch(), search.rows if search else list
+    watching = Watching(Progress(), [TerminalShow(out, gates, clock, more)], clock)  # type: ignore[arg-type]  # a text stream
     log = RunLogWriter(folder / FILE_NAME)
     log.write(manifest())
     for now_s, records in steps:
@@ -63,7 +67,9 @@ def follow(folder: Path, out: io.TextIOBase, steps: list[tuple[float, list[Recor
     watching.close()
 
 
-def on_terminal(folder: Path, columns: int, steps: list[tuple[float, list[Record]]]) -> str:
+def on_terminal(
+    folder: Path, columns: int, steps: list[tuple[float, list[Record]]], search: SearchSoFar | None = None
+) -> str:
     """Returns what a terminal of that width is sent."""
     master, slave = os.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
@@ -71,7 +77,7 @@ def on_terminal(folder: Path, columns: int, steps: list[tuple[float, list[Record
     reader = threading.Thread(target=_read_to_the_end, args=(master, sent))
     reader.start()
     with os.fdopen(slave, "w") as out:
-        follow(folder, out, steps)
+        follow(folder, out, steps, search)
     reader.join()
     os.close(master)
     return b"".join(sent).decode()
@@ -176,3 +182,15 @@ def test_a_line_that_is_still_being_written_waits_for_its_end(tmp_path: Path) ->
     path.write_bytes(whole + whole)
     watching.finish(tmp_path)
     assert progress.outcomes().total() == 10
+
+
+def test_a_search_shows_its_trial_and_the_interval_so_far(tmp_path: Path) -> None:
+    so_far = SearchSoFar()
+    so_far.note_trial(Trial(rate=400, duration_s=4.0, outcome="pass"))
+    so_far.note_trial(Trial(rate=800, duration_s=4.0, outcome="fail"))
+    so_far.note_interval(412.3, 655.9)
+
+    shown = CONTROL.sub("", on_terminal(tmp_path, 100, STEPS, so_far))
+
+    assert "trial     3 (1 pass, 1 fail; the last 800: fail)" in shown
+    assert "capacity  412.3 to 655.9 conversations/s so far" in shown

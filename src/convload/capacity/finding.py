@@ -66,6 +66,7 @@ def find(
     wanted: SearchPlan,
     on_trial: Callable[[Trial], None],
     on_progress: Callable[[Path], None] = lambda _: None,
+    on_interval: Callable[[float, float], None] = lambda *_: None,
 ) -> tuple[Path, CapacityResult]:
     """Searches to the end and returns the run folder and what was found; an interrupted search tells what it found.
 
@@ -73,7 +74,7 @@ def find(
         ConvloadError: the set-up failed, or the target answers nothing well.
     """
     loads = SteeredLoads()
-    finding = SearchThread(plan, wanted, on_trial, loads)
+    finding = SearchThread(plan, wanted, on_trial, loads, on_interval)
     probe = probe_rate(wanted.settings.start_rate)
     # How far trials scatter is weighed by the search, over all of them: none is long enough to know it by itself.
     held = msgspec.structs.replace(
@@ -129,7 +130,15 @@ def warmed(found: CapacityResult, wanted: SearchPlan) -> CapacityResult:
 class SearchThread:
     """The thread of the search."""
 
-    def __init__(self, plan: Plan, wanted: SearchPlan, on_trial: Callable[[Trial], None], loads: SteeredLoads) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        wanted: SearchPlan,
+        on_trial: Callable[[Trial], None],
+        loads: SteeredLoads,
+        on_interval: Callable[[float, float], None] = lambda *_: None,
+    ) -> None:
+        self._on_interval = on_interval
         self._plan = plan
         self._wanted = wanted
         self._on_trial = on_trial
@@ -148,7 +157,8 @@ class SearchThread:
             if self._wanted.warm_s:
                 self._measurer.warm(self._wanted.settings.start_rate, self._wanted.warm_s)
                 self._measurer.look_at_rest()
-            self._search = search(self._measurer, self._settings(), time.monotonic, self._on_trial)
+            tell = self._on_trial, self._on_interval
+            self._search = search(self._measurer, self._settings(), time.monotonic, *tell)
             self._look_beyond()
         except EndedError:
             pass  # what was found until then is kept

@@ -55,24 +55,28 @@ class Search(msgspec.Struct, frozen=True):
 
 
 def search(
-    measurer: Measurer, settings: SearchSettings, clock: Clock, on_trial: Callable[[Trial], None] = lambda _: None
+    measurer: Measurer,
+    settings: SearchSettings,
+    clock: Clock,
+    on_trial: Callable[[Trial], None] = lambda _: None,
+    on_interval: Callable[[float, float], None] = lambda *_: None,
 ) -> Search:
     """Searches until the answer is narrow enough, the time is up, or a bound of the search is reached.
 
-    `on_trial` is given each trial as it ends.
+    `on_trial` is given each trial as it ends, `on_interval` what they tell of the capacity.
 
     Raises:
         UsageError: the settings allow no search.
     """
     check(settings)
-    return _Search(Trials(measurer, settings, clock, on_trial), settings).run()
+    return _Search(Trials(measurer, settings, clock, on_trial), settings, on_interval).run()
 
 
 class _Search:
     """The state of one search."""
 
-    def __init__(self, trials: Trials, settings: SearchSettings) -> None:
-        self.trials, self.settings = trials, settings
+    def __init__(self, trials: Trials, settings: SearchSettings, on_interval: Callable[[float, float], None]) -> None:
+        self.trials, self.settings, self._on_interval = trials, settings, on_interval
         self.probing_overloads = 0
         self.looked_s = 0.0
 
@@ -120,6 +124,7 @@ class _Search:
         for place in itertools.cycle(_PLACES):
             found = self._posterior()
             low, high = found.interval(self.settings.confidence)
+            self._on_interval(low, high)
             width = relative_width(low, high)
             ended = self._ended(width) or self.trials.make(*self._next(found, place, width))
             if ended:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from convload.capacity.trials import EndedError, SearchSettings, check
 from convload.cli.compare import parse_percent
 from convload.cli.ending import show, tell_ci
 from convload.cli.judged import warn
+from convload.cli.watching import watching_search
 from convload.cli.worker import parse_time
 from convload.errors import ExitCode, UsageError, gathered
+from convload.live.searching import SearchSoFar
 from convload.plan.gate import ALL_PERCENT, Gate, Vocabulary, WrittenGate
 from convload.plan.gate_grammar import parse_all
 from convload.plan.gate_keys import variants_of
@@ -99,8 +102,10 @@ def capacity(plan: str, out: Path | None, **flags: Any) -> int:
     click.echo(_announce(settled, settings, wanted, is_closed=is_closed), err=True)
     warn(cautions(settled))
     try:
-        search = finding.find_closed if is_closed else finding.find
-        folder, found = search(settled, out, wanted, _print_trial)
+        if is_closed:
+            folder, found = finding.find_closed(settled, out, wanted, _print_trial)
+        else:
+            folder, found = _watched(settled, out, wanted)
     except EndedError:
         click.echo("convload: interrupted before the search had tried a load", err=True)
         return int(ExitCode.INTERRUPTED)
@@ -112,6 +117,18 @@ def capacity(plan: str, out: Path | None, **flags: Any) -> int:
     tell_ci(lambda: contents.github_report(result, folder))
     show(lambda console: terminal.show(contents.document(result), console))
     return int(result.exit_code)
+
+
+def _watched(plan: Plan, out: Path | None, wanted: finding.SearchPlan) -> tuple[Path, CapacityResult]:
+    """Searches, and shows on a terminal how it goes."""
+    so_far = SearchSoFar()
+
+    def on_trial(trial: Trial) -> None:
+        so_far.note_trial(trial)
+        _print_trial(trial)
+
+    with watching_search(so_far) as watch:
+        return finding.find(plan, out, wanted, on_trial, watch, so_far.note_interval)
 
 
 def _plan(name: str, flags: dict[str, Any]) -> Plan:
@@ -254,10 +271,10 @@ def _print_trial(trial: Trial) -> None:
     """Prints a trial as it ends: a search takes minutes."""
     p99 = "–" if trial.response_p99_ms is None else f"{trial.response_p99_ms:.1f} ms"
     broke = f" ({', '.join(trial.broken)})" if trial.broken else ""
-    click.echo(
+    # Not by click, which would write past the lines that stand at the end of a terminal.
+    sys.stderr.write(
         f"convload: {trial.at_s:5.0f} s  {trial.rate:9.1f} for {trial.duration_s:4.1f} s  p99 {p99}  "
-        f"{trial.verdict}{broke}",
-        err=True,
+        f"{trial.verdict}{broke}\n"
     )
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ import msgspec
 from convload.addresses import parse_address, write_address
 from convload.errors import UsageError
 from convload.live.gates import GateWatch
+from convload.live.searching import SearchSoFar
 from convload.live.terminal import TerminalShow
 from convload.live.watching import Show, Watching
 from convload.outputs.scrape import DEFAULT_ADDRESS
@@ -66,6 +68,17 @@ def watching(wanted: Wanted, plan: Plan) -> Iterator[Watching]:
         yield found
     finally:
         found.close()
+
+
+@contextmanager
+def watching_search(so_far: SearchSoFar) -> Iterator[Callable[[Path], None]]:
+    """Shows a search on a terminal; elsewhere there is a line a trial, and that is enough."""
+    terminal = TerminalShow(sys.stderr, GateWatch(), more=so_far.rows)
+    watch = Watching(Progress(), [terminal] if terminal.redraws else [])
+    try:
+        yield watch.update
+    finally:
+        watch.close()
 
 
 def _page(plan: Plan, progress: Progress, gates: GateWatch, by_hand: ByHand, address: str) -> Show:

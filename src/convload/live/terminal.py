@@ -40,7 +40,14 @@ _GATE_MARKS = {PASSES: ("✓", "green"), FAILS: ("✗", "red"), IN_DANGER: ("!",
 class TerminalShow(Show):
     """Redraws some lines once a second on a terminal, and writes a plain line every 10 s elsewhere."""
 
-    def __init__(self, out: TextIO, gates: GateWatch, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        out: TextIO,
+        gates: GateWatch,
+        clock: Callable[[], float] = time.monotonic,
+        more: Callable[[], list[tuple[str, str]]] = list,
+    ) -> None:
+        self._more = more
         self._out, self._gates, self._clock = out, gates, clock
         self._console = Console(file=out, highlight=False)
         self.redraws = self._console.is_terminal and not self._console.is_dumb_terminal
@@ -69,7 +76,8 @@ class TerminalShow(Show):
             self._live.start()
         with suppress(OSError):  # of no size
             self._console.size = ConsoleDimensions(*os.get_terminal_size(self._out.fileno()))
-        self._live.update(render(progress, self._gates.states, self._console.width), refresh=True)
+        shown = render(progress, self._gates.states, self._console.width, self._more())
+        self._live.update(shown, refresh=True)
 
     def finish(self) -> None:
         """Takes the lines away: the report comes in their place."""
@@ -98,9 +106,11 @@ def describe(progress: Progress, intervals: Sequence[Interval]) -> str:
     return "  ".join([*figures, f"waiting {backlog}"] if backlog else figures)
 
 
-def render(progress: Progress, gates: Sequence[GateState], width: int) -> Group:
-    """Returns what a terminal of a width shows."""
-    return Group(_head(progress, width), *(_line(*row, width) for row in _rows(progress, gates, width)))
+def render(progress: Progress, gates: Sequence[GateState], width: int, more: Sequence[tuple[str, str]] = ()) -> Group:
+    """Returns what a terminal of a width shows; `more` is what there is to say beside a run."""
+    rows = [(word, Text(text), "") for word, text in more]
+    rows += _rows(progress, gates, width)
+    return Group(_head(progress, width), *(_line(*row, width) for row in rows))
 
 
 def _head(progress: Progress, width: int) -> Table:
