@@ -112,6 +112,16 @@ def test_dragging_over_a_chart_zooms_all_charts_over_time_and_a_key_goes_back(pa
     assert all(to - start > 11 for start, to in stretches(page))
 
 
+def test_a_long_run_is_drawn_from_its_first_second_to_its_last(make: Make, chromium: Browser) -> None:
+    page = chromium.open(render(conclude(make.opened(seconds=400, rate=10))))
+
+    assert page.complaints == []
+    assert {tuple(one) for one in stretches(page)} == {(0, 400)}
+    at = plot(page, "throughput")
+    page("Input.dispatchMouseEvent", type="mouseMoved", x=at["x"] + at["w"] / 2 + 1, y=at["y"] + 40)
+    assert page.ask("document.querySelector('[data-chart=throughput] .tip').innerText").startswith("3:20 to 3:22")
+
+
 def test_a_tooltip_tells_the_values_at_the_cursor(page: Browser) -> None:
     at = plot(page, "latency")
 

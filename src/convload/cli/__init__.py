@@ -27,6 +27,7 @@ VERBS = (
     "baseline",
     "compare",
     "history",
+    "serve",
     "capacity",
     "doctor",
     "init",

@@ -12,10 +12,12 @@ from convload.report import html, terminal
 from convload.report.data_files import render_json
 from convload.report.folder import write_text
 from convload.report.history import document
+from convload.report.index import page, read_runs
 
 EPILOG = """\b
-Example:
+Examples:
   convload history reports --html history.html
+  convload history reports --index reports/index.html
 """
 
 
@@ -37,7 +39,21 @@ Example:
 )
 @click.option("--html", "html_file", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with charts.")
 @click.option("--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write it there as JSON.")
-def history(folder: Path, min_relative: str, min_absolute: str, html_file: Path | None, json_file: Path | None) -> None:
+@click.option(
+    "--index",
+    "index_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write a page with all runs below DIR, of all plans, each linked to its report.",
+)
+def history(
+    folder: Path,
+    min_relative: str,
+    min_absolute: str,
+    html_file: Path | None,
+    json_file: Path | None,
+    index_file: Path | None,
+) -> None:
     """Follow the figures of a plan over all runs below DIR, and mark where their level changed.
 
     All runs that are like the newest sound one are followed, in the order they were started; the others are listed
@@ -46,6 +62,8 @@ def history(folder: Path, min_relative: str, min_absolute: str, html_file: Path 
     minimum = Minimum(
         relative=parse_percent(min_relative, "--min-relative"), absolute_ms=parse_ms(min_absolute, "--min-absolute")
     )
+    if index_file is not None:
+        write_text(index_file, page(read_runs(folder), folder, place=index_file.parent))
     found = follow(folder, minimum)
     for path, render in ((html_file, lambda one: html.render(document(one))), (json_file, render_json)):
         if path is not None:

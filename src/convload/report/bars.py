@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from convload.report.document import Bar
+from convload.report.document import Bar, Course
 
 WIDTH, HEIGHT = 180, 18
 _LEAST = 2
@@ -23,6 +23,22 @@ def draw(bar: Bar) -> Markup:
         parts.append(dot.format(bar.tone, _at(bar.value)))
     head = Markup('<svg class="gauge" viewBox="0 0 {} {}" aria-hidden="true">').format(WIDTH, HEIGHT)
     return head + Markup().join(parts) + Markup("</svg>")
+
+
+def course(values: Course) -> Markup:
+    """Returns values over time from 0 up, as a line that is as wide as all values are many."""
+    known = [value for value in values.values if value is not None]
+    if not known:
+        return Markup()
+    top, step = max(known) or 1.0, WIDTH / max(len(values.values) - 1, 1)
+    points = " ".join(
+        f"{at * step:.1f},{HEIGHT - 1 - (HEIGHT - 2) * value / top:.1f}"
+        for at, value in enumerate(values.values)
+        if value is not None
+    )
+    head = Markup('<svg class="gauge small" viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true">')
+    line = head + Markup('<polyline class="course" points="{}"/></svg>')
+    return line.format(WIDTH, HEIGHT, points)
 
 
 def _at(share: float) -> float:

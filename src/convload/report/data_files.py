@@ -36,6 +36,7 @@ def summary_json(conclusion: Conclusion) -> str:
             "machine": manifest.machine,
             "started": manifest.started,
             "notes": manifest.notes,
+            "origin": manifest.origin,
         },
     }
     return render_json(document)

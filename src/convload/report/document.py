@@ -59,6 +59,20 @@ class Command(msgspec.Struct, frozen=True):
     text: str
 
 
+class Tick(msgspec.Struct, frozen=True):
+    """A box that a reader ticks; `value` is what it stands for."""
+
+    value: str
+    text: str = ""
+
+
+class Course(msgspec.Struct, frozen=True):
+    """Values over time, drawn small; None where there was none."""
+
+    values: Sequence[float | None]
+    text: str = ""
+
+
 class Bar(msgspec.Struct, frozen=True):
     """A value with its bounds on a scale from `start` to `end`, each a share of the bar; nothing where not known.
 
@@ -75,7 +89,7 @@ class Bar(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-Part = str | Code | Mark | Link | Command | Bar
+Part = str | Code | Mark | Link | Command | Tick | Course | Bar
 
 Words = Part | Sequence[Part]
 """A run of text."""
@@ -158,6 +172,13 @@ class Charts(_OnMedia, frozen=True):
     has_views: bool = False
 
 
+class Compare(_OnMedia, frozen=True):
+    """What becomes of two runs that were ticked: the page at `url` compares them, or a command that is shown."""
+
+    url: str
+    root: str
+
+
 class Diagram(_OnMedia, frozen=True):
     """A chart of Markdown as Mermaid source, and what a reader must know of it: Mermaid draws no legend."""
 
@@ -173,9 +194,9 @@ class Folded(_OnMedia, frozen=True):
     is_open: bool = False
 
 
-Block = Table | Remark | Bullets | Facts | Tiles | Charts | Diagram | Folded
+Block = Table | Remark | Bullets | Facts | Tiles | Charts | Compare | Diagram | Folded
 
-_ONLY_ON: dict[type[Block], Medium] = {Tiles: HTML, Charts: HTML, Folded: HTML, Diagram: MARKDOWN}
+_ONLY_ON: dict[type[Block], Medium] = {Tiles: HTML, Charts: HTML, Compare: HTML, Folded: HTML, Diagram: MARKDOWN}
 
 
 class Section(msgspec.Struct, frozen=True):

@@ -80,22 +80,34 @@ def _words(words: doc.Words) -> Markup:
 def _part(part: doc.Part) -> Markup:
     match part:
         case doc.Link():
-            known = part.url.startswith(("https://", "http://"))
+            known = part.url.startswith(("https://", "http://", "./"))
             link = Markup('<a href="{}" rel="noreferrer noopener">{}</a>').format(part.url, _shown(part.text))
             return link if known else Markup.escape(_shown(part.text))
+        case doc.Code():
+            return Markup("<code>{}</code>").format(_shown(part.text)) if part.text else Markup()
+        case doc.Mark():
+            return Markup('<span class="{}">{}</span>').format(part.tone, _shown(part.text))
+        case str():
+            return Markup.escape(_shown(part))
+        case _:
+            return _used(part)
+
+
+def _used(part: doc.Command | doc.Tick | doc.Course | doc.Bar) -> Markup:
+    """Returns what a reader does something with, and what is drawn."""
+    match part:
         case doc.Command():
             command = Markup(
                 '<code class="command">{}</code><button type="button" class="needs-js" data-copy>copy</button>'
             )
             return command.format(doc.visible(part.text))
+        case doc.Tick():
+            box = Markup('<input type="checkbox" class="needs-js" value="{0}" aria-label="compare {0}">')
+            return box.format(doc.visible(part.value))
+        case doc.Course():
+            return bars.course(part)
         case doc.Bar():
             return bars.draw(part)
-        case doc.Code():
-            return Markup("<code>{}</code>").format(_shown(part.text)) if part.text else Markup()
-        case doc.Mark():
-            return Markup('<span class="{}">{}</span>').format(part.tone, _shown(part.text))
-        case _:
-            return Markup.escape(_shown(part))
 
 
 def _sections(document: doc.Document) -> list[tuple[doc.Section, list[doc.Block], str]]:

@@ -17,9 +17,12 @@
 
   // Each way along: its axis, its scale, and how a place on it is said.
   const ALONG = {
-    time: (data) => ({
+    time: (data, xs) => ({
       axis: axis((u, splits) => splits.map((v) => (splits.at(-1) < 120 ? v + " s" : clock(v))), { size: 30, incrs: TIME_STEPS }),
-      scale: { time: false, range: (u, low, high) => [Math.floor(low - (data.bin_s > 1 ? data.bin_s / 2 : 0)), Math.ceil(high)] },
+      // From the begin of the first bin to the end of the last. What it gives it must give again: charts set each other's.
+      scale: { time: false, range: (u, low, high) => [
+        low <= xs[0] ? Math.min(low, xs[0] - data.bin_s / 2) : low, high >= xs.at(-1) ? Math.max(high, xs.at(-1) + data.bin_s / 2) : high,
+      ] },
       say: (x) => (data.bin_s > 1 ? `${moment(x - data.bin_s / 2)} to ${moment(x + data.bin_s / 2)}` : moment(Math.floor(x))),
     }),
     percent: (data, xs) => {

@@ -9,14 +9,14 @@
   };
   const said = (row, at) => row.cells[at]?.textContent.trim() ?? "";
 
-  function compare(at, up) {
+  function order(at, up) {
     return (a, b) => {
       const [one, other] = [said(a, at), said(b, at)];
       const [x, y] = [figure(one), figure(other)];
       // What was not measured stands last, whichever way.
       if ((x == null) !== (y == null)) return x == null ? 1 : -1;
-      const order = x == null ? one.localeCompare(other) : x - y;
-      return up ? order : -order;
+      const apart = x == null ? one.localeCompare(other) : x - y;
+      return up ? apart : -apart;
     };
   }
 
@@ -32,7 +32,7 @@
         const up = head.getAttribute("aria-sort") !== "ascending";
         for (const one of heads) one.removeAttribute("aria-sort");
         head.setAttribute("aria-sort", up ? "ascending" : "descending");
-        body.append(...[...body.rows].sort(compare(at, up)));
+        body.append(...[...body.rows].sort(order(at, up)));
       };
     });
   }
@@ -54,6 +54,32 @@
     const rows = table.tBodies[0]?.rows.length ?? 0;
     if (rows > 1) sortable(table);
     if (rows > LONG) filterable(table);
+  }
+  // Two runs that are ticked are compared, the earlier as the base: by the server of the page, or by a command.
+  const compare = document.querySelector("[data-compare]");
+  const plain = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+  function ticked() {
+    const boxes = [...document.querySelectorAll("main td input:checked, main th input:checked")];
+    const said = boxes.length === 1 ? "Tick one more." : "Tick two runs to compare them.";
+    compare.textContent = boxes.length > 2 ? "Tick two runs, no more." : said;
+    if (boxes.length !== 2) return;
+    // The newest stand first until the table is sorted otherwise.
+    const order = (box) => box.closest("tr").dataset.place;
+    const [base, now] = boxes.sort((a, b) => order(b) - order(a)).map((box) => box.value);
+    if (compare.dataset.compare) {
+      const href = `${compare.dataset.compare}?base=${encodeURIComponent(base)}&new=${encodeURIComponent(now)}`;
+      compare.replaceChildren(element("a", { href, textContent: `Compare ${base} with ${now}` }));
+    } else {
+      const words = ["convload", "compare", ...[base, now].map((one) => plain(`${compare.dataset.root}/${one}`))];
+      const code = element("code", { className: "command", textContent: words.join(" ") });
+      const button = element("button", { type: "button", textContent: "copy" });
+      button.onclick = () => convload.copy(code.textContent, button);
+      compare.replaceChildren(code, button);
+    }
+  }
+  if (compare) {
+    document.querySelectorAll("main tbody tr").forEach((row, i) => { row.dataset.place = i; });
+    for (const box of document.querySelectorAll("main tbody input")) box.onchange = ticked;
   }
   for (const button of document.querySelectorAll("[data-copy]")) {
     button.onclick = () => convload.copy(button.previousElementSibling.textContent, button);
