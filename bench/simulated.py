@@ -232,9 +232,10 @@ class SimulatedTarget:
             response_mean_ms=float(taken.mean()) if len(taken) else None,
             in_flight_mean=float(taken.sum()) / 1000 / (to_s - from_s),
             error_share=float(shed.mean()) if len(shed) else None,
+            mostly_failed_by=("http_503" if math.isinf(self.server.quota_per_s) else "rate_limited") * bool(shed.any()),
             overloaded=overloaded(
                 [float(count) for count in by_second],
-                rate,
+                len(shed) / (to_s - from_s),
                 self.objective.errors or 0.0,
                 float(shed.mean()) if len(shed) else 0.0,
                 float(np.median(taken)) / 1000 if len(taken) else 0.0,

@@ -37,6 +37,13 @@ def busy(trials: Sequence[Trial]) -> list[tuple[Trial, Overloaded]]:
     return [(trial, trial.overloaded) for trial in trials if trial.overloaded and trial.verdict == "fail"]
 
 
+def pause_every_s(trials: Sequence[Trial]) -> float:
+    """Returns how far apart pauses of the target are on average; 0 where fewer than two were seen."""
+    seen = [one for _, one in busy(trials)]
+    stalls = sum(one.stalls for one in seen)
+    return sum(one.seconds for one in seen) / stalls if stalls > 1 else 0.0
+
+
 def chance_of_one(seen: Sequence[Overloaded]) -> float:
     """Returns the probability of rates that are this far apart, if all are the same."""
     if len(seen) < 2:  # noqa: PLR2004 -- one differs from nothing

@@ -34,6 +34,9 @@ CLEARLY = 1.05
 
 _FEWEST_SECONDS = 2
 
+_STALLED, _RARELY = 0.12, 3.5
+"""A second with so much less done than is usual, and so many standard deviations of counting, has a pause in it."""
+
 
 def decay_per_s(gates: Sequence[Gate]) -> float:
     """Returns how fast the tail of the response must fall for the strictest percentile to hold; 0 without one."""
@@ -66,6 +69,7 @@ def measured(trial: Trial, found: Run, results: Sequence[GateResult]) -> Trial:
         response_p99_ms=percentile_ms(figures, 99),
         response_mean_ms=milliseconds(figures.response.mean_us) if figures.response.count else None,
         error_share=figures.failed / figures.count if figures.count else None,
+        mostly_failed_by=max(figures.errors, key=lambda kind: figures.errors[kind], default=""),
     )
 
 
@@ -140,16 +144,31 @@ def overloaded(
     `by_second` are the good answers of each settled second, `allowed_share` is the share of failures that the objective
     allows, `failed_share` what there was, and `response_s` the median response of the good ones.
     """
-    if len(by_second) < _FEWEST_SECONDS:
-        return None
-    mean = statistics.fmean(by_second)
     sheds = failed_share > allowed_share > 0 and response_s > 0
+    lasting = _lasting(by_second, offered_per_s) if sheds else by_second
+    if len(lasting) < _FEWEST_SECONDS:
+        return None
+    mean = statistics.fmean(lasting)
     per_s = mean / (1 - allowed_share) if sheds else mean
     if not mean or offered_per_s < CLEARLY * per_s:
         return None
     return Overloaded(
         per_s=per_s,
-        dispersion=statistics.variance(by_second) / mean,
-        seconds=len(by_second),
+        dispersion=statistics.variance(lasting) / mean,
+        seconds=len(lasting),
         decay_per_s=math.log(1 / allowed_share) / response_s if sheds else 0.0,
+        stalls=_stalls(lasting),
     )
+
+
+def _lasting(by_second: Sequence[float], offered_per_s: float) -> Sequence[float]:
+    """Returns the seconds after the first in which something was shed: a burst may get all through before."""
+    all_of_it = offered_per_s - 3 * math.sqrt(offered_per_s)
+    burst_s = next((n for n, one in enumerate(by_second) if one < all_of_it), 0)
+    return by_second[burst_s + 1 :] if burst_s else by_second
+
+
+def _stalls(by_second: Sequence[float]) -> int:
+    """Returns in how many seconds fewer were answered than chance allows at a steady target."""
+    usual = statistics.median(by_second)
+    return sum(one < usual - max(_STALLED * usual, _RARELY * math.sqrt(usual)) for one in by_second)

@@ -14,6 +14,9 @@ Its terms, each a field of `Model`:
 
 - *spread*: the factor f is about 1 for a queue with random services and near 0 for a machine that does the same each
   time. It is unknown and summed out on a grid, so contradictory trials at one load widen the answer and break nothing.
+- *effect*: services that vary more than at random, and pauses, move a queue further than arrivals do: where the busy
+  target's answers have an index of dispersion D above 1, an arrival is worth 2 / (1 + D) of one (the mean of those of
+  arrivals and of services, as in heavy traffic).
 - *leaning*: a trial that its confidence bounds leave undecided counts by the side of its point value; most such trials
   are undecided because they are short, not because the load is near the limit, and nothing more is read from them.
 - *lapse*: one trial in a hundred has another cause (a pause of the machine), so that none alone excludes anything.
@@ -81,6 +84,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     misleading: float = 0.1
     collapsed: float = 0.2
     shedding: bool = True
+    effect: bool = True
 
 
 class Tail(msgspec.Struct, frozen=True):
@@ -178,8 +182,9 @@ def _joint(trials: Sequence[Trial], logs: Floats, model: Model) -> Floats:
     """Returns the likelihood of each load with each factor of the spread."""
     factors, factors_prior = _factors(model)
     total = np.tile(factors_prior, (len(logs), 1))
+    effect = _effect(trials, model)
     for trial in trials:
-        noise = factors * _spread(_arrivals(trial))
+        noise = factors * _spread(_arrivals(trial) / effect)
         breaks = ndtr((math.log(trial.rate) - logs[:, None]) / noise[None, :])
         likely = breaks if trial.side == "fail" else 1 - breaks
         total += np.log(model.lapse / 2 + (1 - model.lapse) * likely + _TINY)
@@ -191,7 +196,7 @@ def _blurred(logs: Floats, joint: Floats, trials: Sequence[Trial], lean: float, 
     """Returns the likelihood of each load, with what all trials may be off in common."""
     if not trials:
         return np.asarray(joint.sum(axis=1))
-    common = _spread(max(_arrivals(trial) for trial in trials))
+    common = _spread(max(_arrivals(trial) for trial in trials) / _effect(trials, model))
     # Loads are evenly spaced, so a kernel depends on the distance alone.
     step = logs[1] - logs[0]
     apart = step * np.arange(1 - len(logs), len(logs))
@@ -206,6 +211,12 @@ def _blurred(logs: Floats, joint: Floats, trials: Sequence[Trial], lean: float, 
 
 def _spread(arrivals: float) -> float:
     return math.sqrt(2 / arrivals)
+
+
+def _effect(trials: Sequence[Trial], model: Model) -> float:
+    """Returns how many arrivals of a trial count as one."""
+    seen = [trial.overloaded for trial in trials if trial.overloaded and trial.verdict == "fail"]
+    return max(1.0, (1 + pooled_dispersion(seen)) / 2) if seen and model.effect else 1.0
 
 
 def _arrivals(trial: Trial) -> float:

@@ -8,6 +8,7 @@ from convload.capacity.change import change_of, still_true, worst_and_best
 from convload.capacity.concurrency import throughputs
 from convload.capacity.density import density
 from convload.capacity.law import check_little, fit
+from convload.capacity.limit import TEXTS, kind_of_limit
 from convload.capacity.overload import Shortfall
 from convload.capacity.posterior import sustained
 from convload.capacity.search import Search, relative_width
@@ -45,7 +46,7 @@ def conclude(
     if shortfall is not None and bounds.low is not None:
         bounds = Bounds(min(bounds.low, shortfall.per_s), bounds.high)
     trials = [_overruled(trial, bounds, change) for trial in search.trials]
-    first = first_broken(trials)
+    first, kind = first_broken(trials), kind_of_limit(trials, change)
     monotonic = not contradicts([*still_true(search.trials), *beyond])
     known = sustained(still_true(search.trials))
     is_sure = monotonic and not varies and shortfall is None
@@ -57,7 +58,7 @@ def conclude(
         limited_by=_limit(search, bounds),
         exit_code=_exit_code(search, bounds) if is_sure else ExitCode.INCONCLUSIVE,
         statement=statement(search, bounds, first, change, shortfall),
-        notes=notes(search, trials, bounds, change, monotonic=monotonic),
+        notes=[*notes(search, trials, bounds, change, monotonic=monotonic), *([TEXTS[kind]] if kind else [])],
         goodput_per_s=_goodput(search.trials, bounds),
         first_broken=first,
         monotonic=monotonic,
@@ -67,6 +68,7 @@ def conclude(
         trials=trials,
         sustained_per_s=known.per_s if known else None,
         density=density(search.found if is_sure else None),
+        limit_kind=kind,
         change=change,
         longest_trial_s=max((trial.duration_s for trial in trials), default=None),
         little=check_little(search.trials),

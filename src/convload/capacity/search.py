@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from convload.capacity.change import busy, passed_beyond, still_true
+from convload.capacity.change import busy, passed_beyond, pause_every_s, still_true
 from convload.capacity.posterior import Posterior, posterior, sustained
 from convload.capacity.trials import Clock, End, Measurer, SearchSettings, Trials, check, further
 from convload.results.capacity_result import Trial
@@ -29,11 +29,16 @@ _MOST_PROBING_OVERLOADS = 2
 _WORTH_OVERLOADING = 0.5
 """Overloading teaches more than a trial at the limit while the rate sustained alone leaves so much of the width."""
 _STANDARD_DEVIATIONS_OF_WIDTH = 4
+_MOST_OVERLOADING = 0.15
+"""Of the budget: how far below that rate the limit is, only trials near it tell."""
 _HIGH = 1.3
 _FAR = 1.5
 """How far beyond a load that passed unexpectedly the target is asked what it sustains now."""
 LOOKS = 7
 """So often within the budget the target is asked anew what it sustains, that a change does not go unseen."""
+_PAUSES_A_TRIAL = 5
+_LONGEST = 0.22
+"""Of the budget, for one trial: there must be some at different times."""
 LEAST_LOOK_S = 4.0
 _LOOK_ANSWERS = 500
 _CLOSE = 0.7
@@ -184,7 +189,9 @@ class _Search:
             return _OVERLOAD * found.quantile(0.5)
         width = relative_width(*found.interval(self.settings.confidence))
         its_own = _STANDARD_DEVIATIONS_OF_WIDTH * known.spread
+        spent_s = sum(trial.duration_s for trial, _ in busy(self.trials.made))
         is_worth_it = width <= _CLOSE and its_own >= _WORTH_OVERLOADING * width
+        is_worth_it &= spent_s < _MOST_OVERLOADING * self.settings.budget_s
         return _OVERLOAD * known.per_s if is_worth_it and _OVERLOAD * known.per_s <= self.trials.ceiling else None
 
     def _goodput_hint(self, passed: float, failed: float) -> float | None:
@@ -201,11 +208,16 @@ class _Search:
 
     def _duration_s(self, width: float) -> float:
         """Longer as the answer gets narrower; a last trial takes what is left rather than leave it unused."""
-        first_s, final_s = self.settings.first_s, self.settings.final_s
+        first_s, final_s = self.settings.first_s, self._final_s()
         closeness = 1 - math.log(max(width, _CLOSE) / _CLOSE) / math.log(1 / _CLOSE)
         wanted = first_s * (final_s / first_s) ** max(0.0, min(1.0, closeness))
         left = self.trials.left_s
         return left if wanted < left < 1.5 * wanted else wanted
+
+    def _final_s(self) -> float:
+        """A final trial lasts for several of the target's pauses: one that meets few of them tells of luck."""
+        wanted_s = _PAUSES_A_TRIAL * pause_every_s(self.trials.made)
+        return max(self.settings.final_s, min(wanted_s, _LONGEST * self.settings.budget_s))
 
     def _posterior(self) -> Posterior:
         lowest, highest = self.settings.min_rate / SLACK, self.trials.ceiling * SLACK

@@ -22,12 +22,14 @@ class Overloaded(msgspec.Struct, frozen=True, omit_defaults=True):
     `per_s` is what it answers well, raised by the share of failures that the objective allows where it sheds load;
     `dispersion` is variance over mean of the answers of each of the `seconds`. `decay_per_s` is how fast the tail of
     the response has to fall for the share that is shed at the queue's end to be allowed; 0 where nothing is shed.
+    `stalls` are seconds with clearly fewer answers than the others: the target paused.
     """
 
     per_s: float
     dispersion: float
     seconds: int
     decay_per_s: float = 0.0
+    stalls: int = 0
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,7 +41,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     load was not what was asked for, so that nothing follows about the target. `strain` is the largest value / limit
     over the gates: 1 stands at the limit; it tells which way an undecided trial leans. `growing` says that in-flight
     requests or arrivals that wait rose all along: such a load is above capacity even if the percentiles of a short
-    trial pass. `overruled` is a failure that later trials contradict.
+    trial pass. `overruled` is a failure that later trials contradict;
+    `mostly_failed_by` is the most common kind of failed creates.
     """
 
     rate: float
@@ -59,6 +62,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     overloaded: Overloaded | None = None
     at_s: float = 0.0
     overruled: bool = False
+    mostly_failed_by: str = ""
 
     @property
     def verdict(self) -> Outcome:
@@ -243,9 +247,10 @@ class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
     `width` is relative to the middle of the interval; `goodput_per_s` is that of the highest load that passed within or
     below it, `sustained_per_s` what the target got done when it was offered more than it can do. `limited_by` is bound
     where the objective held up to the highest rate asked for. Where the capacity `change`d while the search went on,
-    the interval is what the target carries at its worst and at its best. `longest_trial_s` tells how slow a change of
-    the target may be to have been seen, and `warmed_s` how long it was under load before the search. `density` is how
-    probable each capacity is, relative to the most probable; `started` is ISO 8601 in UTC.
+    the interval is what the target carries at its worst and at its best. `limit_kind` names what was met there.
+    `longest_trial_s` tells how slow a change of the target may be to have been seen, and `warmed_s` how long it was
+    under load before the search. `density` is how probable each capacity is, relative to the most probable; `started`
+    is ISO 8601 in UTC.
     """
 
     format: str = FORMAT
@@ -265,6 +270,7 @@ class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
     took_s: float
     trials: list[Trial]
     sustained_per_s: float | None = None
+    limit_kind: str = ""
     change: Change | None = None
     longest_trial_s: float | None = None
     warmed_s: float = 0.0
