@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import (
+    aborting,
     accuracy,
     capacity,
     capacity_live,
@@ -76,6 +77,7 @@ SECTIONS: dict[str, Callable[[Path], list[Figure]]] = {
     "comparison_turns": comparison_queues.turns,
     "coverage": coverage.coverage,
     "steadiness": steadiness.steadiness,
+    "aborting": aborting.aborting,
 }
 
 

@@ -1,6 +1,9 @@
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from bench.aborting import is_stopped
+from bench.gates_picture import QUEUE, true_ms
+from bench.queues import simulate
 
 from convload.comparison.conclusion import Conclusion, conclude
 from convload.errors import ExitCode
@@ -56,6 +59,48 @@ def test_a_condition_that_surely_holds_over_its_window_is_told_with_its_figures(
 )
 def test_what_is_not_sure_stops_nothing(make: "Make", text: str, failed: int) -> None:
     assert first_alarm(make.opened(storm(2, failed), seconds=14), text) is None
+
+
+def depending(make: "Make", vary: Any, **named: Any) -> RunLog:
+    """A run whose plan does not say that requests are independent."""
+    return make.opened(vary, independent=False, **named)
+
+
+@pytest.mark.parametrize(("failed", "at_s"), [(60, 9.0), (100, 9.0)])
+def test_a_target_that_breaks_is_stopped_once_the_window_is_bad_as_a_whole(
+    make: "Make", failed: int, at_s: float
+) -> None:
+    found = first_alarm(depending(make, storm(6, failed), seconds=14), "errors > 20% over 3s")
+
+    assert (found or Aborted(0, "", "")).at_s == at_s
+
+
+def test_a_target_that_is_broken_from_the_start_is_stopped_soon(make: "Make") -> None:
+    found = first_alarm(depending(make, storm(0, 100), seconds=14), "errors > 20% over 5s")
+
+    assert (found or Aborted(0, "", "")).at_s == 7.0
+
+
+def test_a_slow_target_is_stopped_by_its_times(make: "Make") -> None:
+    slow = depending(make, lambda _, second: {"service_us": 900_000} if second >= 7 else {}, seconds=14)
+
+    assert (first_alarm(slow, "create.p95 > 500ms over 3s") or Aborted(0, "", "")).at_s == 10.0
+
+
+def test_one_bad_second_of_a_window_is_not_the_window(make: "Make") -> None:
+    burst = depending(make, lambda _, second: {"failed": 100} if second == 7 else {}, seconds=14)
+
+    assert first_alarm(burst, "errors > 15% over 4s") is None
+
+
+def test_a_busy_queue_that_never_changes_is_not_stopped_at_its_own_median() -> None:
+    """As independent requests, windows of 5 s differ from the median in all runs."""
+    runs = simulate(QUEUE, 8, 20, seed=4)
+    text = f"create.p50 > {true_ms(50):.3f}ms over 5s"
+    each = list(zip(runs.due_s, runs.response_ms, strict=True))
+
+    assert sum(is_stopped(*one, text, 20) for one in each) <= 1
+    assert sum(is_stopped(*one, text, 20, independent=True) for one in each) > 4
 
 
 def test_a_handful_of_failures_is_not_enough_however_large_their_share(make: "Make") -> None:

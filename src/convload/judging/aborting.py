@@ -4,11 +4,15 @@ import math
 from collections.abc import Sequence
 
 from convload.judging.delays import Measured
+from convload.judging.dependence import INDEPENDENT, LEVELS, SHORTEST_S, Dependence, of_share, of_times
+from convload.judging.estimates import US_PER_MS
 from convload.judging.gate_result import PASS
-from convload.judging.gates import judge_measured
+from convload.judging.gates import judge_measured, limit_of
 from convload.plan.facts import PlanFacts
 from convload.plan.gate import Gate
 from convload.plan.schedule import StageMark
+from convload.results.batches import Batches
+from convload.results.histogram import Histogram
 from convload.results.measured import Totals, of_workers
 from convload.results.run import Run
 from convload.results.runlog import Aborted, Interval
@@ -16,6 +20,11 @@ from convload.results.window import EDGE_S, Window
 
 SILENT_S = 3.0
 """A worker that said nothing for longer has ended or is lost; the others are not kept waiting for it."""
+
+BEFORE_S = 8.0
+"""Before a window, in which seconds are looked at, too: the fewer there are, the less they say of how they differ."""
+
+FEWEST_SECONDS = 2
 
 OPEN_END_LOOKS = 3600
 """Looks at a run without a planned end: an hour of them."""
@@ -28,6 +37,11 @@ def check(conditions: Sequence[Gate], run: Run, intervals: Sequence[Interval]) -
     run is looked at about every second, and each look is a chance of a wrong alarm. So each is made at 1 - (1 - c)/k,
     k the planned seconds of the run, which keeps the chance of a wrong alarm in all of it at 1 - c. Only requests of
     the measured time count, and a window must lie in it whole; of a condition on a stage, in that stage.
+
+    Requests depend on each other, and a window is too short for the batches of a gate. What its requests are worth is
+    told by how its single seconds differ, and how those before it do: the window's from the window's own level, so that
+    a target that breaks all at once is not taken for one that has always gone up and down. A window that breaks in its
+    middle is decided when it is bad as a whole.
 
     Args:
         conditions: parsed with `conditions=True`.
@@ -63,8 +77,36 @@ def _holds(condition: Gate, until_s: float, run: Run, intervals: Sequence[Interv
     known = of_workers(intervals)
     parts = list(filter(within.has, intervals))
     totals = Totals.within(parts, within, is_open=run.is_open, known=known)
-    result = judge_measured(condition, Measured(run, totals, parts), confidence)
+    span = Window(max(begins_s, within.from_s - BEFORE_S), until_s)
+    if round(span.length_s) < FEWEST_SECONDS:
+        return None
+    dependence = _dependence(condition, run, _Seconds(intervals, span, within))
+    result = judge_measured(condition, Measured(run, totals, parts), confidence, dependence)
     return result.message if result.outcome == PASS else None
+
+
+class _Seconds(Batches):
+    """The seconds of a span as batches, those of the window at its end being a stratum."""
+
+    def __init__(self, intervals: Sequence[Interval], span: Window, within: Window) -> None:
+        super().__init__(intervals, [span])
+        self.count = round(span.length_s)
+        self._strata = [within]
+
+
+def _dependence(condition: Gate, run: Run, seconds: _Seconds) -> Dependence:
+    subject = condition.subject
+    asked = (subject.step, subject.variant, subject.stage)
+    if run.plan.independent or (subject.measure != "errors" and subject.percent is None):
+        return INDEPENDENT
+    if subject.measure == "errors":
+        return of_share(*seconds.outcomes(*asked, subject.kind), SHORTEST_S)
+    sliced = seconds.times(*asked, subject.clock)
+    own = Histogram.merged(sliced.times[-1])
+    if not own.count or subject.percent is None:
+        return INDEPENDENT
+    limit_us = US_PER_MS * (limit_of(condition).value or 0.0)
+    return of_times(sliced, [*own.percentiles([subject.percent, *LEVELS]), limit_us], SHORTEST_S)
 
 
 def _stage_begins_s(condition: Gate, within: Window, stages: Sequence[StageMark]) -> float | None:
