@@ -8,6 +8,7 @@ import numpy as np
 from bench.figures import Figure
 from bench.queues import Case, Runs, exponential, lognormal, random_pauses, simulate
 
+from convload.judging.settling import settled_after
 from convload.plan.facts import ValidityLimits
 from convload.results.drift import MEDIAN, matters, trend
 
@@ -34,6 +35,9 @@ def _of_case(case: Case) -> Iterator[Figure]:
         alarms = sum(is_alarm(part) for part in parts)
         what = f"{case.name}, {100 * case.busy:g} % busy, {length_s} s: called unsteady"
         yield Figure(what, 100 * alarms / len(parts), "%", at_most=AT_MOST_PERCENT, note=f"of {len(parts)}")
+        unsettled = sum(bool(settled_after(part)) for part in parts)
+        what = f"{case.name}, {100 * case.busy:g} % busy, {length_s} s: said to settle first"
+        yield Figure(what, 100 * unsettled / len(parts), "%", note=f"of {len(parts)}")
 
 
 def is_alarm(medians_ms: list[float]) -> bool:

@@ -7,6 +7,7 @@ from convload.comparison.two_targets import TargetComparison, compare_targets, s
 from convload.judging.baseline import read_frozen
 from convload.judging.gate_result import GateResult
 from convload.judging.plan_gates import judge_plan, judge_two_targets
+from convload.judging.settling import settling_notes
 from convload.judging.validity import Validity, examine
 from convload.judging.verdict import Compared, Verdict, decide
 from convload.plan.schedule import StageMark
@@ -68,7 +69,7 @@ def conclude(log: RunLog) -> Conclusion:
     )
     validity = examine(run)
     drift = examine_drift(run)
-    summary = msgspec.structs.replace(run.summary, notes=[*run.notes, *drift_notes(drift)])
+    summary = msgspec.structs.replace(run.summary, notes=[*run.notes, *drift_notes(drift), *settling_notes(run)])
     return Conclusion(
         run=run,
         manifest=log.manifest,

@@ -75,13 +75,13 @@ def trend(values: list[float]) -> Trend:
     s = float(np.triu(np.sign(points[None, :] - points[:, None])).sum())
     _, ties = np.unique(points, return_counts=True)
     variance = (n * (n - 1) * (2 * n + 5) - float((ties * (ties - 1) * (2 * ties + 5)).sum())) / 18
-    variance *= _resemblance(points)
+    variance *= resemblance(points)
     z = max(abs(s) - 1, 0.0) / math.sqrt(variance) if variance > 0 else 0.0
     third = max(1, n // 3)
     return Trend(2 * (1 - NormalDist().cdf(z)), float(np.median(points[:third])), float(np.median(points[-third:])))
 
 
-def _resemblance(points: Points) -> float:
+def resemblance(points: Points) -> float:
     """Returns how many neighbouring points are worth one, if each keeps a share of the last one's deviation: AR(1).
 
     Yue and Wang, "The Mann-Kendall test modified by effective sample size", Water Resources Management 18 (2004): by
