@@ -80,8 +80,7 @@ def make_base(folder: Path, store: tuple[str, ...]) -> None:
 
 def size_mb(store: tuple[str, ...], image: str) -> float:
     """Returns the size of the files of an image."""
-    [found] = json.loads(buildah(store, "images", "--json", image))
-    container = buildah(store, "from", "--pull-never", found["id"])
+    container = buildah(store, "from", "--pull-never", image)
     files = Path(buildah(store, "mount", container))
     size = sum(path.lstat().st_size for path in files.rglob("*") if path.is_file() and not path.is_symlink())
     buildah(store, "rm", container)

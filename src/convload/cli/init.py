@@ -1,6 +1,8 @@
 """`convload init`: a workspace with plans, payloads, locustfiles and pipelines of one's own."""
 
+import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -34,6 +36,8 @@ _REQUIREMENTS = "requirements.txt"
 _BUNDLED = {"locustfiles": "*.py", "payloads": "**/*", "plans": "*.*", "reports": "README.md"}
 _LOCUSTFILE = 'locustfile = "locustfiles/create_conversation.py"\n'
 
+_IMAGE_NAME = re.compile(r"[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?")
+
 _NO_CONTENT = {".git"}
 """A new repository with nothing in it is an empty folder."""
 
@@ -44,6 +48,24 @@ class Written(msgspec.Struct, frozen=True):
     created: list[str]
     replaced: list[str]
     """Had another content before."""
+
+
+KUBERNETES = "kubernetes"
+_IMAGE = b"convload:local"
+
+
+def kubernetes_files(image: str) -> dict[str, bytes]:
+    """Returns the manifests of a run on a cluster, by their paths in a workspace, with the image that they start.
+
+    Raises:
+        UsageError: it is no name of an image, or the bundled folder is missing.
+    """
+    if not _IMAGE_NAME.fullmatch(image):
+        raise UsageError(
+            f"--kubernetes: {image!r} is no name of an image; write REGISTRY/NAME:TAG or NAME@sha256:DIGEST"
+        )
+    paths = sorted(bundled.folder(f"deploy/{KUBERNETES}").iterdir())
+    return {f"{KUBERNETES}/{path.name}": _read(path).replace(_IMAGE, image.encode()) for path in paths}
 
 
 def files(requirement: Requirement | None = None) -> dict[str, bytes]:
@@ -66,14 +88,16 @@ def files(requirement: Requirement | None = None) -> dict[str, bytes]:
     }
 
 
-def lay_out(folder: Path, requirement: Requirement | None = None, *, force: bool) -> Written:
+def lay_out(
+    folder: Path, requirement: Requirement | None = None, *, force: bool, more: Mapping[str, bytes] | None = None
+) -> Written:
     """Writes a workspace into a folder; `force` lets it have content and replaces what differs.
 
     Raises:
         UsageError: the folder is not empty, or something cannot be written; with `force` what was there and is no
             part of a workspace is left alone.
     """
-    wanted, occupied = files(requirement), _has_content(folder)
+    wanted, occupied = files(requirement) | dict(more or {}), _has_content(folder)
     before = {place: _content(folder / place) for place in wanted}
     if occupied and not force:
         raise UsageError(
@@ -133,14 +157,16 @@ def _write(path: Path, content: bytes) -> None:
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Also into a folder with content; names each file that it replaces.")
 @click.option("--install-from", metavar="WHEEL|URL|PACKAGE", help="What the pipelines install; a wheel comes along.")
-def init(folder: Path, force: bool, install_from: str | None) -> None:
+@click.option("--kubernetes", "image", metavar="IMAGE", help="Also write kubernetes/, whose jobs start this image.")
+def init(folder: Path, force: bool, install_from: str | None, image: str | None) -> None:
     """Write a workspace into DIR: locustfiles/, payloads/, plans/, reports/ and pipelines for CI systems.
 
     It works as it is, against the embedded mock; its README says what to change first. The pipelines install what
     --install-from names, else the convload that wrote them from where it came from.
     """
     requirement = own_requirement() if install_from is None else parse(install_from)
-    for line in _describe(folder, lay_out(folder, requirement, force=force), requirement):
+    more = {} if image is None else kubernetes_files(image)
+    for line in _describe(folder, lay_out(folder, requirement, force=force, more=more), requirement):
         click.echo(line)
 
 

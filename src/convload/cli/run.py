@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from convload.cli.ending import details_option, end, exit_zero_option, show_run
+from convload.cli.ending import details_option, end, exit_zero_option, show, show_run
 from convload.cli.judged import baseline_of, warn, warnings_of
 from convload.cli.watching import Wanted, watching, watching_options
 from convload.cli.worker import check_reach, count_workers, joining_of
@@ -90,6 +90,7 @@ Examples:
 @click.option("--dry-run", is_flag=True, help="Show plan, schedule and what they take; contact and write nothing.")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The run folder, exactly as given.")
 @watching_options
+@click.option("--json", "as_json", is_flag=True, help="Print the summary too, as one line of JSON, the last one.")
 @exit_zero_option
 @details_option
 def run(
@@ -104,6 +105,7 @@ def run(
     grace: str | None,
     force_baseline: bool,
     dry_run: bool,
+    as_json: bool,
     exit_zero: bool,
     details: bool,
     web: str | None,
@@ -143,6 +145,8 @@ def run(
         watch.finish(folder)
         code = _report(folder, exit_zero=exit_zero, details=details)
         watch.reported(folder)
+    if as_json and (written := folder / "summary.json").exists():
+        show(lambda console: console.out(compact(written.read_bytes()), highlight=False))
     return code
 
 
@@ -155,6 +159,11 @@ def _report(folder: Path, *, exit_zero: bool, details: bool) -> int:
         written = folder if (folder / "report.html").exists() else None
         show_run(conclude(runlog.read(folder)), written, details=details)
         return int(ExitCode.INCONCLUSIVE)
+
+
+def compact(summary: bytes) -> str:
+    """Returns a summary in one line, where a log is all that is left of a run."""
+    return msgspec.json.format(summary, indent=-1).decode()
 
 
 def unused_flags(plan: Plan, flags: Mapping[str, Any]) -> list[str]:
