@@ -4,7 +4,8 @@ Pairs of runs of one queue must not be called different, whatever statistic it i
 tenth longer as many as possible should be. Then runs as long as the planner asks for, and two targets in turns of one
 run, with arrivals of their own or in common.
 
-COMPARISON_PAIRS (400) pairs are compared in each case, COMPARISON_LONG_PAIRS (40) of planned runs and of runs in turns.
+COMPARISON_PAIRS (400) pairs of 60 s are compared in each case, a quarter as many of 300 s; COMPARISON_LONG_PAIRS (40) of
+planned runs and of runs in turns.
 """
 
 import math
@@ -29,7 +30,9 @@ from convload.results.histogram import Histogram
 
 PAIRS = int(os.environ.get("COMPARISON_PAIRS", "400"))
 LONG_PAIRS = int(os.environ.get("COMPARISON_LONG_PAIRS", "40"))
-LENGTHS_S = (60, 300)
+LENGTHS_S = {60: PAIRS, 300: PAIRS // 4}
+"""How long runs are, and how many pairs of them are compared."""
+
 SLOWER = 1.1
 PLANNED = (Case("M/M/8", 8, 0.5, exponential), Case("M/M/8", 8, 0.8, exponential), Case("M/M/8", 8, 0.9, exponential))
 PILOT_S, LONGEST_S = 60, 7200
@@ -43,29 +46,34 @@ _NO_TIMES = Histogram.of(np.array([], np.int64))
 
 def queues(_folder: Path) -> list[Figure]:
     """False alarms of equal pairs, and what is found of a tenth at half the load."""
-    found = [figure for case in CASES for length_s in LENGTHS_S for figure in _of_case(case, length_s)]
-    return [*found, *(_of_bursts(length_s) for length_s in LENGTHS_S)]
+    return [figure for length_s, pairs in LENGTHS_S.items() for figure in _of_length(length_s, pairs)]
 
 
-def _of_case(case: Case, length_s: int) -> Iterator[Figure]:
-    runs = simulate(case, 2 * PAIRS, length_s, seed=7)
+def _of_length(length_s: int, pairs: int) -> Iterator[Figure]:
+    yield _of_bursts(length_s, pairs)
+    for case in CASES:
+        yield from _of_case(case, length_s, pairs)
+
+
+def _of_case(case: Case, length_s: int, count: int) -> Iterator[Figure]:
+    runs = simulate(case, 2 * count, length_s, seed=7)
     rows = [batches(*one, length_s) for one in zip(runs.due_s, runs.response_ms, strict=True)]
     what = f"{case.name}, {100 * case.busy:g} % busy, {length_s} s"
-    pairs = zip(rows[:PAIRS], rows[PAIRS:], strict=True)
+    pairs = zip(rows[:count], rows[count:], strict=True)
     yield _alarms(what, [compared(*pair) for pair in pairs])
-    if length_s == LENGTHS_S[0] and case.busy == 0.5:  # noqa: PLR2004 -- half
-        one, other = slice(PAIRS), slice(PAIRS, None)
+    if length_s == min(LENGTHS_S) and case.busy == 0.5:  # noqa: PLR2004 -- half
+        one, other = slice(count), slice(count, None)
         longer = zip(runs.due_s[other], SLOWER * runs.response_ms[other], strict=True)
         found = [compared(base, batches(*new, length_s)) for base, new in zip(rows[one], longer, strict=True)]
         yield _found(f"{what}: 10 % more is found", found, FOUND_PERCENT if case.servers > 1 else None)
 
 
-def _of_bursts(length_s: int) -> Figure:
+def _of_bursts(length_s: int, count: int) -> Figure:
     """Errors for a second each half a minute, on both sides alike."""
-    runs = bursts(2 * PAIRS, length_s, seed=8)
+    runs = bursts(2 * count, length_s, seed=8)
     assert runs.failed is not None
     rows = [failures(*one, length_s) for one in zip(runs.due_s, runs.failed, strict=True)]
-    found = [compared(*pair) for pair in zip(rows[:PAIRS], rows[PAIRS:], strict=True)]
+    found = [compared(*pair) for pair in zip(rows[:count], rows[count:], strict=True)]
     return _alarms(f"errors for a second each half a minute, {length_s} s", found)
 
 
@@ -94,7 +102,9 @@ def failures(due_s: Floats, failed: Floats, length_s: float) -> list[Batch]:
 def _alarms(what: str, found: list[list[Difference]]) -> Figure:
     changed = [[one.statistic for one in each if one.outcome in {REGRESSED, IMPROVED}] for each in found]
     by_name = Counter(name for each in changed for name in each)
-    note = ", ".join(f"{name} {by_name[name]}" for name in STATISTICS if by_name[name]) or "none"
+    note = f"of {len(found)}: " + (
+        ", ".join(f"{name} {by_name[name]}" for name in STATISTICS if by_name[name]) or "none"
+    )
     share = 100 * sum(map(bool, changed)) / len(found)
     return Figure(f"{what}: equal pairs called different", share, "%", at_most=ALARMS_PERCENT, note=note)
 
