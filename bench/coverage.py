@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from bench.figures import Figure
 from bench.queues import (
     RATE,
@@ -30,7 +31,7 @@ from bench.queues import (
 
 from convload.judging.dependence import LEVELS, Dependence, of_share, of_times
 from convload.judging.estimates import Confidences, percentile_bounds_us, share_bounds
-from convload.results.batches import Sliced, batch_count
+from convload.results.batches import Sliced, batch_count, piece_count
 from convload.results.histogram import Histogram
 
 CONFIDENCE = 0.99
@@ -158,13 +159,22 @@ def judge(due_s: Floats, response_ms: Floats, length_s: int, truths: dict[float,
 
 
 def cut_in_batches(due_s: Floats, response_ms: Floats, length_s: int) -> tuple[Sliced, Histogram]:
+    """Returns what a gate sees of a run: its times by piece of a batch, and all of them."""
     inside = (due_s >= 0) & (due_s < length_s)
-    count = batch_count(length_s)
-    seconds = np.floor(due_s[inside])
-    batch = np.minimum(count - 1, (seconds + 0.5) / length_s * count).astype(int)
+    piece = _pieces(due_s[inside], length_s)
     times_us = np.round(1000 * response_ms[inside]).astype(np.int64)
-    parts = [Histogram.of(times_us[batch == n]) for n in range(count)]
-    return Sliced([parts]), Histogram.merged(parts)
+    parts = [Histogram.of(times_us[piece == n]) for n in range(_count(length_s))]
+    return Sliced([parts], piece_count(length_s)), Histogram.merged(parts)
+
+
+def _count(length_s: int) -> int:
+    return batch_count(length_s) * piece_count(length_s)
+
+
+def _pieces(due_s: Floats, length_s: int) -> npt.NDArray[np.int64]:
+    """Returns into which piece each arrival falls, by the middle of its second as in a run log."""
+    count = _count(length_s)
+    return np.minimum(count - 1, (np.floor(due_s) + 0.5) / length_s * count).astype(np.int64)
 
 
 def _of_bursts() -> Iterator[Figure]:
@@ -184,11 +194,10 @@ def _of_bursts() -> Iterator[Figure]:
 
 def _judge_share(due_s: Floats, failed: Flags, length_s: int, truth: float, tally: Tally) -> None:
     inside = due_s < length_s
-    count = batch_count(length_s)
-    batch = np.minimum(count - 1, (np.floor(due_s[inside]) + 0.5) / length_s * count).astype(int)
-    counts = np.bincount(batch, minlength=count)[None, :].astype(np.float64)
-    hits = np.bincount(batch, failed[inside], count)[None, :].astype(np.float64)
-    dependence: Dependence = of_share(counts, hits, length_s)
+    count, piece = _count(length_s), _pieces(due_s[inside], length_s)
+    counts = np.bincount(piece, minlength=count)[None, :].astype(np.float64)
+    hits = np.bincount(piece, failed[inside], count)[None, :].astype(np.float64)
+    dependence = of_share(counts, hits, length_s, piece_count(length_s))
     worth = dependence.worth(counts.sum(), CONFIDENCE)
     low, high = share_bounds(hits.sum() / counts.sum() * worth, worth, CONFIDENCE)
     tally.runs += 1

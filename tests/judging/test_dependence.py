@@ -62,6 +62,30 @@ def test_the_design_effect_is_that_of_clusters_of_equal_requests() -> None:
     assert np.mean(effects) == pytest.approx(5.0, rel=0.1)
 
 
+def test_pieces_say_what_batches_lack_that_are_too_short_for_their_requests() -> None:
+    """Shares of pieces that are AR(1): their sum varies by (1 + φ) / (1 - φ) times as much as of independent ones."""
+    chance = np.random.default_rng(3)
+
+    def effects(phi: float, pieces: int) -> float:
+        found = []
+        for _ in range(300):
+            level, hits = chance.standard_normal(), []
+            for _ in range(60):
+                hits.append(500 + 20 * level)
+                level = phi * level + np.sqrt(1 - phi**2) * chance.standard_normal()
+            of_pieces = np.array([hits]), np.full((1, 60), 1000.0)
+            counts, added = of_pieces[1], of_pieces[0]
+            if pieces == 1:
+                counts, added = (one.reshape(1, 20, 3).sum(axis=2) for one in (counts, added))
+            found.append(design_effect(counts, added, pieces))
+        return float(np.mean(found))
+
+    single = 20**2 / (1000 * 0.5 * 0.5)
+    assert effects(0.5, 1) < 0.7 * 3 * single
+    assert effects(0.5, 3) > 0.85 * 3 * single
+    assert single < effects(0.0, 3) < 1.4 * single
+
+
 @pytest.mark.parametrize("share", [0, 100])
 def test_none_and_all_show_no_dependence(share: int) -> None:
     assert counted([share] * 10) == 1.0

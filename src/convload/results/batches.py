@@ -16,11 +16,12 @@ from convload.results.sums import Sums
 from convload.results.window import Window, middle_s
 
 FEWEST, MOST = 10, 20
-BATCH_S = 30.0
+BATCH_S = 15.0
 """A batch is longer than what its requests have in common, so that batches are nearly independent; ten of them at
-least are needed to know how they vary. Longer runs have more, of this length. Batches of 15 s would win power (a p99
-limit 25 % off in 300 s at M/M/1, 80 % busy: 74 % in place of 63 %) and cost truth (at M/M/8, 95 % busy, 4 % of p95
-pass wrongly in place of 2 %): `make bench BENCH_ONLY=coverage`."""
+least are needed to know how they vary. Longer runs have more, of this length."""
+
+PIECES = 3
+"""More than the fewest batches are cut into so many, which show whether a batch is long enough (dependence.py)."""
 
 FEWEST_OF_A_STAGE = 3
 """A stage with fewer batches of its own says too little about how it varies within itself."""
@@ -29,16 +30,20 @@ Counts = npt.NDArray[np.float64]
 
 
 class Sliced(msgspec.Struct, frozen=True):
-    """Times of requests by stratum and batch; a stratum is a stage of the load, whose level differs by plan."""
+    """Times of requests by stratum and piece of a batch; a stratum is a stage of the load, whose level differs by plan.
+
+    `pieces` is how many are a batch.
+    """
 
     times: list[list[Histogram]]
+    pieces: int = 1
 
     def all(self) -> Histogram:
         """Returns all of them together."""
         return Histogram.merged(part for row in self.times for part in row)
 
     def counts(self) -> Counts:
-        """Returns how many there are, a row a stratum and a column a batch."""
+        """Returns how many there are, a row a stratum and a column a piece."""
         return np.array([[part.count for part in row] for row in self.times], float)
 
     def above(self, level_us: float) -> Counts:
@@ -49,6 +54,11 @@ class Sliced(msgspec.Struct, frozen=True):
 def batch_count(length_s: float) -> int:
     """Returns into how many batches a time is cut."""
     return min(MOST, max(FEWEST, math.floor(length_s / BATCH_S)))
+
+
+def piece_count(length_s: float) -> int:
+    """Returns into how many pieces a batch is cut."""
+    return PIECES if batch_count(length_s) > FEWEST else 1
 
 
 class Batches:
@@ -62,6 +72,8 @@ class Batches:
         self._times = list(times)
         self.length_s = sum(time.length_s for time in times)
         self.count = batch_count(self.length_s)
+        self.pieces = piece_count(self.length_s)
+        self._columns = self.count * self.pieces
         shortest_s = FEWEST_OF_A_STAGE * self.length_s / self.count
         long_enough = [stage for stage in stages if stage.length_s >= shortest_s]
         self._strata = long_enough if len(long_enough) > 1 else []
@@ -78,16 +90,16 @@ class Batches:
         return self._sliced[asked]
 
     def _cut(self, step: str, variant: str, stage: str, clock: str) -> Sliced:
-        found: list[list[list[Histogram]]] = [[[] for _ in range(self.count)] for _ in range(len(self._strata) + 1)]
+        found: list[list[list[Histogram]]] = [[[] for _ in range(self._columns)] for _ in range(len(self._strata) + 1)]
         for one in self.sums:
             if _is_of(one.key, step, variant, stage) and (one.key[3] == OK or clock == "lateness"):
                 row, column = one.place
                 found[row][column].append(getattr(one, clock))
-        return Sliced([[Histogram.merged(one) for one in row] for row in found])
+        return Sliced([[Histogram.merged(one) for one in row] for row in found], self.pieces)
 
     def outcomes(self, step: str, variant: str, stage: str, kind: str) -> tuple[Counts, Counts]:
         """Returns how many requests there were and how many failed, of one kind of error if it is named."""
-        counts, hits = (np.zeros((len(self._strata) + 1, self.count)) for _ in range(2))
+        counts, hits = (np.zeros((len(self._strata) + 1, self._columns)) for _ in range(2))
         for (place, key), count in self.sums.counts.items():
             if _is_of(key, step, variant, stage):
                 counts[place] += count
@@ -105,7 +117,7 @@ class Batches:
         return found
 
     def _place(self, interval: Interval) -> tuple[int, int]:
-        """Returns stratum and batch. What came in after the measured time was due in it, and belongs to its end."""
+        """Returns stratum and piece. What came in after the measured time was due in it, and belongs to its end."""
         at_s, before_s = middle_s(interval), 0.0
         row = next((n for n, stage in enumerate(self._strata, 1) if stage.has(interval)), 0)
         for time in self._times:
@@ -113,7 +125,7 @@ class Batches:
                 before_s += max(0.0, at_s - time.from_s)
                 break
             before_s += time.length_s
-        return row, min(self.count - 1, int(before_s / self.length_s * self.count)) if self.length_s else 0
+        return row, min(self._columns - 1, int(before_s / self.length_s * self._columns)) if self.length_s else 0
 
 
 def _is_of(key: CellKey, step: str, variant: str, stage: str) -> bool:
