@@ -3,6 +3,7 @@
 import math
 import os
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -16,6 +17,11 @@ from convload.capacity.posterior import Model, Tail
 from convload.capacity.result import conclude
 from convload.capacity.search import relative_width, search
 from convload.capacity.trials import SearchSettings
+from convload.errors import ExitCode
+from convload.results.capacity_result import CapacityResult
+
+PROCESSES = int(os.environ.get("BENCH_PROCESSES", "0")) or None
+"""That search side by side: as many as there are cores."""
 
 REPEATS = int(os.environ.get("BENCH_CAPACITY_REPEATS", "40"))
 ABLATION_REPEATS = int(os.environ.get("BENCH_ABLATION_REPEATS", "12"))
@@ -34,6 +40,7 @@ WITHOUT = {
     "spread (taken to be 1)": Model(spread=False),
     "leaning": Model(leaning=False),
     "lapse": Model(lapse=0),
+    "effect": Model(effect=False),
     "shift": Model(shift=0),
     "lean": Model(lean=0),
     "overload": Model(overload=False),
@@ -120,6 +127,34 @@ def shapes() -> dict[str, Case]:
     }
 
 
+SHAPES_BUDGET_S = 280
+
+
+def shaped(_folder: Path) -> list[Figure]:
+    """Searches of all shapes in virtual time: does the answer hold the truth, or say that it contradicts itself?"""
+    figures = []
+    with ProcessPoolExecutor(PROCESSES) as pool:
+        for name, case in shapes().items():
+            found = list(pool.map(partial(concluded, case, budget_s=SHAPES_BUDGET_S), range(REPEATS)))
+            sure = [one for one in found if one.exit_code == ExitCode.PASS]
+            held = sum(_holds(one, case[2]) for one in found)
+            wrong = sum(not _holds(one, case[2]) for one in sure)
+            width = statistics.median(one.width or 2.0 for one in found)
+            kind, its = Counter(one.limit_kind or "none" for one in found).most_common(1)[0]
+            note = f"width {100 * width:.2g} %; exit 3: {len(found) - len(sure)}; {kind}: {its} of {len(found)}"
+            figures += [
+                Figure(f"{name}: truth in the interval", 100 * held / len(found), "%", note=note),
+                Figure(f"{name}: not told wrongly", 100 - 100 * wrong / len(found), "%", at_least=90),
+            ]
+            print(f"  {name}: {held} of {len(found)} hold the truth, {wrong} wrong; {note}", flush=True)
+    return figures
+
+
+def _holds(found: CapacityResult, truth: float) -> bool:
+    bounds = found.capacity_per_s
+    return (bounds.low or 0.0) <= truth <= (bounds.high or math.inf)
+
+
 def simulated(_folder: Path) -> list[Figure]:
     """Whole searches in virtual time; every figure is exact for its seeds and no matter of the machine."""
     figures = []
@@ -161,17 +196,25 @@ def _width(found: Sequence[Found]) -> float:
 
 def interval(case: Case, seed: int, model: Model | None = None) -> Found:
     """Returns the interval that one search reports, and how long it took."""
+    found, capacity = concluded(case, seed, model), _capacity(case)
+    low, high = found.capacity_per_s.low, found.capacity_per_s.high
+    return low or capacity / 200, high or 20 * capacity, found.took_s
+
+
+def concluded(case: Case, seed: int, model: Model | None = None, budget_s: float = BUDGET_S) -> CapacityResult:
+    """Returns what one search says."""
     server, objective, _, arrivals = case
-    target = SimulatedTarget(server, objective, seed, arrivals=arrivals)
-    capacity = min(server.capacity_per_s, server.quota_per_s)
+    target, capacity = SimulatedTarget(server, objective, seed, arrivals=arrivals), _capacity(case)
     settings = SearchSettings(
         start_rate=capacity / 8,
         max_rate=20 * capacity,
         min_rate=capacity / 200,
-        budget_s=BUDGET_S,
+        budget_s=budget_s,
         tail=Tail(objective.decay_per_s, 1.0 if arrivals == "poisson" else 0.0),
         model=model or Model(),
     )
-    found = conclude(search(target, settings, target.clock), [])
-    low, high = found.capacity_per_s.low, found.capacity_per_s.high
-    return low or settings.min_rate, high or settings.max_rate, found.took_s
+    return conclude(search(target, settings, target.clock), [])
+
+
+def _capacity(case: Case) -> float:
+    return min(case[0].capacity_per_s, case[0].quota_per_s)

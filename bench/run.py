@@ -69,6 +69,7 @@ SECTIONS: dict[str, Callable[[Path], list[Figure]]] = {
     "prometheus": prometheus.prometheus,
     "pages": pages.pages,
     "capacity_simulated": capacity.simulated,
+    "capacity_shapes": capacity.shaped,
     "capacity_live": capacity_live.live,
     "comparison": comparison.comparison,
     "comparison_power": comparison_power.power,

@@ -44,6 +44,11 @@ def test_a_limit_that_moved_is_named_so_whatever_it_is() -> None:
     assert kinds == ["varying", "shrinking", "queue"]
 
 
+def test_what_a_rate_limiter_lets_through_in_bursts_is_no_limit_that_moves() -> None:
+    change = Change("varied", [600, 500], [0, 1], 0.0)
+    assert kind_of_limit([PASSED, *CASES["rate limiter"]], change) == "rate limiter"
+
+
 def found(server: Server, objective: Objective, seed: int) -> CapacityResult:
     target = SimulatedTarget(server, objective, seed)
     settings = SearchSettings(start_rate=62, max_rate=5_000, min_rate=4, budget_s=180, tail=Tail(objective.decay_per_s))

@@ -117,6 +117,12 @@ def test_every_report_has_the_answer_the_trials_and_the_instances(result: Capaci
         assert text.count("undecided") + text.count("pass") + text.count("fail") >= len(result.trials)
 
 
+def test_a_failure_that_later_trials_contradict_is_shown_as_overruled(result: CapacityResult) -> None:
+    trials = [msgspec.structs.replace(result.trials[0], outcome="fail", overruled=True), *result.trials[1:]]
+    text = markdown.render(document(msgspec.structs.replace(result, trials=trials)))
+    assert text.count("fail, overruled") == 1
+
+
 class Closed:
     """A closed target that follows the scalability law exactly."""
 

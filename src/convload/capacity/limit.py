@@ -33,11 +33,12 @@ def kind_of_limit(trials: Sequence[Trial], change: Change | None) -> str:
     failed = [trial for trial in trials if trial.verdict == "fail" and not trial.overruled]
     if not failed:
         return ""
-    if change is not None and change.kind != "rose":
-        return SHRINKING if change.kind == "fell" else VARYING
     refused = [trial for trial in failed if (trial.error_share or 0.0) > _REFUSES]
-    if 2 * len(refused) > len(failed):
-        return _of_refusals(refused, _median_at_ease(trials))
+    kind = _of_refusals(refused, _median_at_ease(trials)) if 2 * len(refused) > len(failed) else ""
+    if kind != LIMITER and change is not None and change.kind != "rose":
+        return SHRINKING if change.kind == "fell" else VARYING
+    if kind:
+        return kind
     piled_up = [trial for trial in failed if trial.growing or trial.overloaded]
     return QUEUE if 2 * len(piled_up) > len(failed) else LATENCY
 

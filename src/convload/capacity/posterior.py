@@ -19,7 +19,8 @@ Its terms, each a field of `Model`:
   arrivals and of services, as in heavy traffic).
 - *leaning*: a trial that its confidence bounds leave undecided counts by the side of its point value; most such trials
   are undecided because they are short, not because the load is near the limit, and nothing more is read from them.
-- *lapse*: one trial in a hundred has another cause (a pause of the machine), so that none alone excludes anything.
+- *lapse*: one trial in a hundred has another cause (a pause of the machine, a target that was about to scale up), so
+  that none alone excludes anything.
 - *shift*: all trials together are off by something that repeating does not average out and only length does: a queue
   that begins empty makes a load look better. The likelihood is blurred by that much.
 - *lean*: a percentile is made by rare long queues; a trial that saw none passes where a longer one does not, so that

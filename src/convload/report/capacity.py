@@ -119,7 +119,7 @@ def _trials(result: CapacityResult) -> doc.Table:
         (_column("at s"), lambda one: f"{one.at_s:.0f}"),
         (_column(load), lambda one: figure(one.rate)),
         (_column("for s"), lambda one: short(one.duration_s)),
-        (_column("outcome"), lambda one: one.verdict),
+        (_column("outcome"), lambda one: f"{one.verdict}, overruled" if one.overruled else one.verdict),
         (_column("achieved /s"), lambda one: about(one.achieved_per_s)),
         (_column("good /s"), lambda one: about(one.goodput_per_s)),
         (_column("p99 ms"), lambda one: about(one.response_p99_ms)),
