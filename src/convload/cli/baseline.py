@@ -1,5 +1,6 @@
 """`convload baseline`: keeps what later runs are held against, and shows it."""
 
+import os
 from pathlib import Path
 
 import click
@@ -8,8 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from convload import machine, origin
 from convload.contract.steps import STEPS
-from convload.errors import UsageError
+from convload.errors import ExitCode, UsageError
+from convload.judging import kept_baselines
 from convload.judging.baseline import FILE_NAME, Baseline, load, of_file
 from convload.report import figures
 from convload.report.document import brief
@@ -24,27 +27,81 @@ Examples:
 """
 
 
+_branch_option = click.option(
+    "--branch", metavar="NAME", help="Whose baselines.  [default: the pipeline's own, else main]"
+)
+
+
 @click.group(epilog=EPILOG)
 def baseline() -> None:
     """Keep the figures of a run that later runs are held against."""
 
 
-@baseline.command(epilog="\b\nExample:\n  convload baseline save reports/latest --out baseline.json\n")
+@baseline.command(
+    epilog="""\b
+    Examples:
+      convload baseline save reports/latest --out baseline.json
+      convload baseline save reports/gate --to baselines --branch main --keep 5
+    """
+)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Where to.  [default: RUN/baseline.json]")
-def save(run: Path, out: Path | None) -> None:
+@click.option("--to", metavar="DIR|FILE", type=click.Path(path_type=Path), help="A folder of many, or a .json file.")
+@_branch_option
+@click.option(
+    "--keep",
+    "most",
+    metavar="N",
+    type=click.IntRange(1, 10_000),
+    default=kept_baselines.KEPT,
+    show_default=True,
+    help="With --to DIR: so many stay of a branch, plan and kind of machine; older ones are removed.",
+)
+def save(run: Path, out: Path | None, to: Path | None, branch: str | None, most: int) -> None:
     """Keep the figures of a valid run in a file of its own, some hundred kilobytes at most.
 
-    RUN is a run folder or its run log.
+    RUN is a run folder or its run log. With --to DIR its place there follows from branch and plan.
     """
+    if out and to:
+        raise UsageError("--out, --to: only one of them can say where")
     log = run / RUN_LOG if run.is_dir() else run
-    path = out or log.parent / FILE_NAME
-    text = msgspec.json.format(msgspec.json.encode(of_file(log)), indent=1)
+    made = of_file(log)
+    text = msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
+    if to is not None and to.suffix != kept_baselines.SUFFIX:
+        click.echo(str(kept_baselines.keep(to, made, text, _branch(branch), most)))
+        return
+    path = out or to or log.parent / FILE_NAME
     try:
-        path.write_bytes(text + b"\n")
+        path.write_bytes(text)
     except OSError as error:
-        raise UsageError(f"--out {path}: cannot be written: {error.strerror}") from error
+        raise UsageError(f"--{'to' if to else 'out'} {path}: cannot be written: {error.strerror}") from error
     click.echo(str(path))
+
+
+@baseline.command(epilog="\b\nExample:\n  convload baseline find baselines --plan gate --branch main\n")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--plan", metavar="NAME", required=True, help="The plan's name, as it stands in its reports.")
+@_branch_option
+def find(folder: Path, plan: str, branch: str | None) -> int:
+    """Print the newest baseline in DIR of a branch and plan that was made on a machine of this kind.
+
+    Prints nothing where there is none at all. Where there are some of other kinds of machines alone, nothing can be
+    said: it tells in what they differ, and the exit code is 3.
+    """
+    found = kept_baselines.find(folder, _branch(branch), plan, machine.facts())
+    if found.path is not None:
+        click.echo(str(found.path))
+    elif found.others:
+        for other in found.others[:1]:
+            click.echo(f"convload: no baseline of {plan} on this kind of machine; the newest is {other}", err=True)
+        return int(ExitCode.INCONCLUSIVE)
+    else:
+        click.echo(f"convload: {folder}: no baseline of {plan} yet", err=True)
+    return int(ExitCode.PASS)
+
+
+def _branch(given: str | None) -> str:
+    return given or origin.origin_of(os.environ).get("branch") or "main"
 
 
 @baseline.command(epilog="\b\nExample:\n  convload baseline show baseline.json\n")

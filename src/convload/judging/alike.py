@@ -230,6 +230,11 @@ def _versions(base: RunKind, new: RunKind) -> list[str]:
     ]
 
 
+def machine_differences(base: dict[str, Any], new: dict[str, Any]) -> list[Unlikeness]:
+    """Returns what puts two machines into different classes, as their manifests tell it."""
+    return list(_machines(base, new))
+
+
 def _machines(base: dict[str, Any], new: dict[str, Any]) -> Iterator[Unlikeness]:
     """Yields what puts two machines into different classes: operating system, processor, cores and memory."""
     of_base, of_new = _class(base), _class(new)
