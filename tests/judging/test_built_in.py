@@ -127,3 +127,9 @@ def test_what_was_never_sent_is_an_error_of_the_run(make: "Make", failed: int, u
     assert gate.message.startswith(
         f"{failed + unsent} of {800 + unsent} arrivals came to nothing: {failed} failed, {unsent} were never sent"
     )
+
+
+def test_a_share_of_next_to_nothing_is_told_in_full(make: "Make") -> None:
+    (gate,) = judge(make.sound(failed=1, ok=3_000_000))
+
+    assert "3,000,001 create requests failed: 0.0000333 % (at 99 % confidence 0.000000335 % to " in gate.message

@@ -168,3 +168,12 @@ def test_the_capacity_is_told_in_words() -> None:
         "at 400/s (80%)",
         "at 450/s (90%)",
     ]
+
+
+def test_a_mock_of_more_than_a_million_creates_a_second_says_so_in_full() -> None:
+    behaviour = Behaviour(servers=2000, service_time="constant(1ms)")
+
+    first, *others = describe(truth_of(behaviour), behaviour)
+
+    assert first.startswith("capacity: 2,000,000 creates/s (exact)")
+    assert "e+" not in "".join(others)

@@ -78,13 +78,14 @@ def _warning(
     limit = gate.limit.constant * UNITS[gate.limit.unit].scale
     least = least_needed(gate.subject, gate.operator, limit, Confidences(confidence, confidence))
     if gate.windows is not None and forecast.windows == 0:
-        return f"{gate.text}: no window of {gate.windows.length_s:g} s fits into the plan; the run ends inconclusive"
+        window = short(gate.windows.length_s, 7)
+        return f"{gate.text}: no window of {window} s fits into the plan; the run ends inconclusive"
     if not plan.independent and (length_s := _length_s(gate, plan, stages)) < SHORTEST_S:
         return (
-            f"{gate.text}: {length_s:g} s are too short to know how far requests depend on each other, "
+            f"{gate.text}: {short(length_s, 7)} s are too short to know how far requests depend on each other, "
             f"{SHORTEST_S:g} s are the least; unless it is plain the run ends inconclusive"
         )
-    where = f" in each window of {gate.windows.length_s:g} s" if gate.windows else ""
+    where = f" in each window of {short(gate.windows.length_s, 7)} s" if gate.windows else ""
     each, why = (1.0, "") if plan.independent else _requests_to_an_independent_one(effects.get(gate.text), confidence)
     if least is not None and forecast.samples < least * each:
         least = math.ceil(least * each)
@@ -114,7 +115,7 @@ def _requests_to_an_independent_one(effect: float | None, confidence: float) -> 
     each = 1 / Dependence(effect or 1.0, FEWEST).worth(1.0, confidence)
     if effect is None:
         return each, f"; where the target is 80 % busy, {BUSY_EFFECT} times as many, as requests wait for each other"
-    return each, f"; in the last run of this plan {effect:,.3g} requests were worth one independent one"
+    return each, f"; in the last run of this plan {short(effect)} requests were worth one independent one"
 
 
 def _expected(needed: int, forecast: Forecast, gate: Gate) -> str:

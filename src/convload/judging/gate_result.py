@@ -121,7 +121,7 @@ def conclude_windows(gate: Gate, windows: Windows, findings: Sequence[Finding], 
     outcome = PASS if passed >= len(findings) - misses else FAIL if failed > misses else INCONCLUSIVE
     worst = max(findings, key=lambda finding: _badness(gate, finding))
     parts = [f"{failed:,} are broken" if failed else "", f"{undecided:,} are undecided" if undecided else ""]
-    parts = [f"{passed:,} of {len(findings):,} windows of {windows.length_s:g} s hold", *filter(None, parts)]
+    parts = [f"{passed:,} of {len(findings):,} windows of {short(windows.length_s, 7)} s hold", *filter(None, parts)]
     said = f"{', '.join(parts)}; at least {len(findings) - misses:,} must hold"
     figures = worst.why or _value(gate, worst.found)
     fewest = min((finding.found.samples or 0 for finding in findings), default=0)
@@ -158,7 +158,7 @@ def _figures(gate: Gate, finding: Finding, confidence: float) -> str:
         return f"nothing was measured of {write_subject(gate.subject)}"
     said = _value(gate, found)
     if not found.exact:
-        said += f" ({_bounds(gate, found)} at {100 * confidence:.4g} % confidence{_worth(found)})"
+        said += f" ({_bounds(gate, found)} at {short(100 * confidence, 6)} % confidence{_worth(found)})"
     if finding.baseline is not None:
         said += f"; {_against(gate, finding)}"
     return said + _missing(gate, finding, confidence)
@@ -212,7 +212,7 @@ def _missing(gate: Gate, finding: Finding, confidence: float) -> str:
     longer = _longer(needed)
     what = "a share" if gate.quantity is SHARE else f"a {gate.subject.statistic}"
     if needed.at_least:
-        least = f"{what} at {100 * confidence:.4g} % confidence needs at least {needed.samples:,}{longer}"
+        least = f"{what} at {short(100 * confidence, 6)} % confidence needs at least {needed.samples:,}{longer}"
         return f"; {found.samples:,} samples; {least}"
     return f"; {found.samples:,} samples; about {needed.samples:,} would decide it in 9 of 10 runs{longer}"
 

@@ -30,6 +30,7 @@ from convload.judging.gate_result import (
 )
 from convload.plan.gate import Gate, Windows
 from convload.plan.gate_names import UNITS
+from convload.results.histogram import short
 from convload.results.measured import Totals
 from convload.results.run import Run
 from convload.results.window import ROUNDING_S, Window
@@ -128,7 +129,7 @@ def compare(operator: str, found: Estimate, limit: Estimate) -> str:
 def _by_windows(gate: Gate, windows: Windows, run: Run, confidence: float) -> GateResult:
     parts, limit = split(run, windows.length_s, gate.subject.stage), limit_of(gate)
     if not parts:
-        why = f"no whole window of {windows.length_s:g} s was measured"
+        why = f"no whole window of {short(windows.length_s, 7)} s was measured"
         return result_of(gate, Finding(INCONCLUSIVE, Estimate(), limit, why=why), confidence)
     misses = allowed_misses(windows, len(parts))
     to_pass, to_fail = window_confidences(len(parts), misses, confidence)

@@ -66,7 +66,9 @@ def _saturated(run: Run, limits: ValidityLimits) -> Iterator[Found]:
 def _late(run: Run, limits: ValidityLimits) -> Iterator[Found]:
     p99_ms = late_p99_ms(run.create.all_lateness, limits)
     if p99_ms is not None:
-        text = f"requests started late: lateness p99 {short(p99_ms)} ms, the limit is {limits.lateness_p99_ms:g} ms"
+        text = (
+            f"requests started late: lateness p99 {short(p99_ms)} ms, the limit is {short(limits.lateness_p99_ms)} ms"
+        )
         yield "late", text + _waiting(run.summary)
 
 
@@ -93,7 +95,7 @@ def _rate_missed(summary: Summary, limits: ValidityLimits) -> Iterator[Found]:
         text = (
             f"{summary.achieved_rate:,.1f} create requests/s were sent where {summary.offered_rate:,.1f}/s were "
             f"offered: {short(100 * abs(off))} % {'less' if off < 0 else 'more'}, "
-            f"{100 * limits.rate_deviation:g} % is allowed"
+            f"{short(100 * limits.rate_deviation)} % is allowed"
         )
         yield "rate_missed", text + _waiting(summary)
 
@@ -125,7 +127,7 @@ def _hub_delay(run: Run, limits: ValidityLimits) -> Iterator[Found]:
         longest = max((part.hub_delay_ms for part in stalled), default=0.0)
         if len(stalled) > limits.hub_delay_intervals or longest > STOOD_STILL * limits.hub_delay_ms:
             text = (
-                f"worker {worker}: the event loop was late by more than {limits.hub_delay_ms:g} ms "
+                f"worker {worker}: the event loop was late by more than {short(limits.hub_delay_ms)} ms "
                 f"in {len(stalled)} second{'s' * (len(stalled) > 1)}, at worst by {longest:,.0f} ms"
             )
             yield "hub_delay", text
@@ -142,7 +144,7 @@ def _exhausted(run: Run, limits: ValidityLimits) -> Iterator[Found]:
     if generator.sockets_waiting_highest > limits.ports_share * ports:
         text = (
             f"{generator.sockets_waiting_highest:,} of {ports:,} local ports were waiting to be free again "
-            f"(TIME_WAIT), more than {100 * limits.ports_share:g} %"
+            f"(TIME_WAIT), more than {short(100 * limits.ports_share)} %"
         )
         yield "ports_exhausted", text
 

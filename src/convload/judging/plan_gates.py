@@ -18,6 +18,7 @@ from convload.plan.gate import Gate, Limit, Operator, Subject, Vocabulary, Writt
 from convload.plan.gate_grammar import parse_all
 from convload.plan.gate_names import SHARE
 from convload.plan.schedule import StageMark
+from convload.results.histogram import short
 from convload.results.measured import Flow, Totals
 from convload.results.run import Run
 
@@ -142,9 +143,10 @@ def _built_in_message(step: str, found: Estimate, unsent: int) -> str:
     said = f"{failed:,} of {count:,} {_called(step)} requests failed"
     if unsent:
         said = f"{found.hits:,} of {count:,} arrivals came to nothing: {failed:,} failed, {unsent:,} were never sent"
+    low, high, sure = short(found.low or 0.0), short(found.high or 0.0), short(100 * CONFIDENCE)
     return (
-        f"{said}: {found.value:.3g} % (at {100 * CONFIDENCE:g} % confidence {found.low:.3g} % to {found.high:.3g} %); "
-        f"at most {BUILT_IN.constant:g} % is allowed; the point value decides"
+        f"{said}: {short(found.value)} % (at {sure} % confidence {low} % to {high} %); "
+        f"at most {short(BUILT_IN.constant)} % is allowed; the point value decides"
     )
 
 

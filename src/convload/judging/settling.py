@@ -32,8 +32,10 @@ def settling_notes(run: Run) -> list[str]:
     medians = [row.service_ms["p50"] for row in whole_seconds(run.series, found) if row.service_ms.get("p50")]
     limits = run.plan.validity
     seconds = settled_after(medians) if len(medians) >= limits.trend_seconds else 0
-    first, rest = (float(np.median(part)) for part in (medians[: seconds or None], medians[seconds:] or [0.0]))
-    if not seconds or not matters(MEDIAN, Trend(0.0, rest, first), first - rest, limits):
+    if not seconds:
+        return []
+    first, rest = (float(np.median(part)) for part in (medians[:seconds], medians[seconds:]))
+    if not matters(MEDIAN, Trend(0.0, rest, first), first - rest, limits):
         return []
     enough = short(run.plan.warmup_s + seconds)
     note = (

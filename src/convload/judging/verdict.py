@@ -6,6 +6,7 @@ from convload.contract.steps import CREATE
 from convload.errors import ExitCode
 from convload.judging.gate_result import FAIL, INCONCLUSIVE, PASS, GateResult
 from convload.judging.validity import Validity
+from convload.results.histogram import short
 from convload.results.runlog import Aborted
 from convload.results.summary import Summary
 
@@ -45,7 +46,7 @@ def decide(
     """
     failed = [gate.message for gate in gates if gate.outcome == FAIL]
     if interrupted:
-        measured = f"{summary.duration_s:,g} s of measuring"
+        measured = f"{short(summary.duration_s, 7)} s of measuring"
         text = f"Interrupted after {measured}: what was measured is kept, no verdict follows."
         reasons = ["the run was interrupted", *validity.reasons]
         return Verdict(INTERRUPTED, ExitCode.INTERRUPTED, reasons, text)
@@ -88,5 +89,5 @@ def _pass_text(summary: Summary, gates: list[GateResult]) -> str:
         return f"Pass: {held}."
     return (
         f"Pass: {held}; {create.ok:,} of {create.count:,} conversations were created "
-        f"in {summary.duration_s:,g} s ({summary.achieved_rate:,.1f}{offered} requests/s)."
+        f"in {short(summary.duration_s, 7)} s ({summary.achieved_rate:,.1f}{offered} requests/s)."
     )

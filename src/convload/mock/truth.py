@@ -26,6 +26,7 @@ from convload.mock.queueing import (
 from convload.mock.waiting_line import Station, station_of
 from convload.plan.mock_behaviour import Behaviour
 from convload.plan.service_times import ServiceTime
+from convload.results.histogram import short
 
 FORMAT = "convload/truth/1"
 SHOWN_SHARES = (0.5, 0.7, 0.8, 0.9)
@@ -108,18 +109,20 @@ def describe(truth: Truth, behaviour: Behaviour) -> Iterator[str]:
         return
     room = "any number may wait" if truth.queue is None else f"at most {truth.queue:,} wait"
     yield (
-        f"capacity: {truth.capacity_per_s:,.6g} creates/s ({truth.capacity}); {truth.model}, "
-        f"service {truth.service_time}, mean {truth.service_ms['mean']:,.6g} ms, {room}"
+        f"capacity: {short(truth.capacity_per_s, 6)} creates/s ({truth.capacity}); {truth.model}, "
+        f"service {truth.service_time}, mean {short(truth.service_ms['mean'] or 0.0, 6)} ms, {room}"
     )
     if truth.capacity == "metastable":
-        yield f"  once overloaded: {truth.overloaded_per_s:,.6g} creates/s"
+        yield f"  once overloaded: {short(truth.overloaded_per_s or 0.0, 6)} creates/s"
     for note in truth.notes:
         yield f"  {note}"
     for share in SHOWN_SHARES:
         at = truth_of(behaviour, share * truth.capacity_per_s).at_rate
         if at is not None and at.response_ms:
-            shown = ", ".join(f"{name} {value:,.4g}" for name, value in at.response_ms.items() if value is not None)
-            yield f"  at {at.rate_per_s:,.6g}/s ({share:.0%}) a response takes, in ms ({at.trust}): {shown}"
+            shown = ", ".join(
+                f"{name} {short(value, 4)}" for name, value in at.response_ms.items() if value is not None
+            )
+            yield f"  at {short(at.rate_per_s, 6)}/s ({share:.0%}) a response takes, in ms ({at.trust}): {shown}"
 
 
 def _model(station: Station, service: ServiceTime) -> str:
@@ -132,7 +135,7 @@ def _model(station: Station, service: ServiceTime) -> str:
 def _notes(station: Station) -> Iterator[str]:
     if station.stall_for_s:
         share = 1 - station.running_share()
-        yield f"Stalls take {share:.4g} of all time; the capacity allows for it, waits at a rate are unknown."
+        yield f"Stalls take {short(share, 4)} of all time; the capacity allows for it, waits at a rate are unknown."
     if station.slow_start_factor > 1:
         yield "The slow start after idleness is in no figure; it ends by itself and does not change the capacity."
     if _load_dependent(station):
