@@ -7,11 +7,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 from bench.figures import Figure
 from bench.tools import MOCK_CORE, ROOT, ROUNDS, SECONDS, Run, on_cores, pinned_mock
 from tests.browser import CHROMIUM, browser
@@ -23,10 +25,18 @@ PAGES = 3
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S+/")
 
 
+class Watched(Run):
+    """What a run measured, and the share of a core that its parent process took meanwhile."""
+
+    def __init__(self, log: runlog.RunLog, parent_cpu: float) -> None:
+        super().__init__(log)
+        self.parent_cpu = parent_cpu
+
+
 def pages(folder: Path) -> list[Figure]:
     """Lateness and CPU time of a request: no page, three listeners to the events, three pages in a browser."""
     kinds = ["none", "events", *(["browser"] if CHROMIUM else [])]
-    found: dict[str, list[Run]] = {kind: [] for kind in kinds}
+    found: dict[str, list[Watched]] = {kind: [] for kind in kinds}
     with pinned_mock() as mock:
         for number in range(ROUNDS):
             for kind in kinds:
@@ -35,17 +45,19 @@ def pages(folder: Path) -> list[Figure]:
     return [figure for kind, runs in found.items() for figure in _figures(names[kind], runs, found["none"])]
 
 
-def _figures(name: str, runs: list[Run], without: list[Run]) -> Iterator[Figure]:
+def _figures(name: str, runs: list[Watched], without: list[Watched]) -> Iterator[Figure]:
     for percent in (50, 99):
         us, base_us = (
             statistics.median(one.create.all_lateness.percentile(percent) for one in each) for each in (runs, without)
         )
         note = "" if runs is without else f"{us / max(base_us, 1):.2f} × that without"
         yield Figure(f"{name}, lateness p{percent}", us, "µs", note=note)
+    parent = statistics.median(one.parent_cpu for one in runs)
+    yield Figure(f"{name}, CPU time of the parent", parent, "of a core")
     yield Figure(f"{name}, CPU time of a request", statistics.median(one.cpu_us_per_request for one in runs), "µs")
 
 
-def _watched(url: str, out: Path, kind: str) -> Run:
+def _watched(url: str, out: Path, kind: str) -> Watched:
     """Runs a load, on the core that the mock does not have, while its page is open so often."""
     command = [
         sys.executable,
@@ -69,9 +81,13 @@ def _watched(url: str, out: Path, kind: str) -> Run:
             address = next(found[0] for line in run.stderr if (found := ADDRESS.search(line)))
             for number in range(PAGES):
                 stack.enter_context(_listener(address) if kind == "events" else _page(address, out, number))
+        parent = psutil.Process(run.pid)
+        begun_s, before_s = time.monotonic(), sum(parent.cpu_times()[:2])
+        time.sleep(SECONDS - 1)
+        share = (sum(parent.cpu_times()[:2]) - before_s) / (time.monotonic() - begun_s)
         run.stderr.read()
         run.wait()
-    return Run(runlog.read(out))
+    return Watched(runlog.read(out), share)
 
 
 @contextmanager

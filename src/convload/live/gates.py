@@ -11,6 +11,7 @@ from convload.errors import ConvloadError
 from convload.judging.baseline import read_frozen
 from convload.judging.gate_result import FAIL, PASS, GateResult
 from convload.judging.plan_gates import judge_plan, judge_two_targets
+from convload.live import background
 from convload.live.watching import Show
 from convload.plan.schedule import TARGETS
 from convload.results.progress import Progress
@@ -76,8 +77,7 @@ class GateWatch(Show):
         if self._cells > MOST_CELLS:
             self._records, self.gave_up = [], True
         elif self._is_time():
-            self._judging = threading.Thread(target=self.judge, args=(list(self._records),), daemon=True)
-            self._judging.start()
+            self._judging = background.start(self.judge, "gates", list(self._records))
 
     def _is_time(self) -> bool:
         is_measured = any(

@@ -6,6 +6,7 @@ import threading
 import time
 
 from convload.errors import UsageError
+from convload.live import background
 from convload.live.watching import Show
 from convload.outputs.otlp import NS, Otlp
 from convload.results.progress import Progress
@@ -29,8 +30,7 @@ class Pushing(Show):
         self._every_s = _interval_s()
         self._ended = threading.Event()
         self._has_failed = False
-        self._thread = threading.Thread(target=self._push, name="--otlp", daemon=True)
-        self._thread.start()
+        self._thread = background.start(self._push, "--otlp")
 
     def _push(self) -> None:
         while not self._ended.wait(self._every_s):

@@ -1,11 +1,11 @@
 """Serves HTTP from a thread of the parent process, beside the run that it tells of."""
 
 import socket
-import threading
 from typing import Any
 
 from convload.addresses import write_address
 from convload.errors import UsageError
+from convload.live import background
 
 ENDS_WITHIN_S = 2.0
 
@@ -38,8 +38,7 @@ class Server:
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name=flag, daemon=True)
-        self._thread.start()
+        self._thread = background.start(self._server.run, flag, [self._socket])
 
     def close(self) -> None:
         """Ends it, whoever still listens."""
