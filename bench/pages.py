@@ -22,6 +22,8 @@ from convload.results import runlog
 
 RATE = 500
 PAGES = 3
+LASTS_S = 2 * SECONDS
+"""Three browsers take some seconds to start; only then is looked at what the pages cost."""
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S+/")
 
 
@@ -70,24 +72,31 @@ def _watched(url: str, out: Path, kind: str) -> Watched:
         "--rate",
         str(RATE),
     ]
-    command += ["--arrivals", "even", "--warmup", "1s", "--duration", f"{SECONDS}s", "--out", str(out)]
+    command += ["--arrivals", "even", "--warmup", "1s", "--duration", f"{LASTS_S}s", "--out", str(out)]
     command += [] if kind == "none" else ["--web", "127.0.0.1:0"]
     run = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
     )
     assert run.stderr is not None
+    assert run.stderr.readline()
     with ExitStack() as stack:
         if kind != "none":
             address = next(found[0] for line in run.stderr if (found := ADDRESS.search(line)))
             for number in range(PAGES):
                 stack.enter_context(_listener(address) if kind == "events" else _page(address, out, number))
-        parent = psutil.Process(run.pid)
-        begun_s, before_s = time.monotonic(), sum(parent.cpu_times()[:2])
-        time.sleep(SECONDS - 1)
-        share = (sum(parent.cpu_times()[:2]) - before_s) / (time.monotonic() - begun_s)
+        share = _share_of_core(psutil.Process(run.pid), SECONDS - 1)
         run.stderr.read()
         run.wait()
     return Watched(runlog.read(out), share)
+
+
+def _share_of_core(process: psutil.Process, seconds: float) -> float:
+    """Returns what a process takes while the load goes on, its children left out."""
+    begun_s, before = time.monotonic(), process.cpu_times()
+    time.sleep(seconds)
+    after = process.cpu_times()
+    took_s: float = after.user + after.system - before.user - before.system
+    return took_s / (time.monotonic() - begun_s)
 
 
 @contextmanager
