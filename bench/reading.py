@@ -66,24 +66,25 @@ def make(folder: Path, seconds: int, workers: int, version: int = 2) -> None:
 
 
 def _records(seconds: int, workers: int, version: int) -> Iterator[Record]:
-    yield _manifest(seconds, workers, version)
+    yield manifest_of(seconds, workers, version)
     yield Started(0.0, workers)
     rng = np.random.default_rng(SEED)
     pool = [[_cells(rng, as_text=version == 1) for _ in range(workers)] for _ in range(POOL)]
-    added = [merge([_interval(rng, worker, 0, cells) for worker, cells in enumerate(one)]) for one in pool]
+    added = [merge([interval(rng, worker, 0, cells) for worker, cells in enumerate(one)]) for one in pool]
     for n in range(seconds):
         place = int(rng.integers(POOL))
         if version == 1:
-            yield from (_interval(rng, worker, n, cells, n == seconds - 1) for worker, cells in enumerate(pool[place]))
+            yield from (interval(rng, worker, n, cells, n == seconds - 1) for worker, cells in enumerate(pool[place]))
         else:
             # What each worker is of itself is this second's own; only the adding up is not done again.
             few = [Cell(CREATE, "", MEASURE, "ok", A_SECOND, pool[place][0][0].service)]
-            own = merge([_interval(rng, worker, n, few, n == seconds - 1) for worker in range(workers)])
+            own = merge([interval(rng, worker, n, few, n == seconds - 1) for worker in range(workers)])
             yield msgspec.structs.replace(added[place], n=n, to_s=own.to_s, workers=own.workers)
     yield Ended(float(seconds))
 
 
-def _manifest(seconds: int, workers: int, version: int) -> Manifest:
+def manifest_of(seconds: int, workers: int, version: int = 2) -> Manifest:
+    """Returns the first line of a made log."""
     rate = A_SECOND * workers
     plan = {"name": "made", "target": "mock", "account": "12345678", "model": "open", "arrivals": "even", "seed": SEED}
     plan |= {
@@ -99,24 +100,26 @@ def _manifest(seconds: int, workers: int, version: int) -> Manifest:
 
 
 def _cells(rng: np.random.Generator, *, as_text: bool) -> list[Cell]:
-    return [_cell(rng, f"variant_{number:02d}", as_text=as_text) for number in range(VARIANTS)]
+    return [cell(rng, f"variant_{number:02d}", as_text=as_text) for number in range(VARIANTS)]
 
 
-def _cell(rng: np.random.Generator, variant: str, *, as_text: bool) -> Cell:
-    service_us = rng.lognormal(np.log(SERVICE_US), SPREAD, A_CELL).astype(np.int64)
-    lateness_us = rng.gamma(4, LATENESS_US / 4, A_CELL).astype(np.int64)
+def cell(rng: np.random.Generator, variant: str, count: int = A_CELL, *, as_text: bool = False) -> Cell:
+    """Returns so many requests of a variant that ended well."""
+    service_us = rng.lognormal(np.log(SERVICE_US), SPREAD, count).astype(np.int64)
+    lateness_us = rng.gamma(4, LATENESS_US / 4, count).astype(np.int64)
     times = [Histogram.of(one) for one in (service_us, service_us + lateness_us, lateness_us)]
     service, response, lateness = [one.encode() for one in times] if as_text else times
-    return Cell(CREATE, variant, MEASURE, "ok", A_CELL, service, response, lateness, HOLD)
+    return Cell(CREATE, variant, MEASURE, "ok", count, service, response, lateness, HOLD)
 
 
-def _interval(rng: np.random.Generator, worker: int, n: int, cells: list[Cell], last: bool = False) -> Interval:
+def interval(rng: np.random.Generator, worker: int, n: int, cells: list[Cell], last: bool = False) -> Interval:
+    """Returns a second of a worker that is well."""
     done, in_flight = A_SECOND * (n + 1), int(rng.integers(5, 12))
     return Interval(
         worker=worker,
         n=n,
-        from_s=round(n + rng.uniform(0, 0.005) * (n > 0), 6),
-        to_s=round(n + 1 + rng.uniform(0, 0.005), 6),
+        from_s=_edge_s(worker, n),
+        to_s=_edge_s(worker, n + 1),
         cells=cells,
         users=int(rng.integers(40, 60)),
         in_flight=in_flight,
@@ -134,6 +137,11 @@ def _interval(rng: np.random.Generator, worker: int, n: int, cells: list[Cell], 
         cpu_wait_share=round(rng.uniform(0, 0.01), 4),
         awaiting=in_flight,
     )
+
+
+def _edge_s(worker: int, n: int) -> float:
+    """Returns when a worker ended a second: up to 5 ms late, as it comes to it."""
+    return round(n + (7919 * worker + 1009 * n) % 5000 / 1e6, 6) if n else 0.0
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-from bench.coordinator_load import WORKERS
 from bench.figures import Figure
 from bench.tools import (
     CONNECTIONS,
@@ -35,7 +34,9 @@ MOCK_IS_THE_LIMIT = 0.95
 GROWN_BYTES = 2_000_000
 """What the allocator and the counting of one second may differ by without anything being kept."""
 
-COORDINATOR_RATE = 1_000
+WORKERS = (500, 2_000)
+COORDINATOR_S = int(os.environ.get("BENCH_COORDINATOR_SECONDS", "20"))
+FREE = frozenset(CORES)
 
 
 def connections(folder: Path) -> list[Figure]:
@@ -101,12 +102,20 @@ def _with_workers(mock: MockProcess, folder: Path, count: int) -> Measurement:
 
 
 def coordinator(folder: Path) -> list[Figure]:
-    """CPU share of a coordinator that takes the intervals of 500 workers a second, each of an open load."""
-    with pinned_mock() as mock:
-        convload(mock.url, folder, "--rate", str(COORDINATOR_RATE), seconds=2)
-    (sample,) = folder.iterdir()
-    command = [sys.executable, "-m", "bench.coordinator_load", str(sample), str(SECONDS)]
-    told = json.loads(run(command, timeout_s=SECONDS + SLACK_S))
-    assert told["written"] == SECONDS * WORKERS, told
-    note = f"{told['bytes']:,} bytes each"
-    return [Figure(f"coordinator, {WORKERS} intervals a second", told["cpu_share"], "cores", at_most=0.5, note=note)]
+    """What a coordinator needs that takes an interval a second of each of many workers, and its log of an hour."""
+    return [figure for workers in WORKERS for figure in _coordinator(folder, workers)]
+
+
+def _coordinator(folder: Path, workers: int) -> list[Figure]:
+    command = [sys.executable, "-m", "bench.coordinator_load", str(COORDINATOR_S), str(workers), str(folder)]
+    told = json.loads(run(command, timeout_s=COORDINATOR_S + workers / 20 + SLACK_S, cores=FREE))
+    assert told["written"] == COORDINATOR_S * workers, told
+    what = f"coordinator of {workers:,} workers"
+    hour_gb = told["bytes"] / COORDINATOR_S * 3600 / 1e9
+    return [
+        Figure(f"{what}, CPU time", told["cpu_share"], "cores", at_most=1.0),
+        Figure(f"{what}, memory", told["memory_mb"], "MB"),
+        Figure(f"{what}, its loop late, p50", told["late_p50_ms"], "ms"),
+        Figure(f"{what}, its loop late, p99", told["late_p99_ms"], "ms"),
+        Figure(f"{what}, log of an hour", hour_gb, "GB", at_most=1.0, note=f"from {COORDINATOR_S} s"),
+    ]

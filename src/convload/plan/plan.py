@@ -77,7 +77,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     warmup_s: Seconds | None = None
     drain_s: Seconds = 30.0
 
-    workers: Annotated[int, Meta(ge=1, le=500)] = 1
+    workers: Annotated[int, Meta(ge=1, le=2000)] = 1
     on_lost_worker: Literal["take_over", "stop"] = "take_over"
     on_full: Literal["continue", "stop"] = "continue"
     locustfile: str | None = None
