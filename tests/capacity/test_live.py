@@ -2,12 +2,15 @@
 
 import msgspec
 import pytest
+from tests.run_logs import Make
 
-from convload.capacity.live import goodput, ok_by_second, parts_of, pending_of, probe_rate
+from convload.capacity.live import goodput, judged, ok_by_second, parts_of, pending_of, probe_rate
+from convload.capacity.steered import StageLog
 from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE
+from convload.plan.plan import Plan
 from convload.plan.schedule import StageMark
-from convload.results.runlog import FORMAT, Cell, Interval, Manifest, RunLog
+from convload.results.runlog import FORMAT, Cell, Interval, Manifest, RunLog, StageAdded
 
 MANIFEST = Manifest(FORMAT, "2026-01-01T00:00:00.000+00:00", {}, {}, {}, "mock")
 
@@ -67,3 +70,17 @@ def test_no_interval_no_goodput() -> None:
 @pytest.mark.parametrize(("start", "probe"), [(1, 5), (200, 20), (9_000, 50)])
 def test_a_probe_is_next_to_no_load(start: float, probe: float) -> None:
     assert probe_rate(start) == probe
+
+
+def test_closes_are_taken_out_of_what_is_in_flight_by_the_length_of_the_load(make: Make) -> None:
+    """Ten creates and ten closes a second of 100 ms each: one of either is in flight, in a stage of a long run."""
+    mark = StageMark("3 trial", 10.0, 4.0, 10, 10)
+    named = {"stage": mark.name}
+    cells = [make.cell([100_000] * 10, **named), make.cell([100_000] * 10, step="conversation.close", **named)]
+    parts = [make.interval(n, cells, 10 * n, pending=[2] * 10, offered=10) for n in range(10, 14)]
+    before = [make.interval(n, [], 0) for n in range(10)]
+    log = make.log(StageAdded(9.0, mark), *before, *parts, model="open", duration_s=14.0, warmup_s=0.0)
+
+    trial = judged(StageLog(log, mark), Plan(name="capacity", model="open"), [], 10, 5)
+
+    assert trial.in_flight_mean == pytest.approx(1.0, rel=0.05)

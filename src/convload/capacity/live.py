@@ -156,7 +156,7 @@ def judged(done: StageLog, plan: Plan, gates: Sequence[Gate], rate: float, durat
     results = judge(found, gates, confidence=CONFIDENCE)
     figures, parts = found.totals.figures(CREATE), parts_of(done.log, done.mark)
     is_limit = is_generator_limit(parts, figures.all_lateness, limits_of_trial(plan.validity), plan.max_in_flight)
-    pending, others = pending_of(parts), in_flight_of_others(found.totals, found.window.length_s)
+    pending, others = pending_of(parts), in_flight_of_others(found.totals, done.mark.duration_s)
     grown = growth(pending, figures.count)
     arrived_per_s = found.totals.flows[""].offered_rate
     trial = Trial(rate=rate, duration_s=duration_s, outcome="pass", at_s=done.mark.starts_s)
