@@ -86,6 +86,27 @@ def test_the_short_ending_says_how_much_longer_and_stays_short() -> None:
     assert len(table) <= 10
 
 
+def sent_late(gate: str) -> Conclusion:
+    """A minute of requests that are sent 2 ms late and answered in 1 ms."""
+    late = {"lateness_us": 2000, "awaiting": 1, "users": 10}
+    return conclude(Make().opened(lambda *_: dict(late), seconds=62, gates=[gate]))
+
+
+def test_a_page_shows_between_what_a_time_lies_without_the_generators_delays() -> None:
+    conclusion = sent_late("create.p50 < 2ms")
+
+    assert "| undelayed |" in run.render_markdown(conclusion)
+    assert "| 1 to 3 ms |" in run.render_markdown(conclusion)
+    assert "1 to 3 ms" in printed(conclusion, details=True)
+    assert "the generator itself may have added to it" in run.render_html(conclusion)
+
+
+def test_the_short_ending_says_that_a_gate_hangs_on_the_generators_delays() -> None:
+    text = " ".join(printed(sent_late("create.p50 < 2ms"), details=False).split())
+
+    assert "the generator itself was late, which may be all that decides it, and without that it may be 1 ms" in text
+
+
 def test_a_column_that_nothing_is_to_be_said_in_is_left_out() -> None:
     head = next(line for line in run.render_markdown(bursty("errors < 90%")).split("\n") if line.startswith("| gate |"))
 

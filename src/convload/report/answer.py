@@ -103,6 +103,8 @@ def _rule(conclusion: Conclusion) -> str:
         worth = "The plan says that requests are independent of each other, and bounds take them for that"
     elif not any(map(figures.knows_worth, conclusion.gates)):
         worth = "Bounds take requests for independent of each other, as nothing is known of that"
+    if any(figures.gate_range(gate) != figures.NONE for gate in conclusion.gates):
+        worth += ". Undelayed: between what a time lies, as the generator itself may have added to it"
     if built_in:
         return f"A plan without gates has one for each step: the measured value decides. {worth}."
     return (
@@ -115,7 +117,7 @@ def gates_table(conclusion: Conclusion) -> doc.Table:
     """Returns a row a gate; a column in which none has anything is left out."""
     found = conclusion.gates
     more: list[tuple[doc.Column, Callable[[GateResult], str]]] = [
-        (doc.Column("without delays of the generator", on=doc.IN_FULL), figures.gate_range),
+        (doc.Column("undelayed", on=doc.IN_FULL), figures.gate_range),
         (doc.Column("requests", on=doc.IN_FULL), figures.gate_samples),
         (doc.Column("worth", on=doc.IN_FULL), figures.gate_worth),
         (doc.Column("to decide", on=doc.IN_FULL), figures.gate_longer),
