@@ -18,13 +18,13 @@ P99 = Objective(p99_ms=160)
 
 
 def trial(outcome: Any, p50_ms: float, **changes: Any) -> Trial:
-    return Trial(rate=100, duration_s=10, outcome=outcome, response_p50_ms=p50_ms, **changes)
+    return Trial(**{"rate": 100, "duration_s": 10, "outcome": outcome, "response_p50_ms": p50_ms} | changes)
 
 
 PASSED = trial("pass", 20, error_share=0.0)
 REFUSED = {"error_share": 0.2, "mostly_failed_by": "rate_limited"}
 CASES = {
-    "queue": [trial("fail", 900, growing=True, error_share=0.0)],
+    "queue": [trial("fail", 60, duration_s=2), trial("fail", 60, duration_s=2), trial("fail", 900, growing=True)],
     "queue that sheds": [trial("fail", 200, error_share=0.2, mostly_failed_by="http_503")],
     "rate limiter": [trial("fail", 21, **REFUSED), trial("fail", 19, **REFUSED)],
     "latency": [trial("fail", 45, error_share=0.0)],

@@ -39,8 +39,9 @@ def kind_of_limit(trials: Sequence[Trial], change: Change | None) -> str:
         return SHRINKING if change.kind == "fell" else VARYING
     if kind:
         return kind
-    piled_up = [trial for trial in failed if trial.growing or trial.overloaded]
-    return QUEUE if 2 * len(piled_up) > len(failed) else LATENCY
+    # By their time: whether requests pile up shows in long trials, not in the first short ones.
+    piled_up_s = sum(trial.duration_s for trial in failed if trial.growing or trial.overloaded)
+    return QUEUE if 2 * piled_up_s > sum(trial.duration_s for trial in failed) else LATENCY
 
 
 def _of_refusals(refused: Sequence[Trial], at_ease_ms: float | None) -> str:
