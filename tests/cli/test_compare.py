@@ -95,8 +95,9 @@ def test_the_history_is_told_and_written(cli: Cli) -> None:
     write(cli, "runs/one", 1)
     write(cli, "runs/two", 2)
 
-    done = cli("history", "runs", "--html", "h.html", "--json", "h.json")
+    done = cli("history", "runs", "--html", "h.html", "--json", "h.json", "--index", "i.html")
 
+    assert "Runs</h1>" in (cli.folder / "i.html").read_text()
     assert done.code == 0, done
     assert "2 runs" in done.out
     assert "needs 10 runs to look for changes, has 2" in done.out

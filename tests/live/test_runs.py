@@ -1,7 +1,10 @@
 """The server of `convload serve`, asked over a real socket."""
 
 import http.client
+import re
 import shutil
+import signal
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,6 +12,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from bench.comparison import Service, write_run
+from tests.conftest import Cli
 
 from convload.live.runs import Runs
 from convload.report.folder import write_all
@@ -46,6 +50,21 @@ def ask(served: Runs, path: str, host: str = "") -> tuple[int, str]:
 
 def under(served: Runs, rest: str) -> str:
     return urlsplit(served.address).path + rest
+
+
+def test_the_command_prints_the_address_and_ends_with_ctrl_c(cli: Cli, root: Path) -> None:
+    process = cli.start("serve", str(root))
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    address = re.search(r"http://127\.0\.0\.1:\d+/\S+/", line)
+    assert address is not None, line
+
+    with urllib.request.urlopen(address[0], timeout=60) as answer:  # noqa: S310 -- what it printed
+        page = answer.read().decode()
+    process.send_signal(signal.SIGINT)
+
+    assert "nested/after" in page
+    assert process.wait(30) == 130
 
 
 def test_the_index_leads_to_reports_and_to_a_comparison(served: Runs, root: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.browser import Browser, browser, needs_browser
+from tests.report.conftest import conclusion_of
 from tests.report.test_comparison import comparison as hostile_comparison
 from tests.run_logs import Make
 from tests.turns_sample import log_of
@@ -251,7 +252,10 @@ def test_nothing_sticks_out_of_the_window(page: Browser, width: int) -> None:
     assert page.ask(f"{wide}.length") == 0
 
 
-def test_the_page_prints_on_a4_with_no_table_cut_off(page: Browser) -> None:
+@pytest.mark.parametrize("is_open", [True, False])
+def test_the_page_prints_on_a4_with_no_table_cut_off(is_open: bool, page: Browser, opened: list[Record]) -> None:
+    if is_open:
+        page.open(render(conclusion_of(opened)))
     assert page.pdf().startswith(b"%PDF")
 
     page.resize(718)

@@ -30,6 +30,14 @@ def test_a_storm_is_named_by_its_seconds(make: Make) -> None:
     assert found.text == "300 of 3,800 requests took longer than 20 ms; 100 % of those from 12 to 15 s."
 
 
+def test_times_are_told_of_requests_that_succeeded(make: Make) -> None:
+    log = make.opened(slow(range(12, 15), service_us=90_000, failed=40), seconds=40, gates=["create.p97 < 20ms"])
+
+    (found,) = places(log)
+
+    assert found.text.startswith("180 of 3,680 requests took longer than 20 ms")
+
+
 def test_what_failed_is_named_by_its_outcomes(make: Make) -> None:
     (found,) = places(make.opened(slow(range(20, 24), failed=50), seconds=40, gates=["errors < 1%"]))
 

@@ -74,7 +74,7 @@ def _place(gate: Gate) -> str:
 
 def _times(run: Run, limits: list[Limit], clock: str) -> list[Chart]:
     lacks = _lacks_time(run)
-    heat = "How many requests took how long; darker: more. Each row is a quarter longer than the one below"
+    heat = "How many requests took how long, by the colours below. Each row is a quarter longer than the one under it"
     service = [Line("service_p99", "service p99", "c3", "thin")] if run.is_open else []
     return [
         Chart(
@@ -94,7 +94,7 @@ def _times(run: Run, limits: list[Limit], clock: str) -> list[Chart]:
                     "heat-service",
                     "Service time, all requests",
                     "ms",
-                    f"{heat}: what the target took, without the wait before sending.",
+                    "What the target took, without the wait before sending; rows and colours as beside.",
                     lacks,
                     "heat",
                     lines=[Line("service", "service time")],

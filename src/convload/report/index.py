@@ -3,7 +3,7 @@
 import csv
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -65,6 +65,9 @@ class _Summary(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_Summary)
+
+
+_Made = tuple[doc.Column, Callable[[IndexedRun], doc.Words]]
 
 
 def read_runs(root: Path) -> list[IndexedRun]:
@@ -141,16 +144,20 @@ def document(runs: Sequence[IndexedRun], root: Path, way: str, compare: str) -> 
 
 
 def _table(runs: Sequence[IndexedRun], marked: dict[str, list[doc.Words]], way: str) -> doc.Table:
+    plan: _Made = doc.Column("plan", "words"), lambda one: doc.Code(one.plan)
+    level: _Made = (
+        doc.Column("level", "name"),
+        lambda one: doc.Mark("▲ changed", "doubt") if marked.get(one.folder) else "",
+    )
     return doc.table(
         runs,
         (doc.Column("run", "words"), lambda one: _link(one, way)),
         (doc.Column("", "bar"), lambda one: doc.Tick(one.folder)),
-        (doc.Column("plan", "words"), lambda one: doc.Code(one.plan)),
+        *([] if len({one.plan for one in runs}) == 1 else [plan]),
         (doc.Column("started", "name"), lambda one: doc.brief(one.started[:16].replace("T", " "))),
         (doc.Column("outcome", "name"), lambda one: doc.Mark(one.outcome, one.outcome)),
-        (doc.Column("level", "name"), lambda one: doc.Mark("▲ changed", "doubt") if marked.get(one.folder) else ""),
-        (doc.Column("commit", "name"), lambda one: doc.Code(one.origin.get("commit", "")[:_COMMIT])),
-        (doc.Column("branch", "words"), lambda one: doc.Code(one.origin.get("branch", ""))),
+        *([level] if marked else []),
+        (doc.Column("commit", "words"), _commit),
         (doc.Column("tags", "words"), lambda one: [part for tag in one.tags for part in (doc.Mark(tag, "tag"), " ")]),
         (doc.Column("p50 ms"), lambda one: figures.about(one.values.get("p50"))),
         (doc.Column("p99 ms"), lambda one: figures.about(one.values.get("p99"))),
@@ -158,6 +165,10 @@ def _table(runs: Sequence[IndexedRun], marked: dict[str, list[doc.Words]], way: 
         (doc.Column("failed %"), lambda one: figures.about(one.values.get("errors"))),
         (doc.Column("p99 over time", "bar"), lambda one: doc.Course(one.course)),
     )
+
+
+def _commit(run: IndexedRun) -> doc.Words:
+    return [doc.Code(run.origin.get("commit", "")[:_COMMIT]), " ", doc.Code(run.origin.get("branch", ""))]
 
 
 def _link(run: IndexedRun, way: str) -> doc.Words:

@@ -31,7 +31,7 @@ def _over_time(limits: Sequence[Limit], clock: str, otherwise: str) -> list[Char
             f"heat-{target}",
             f"{clock.capitalize()} of {target}, all requests",
             "ms",
-            "How many requests took how long; darker: more. The windows of each target are shaded in its colour.",
+            "How many requests took how long, by the colours below. The windows of each target have its colour.",
             otherwise,
             "heat",
             lines=[Line("response", clock)],

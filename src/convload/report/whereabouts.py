@@ -112,7 +112,9 @@ def _cells(run: Run, gate: Gate) -> Iterator[tuple[Interval, Cell]]:
     subject = gate.subject
     for interval in run.intervals:
         for cell in interval.cells:
-            is_meant = cell.step == subject.step and cell.phase == MEASURE
+            # Times are of requests that succeeded.
+            counts = subject.measure != "time" or cell.outcome == OK
+            is_meant = cell.step == subject.step and cell.phase == MEASURE and counts
             if is_meant and subject.variant in {"", cell.variant} and subject.stage in {"", cell.stage}:
                 yield interval, cell
 
