@@ -41,7 +41,7 @@ def write(families: Iterable[Family]) -> str:
 def metric_of(family: Family) -> Any:
     """Returns a family as prometheus-client has it."""
     # It brings an HTTP server with it, and whoever writes no figures need not wait for that.
-    from prometheus_client.metrics_core import Metric  # noqa: PLC0415
+    from prometheus_client.metrics_core import Metric  # noqa: PLC0415 -- loaded where it is asked for
 
     metric = Metric(family.name, family.text, family.kind, family.unit)
     for suffix, labels, value in family.samples:

@@ -32,7 +32,7 @@ class Otlp:
 
     def __init__(self) -> None:
         try:
-            from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
+            from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415 -- as below
             from opentelemetry.sdk.metrics import export  # noqa: PLC0415 -- an extra
             from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 -- as above
             from opentelemetry.sdk.util.instrumentation import InstrumentationScope  # noqa: PLC0415 -- as above

@@ -35,7 +35,7 @@ class Exposition:
     def app(self) -> Any:
         """Returns what answers scrapes, by ASGI."""
         from prometheus_client.asgi import make_asgi_app  # noqa: PLC0415 -- slow to import, and asked for by few
-        from prometheus_client.exposition import choose_encoder  # noqa: PLC0415
+        from prometheus_client.exposition import choose_encoder  # noqa: PLC0415 -- loaded where it is asked for
 
         plain, native = (make_asgi_app(_Registry(self, native=knows)) for knows in (False, True))
 
