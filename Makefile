@@ -41,7 +41,7 @@ $(READY): requirements.lock pyproject.toml
 dist: $(READY)
 	$(BIN)/python -m supply.dist dist
 
-# Workflows and container file, by linters that are programs of their own and so have a folder of their own.
+# Workflows, container file and manifests, by linters that are programs of their own and so have a folder of their own.
 lint: $(READY)
 	$(BIN)/python -m supply.lint $(CURDIR)/$(VENV)/lint
 

