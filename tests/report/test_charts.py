@@ -65,6 +65,15 @@ def test_a_lost_worker_is_marked_from_when_it_was_silent(
     assert {"at_s": 9.5, "name": "worker 1 lost", "tone": "fail"} in marks["events"]
 
 
+def test_a_time_in_which_the_target_answered_nobody_is_marked(make: Make) -> None:
+    def vary(_: int, second: int) -> dict[str, Any]:
+        return {"in_flight": 50, "recorded": 1000} if second in {10, 11} else {}
+
+    shades = columns(Run(make.opened(vary, seconds=20)))["marks"]["shades"]
+
+    assert {"from_s": 10, "to_s": 12, "name": "stood still", "tone": "warn"} in shades
+
+
 def test_rare_kinds_beyond_the_colours_are_drawn_as_one(
     passing: list[Record], conclude_records: Callable[..., Conclusion]
 ) -> None:

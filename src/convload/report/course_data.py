@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from convload.contract.steps import CREATE, STEPS
+from convload.judging.standstill import standstills
 from convload.report import document as doc
 from convload.results.course import LOWEST_US, PER_DECADE, STEP, TARGET, VARIANT, Course, Place, Seen, WorkerBin, row_of
 from convload.results.histogram import Histogram, milliseconds
@@ -66,6 +67,10 @@ def marks(run: Run, ends_s: float) -> dict[str, Any]:
             *(
                 {"from_s": one.silent_from_s, "to_s": one.at_s, "name": f"worker {one.worker} silent", "tone": "warn"}
                 for one in lost
+            ),
+            *(
+                {"from_s": one.from_s, "to_s": one.to_s, "name": "stood still", "tone": "warn"}
+                for one in standstills(run)
             ),
             *(
                 {"from_s": mark.starts_s, "to_s": mark.starts_s + mark.duration_s, "tone": mark.target.lower()}
