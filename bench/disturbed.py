@@ -73,10 +73,10 @@ def _run(out: Path, url: str, disturb: Disturb) -> Conclusion:
 
 
 def _worker_of(parent: int, out: Path) -> psutil.Process:
-    """Waits for the first interval, and returns the process that wrote it."""
+    """Waits for the start of the run, and returns the process that fires."""
     deadline_s = time.monotonic() + SLACK_S
     log = out / runlog.FILE_NAME
-    while not log.exists() or b'"record":"interval"' not in log.read_bytes():
+    while not log.exists() or b'"record":"started"' not in log.read_bytes():
         assert time.monotonic() < deadline_s, "the run did not start"
         time.sleep(0.05)
     [worker] = [one for one in psutil.Process(parent).children(recursive=True) if WORKER in one.cmdline()]
