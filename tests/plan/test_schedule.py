@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convload.plan.schedule import RateProfile, Stage, Times, blocks
+from convload.plan.schedule import Arrivals, RateProfile, Stage, Times, blocks
 
 rates = st.floats(0, 2000)
 stages = st.lists(st.builds(Stage, rates, rates, st.floats(0.01, 20)), min_size=1, max_size=5)
@@ -32,6 +32,11 @@ def test_a_ramp_gives_as_many_arrivals_as_its_area() -> None:
     assert len(times) == 500
     # The area up to t is 5 t², so arrival k is due at √(k/5).
     np.testing.assert_allclose(times, np.sqrt(np.arange(500) / 5), atol=1e-9)
+
+
+@pytest.mark.parametrize("arrivals", ["even", "poisson"])
+def test_no_stage_has_no_arrivals(arrivals: Arrivals) -> None:
+    assert list(blocks(RateProfile([]), arrivals, 7)) == []
 
 
 def test_a_pause_has_no_arrivals() -> None:

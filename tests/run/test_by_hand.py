@@ -44,18 +44,21 @@ def run(folder: Path, *wishes: tuple[float, Wish], **keys: Any) -> RunLog:
     return runlog.read(folder / "out")
 
 
-def test_a_stage_that_is_ended_gives_way_to_the_next_and_no_arrival_is_lost(tmp_path: Path) -> None:
+def test_a_stage_that_is_ended_gives_way_to_the_next_and_a_minute_more_follows(tmp_path: Path) -> None:
     stages = [{"hold": 40, "duration": "60s", "name": "long"}, {"hold": 80, "duration": "1s", "name": "short"}]
-    log = run(tmp_path, (1.0, Wish("end_stage")), stages=stages, workers=2)
+    wishes = (0.5, Wish("extend")), (1.0, Wish("end_stage")), (3.0, Wish("end_stage"))
+    log = run(tmp_path, *wishes, stages=stages, workers=2)
 
-    summary, (first, second) = Run(log).summary, log.stages
+    summary, (first, second, third) = Run(log).summary, log.stages
     assert first.duration_s == second.starts_s < 10
+    assert (third.name, third.to_rate, third.starts_s) == ("by hand 1: a minute more", 80, second.starts_s + 1)
     assert summary.stages["long"].count == pytest.approx(40 * first.duration_s, abs=2)
     assert summary.stages["short"].count == 80
     assert summary.counts.sent == summary.counts.recorded == summary.counts.offered
     assert summary.ledger is not None
     assert summary.ledger.received == summary.counts.sent
-    assert summary.duration_s == pytest.approx(first.duration_s + 1, abs=0.01)
+    assert summary.duration_s == pytest.approx(third.starts_s + third.duration_s, abs=0.01)
+    assert "extended by 60 s by hand" in summary.notes
     assert "stage 'long' was ended by hand" in "".join(summary.notes)
 
 
@@ -88,16 +91,6 @@ def test_users_of_an_interactive_run_come_and_go(tmp_path: Path) -> None:
     rates = [stage.count / stage.duration_s for stage in Run(log).summary.stages.values()]
     assert rates[1] > rates[0] > rates[2]
     assert Run(log).interrupted
-
-
-def test_an_extension_by_hand_is_a_minute_of_the_same_load(tmp_path: Path) -> None:
-    log = run(tmp_path, (1.0, Wish("extend")), (3.5, Wish("end_stage")), rate=40, duration="3s")
-
-    assert [(mark.name, mark.to_rate, mark.starts_s) for mark in log.stages] == [
-        ("1: 40/s", 40, 0.0),
-        ("by hand 1: a minute more", 40, 3.0),
-    ]
-    assert "extended by 60 s by hand" in Run(log).summary.notes
 
 
 def test_what_cannot_be_done_is_refused_with_the_reason() -> None:

@@ -12,9 +12,9 @@ from tests.conftest import Cli, summary_of
 METRICS = re.compile(r"http://127.0.0.1:(\d+)/metrics")
 
 
-def test_the_last_scrape_of_a_run_agrees_with_its_summary_to_the_request(cli: Cli) -> None:
+def test_the_last_scrape_and_the_slowest_requests_of_a_run_are_those_of_its_summary(cli: Cli) -> None:
     run = cli.start(
-        *("run", "--rate", "50", "--duration", "2s", "--warmup", "0s", "--out", "out"),
+        *("run", "--rate", "50", "--duration", "2s", "--warmup", "0s", "--out", "out", "--traced", "1"),
         *("--prometheus", "127.0.0.1:0"),
     )
     assert run.stderr is not None
@@ -34,15 +34,15 @@ def test_the_last_scrape_of_a_run_agrees_with_its_summary_to_the_request(cli: Cl
     steps = summary_of(cli.folder / "out")["steps"]
     assert counts == {step: row["count"] for step, row in steps.items()}
     assert counts["conversation.create"] == summary_of(cli.folder / "out")["counts"]["recorded"] > 50
+    assert_slow_requests_are_found_again(cli)
 
 
-def test_a_slow_request_of_a_run_is_found_again_with_its_payload_and_trace(cli: Cli) -> None:
-    assert cli("run", "--conversations", "60", "--users", "2", "--traced", "1", "--out", "out").code == 0
-
-    kept = summary_of(cli.folder / "out")["requests"]["conversation.create"]
+def assert_slow_requests_are_found_again(cli: Cli) -> None:
+    summary = summary_of(cli.folder / "out")
+    kept = summary["requests"]["conversation.create"]
     assert len(kept["slowest"]) == len(kept["ordinary"]) == 10
     slowest = kept["slowest"][0]
-    longest_ms = summary_of(cli.folder / "out")["steps"]["conversation.create"]["response_ms"]["max"]
+    longest_ms = summary["steps"]["conversation.create"]["response_ms"]["max"]
     assert slowest["response_ms"] == pytest.approx(longest_ms, abs=0.002)
     assert 0 < slowest["first_byte_ms"] <= slowest["service_ms"]
     assert re.fullmatch("[0-9a-f]{32}", slowest["trace_id"])

@@ -114,6 +114,8 @@ def blocks(
     Profiles that follow one another in a run are its legs; each draws its own Poisson arrivals. Where two targets are
     compared in turns both windows of a pair have the same arrivals, so that their difference is that of the targets.
     """
+    if not profile.stages:
+        return  # what was to come was cut, and nothing took its place
     if profile.stages[0].target:
         firsts = RateProfile([msgspec.structs.replace(stage, target="") for stage in profile.stages[::2]])
         yield from _both_of_each_pair(profile, firsts, blocks(firsts, arrivals, seed, worker, workers, leg))
