@@ -24,7 +24,7 @@ def trial(outcome: Any, p50_ms: float, **changes: Any) -> Trial:
 PASSED = trial("pass", 20, error_share=0.0)
 REFUSED = {"error_share": 0.2, "mostly_failed_by": "rate_limited"}
 CASES = {
-    "queue": [trial("fail", 60, duration_s=2), trial("fail", 60, duration_s=2), trial("fail", 900, growing=True)],
+    "queue": [trial("fail", 60, rate=110), trial("fail", 60, rate=115), trial("fail", 900, rate=120, growing=True)],
     "queue that sheds": [trial("fail", 200, error_share=0.2, mostly_failed_by="http_503")],
     "rate limiter": [trial("fail", 21, **REFUSED), trial("fail", 19, **REFUSED)],
     "latency": [trial("fail", 45, error_share=0.0)],

@@ -39,9 +39,10 @@ def kind_of_limit(trials: Sequence[Trial], change: Change | None) -> str:
         return SHRINKING if change.kind == "fell" else VARYING
     if kind:
         return kind
-    # By their time: whether requests pile up shows in long trials, not in the first short ones.
-    piled_up_s = sum(trial.duration_s for trial in failed if trial.growing or trial.overloaded)
-    return QUEUE if 2 * piled_up_s > sum(trial.duration_s for trial in failed) else LATENCY
+    # Just above the limit requests pile up too slowly to show: the higher half of the loads tells.
+    higher = sorted(failed, key=lambda trial: trial.rate)[len(failed) // 2 :]
+    piled_up = [trial for trial in higher if trial.growing or trial.overloaded]
+    return QUEUE if 2 * len(piled_up) >= len(higher) else LATENCY
 
 
 def _of_refusals(refused: Sequence[Trial], at_ease_ms: float | None) -> str:
