@@ -1,11 +1,14 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from bench.comparison_power import crossing
+from bench.comparison_queues import batches as queue_batches
+from bench.queues import Case, exponential, simulate
 from tests.comparison.conftest import batches
 
-from convload.comparison.outcomes import SAME, Rule
+from convload.comparison.outcomes import REGRESSED, SAME, Rule
 from convload.comparison.power import more_for_time, seconds_needed, tail_samples
 from convload.comparison.samples import Sample
 from convload.comparison.within import compare_batches
@@ -59,6 +62,29 @@ def test_as_many_samples_as_are_advised_tell_in_most_pairs() -> None:
     ]
 
     assert sum(told) >= 6
+
+
+def test_runs_as_long_as_a_short_one_asks_for_find_what_they_are_planned_for() -> None:
+    """A queue, half busy: its requests wait for each other, which a run of a minute knows only roughly."""
+    queue = Case("M/M/8", 8, 0.5, exponential)
+    pilots = simulate(queue, 9, 60, seed=3)
+    asked = [
+        seconds_needed(Sample(queue_batches(*one, 60)), "p99", RULE)
+        for one in zip(pilots.due_s, pilots.response_ms, strict=True)
+    ]
+    length_s = int(np.median(asked))
+
+    runs = simulate(queue, 12, length_s, seed=4)
+    sides = [
+        queue_batches(due_s, (1.1 if n < 6 else 1.0) * ms, length_s)
+        for n, (due_s, ms) in enumerate(zip(runs.due_s, runs.response_ms, strict=True))
+    ]
+    found = [
+        compare_batches({"create": base}, {"create": new}, RULE) for base, new in zip(sides[6:], sides, strict=False)
+    ]
+
+    assert 60 < length_s < 600
+    assert sum(one.outcome == REGRESSED for each in found for one in each if one.statistic == "p99") >= 5
 
 
 def test_the_bench_interpolates_the_smallest_difference_that_is_found() -> None:
