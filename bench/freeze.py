@@ -53,7 +53,7 @@ def freeze(folder: Path) -> list[Figure]:
 def _freeze_when_under_way(pid: int, folder: Path, frozen: list[float]) -> None:
     """Stops the mock for a second, some seconds after the run log says that the run has started."""
     deadline_s = time.monotonic() + 60
-    while b'"started"' not in b"".join(one.read_bytes() for one in folder.glob(f"frozen/*/{FILE_NAME}")):
+    while b'"record":"started"' not in b"".join(one.read_bytes() for one in folder.glob(f"frozen/*/{FILE_NAME}")):
         assert time.monotonic() < deadline_s, "the run did not start"
         time.sleep(0.05)
     time.sleep(FREEZE_AFTER_S)
