@@ -1,5 +1,6 @@
 """The live page of a real run in a real browser."""
 
+import gzip
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from tests.browser import browser, needs_browser
 from tests.conftest import Cli, summary_of
 
+AXE = Path(__file__).parent.parent / "axe" / "axe.min.js.gz"
 PAGE = re.compile(r"http://127\.0\.0\.1:\d+/\S+/")
 
 
@@ -35,6 +37,12 @@ def test_the_page_of_a_run_fills_itself_and_stops_the_run(cli: Cli, tmp_path: Pa
         page.ask("document.getElementById('load').value = 200; document.getElementById('set-load').click()")
         page.until("document.getElementById('answer').textContent == 'It is being done.'")
         page.until("document.getElementById('progress-title').textContent == 'by hand 1: 200/s'")
+        page.ask(gzip.decompress(AXE.read_bytes()).decode() + ";0")
+        found = page.ask(
+            "axe.run(document, {resultTypes: ['violations']})"
+            ".then((all) => all.violations.map((one) => [one.impact, one.id, one.nodes[0].html]))"
+        )
+        assert [one for one in found if one[0] in {"serious", "critical"}] == []
         page.resize(390)
         page.until("document.documentElement.scrollWidth <= 390")
         page.ask("document.getElementById('stop').click()")
