@@ -9,6 +9,7 @@ from convload.contract.outcomes import MEANINGS, OK
 from convload.contract.steps import ATTEMPTS, CREATE
 from convload.report import commands, figures
 from convload.report import document as doc
+from convload.results.cells import counted
 from convload.results.runlog import MEASURE, ErrorSample
 
 _DETAIL = 120
@@ -103,10 +104,10 @@ def _times(conclusion: Conclusion) -> dict[tuple[str, str], tuple[float, float]]
     """Returns when each kind of a step began and ended, as far as intervals tell."""
     found: dict[tuple[str, str], tuple[float, float]] = {}
     for interval in conclusion.run.intervals:
-        for cell in interval.cells:
-            if cell.phase == MEASURE and cell.outcome != OK:
-                from_s, to_s = found.get((cell.step, cell.outcome), (interval.from_s, interval.to_s))
-                found[cell.step, cell.outcome] = min(from_s, interval.from_s), max(to_s, interval.to_s)
+        for (step, _, phase, outcome, _), _ in counted(interval.cells):
+            if phase == MEASURE and outcome != OK:
+                from_s, to_s = found.get((step, outcome), (interval.from_s, interval.to_s))
+                found[step, outcome] = min(from_s, interval.from_s), max(to_s, interval.to_s)
     return found
 
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from convload.errors import RunLogError
 from convload.results.histogram import Histogram
-from convload.results.packing import Histograms
+from convload.results.packing import Histograms, Packed
 
 MEASURE = "measure"
 """The phase of the requests that figures are of."""
@@ -53,7 +53,7 @@ class Cells(Sequence[Cell]):
 
     __slots__ = ("_times", "counts", "keys")
 
-    def __init__(self, keys: tuple[CellKey, ...], counts: list[int], times: str | Histograms) -> None:
+    def __init__(self, keys: tuple[CellKey, ...], counts: list[int], times: Packed | Histograms) -> None:
         self.keys, self.counts, self._times = keys, counts, times
 
     @classmethod
@@ -97,7 +97,7 @@ def counted(cells: Sequence[Cell]) -> Iterator[tuple[CellKey, int]]:
 
 
 @lru_cache(maxsize=8)
-def _unpacked(text: str) -> Histograms:
+def _unpacked(text: Packed) -> Histograms:
     """Returns histograms; several readers look at the same seconds one after the other."""
     return Histograms.unpack(text)
 

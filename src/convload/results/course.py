@@ -7,6 +7,7 @@ percentiles are theirs, and its maximum is theirs.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import TypeVar
 
 import msgspec
@@ -121,6 +122,7 @@ class Course:
         self.bin_s = 1
         self._sums = Sums(measured=False)
         self._changed: set[int] = set()
+        self._is_whole = False
         self._bins: dict[int, dict[Place, Row]] = {}
         self._targets = {mark.name: mark.target for mark in marks if mark.target}
         while ends_s > self.bin_s * MOST_BINS:
@@ -142,6 +144,7 @@ class Course:
         for interval in sorted(intervals, key=lambda one: (one.n, one.worker)):
             self.add(interval)
         self._sums.settle()
+        self._is_whole = True
         return self
 
     def _coarsen(self) -> None:
@@ -155,6 +158,17 @@ class Course:
     @property
     def places(self) -> dict[Place, Seen]:
         """What there is to look at; only the bins that have changed are reckoned anew."""
+        if self._is_whole:
+            return self._places
+        return self._look()
+
+    @cached_property
+    def _places(self) -> dict[Place, Seen]:
+        found = self._look()
+        self._sums = Sums(measured=False)  # nobody asks again
+        return found
+
+    def _look(self) -> dict[Place, Seen]:
         for at in self._changed:
             self._bins[at] = self._bin(at)
         self._changed = set()

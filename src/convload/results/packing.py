@@ -4,7 +4,7 @@ import binascii
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -44,14 +44,30 @@ def pack(columns: Sequence[Integers], level: int = LEVEL) -> str:
     return f"{','.join(heads)};{binascii.b2a_base64(packed, newline=False).decode()}"
 
 
-def unpack(text: str, columns: int) -> list[Integers]:
+class Packed(NamedTuple):
+    """A text of `pack` in less memory: what stands before its base64, and the bytes that this is of."""
+
+    head: str
+    body: bytes
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Reads a text as far as that; raises RunLogError where it is none."""
+        try:
+            head, body = text.split(";")
+            return cls(head, binascii.a2b_base64(body))
+        except ValueError as error:
+            raise RunLogError(f"columns of the run log are damaged: {text[:40]!r}: {error}") from error
+
+
+def unpack(text: str | Packed, columns: int) -> list[Integers]:
     """Returns the columns, which must be so many; raises RunLogError where the text is none of `pack`."""
+    head, body = Packed.of(text) if isinstance(text, str) else text
     try:
-        head, body = text.split(";")
         facts = _heads(head, columns)
         return list(_widen(_inflate(body, sum(length * width.itemsize for length, width, _ in facts)), facts))
     except (ValueError, KeyError, OverflowError, zlib.error) as error:
-        raise RunLogError(f"columns of the run log are damaged: {text[:40]!r}: {error}") from error
+        raise RunLogError(f"columns of the run log are damaged: {head[:40]!r}: {error}") from error
 
 
 def _heads(text: str, columns: int) -> list[_Head]:
@@ -61,9 +77,9 @@ def _heads(text: str, columns: int) -> list[_Head]:
     return [(int(length), _WIDTHS[code], int(least)) for length, code, least in found]
 
 
-def _inflate(body: str, size: int) -> bytes:
+def _inflate(body: bytes, size: int) -> bytes:
     reader = zlib.decompressobj(-15)
-    raw = reader.decompress(binascii.a2b_base64(body), min(size, MOST_BYTES) + 1)
+    raw = reader.decompress(body, min(size, MOST_BYTES) + 1)
     if len(raw) != size or not reader.eof:
         raise ValueError("it has another length than it says")
     return raw
@@ -142,19 +158,19 @@ class Histograms(msgspec.Struct, frozen=True, eq=False):
         return pack([self.sizes, self.low, spans, self.total, gaps, self.counts], level)
 
     @classmethod
-    def unpack(cls, text: str) -> Self:
+    def unpack(cls, text: str | Packed) -> Self:
         """Reads them back; raises RunLogError where the text is none, or no histograms."""
         sizes, low, spans, total, gaps, counts = unpack(text, 6)
         found = cls(sizes, low, low + spans, total, gaps, counts)
         if not found.fits():
-            raise RunLogError(f"histograms of the run log are damaged: {text[:40]!r}")
+            raise RunLogError("histograms of the run log are damaged")
         first = found.first()
         reached = np.cumsum(gaps)
         from_bucket = (buckets(low) if len(low) else low)[sizes > 0]
         shift = np.repeat(from_bucket - reached[first], sizes[sizes > 0])
         found = msgspec.structs.replace(found, index=reached + shift)
         if not found.is_sound():
-            raise RunLogError(f"histograms of the run log are damaged: {text[:40]!r}")
+            raise RunLogError("histograms of the run log are damaged")
         return found
 
     def first(self) -> Integers:

@@ -12,7 +12,7 @@ from convload.errors import RunLogError
 from convload.results.cells import CellKey, Cells, Coded, Count
 from convload.results.histogram import Integers
 from convload.results.interval import LONGEST_RUN_S, Backoff, ErrorSample, Interval, Own, RequestSample, Seconds
-from convload.results.packing import unpack
+from convload.results.packing import Packed, unpack
 
 _OF_ONE = (
     *("worker", "users", "in_flight", "built", "sent", "recorded", "memory_bytes", "left_open", "last", "offered"),
@@ -55,7 +55,7 @@ class Together(msgspec.Struct, frozen=True, tag="together", tag_field="record"):
         """Returns an interval for each worker; the first has what all measured. Raises RunLogError for damage."""
         *columns, pending = unpack(self.workers, len(self.columns) + 1)
         named = dict(zip(self.columns, columns, strict=True))
-        cells = Cells(_one_of(self.keys), self.counts, self.times)
+        cells = Cells(_one_of(self.keys), self.counts, Packed.of(self.times))
         if not _fit(named, len(self.lateness), pending) or len(cells.counts) != len(cells):
             raise RunLogError("the columns of workers are damaged")
         slowest, creates, sizes = (named[name] for name in OTHERS)

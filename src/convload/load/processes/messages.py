@@ -8,6 +8,7 @@ from convload.errors import ConvloadError, ExitCode, SetupFailedError
 from convload.load.processes.rules import Rules
 from convload.plan.schedule import Loss, Stage
 from convload.results.cells import CellKey, Cells
+from convload.results.packing import Packed
 from convload.results.runlog import Interval, Note
 
 CHANNEL = "convload.message"
@@ -95,7 +96,7 @@ class Measured(ProcessMessage, frozen=True):
 
     def whole(self) -> Interval:
         """Returns the interval with its cells; raises RunLogError where they are damaged."""
-        cells = Cells(self.keys, self.counts, self.times)
+        cells = Cells(self.keys, self.counts, Packed.of(self.times))
         return msgspec.structs.replace(self.interval, cells=Cells(self.keys, self.counts, cells.times()))
 
 
