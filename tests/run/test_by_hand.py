@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from convload.comparison.conclusion import conclude
 from convload.plan.plan import Plan, assemble
 from convload.plan.schedule import StageMark, cut
+from convload.report.run import render_html
 from convload.results import runlog
 from convload.results.progress import Progress
 from convload.results.run import Run
@@ -90,7 +92,9 @@ def test_users_of_an_interactive_run_come_and_go(tmp_path: Path) -> None:
     assert last == users
     rates = [stage.count / stage.duration_s for stage in Run(log).summary.stages.values()]
     assert rates[1] > rates[0] > rates[2]
+    assert {stage.offered_rate for stage in Run(log).summary.stages.values()} == {None}, "users ask, nothing is offered"
     assert Run(log).interrupted
+    render_html(conclude(log))
 
 
 def test_what_cannot_be_done_is_refused_with_the_reason() -> None:

@@ -337,7 +337,7 @@ class Run:
             from_rate=mark.from_rate,
             to_rate=mark.to_rate,
             duration_s=round(within.length_s, 3),
-            offered_rate=rate(offered, within.length_s),
+            offered_rate=rate(offered, within.length_s) if self.is_open else None,
             achieved_rate=rate(self.sent_within(within), within.length_s),
             count=figures.count,
             ok=figures.ok,
