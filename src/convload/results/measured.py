@@ -141,7 +141,7 @@ def add_up(parts: Iterable[Interval], stage: str = "") -> dict[Key, Figures]:
 def figures_of(sums: Sums, stage: str = "") -> dict[Key, Figures]:
     """Returns what was added up by step, variant and stage, of one stage if it is named."""
     found: dict[Key, list[Sum]] = defaultdict(list)
-    for one in sums:
+    for one in sums.by_key():
         step, variant, _, _, of_stage = one.key
         if stage in {"", of_stage}:
             found[step, variant, of_stage].append(one)

@@ -133,6 +133,15 @@ class Sums:
             service, response, lateness = times
             yield Sum(place, key, service, response if responded else service, lateness)
 
+    def by_key(self) -> Iterator[Sum]:
+        """Yields what there was of each kind in all places together."""
+        self._put_away()
+        for key, responded in dict.fromkeys(kind for kinds in self._kept.values() for kind in kinds):
+            found = [part for kinds in self._kept.values() for part in kinds.get((key, responded), ())]
+            times = zip(*found, strict=True)
+            service, response, lateness = (Histogram.merged(one.histogram() for one in clock) for clock in times)
+            yield Sum((0, 0), key, service, response if responded else service, lateness)
+
     def __iter__(self) -> Iterator[Sum]:
         self._put_away()
         for place in list(self._kept):
