@@ -80,10 +80,7 @@ class Tally(msgspec.Struct):
         return self.percent(min(self.passed_off, self.failed_off))
 
     def power_of_who_knows(self, percent: float, count: float) -> float:
-        """Returns in what percent of runs a limit 25 % above passes for who knows the variance of what is measured.
-
-        No bounds from a run's own requests can do better than those that need not estimate how they depend.
-        """
+        """Returns in what percent of runs a limit 25 % above passes for who knows the variance of all runs together."""
         share = float(np.mean(self.shares))
         effect = max(1.0, count * float(np.var(self.shares)) / (share * (1 - share)))
         highs = (share_bounds(one * count / effect, count / effect, CONFIDENCE)[1] for one in self.shares)
