@@ -26,7 +26,7 @@ arrivals = "even"
 rate = 250
 mix = "default"
 consumers = "none"
-max_in_flight = 400
+max_in_flight = 3000
 timeout = "5s"
 gates = ["errors < 1%"]
 
@@ -96,7 +96,7 @@ def test_a_target_that_ends_in_the_middle_ends_the_search_with_what_it_has(cli: 
 
 
 def test_the_interval_holds_the_capacity_and_the_instances_for_a_need_follow(cli: Cli) -> None:
-    done = ended(start(cli, "--budget", "14s", "--need", "1200/s", "--headroom", "30%"))
+    done = ended(start(cli, "--budget", "18s", "--start", "200", "--need", "1200/s", "--headroom", "30%"))
     assert done.code == 0, done
     found = told(cli)
     bounds = found["capacity_per_s"]
