@@ -1,4 +1,4 @@
-"""Cuts what a run measured into batches of consecutive seconds: what the bootstrap draws from."""
+"""Cuts what a run measured into batches of consecutive seconds: what comparisons see of it."""
 
 import math
 from collections import defaultdict
@@ -28,8 +28,8 @@ class Batch(msgspec.Struct, frozen=True):
     """What became of the requests of one step in one stretch of time.
 
     `times` are of successful requests, in microseconds. `late` counts requests among them that were due in the
-    measured time and answered after it: their times count, but they are no part of the rate. Blocks of batches are
-    drawn within a `stratum` (the stage of an open load), as stages differ by plan and not by chance.
+    measured time and answered after it: their times count, but they are no part of the rate. Batches are
+    compared within a `stratum` (the stage of an open load), as stages differ by plan and not by chance.
     """
 
     times: Histogram
