@@ -1,9 +1,10 @@
+import msgspec
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from convload.load.client.redaction import known
-from convload.load.recorder import MAX_SAMPLES_A_KIND, Recorder, Result
+from convload.load.recorder import LONGEST_HEADER, MAX_SAMPLES_A_KIND, Recorder, Result
 from convload.results.histogram import Histogram
 from convload.results.runlog import Cell
 
@@ -98,6 +99,17 @@ def test_samples_of_a_kind_are_capped_and_say_how_to_show_the_payload() -> None:
     assert len(samples) == MAX_SAMPLES_A_KIND + 1
     assert (samples[0].index, samples[0].worker, samples[0].variant, samples[0].detail) == (7, 3, "minimal", "oops")
     assert samples[0].t_s == 6.001
+
+
+def test_headers_of_a_failed_answer_are_kept_without_secrets_and_not_at_any_length() -> None:
+    known.know("client-secret-1")
+    headers = (("retry-after", "3"), ("location", "/?secret=client-secret-1"), ("server", "x" * 900))
+    taken = recorder()
+    taken.record(msgspec.structs.replace(create(11.0, outcome="http_503"), headers=headers))
+
+    _, (sample,) = taken.take()
+
+    assert sample.headers == {"retry-after": "3", "location": "/?secret=[token]", "server": "x" * LONGEST_HEADER}
 
 
 def test_a_token_that_the_target_echoes_is_not_kept() -> None:

@@ -93,7 +93,7 @@ def test_the_same_bytes_are_sent_again_for_the_same_consumer(
 
 
 def test_the_whole_and_its_attempts_are_told_apart(serve: Callable[..., Script], rig: Callable[..., Rig]) -> None:
-    target = Target(serve, refusal(503), refusal(429))
+    target = Target(serve, refusal(503), refusal(429, b"Server: edge"))
     made = rig(target.url, first_wait_s=0.05)
 
     made.create()
@@ -110,6 +110,7 @@ def test_the_whole_and_its_attempts_are_told_apart(serve: Callable[..., Script],
     assert others[0].sent_s - first.done_s >= 0.05
     assert {other.due_s for other in others} == {first.due_s}
     assert {result.index for result in made.kept.results} == {0}
+    assert [dict(other.headers).get("server", "") for other in others] == ["edge", ""]
     assert made.kept.fates == [("http_503", RETRIED, ""), ("rate_limited", RETRIED, "")]
     assert all(0.05 <= attempt.waited_s < 2 for attempt in made.kept.failures)
 

@@ -86,7 +86,9 @@ def test_every_line_of_the_errors_is_a_sample_with_all_that_shows_its_payload_ag
     samples = [json.loads(line) for line in errors_jsonl(conclusion).splitlines()]
 
     assert len(samples) == len(conclusion.samples)
-    assert {"t_s", "step", "variant", "outcome", "detail", "index", "worker", "trace_id"} == samples[0].keys()
+    assert {"t_s", "step", "variant", "outcome", "detail", "index", "worker", "trace_id", "headers"} == samples[
+        0
+    ].keys()
     assert {sample["detail"] for sample in samples} == {sample.detail for sample in conclusion.samples}
 
 

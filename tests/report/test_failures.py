@@ -1,9 +1,11 @@
 """What a report says of failed and of slow requests, and the commands that show their payloads again."""
 
+import html
 import shlex
 
 import msgspec
 import pytest
+from markdown_it import MarkdownIt
 from tests.run_logs import Make
 
 from convload.comparison.conclusion import conclude
@@ -11,7 +13,10 @@ from convload.payloads.builder import Builder
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.report import commands, failures
 from convload.report import document as doc
+from convload.report.run import render_html, render_markdown
 from convload.results.runlog import ErrorSample, RequestSample
+
+SAID_BY = {"retry-after": "3", "x-request-id": "r-1"}
 
 
 def cells(section: doc.Section) -> list[list[str]]:
@@ -31,7 +36,7 @@ def test_an_error_kind_has_its_first_and_last_second_and_its_rate_between(make: 
 def test_answers_that_say_the_same_are_told_once_with_their_number(make: Make) -> None:
     said = ["busy"] * 3 + ["gone"]
     samples = [
-        ErrorSample(2.0 + at, "conversation.create", "minimal", "http_503", text, 40 + at)
+        ErrorSample(2.0 + at, "conversation.create", "minimal", "http_503", text, 40 + at, headers=SAID_BY)
         for at, text in enumerate(said)
     ]
     (folded,) = (
@@ -41,11 +46,22 @@ def test_answers_that_say_the_same_are_told_once_with_their_number(make: Make) -
     )
 
     lines = [doc.plain_text(item) for item in folded.items]
-    assert [line for line in lines if not line.startswith("convload")] == [
+    assert [line for line in lines if not line.startswith(("convload", "Headers"))] == [
         "2.0 s, worker 0, payload 40, minimal, and 29 samples more: busy",
         "5.0 s, worker 0, payload 43, minimal, and 9 samples more: gone",
     ]
     assert sum("payloads show" in line for line in lines) == 4
+
+
+def test_a_failure_shows_the_headers_of_its_answer_on_page_and_in_markdown(make: Make) -> None:
+    sample = ErrorSample(2.0, "conversation.create", "minimal", "http_503", "busy", 4, headers=SAID_BY)
+    conclusion = conclude(make.opened(lambda *_: {"failed": 1, "errors": [sample]}))
+
+    for page in (
+        render_html(conclusion),
+        html.unescape(MarkdownIt().enable("table").render(render_markdown(conclusion))),
+    ):
+        assert "retry-after: 3; x-request-id: r-1" in page
 
 
 def test_a_shell_reads_the_command_to_send_a_payload_again_as_it_was_meant(make: Make) -> None:

@@ -50,6 +50,9 @@ _Key = tuple[str, str, str, str]
 MAX_SAMPLES_A_KIND = 20
 """Error samples that a worker keeps of each (step, outcome): enough to see the cause, never a flood."""
 
+LONGEST_HEADER = 200
+"""Letters of a header that a sample keeps."""
+
 
 class FailedAttempt(msgspec.Struct, frozen=True, gc=False):
     """An attempt that failed under a retry policy, and what followed; see `runlog.Backoff`."""
@@ -122,7 +125,9 @@ class Recorder:
         if self._sampled[kind] <= MAX_SAMPLES_A_KIND:
             t_s = round(result.done_s - self.started_s, 6)
             what = (result.step, result.variant, result.outcome, known.redact(result.detail), result.index)
-            self._samples.append(ErrorSample(t_s, *what, self._worker, self._tracing.trace_id(result.index)))
+            headers = {name: known.redact(value)[:LONGEST_HEADER] for name, value in result.headers}
+            trace_id = self._tracing.trace_id(result.index)
+            self._samples.append(ErrorSample(t_s, *what, self._worker, trace_id, headers))
 
     def take_samples(self) -> list[RequestSample]:
         """Returns the requests that were worth keeping whole among those that `take` has returned."""

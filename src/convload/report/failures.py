@@ -57,6 +57,7 @@ def samples(conclusion: Conclusion) -> doc.Section:
         (doc.Column("kind", "words"), lambda one: doc.Code(one.outcome)),
         (doc.Column("variant", "words"), lambda one: doc.Code(one.variant or one.step)),
         (doc.Column("detail", "words"), lambda one: doc.Code(one.detail)),
+        (doc.Column("headers", "words"), lambda one: doc.Code(_headers(one))),
     )
     return doc.Section(
         f"Samples of failed requests ({len(shown)} of {len(conclusion.samples)} in errors.jsonl)",
@@ -144,9 +145,15 @@ def _lines(conclusion: Conclusion, of_same: list[ErrorSample]) -> Iterator[doc.W
     more = f", and {len(of_same) - 1} samples more" if len(of_same) > 1 else ""
     trace = f", trace {first.trace_id}" if first.trace_id else ""
     yield f"{_place(first)}{trace}{more}{': ' * bool(first.detail)}", doc.Code(first.detail)
+    if first.headers:
+        yield "Headers of the answer: ", doc.Code(_headers(first))
     if first.index >= 0 and first.step in {CREATE, *ATTEMPTS}:
         yield doc.Command(commands.show(conclusion.manifest, first.index))
         yield doc.Command(commands.send(conclusion.manifest, first.index))
+
+
+def _headers(sample: ErrorSample) -> str:
+    return "; ".join(f"{name}: {value}" for name, value in sample.headers.items())
 
 
 def slowest(conclusion: Conclusion) -> doc.Section:

@@ -31,7 +31,10 @@ class Backoff(msgspec.Struct, frozen=True):
 
 
 class ErrorSample(msgspec.Struct, frozen=True):
-    """One failed request, enough to show its payload again: redacted, capped per kind."""
+    """One failed request, enough to show its payload again: redacted, capped per kind.
+
+    `headers` are those of the answer that help to find the cause; earlier versions kept none.
+    """
 
     t_s: float
     step: str
@@ -41,6 +44,7 @@ class ErrorSample(msgspec.Struct, frozen=True):
     index: int = -1
     worker: int = 0
     trace_id: str = ""
+    headers: dict[str, str] = {}
 
 
 SLOW, ORDINARY = "slow", "ordinary"

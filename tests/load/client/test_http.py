@@ -10,6 +10,7 @@ from tests.load.conftest import ANSWER, BODY, SHORT, Peer, Script, answers, exch
 
 from convload.load.client.http import Client, Limits
 from convload.load.client.origin import Origin
+from convload.load.client.reading import MOST_TELLING, telling_headers
 
 Serve = Callable[..., Script]
 
@@ -143,3 +144,34 @@ def test_a_header_of_the_last_answer_can_be_asked_for(serve: Serve) -> None:
     assert client.answer_header(b"retry-after") == ""
     client.close()
     assert client.answer_header(b"content-type") == ""
+
+
+LIMITED = (
+    b"HTTP/1.1 429 Slow\r\nServer: edge/1 \r\nRETRY-After: 3\r\nX-RateLimit-Remaining: 0\r\nX-Amzn-RequestId: r-1\r\n"
+    b"Set-Cookie: session=1\r\nX-Other: no\r\nContent-Length: %d\r\n\r\nserver: of the body"
+)
+TELLING = (("server", "edge/1"), ("retry-after", "3"), ("x-ratelimit-remaining", "0"), ("x-amzn-requestid", "r-1"))
+
+
+@pytest.mark.parametrize("length", [19, 20], ids=["whole", "half"])
+def test_an_answer_has_the_headers_that_tell_of_its_cause_also_where_it_ends_early(serve: Serve, length: int) -> None:
+    origin = Origin(serve(answers(LIMITED % length)).url)
+    client = Client(origin, SHORT)
+    failed = client.exchange(request(origin)).failure
+
+    assert (failed, telling_headers(client.answer_head())) == ("" if length == 19 else "read_timeout", TELLING)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        (b"HTTP/1.1 503 Busy\r\nServer: cut", 0),
+        (b"HTTP/1.1 503 Busy\r\n" + b"Server: x\r\n" * 99 + b"Content-Length: 0\r\n\r\n", MOST_TELLING),
+    ],
+)
+def test_headers_are_bounded_in_number_and_none_is_half_of_one(serve: Serve, answer: bytes, kept: int) -> None:
+    origin = Origin(serve(answers(answer)).url)
+    client = Client(origin, SHORT)
+    client.exchange(request(origin))
+
+    assert len(telling_headers(client.answer_head())) == kept

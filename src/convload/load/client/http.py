@@ -113,7 +113,8 @@ class Client:
             status, body = self._attempt(request)
         except RequestFailed as failed:
             done_s = time.monotonic()
-            self.close()
+            if self._connection is not None:
+                self._connection.close()  # and kept until the next one, for the headers of half an answer
             return Exchange(sent_s, done_s, 0, b"", failed.kind, failed.detail)
         except BaseException:
             self.close()
@@ -141,6 +142,10 @@ class Client:
         Looked for when asked, in the bytes that are kept anyway, so that no other answer pays for it.
         """
         return "" if self._connection is None else self._connection.answer_header(name)
+
+    def answer_head(self) -> bytes:
+        """Returns the head of the last answer, also of one that broke off later; b"" unless it came whole."""
+        return b"" if self._connection is None else self._connection.answer_head()
 
     def make_ready(self) -> None:
         """Opens the connection if there is none; a failure is left to the next exchange, which records it."""
@@ -215,6 +220,10 @@ class _Connection:
         lines = self._final_head.split(b"\r\n")[1:]
         fields = (line.partition(b":") for line in lines)
         return next((value.strip().decode("latin-1") for key, _, value in fields if key.lower() == name), "")
+
+    def answer_head(self) -> bytes:
+        """Returns the head of the answer that was read last, b"" unless it is whole."""
+        return self._final_head if self._status else b""
 
     def _expect_answer(self) -> None:
         self._complete = False

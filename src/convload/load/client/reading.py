@@ -1,6 +1,8 @@
 """Reads what an exchange amounts to; where that is not ok, headers say more: a coding, the goal of a redirect."""
 
 import contextlib
+import itertools
+import re
 import zlib
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,11 +15,27 @@ from convload.load.client.http import MAX_BODY_BYTES, Client, Exchange
 
 REDIRECTS = 300, 400
 
+MOST_TELLING, LONGEST_TELLING = 12, 1000
+"""Headers of a failed answer that are kept, and the letters of each before it is redacted."""
+
+_TELLING = re.compile(
+    rb"(?im)^(retry-after|content-type|location|server|via|www-authenticate|cf-ray|x-cache|traceparent"
+    rb"|[\w-]{0,40}(?:request|correlation|trace)-?id|(?:x-)?rate-?limit[\w-]{0,40}):[ \t]*([^\r\n]*)"
+)
+"""Who answered, what it was, when to come again, and under which name the target's own logs have it."""
+
 _T = TypeVar("_T")
 
 
 def read(exchange: Exchange, client: Client, check: Callable[[int, bytes], _T | Answer]) -> _T | Answer:
-    """Returns what an exchange amounts to; what is not ok, with what its headers say: coding, goal of a redirect."""
+    """Returns what an exchange amounts to; what is not ok, with what its headers say: coding, cause, goal."""
+    answer = _read(exchange, client, check)
+    if isinstance(answer, Answer) and answer.outcome != OK:
+        return replace(answer, headers=telling_headers(client.answer_head()))
+    return answer
+
+
+def _read(exchange: Exchange, client: Client, check: Callable[[int, bytes], _T | Answer]) -> _T | Answer:
     if exchange.failure:
         return Answer(exchange.failure, exchange.detail)
     answer = check(exchange.status, exchange.body)
@@ -33,6 +51,12 @@ def read(exchange: Exchange, client: Client, check: Callable[[int, bytes], _T | 
         parts = f"Location: {client.answer_header(b'location')}", answer.detail
         return replace(answer, detail="; ".join(filter(None, parts)))
     return answer
+
+
+def telling_headers(head: bytes) -> tuple[tuple[str, str], ...]:
+    """Returns the names and values of those headers that help to find out why an answer was what it was."""
+    found = (match.groups() for match in itertools.islice(_TELLING.finditer(head), MOST_TELLING))
+    return tuple((name.decode().lower(), value[:LONGEST_TELLING].decode("latin-1").rstrip()) for name, value in found)
 
 
 def _decompressed(body: bytes) -> bytes | None:
