@@ -1,19 +1,19 @@
-"""The files of deploy/: what they start are commands that there are, and they ask for no more rights than they need."""
+"""The files of deploy/: what they start are commands that there are, and they ask for no more rights than they need.
+
+`make lint` holds them against the schemas of Kubernetes and the rules of hadolint.
+"""
 
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import click
 import pytest
 import yaml
 from supply.lock import ROOT
+from tests.cli.pipelines import parsed
 
-from convload.cli import convload
 from convload.cli.init import kubernetes_files, lay_out
 from convload.cli.run import compact
 from convload.cli.worker import _read_hosts
@@ -21,14 +21,6 @@ from convload.errors import UsageError
 from convload.plan.plan import assemble, host_allowed
 
 DEPLOY = ROOT / "deploy"
-LINTERS = [ROOT / ".venv" / "lint" / "bin" / "hadolint", Path(shutil.which("hadolint") or "nowhere")]
-
-
-def parsed(arguments: list[str]) -> click.Context:
-    """Has click read a command line, and runs nothing."""
-    command = convload.get_command(click.Context(convload), arguments[0])
-    assert command is not None, arguments
-    return command.make_context(arguments[0], arguments[1:])
 
 
 def services() -> dict[str, Any]:
@@ -48,16 +40,6 @@ def test_the_image_is_no_root_pins_its_base_and_needs_no_shell() -> None:
     assert "HEALTHCHECK" not in text
     assert len(re.findall(r"^FROM ", text, re.MULTILINE)) == 2
     assert set(re.findall(r"LOCK=(\S+\.lock)", text)) <= {path.name for path in DEPLOY.glob("*.lock")}
-
-
-@pytest.mark.skipif(not any(one.exists() for one in LINTERS), reason="hadolint comes with make lint")
-def test_the_container_file_has_no_mistakes_of_its_linter() -> None:
-    linter = next(str(one) for one in LINTERS if one.exists())
-    done = subprocess.run(
-        [linter, str(DEPLOY / "Containerfile")], capture_output=True, text=True, check=False, timeout=60
-    )
-
-    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_each_service_of_ours_starts_a_command_that_there_is_and_writes_no_root() -> None:
@@ -151,14 +133,6 @@ def test_a_workspace_has_the_manifests_with_the_image_that_was_named(tmp_path: P
     assert images == ["registry.example/convload:1.2"] * len(WORKLOADS)
     with pytest.raises(UsageError, match="is no name of an image"):
         kubernetes_files("not an image")
-
-
-def test_the_manifests_fit_the_schemas_of_the_api() -> None:
-    validator = pytest.importorskip("kubernetes_validate")
-    for path in MANIFESTS:
-        for found in yaml.safe_load_all(path.read_text()):
-            for version in ("1.27", "1.31", "1.37"):
-                validator.validate(found, version, strict=True)
 
 
 def test_the_kustomization_names_every_file() -> None:

@@ -19,17 +19,20 @@ def jobs_of(path: Path) -> dict[str, Any]:
     return found
 
 
-def test_an_sdist_elsewhere_builds_to_the_same_bytes_as_the_checkout(tmp_path: Path) -> None:
-    first = build(ROOT, tmp_path)
-
-    second = build_again(first[1], tmp_path / "elsewhere")
-
-    assert [sum_of(path) for path in second] == [sum_of(path) for path in first]
-    assert {path.stat().st_ino for path in second}.isdisjoint(path.stat().st_ino for path in first)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return build(ROOT, tmp_path_factory.mktemp("built"))
 
 
-def test_the_sdist_has_what_the_make_targets_need_and_nothing_made(tmp_path: Path) -> None:
-    with tarfile.open(build(ROOT, tmp_path)[1]) as archive:
+def test_an_sdist_elsewhere_builds_to_the_same_bytes_as_the_checkout(built: tuple[Path, Path], tmp_path: Path) -> None:
+    second = build_again(built[1], tmp_path / "elsewhere")
+
+    assert [sum_of(path) for path in second] == [sum_of(path) for path in built]
+    assert {path.stat().st_ino for path in second}.isdisjoint(path.stat().st_ino for path in built)
+
+
+def test_the_sdist_has_what_the_make_targets_need_and_nothing_made(built: tuple[Path, Path]) -> None:
+    with tarfile.open(built[1]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
 
     assert {"Makefile", "requirements.lock", "pyproject.toml", "tests/conftest.py", "supply/dist.py"} <= names

@@ -7,8 +7,11 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
+import click
 from hatchling.builders.wheel import WheelBuilder
 from tests.conftest import clean_environment
+
+from convload.cli import convload
 
 ROOT = Path(__file__).parents[2]
 # Short, yet enough for every percentile that the plan's gates ask for.
@@ -66,3 +69,34 @@ class Runner:
 def steps_of(job: dict[str, Any]) -> list[str]:
     """Returns the scripts of a job of GitHub, in order."""
     return [step["run"] for step in job["steps"] if "run" in step]
+
+
+# Stands for `convload` and `python`: notes how it was called and ends as it is told.
+STAND_IN = """#!/bin/sh
+echo "$(basename "$0") $* $CONVLOAD_BASELINE" | sed 's/ *$//' >> calls
+case "$*" in "baseline find"*) echo kept.json ;; run*) exit "$CODE" ;; esac
+"""
+
+
+def calls_of(script: str, folder: Path, code: int, *programs: str, **environment: str) -> tuple[int, list[str]]:
+    """Runs a script whose programs are stand-ins; returns its exit code and how they were called."""
+    for program in programs:
+        path = folder / program
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(STAND_IN)
+        path.chmod(0o755)
+    done = subprocess.run(
+        ["/usr/bin/env", "bash", "-e", "-o", "pipefail", "-c", script],
+        cwd=folder,
+        env=clean_environment() | {"PATH": f"{folder}:{os.environ['PATH']}", "CODE": str(code)} | environment,
+        check=False,
+        timeout=30,
+    )
+    return done.returncode, (folder / "calls").read_text().splitlines()
+
+
+def parsed(arguments: list[str]) -> click.Context:
+    """Has click read a command line, and runs nothing."""
+    command = convload.get_command(click.Context(convload), arguments[0])
+    assert command is not None, arguments
+    return command.make_context(arguments[0], arguments[1:])

@@ -6,17 +6,21 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.cli.pipelines import ROOT, SHORT, Runner, build_wheel, steps_of
+from tests.cli.pipelines import ROOT, SHORT, Runner, build_wheel, calls_of, steps_of
 from tests.conftest import Cli, summary_of
 from tests.report.test_github import outputs_in
 
 from convload.cli.init import STARTER, files, lay_out
 from convload.cli.requirement import parse
+from convload.errors import ExitCode
+from convload.report.folder import REPORTS
 
 PAGE = ROOT / "docs" / "ci.md"
 EXAMPLE = re.compile(r"^## (GitHub Actions|GitLab CI|Jenkins)\n.*?```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 EXAMPLES = dict(EXAMPLE.findall(PAGE.read_text()))
 PLACES = {"GitHub Actions": ".github/workflows/convload.yml", "GitLab CI": ".gitlab-ci.yml", "Jenkins": "Jenkinsfile"}
+CALLS = ["pip install -r requirements.txt", "convload run plans/gate.toml --out reports/gate"]
+"""What each pipeline calls; that of GitHub is run as it is."""
 BUSY = '[validity]\nwaive = ["late", "hub_delay", "rate_missed", "generator_saturated"]\n'
 
 
@@ -33,12 +37,6 @@ def workspace_of(cli: Cli, name: str = "mine") -> Path:
     plan = workspace / "plans" / "gate.toml"
     plan.write_text(f"independent = true\n{plan.read_text()}\n{BUSY}")
     return workspace
-
-
-def change(workspace: Path, old: str, new: str) -> None:
-    plan = workspace / "plans" / "gate.toml"
-    assert old in plan.read_text()
-    plan.write_text(plan.read_text().replace(old, new))
 
 
 def read_yaml(workspace: Path, system: str) -> Any:
@@ -62,6 +60,7 @@ def test_on_github_a_green_build_passes_and_later_steps_have_its_figures(cli: Cl
     told = {name: cli.folder / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
     github = {"GITHUB_ACTIONS": "true"} | {name: str(path) for name, path in told.items()}
 
+    assert [install.removeprefix("python -m "), gate] == CALLS
     installed = runner(install, workspace)
     assert installed.returncode == 0, installed
     assert runner.where("convload").is_relative_to(cli.folder / "python")
@@ -86,38 +85,31 @@ def test_on_github_a_green_build_passes_and_later_steps_have_its_figures(cli: Cl
     assert kept == [outputs["folder"]]
 
 
-def test_on_gitlab_a_slow_build_fails_and_leaves_the_reports_it_names(cli: Cli, runner: Runner) -> None:
-    workspace = workspace_of(cli)
-    change(workspace, "lognormal(60ms, 0.4)", "lognormal(400ms, 0.4)")
-    job = read_yaml(workspace, "GitLab CI")["gate"]
+@pytest.mark.parametrize("code", [0, 1, 3])
+def test_on_gitlab_the_same_run_decides_and_leaves_the_reports_that_are_named(tmp_path: Path, code: int) -> None:
+    job = yaml.safe_load(files()[PLACES["GitLab CI"]])["gate"]
 
-    done = runner("\n".join(job["script"]), workspace, **SHORT)
+    done, calls = calls_of("\n".join(job["script"]), tmp_path, code, "python", "convload")
 
-    assert done.returncode == 1, done
-    assert done.returncode != job["allow_failure"]["exit_codes"]
-    assert summary_of(workspace / "reports" / "gate")["verdict"]["outcome"] == "fail"
-    named = [*job["artifacts"]["paths"], *job["artifacts"]["reports"].values()]
-    assert len(named) == 3
-    assert all((workspace / path).exists() for path in named)
+    assert (done, [call.removeprefix("python -m ") for call in calls]) == (code, CALLS)
+    assert job["allow_failure"]["exit_codes"] == ExitCode.INCONCLUSIVE
+    assert job["artifacts"]["paths"] == ["reports/gate"]
+    assert {path.removeprefix("reports/gate/") for path in job["artifacts"]["reports"].values()} <= REPORTS.keys()
 
 
-def test_on_jenkins_an_undecided_build_ends_with_the_code_that_is_unstable(cli: Cli, runner: Runner) -> None:
-    workspace = workspace_of(cli)
-    change(workspace, "rate >= 450/s", "rate >= 10/s")
-    (workspace / "reports" / "gate").mkdir()
-    (workspace / "reports" / "gate" / "left.txt").write_text("of the build before")
-    text = (workspace / "Jenkinsfile").read_text()
+@pytest.mark.parametrize("code", [0, 1, 3])
+def test_on_jenkins_the_same_run_decides_and_nothing_is_left_of_the_build_before(tmp_path: Path, code: int) -> None:
+    (tmp_path / "reports" / "gate").mkdir(parents=True)
+    text = files()[PLACES["Jenkins"]].decode()
     install, gate = (long or short for long, short in re.findall(r"script: '''(.*?)'''|sh '(.*?)'", text, re.DOTALL))
 
-    installed = runner(install, workspace)
-    # Too few for a p99 at 99 % either way.
-    done = runner(gate, workspace, **SHORT, CONVLOAD_RATE="20")
+    programs = ".venv/bin/python", ".venv/bin/convload", "python3"
+    done, calls = calls_of(f"{install}\n{gate}", tmp_path, code, *programs)
 
-    assert installed.returncode == 0, installed
-    assert done.returncode == 3, done
-    assert "if (code == 3) { unstable(" in text
-    assert (workspace / re.findall(r"testResults: '([^']+)'", text)[0]).exists()
-    assert not (workspace / "reports" / "gate" / "left.txt").exists()
+    assert (done, [call.removeprefix("python -m ") for call in calls]) == (code, ["python3 -m venv .venv", *CALLS])
+    assert not (tmp_path / "reports" / "gate").exists()
+    assert f"if (code == {ExitCode.INCONCLUSIVE:d}) {{ unstable(" in text
+    assert re.findall(r"testResults: 'reports/gate/([^']+)'", text)[0] in REPORTS
 
 
 def test_the_examples_have_the_keys_that_the_systems_know(tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.cli.pipelines import ROOT, SHORT, Runner, build_wheel
-from tests.conftest import Cli, summary_of
+from tests.cli.pipelines import ROOT, SHORT, Runner, build_wheel, calls_of, parsed
+from tests.conftest import Cli
 from tests.report.test_github import outputs_in
 
 from convload.cli.init import lay_out
+from convload.report.folder import REPORTS
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 PAGE = (ROOT / "docs" / "ci.md").read_text()
@@ -61,7 +62,7 @@ def with_defaults(step: str, **inputs: str) -> dict[str, str]:
 
 
 def test_the_action_runs_keeps_a_baseline_and_has_one_comment(cli: Cli, runner: Runner) -> None:
-    """On the main branch first, then for a pull request, whose run is held against what the first one left."""
+    """On the main branch first, then for a pull request, whose run is given what the first one left."""
     workspace, wheel = workspace_of(cli.folder), build_wheel(cli.folder)
     gh = cli.folder / "python" / "bin" / "gh"
     gh.write_text(GH)
@@ -75,8 +76,10 @@ def test_the_action_runs_keeps_a_baseline_and_has_one_comment(cli: Cli, runner: 
     kept = runner(steps["Keep it as a baseline"], workspace, **with_defaults("Keep it as a baseline"))
     told = with_defaults("Tell the pull request") | {"GITHUB_REPOSITORY": "o/r", "PULL_REQUEST": "3", "GH_TOKEN": "t"}
     comments = [runner(steps["Tell the pull request"], workspace, **github, **told) for _ in range(2)]
-    later = with_defaults("Run", out="reports/second") | {"GITHUB_OUTPUT": str(cli.folder / "later")}
-    second = runner(steps["Run"], workspace, **(SHORT | github | later))
+    # Of the run that follows only what it is given: what becomes of a baseline is the run's.
+    second = runner(
+        steps["Run"].replace("convload run", 'echo "$CONVLOAD_BASELINE"'), workspace, **with_defaults("Run")
+    )
 
     assert installed.returncode == first.returncode == kept.returncode == 0, (installed, first, kept)
     assert outputs_in(outputs.read_text())["verdict"] == "pass"
@@ -85,10 +88,7 @@ def test_the_action_runs_keeps_a_baseline_and_has_one_comment(cli: Cli, runner: 
     assert [one.returncode for one in comments] == [0, 0], comments
     assert (workspace / "told").read_text().split() == ["made", "updated"]
     assert (workspace / "comment").read_text().startswith("<!-- convload -->\n")
-    compared = [
-        gate["gate"] for gate in summary_of(workspace / "reports" / "second")["gates"] if "baseline" in gate["gate"]
-    ]
-    assert len(compared) == 1, second
+    assert second.stdout.split() == [kept.stdout.strip(), "plans/gate.toml", "--out", "reports/gate"], second
 
 
 def test_every_input_and_output_of_the_action_is_documented() -> None:
@@ -114,17 +114,23 @@ def component() -> tuple[dict[str, Any], dict[str, Any]]:
     return inputs, jobs["convload"]
 
 
-def test_the_component_keeps_a_baseline_of_its_branch_and_leaves_what_it_names(cli: Cli, runner: Runner) -> None:
-    workspace = workspace_of(cli.folder)
-    (workspace / "requirements.txt").write_text(f"{build_wheel(cli.folder)}\n")
+@pytest.mark.parametrize("branch", ["main", "feature"])
+def test_the_component_compares_with_what_it_finds_and_keeps_its_own_branch(tmp_path: Path, branch: str) -> None:
     _, job = component()
 
-    done = runner("\n".join(job["script"]), workspace, **SHORT, CI_COMMIT_BRANCH="main")
+    done, calls = calls_of("\n".join(job["script"]), tmp_path, 0, "python", "convload", CI_COMMIT_BRANCH=branch)
 
-    assert done.returncode == 0, done
-    assert len(list((workspace / job["cache"]["paths"][0] / "main" / "gate").glob("*.json"))) == 1
+    found, run, *saved = (call.removeprefix("convload ").split() for call in calls[1:])
+    folder = job["cache"]["paths"][0]
+    assert calls[0] == "python -m pip install -r requirements.txt"
+    assert found == ["baseline", "find", folder, "--plan", "gate", "--branch", "main"]
+    assert run == ["run", "plans/gate.toml", "--out", "reports/gate", "kept.json"]
+    kept = ["baseline", "save", "reports/gate", "--to", folder, "--branch", "main", "kept.json"]
+    assert saved == ([kept] if branch == "main" else [])
+    assert all(parsed(line).command for line in (found[:2], run[:4]))
+    assert done == 0
     named = [*job["artifacts"]["paths"], *job["artifacts"]["reports"].values()]
-    assert all((workspace / path).exists() for path in named)
+    assert {path.removeprefix("reports/gate").strip("/") for path in named} <= {"", *REPORTS}
 
 
 def test_the_lines_for_any_system_are_those_of_the_component() -> None:
