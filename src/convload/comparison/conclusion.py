@@ -11,6 +11,7 @@ from convload.judging.settling import settling_notes
 from convload.judging.validity import Validity, examine
 from convload.judging.verdict import Compared, Verdict, decide
 from convload.plan.schedule import StageMark
+from convload.results.counting import count
 from convload.results.drift import Drift, drift_notes, examine_drift
 from convload.results.histogram import milliseconds
 from convload.results.recovery import Recovery, find_recoveries
@@ -59,6 +60,7 @@ class Conclusion(msgspec.Struct, frozen=True):
 def conclude(log: RunLog) -> Conclusion:
     """Draws the conclusion of a run log; raises RunLogError where its plan or a histogram cannot be read."""
     run = Run(log)
+    count(run)
     baseline = read_frozen(log.manifest.baseline)
     known = None if baseline is None else baseline.totals()
     targets = compare_targets(run)

@@ -1,7 +1,7 @@
 """Batches of equal time of what was measured: what tells how far requests depend on each other."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import msgspec
@@ -109,12 +109,19 @@ class Batches:
     @cached_property
     def sums(self) -> Sums:
         """All that was measured, by batch: one pass over a log serves whatever is asked of it."""
+        for _ in self.sum_up():
+            pass
+        return self.sums
+
+    def sum_up(self) -> Iterator[None]:
+        """Counts `sums`, an interval a step; so may others that read the same cells, which are decoded once for all."""
         found = Sums()
         for interval in self._intervals:
             if interval.cells:
                 found.add(interval.cells, self._place(interval))
+            yield
         found.settle()
-        return found
+        self.sums = found
 
     def _place(self, interval: Interval) -> tuple[int, int]:
         """Returns stratum and piece. What came in after the measured time was due in it, and belongs to its end."""

@@ -6,7 +6,7 @@ percentiles are theirs, and its maximum is theirs.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -125,6 +125,9 @@ class Course:
         self._is_whole = False
         self._bins: dict[int, dict[Place, Row]] = {}
         self._targets = {mark.name: mark.target for mark in marks if mark.target}
+        self._make_room(ends_s)
+
+    def _make_room(self, ends_s: float) -> None:
         while ends_s > self.bin_s * MOST_BINS:
             self.bin_s *= 2
 
@@ -139,13 +142,20 @@ class Course:
             self._sums.add(interval.cells, (0, at))
             self._changed.add(at)
 
-    def add_all(self, intervals: Iterable[Interval]) -> "Course":
+    def add_all(self, intervals: Sequence[Interval]) -> "Course":
         """Takes all that there will be."""
+        for _ in self.follow(intervals):
+            pass
+        return self
+
+    def follow(self, intervals: Sequence[Interval]) -> Iterator[None]:
+        """Takes all that there will be, an interval a step."""
+        self._make_room(max((interval.to_s for interval in intervals), default=0.0))
         for interval in sorted(intervals, key=lambda one: (one.n, one.worker)):
             self.add(interval)
+            yield
         self._sums.settle()
         self._is_whole = True
-        return self
 
     def _coarsen(self) -> None:
         self.bin_s *= 2

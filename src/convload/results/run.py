@@ -266,8 +266,7 @@ class Run:
     @cached_property
     def course(self) -> Course:
         """How the run went, all phases."""
-        ends_s = max((interval.to_s for interval in self.intervals), default=0.0)
-        return Course(self.marks, ends_s).add_all(self.intervals)
+        return Course(self.marks).add_all(self.intervals)
 
     # -- in figures --
 

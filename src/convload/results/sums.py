@@ -7,14 +7,13 @@ import msgspec
 import numpy as np
 
 from convload.results.cells import CLOCKS, MEASURE, Cell, CellKey, Cells
-from convload.results.histogram import BUCKETS, Histogram, Integers
+from convload.results.histogram import BUCKETS, Histogram, Integers, buckets
 from convload.results.packing import Histograms
 
 ROOM = 40
 """Cells that are counted into at once, in 22 MB; when others come, what there is makes room."""
 
 _NEVER = 1 << 60
-_MOST_IN_32_BITS = (1 << 32) - 1
 
 Place = tuple[int, int]
 """Where in a run: a stratum or 0, and a batch or bin."""
@@ -106,11 +105,15 @@ class Sums:
         self._facts[:] = (_NEVER, 0, 0)
 
     def _keep(self, row: int) -> "Compact":
-        index = np.flatnonzero(self._dense[row])
-        counts = self._dense[row, index]
-        self._dense[row, index] = 0
         low, high, total = self._facts[row].tolist()
-        return Compact.of(Histogram(index, counts, low, high, total) if len(index) else Histogram.empty())
+        if low > high:
+            return Compact.of(Histogram.empty())
+        first, last = buckets(np.array([low, high])).tolist()
+        within = self._dense[row, first : last + 1]
+        index = np.flatnonzero(within)
+        counts = within[index]
+        within[index] = 0
+        return Compact.of(Histogram(first + index, counts, low, high, total))
 
     def move(self, to: Callable[[Place], Place]) -> None:
         """Puts what is in one place into another; several may become one."""
@@ -149,7 +152,7 @@ class Sums:
 
 
 class Compact(msgspec.Struct, frozen=True):
-    """A histogram in less than half of its memory."""
+    """A histogram in a fifth to a half of its memory."""
 
     index: Integers
     counts: Integers
@@ -160,7 +163,7 @@ class Compact(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, one: Histogram) -> "Compact":
         """Returns it in this form."""
-        small = np.uint32 if not one or one.counts.max() <= _MOST_IN_32_BITS else np.int64
+        small = np.min_scalar_type(one.counts.max(initial=0))
         return cls(one.index.astype(np.uint16), one.counts.astype(small), one.min_us, one.max_us, one.sum_us)
 
     def histogram(self) -> Histogram:
