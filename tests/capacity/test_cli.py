@@ -34,7 +34,7 @@ gates = ["errors < 1%"]
 [validity]
 cpu_share = 1.0
 cpu_seconds_share = 1.0
-lateness_p99_ms = 1000.0
+lateness_p99_ms = 10000.0
 
 [mock]
 servers = 10

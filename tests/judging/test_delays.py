@@ -67,6 +67,18 @@ def test_late_sending_takes_no_pass_away(make: "Make") -> None:
     assert (found.outcome, found.undelayed, found.value) == ("pass", 1.0, 3.0)
 
 
+def test_a_plan_that_waives_lateness_is_judged_by_what_was_measured(make: "Make") -> None:
+    waived = {"validity": {"waive": ["late", "hub_delay"]}}
+    sent = make.opened(
+        lambda *_: {"lateness_us": 2000} | IDLE, seconds=32, gates=["create.p50 < 2ms"], users=USERS, **waived
+    )
+    stops = late_by(*np.linspace(0.1, 8, 48))
+
+    read = read_late(make, "create.p99 < 4ms", [1300] * 50 + [10_600] * 2, stops, **waived)
+
+    assert [judged(sent).outcome, read.outcome] == ["fail", "fail"]
+
+
 def test_a_floor_that_late_sending_alone_reaches_is_undecided(make: "Make") -> None:
     assert sent_late(make, "create.p50 > 2ms").outcome == "inconclusive"
 

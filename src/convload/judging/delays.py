@@ -14,6 +14,8 @@ distribution of R are known, but not which delay went with which time. Whatever 
 (Makarov, "Estimates for the distribution function of a sum of two random variables when the marginal distributions are
 fixed", Theory of Probability and its Applications 26, 1982). The greatest over some a is taken: rare long delays cost
 a little of p, steady short ones their length. A run's delays are weighed with the requests of their second.
+
+A plan that waives `late` takes late sending for measured time, one that waives `hub_delay` late reading.
 """
 
 from collections.abc import Iterable, Sequence
@@ -56,9 +58,11 @@ class Measured:
     @cached_property
     def _on_time(self) -> Totals:
         """The totals with service times in place of response times where the generator was late to send."""
+        plan = self._run.plan
         if not self._run.is_open or not any(part.awaiting for part in self._run.intervals):
             return self.totals  # a closed load has one clock, and earlier versions did not say who waited for whom
-        plan = self._run.plan
+        if "late" in plan.validity.waive:
+            return self.totals
         kept = kept_waiting(
             self._intervals, plan.validity, (plan.most_users or 0) / (self._run.log.workers or plan.workers)
         )
@@ -75,7 +79,8 @@ class Measured:
         if subject.measure != "time" or subject.clock not in CLOCKS or found.value is None:
             return None
         times: Histogram = getattr(self._on_time.figures(subject.step, subject.variant, subject.stage), subject.clock)
-        delays = Delays.of(self._intervals, subject)
+        waived = "hub_delay" in self._run.plan.validity.waive
+        delays = Delays.of(() if waived else self._intervals, subject)
         if subject.percent is None:
             return fixed(_ms(times.max_us - delays.beyond_us(0.0)), times.count)
         percents = [(subject.percent - 100 * share, delays.beyond_us(share)) for share in SHARES]
