@@ -42,7 +42,7 @@ def test_a_planted_fault_is_found_and_what_shows_it_is_kept(tmp_path: Path, faul
         sys.executable,
         str(Path(__file__).with_name("planted_faults.py")),
         str(tmp_path),
-        "20",
+        "5",
         "5000",
         "1",
         fault,

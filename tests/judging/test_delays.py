@@ -68,7 +68,7 @@ def test_late_sending_takes_no_pass_away(make: "Make") -> None:
 
 
 def test_a_plan_that_waives_lateness_is_judged_by_what_was_measured(make: "Make") -> None:
-    waived = {"validity": {"waive": ["late", "hub_delay"]}}
+    waived: dict[str, Any] = {"validity": {"waive": ["late", "hub_delay"]}}
     sent = make.opened(
         lambda *_: {"lateness_us": 2000} | IDLE, seconds=32, gates=["create.p50 < 2ms"], users=USERS, **waived
     )

@@ -21,8 +21,8 @@ from convload.plan.schedule import StageMark
 from convload.results.run import Run
 from convload.results.runlog import Interval, Manifest, Record, RunLog, Started
 
-RUNS, MOST_WRONG = 60, 3
-"""Each bound is wrong in 1 % of runs, so a decision at the truth, to pass or to fail, comes in 2 %: 1.2 of 60."""
+RUNS, MOST_WRONG = 40, 3
+"""Each bound is wrong in 1 % of runs, so a decision at the truth, to pass or to fail, comes in 2 %: 0.8 of 40."""
 
 DURATION_S, EXTEND_S = 60, 60
 INTERVAL_S = 1.5
