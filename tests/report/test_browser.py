@@ -17,6 +17,7 @@ from convload.judging.baseline import freeze
 from convload.judging.baseline import of_run as baseline_of
 from convload.plan.gate_grammar import parse
 from convload.report import comparison
+from convload.report.course_data import packed
 from convload.report.run import render_html as render
 from convload.results.run import Run
 from convload.results.runlog import Record
@@ -165,6 +166,13 @@ def test_every_request_is_in_the_copied_data_of_a_heat_map(page: Browser, conclu
     assert rows[0] == "s\tfrom ms\tto ms\trequests"
     measured = [row.split("\t") for row in rows[1:] if float(row.split("\t")[0]) > 3]
     assert sum(int(row[3]) for row in measured) == conclusion.summary.steps["conversation.create"].ok
+
+
+def test_a_page_reads_heat_maps_as_they_were_laid_out(page: Browser) -> None:
+    columns = [[24, 0, 31, 32, 1023], [], [0, 1024, 32_767, 32_768, 2**40], []]
+    (view,) = packed({"views": [{"heat": {"response": columns}}]})["views"]
+
+    assert page.ask(f"convload.unpacked({view['heat']['response']!r})") == columns
 
 
 def test_a_chart_is_saved_as_a_picture(page: Browser) -> None:

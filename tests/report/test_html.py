@@ -12,6 +12,7 @@ from tests.run_logs import Make
 
 from convload.comparison.conclusion import Conclusion, conclude
 from convload.report import charts, html
+from convload.report.course_data import packed
 from convload.report.document import brief
 from convload.report.run import render_html as render
 from convload.results.runlog import Cell, Note, Record
@@ -135,7 +136,7 @@ def test_the_figures_of_the_charts_are_in_the_page_as_they_were_laid_out(conclus
 
     found = json.loads(embedded)
     drawn, marks = found.pop("charts"), found.pop("marks")
-    laid_out = {**json.loads(json.dumps(charts.data(conclusion.run))), "shapes": {}}
+    laid_out = {**json.loads(json.dumps(packed(charts.data(conclusion.run)))), "shapes": {}}
     assert found == {name: value for name, value in laid_out.items() if name != "marks"}
     assert marks["shades"][0] == laid_out["marks"]["shades"][0]
     assert [one["name"] for one in drawn][:2] == ["heat", "latency"]

@@ -1,5 +1,6 @@
 """The figures behind the charts of a run, as columns: aligned with time, or of a shape of their own."""
 
+import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -42,6 +43,31 @@ def columns(run: Run, course: Course) -> dict[str, Any]:
         "heat": {"low_ms": LOWEST_US / 1000, "per_decade": PER_DECADE},
         "marks": marks(run, rows[-1].t_s + 1 if rows else 0),
     }
+
+
+def packed(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the columns with heat maps as text, half as long, which `figures.js` reads: bins with a space between.
+
+    Five bits of a number are a digit, the lowest first; of the 64 digits the upper ones say that more follow.
+    """
+
+    def as_text(columns: Sequence[Sequence[int]]) -> str:
+        return " ".join("".join(map(_digits, column)) for column in columns)
+
+    views = [
+        view | {"heat": {clock: as_text(columns) for clock, columns in view["heat"].items()}} for view in data["views"]
+    ]
+    return {**data, "views": views}
+
+
+_DIGITS = f"{string.ascii_uppercase}{string.ascii_lowercase}{string.digits}-_"
+
+
+def _digits(number: int) -> str:
+    return _DIGITS[number] if number < _MORE else _DIGITS[_MORE + number % _MORE] + _digits(number // _MORE)
+
+
+_MORE = len(_DIGITS) // 2
 
 
 def since(data: Mapping[str, Any], keep: int) -> dict[str, Any]:

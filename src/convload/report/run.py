@@ -65,7 +65,8 @@ def render_html(conclusion: Conclusion, other: Conclusion | None = None, name: s
     over = None if other is None else charts.data(other.run) | {"name": doc.brief(name)}
     if over is None and (frozen := read_frozen(conclusion.manifest.baseline)):
         over = course_data.of_totals(frozen.totals()) | {"name": "baseline"}
-    return html.render(msgspec.structs.replace(page, data={**page.data, "other": over}) if over else page)
+    data = course_data.packed(page.data) | ({"other": course_data.packed(over)} if over else {})
+    return html.render(msgspec.structs.replace(page, data=data))
 
 
 def print_run(conclusion: Conclusion, console: Console, folder: Path | None = None, *, details: bool = True) -> None:

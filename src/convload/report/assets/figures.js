@@ -20,5 +20,18 @@ globalThis.convload = (() => {
     made.append(...children);
     return made;
   };
-  return { root, token, number, short, withUnit, clock, moment, percent, element };
+  // Columns of heat maps that a page has as text (`packed` in course_data.py).
+  const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  const unpacked = (text) => text.split(" ").map((column) => {
+    const found = [];
+    let [number, worth] = [0, 1];
+    for (const digit of column) {
+      const value = DIGITS.indexOf(digit);
+      number += (value % 32) * worth;
+      worth *= 32;
+      if (value < 32) { found.push(number); [number, worth] = [0, 1]; }
+    }
+    return found;
+  });
+  return { unpacked, root, token, number, short, withUnit, clock, moment, percent, element };
 })();

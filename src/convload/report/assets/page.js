@@ -1,11 +1,14 @@
 "use strict";
 // Brings a page to life: draws the charts that its data declare, each in its place.
 (() => {
-  const { root, draw, look, element } = convload;
+  const { root, draw, look, element, unpacked } = convload;
   const holder = document.getElementById("data");
   root.classList.add("js");
   if (!holder) return;
   const data = JSON.parse(holder.textContent);
+  for (const { heat } of [data, data.other].flatMap((run) => run?.views ?? [])) {
+    for (const clock of Object.keys(heat ?? {})) heat[clock] = unpacked(heat[clock]);
+  }
 
   // The charts of a run are of one step, variant or target at a time.
   const toolbar = document.querySelector("[data-views]");
