@@ -26,14 +26,14 @@ set -e
 mount --bind "$1" "$1"
 mount -o remount,bind,ro "$1"
 mount -t tmpfs -o mode=1777 tmpfs "$1/tmp"
-mount -t tmpfs -o mode=1777 tmpfs "$1/work"
+mount -t tmpfs -o mode=1777 tmpfs "$1/data"
 mount -t proc proc "$1/proc"
 mount --rbind /dev "$1/dev"
 root=$1; shift
 exec chroot --userspec=65532:65532 "$root" \\
-    /usr/bin/env -i --chdir=/work HOME=/tmp PATH=/opt/convload/bin /opt/convload/bin/convload "$@"
+    /usr/bin/env -i --chdir=/data HOME=/tmp PATH=/opt/convload/bin /opt/convload/bin/convload "$@"
 """
-RUN = ("run", "smoke", "--duration", "2s", "--warmup", "500ms", "--out", "/work/out", "--exit-zero")
+RUN = ("run", "smoke", "--duration", "2s", "--warmup", "500ms", "--out", "/data/out", "--exit-zero")
 CERTIFICATES = (
     "--volume",
     "/etc/ssl/certs:/etc/ssl/certs:ro",
