@@ -174,6 +174,13 @@ def test_too_few_local_ports_are_a_reason(
     assert named(make.opened(lambda *_: {"sockets_waiting": waiting}, machine=machine)) == expected
 
 
+def test_each_source_address_has_ports_of_its_own(make: "Make") -> None:
+    plan: Any = {"source_addresses": ["10.0.0.7", "10.0.0.8"]}
+
+    assert named(make.opened(lambda *_: {"sockets_waiting": 2 * 25_200}, **plan)) == []
+    assert named(make.opened(lambda *_: {"sockets_waiting": 2 * 25_200 + 1}, **plan)) == ["ports_exhausted"]
+
+
 @pytest.mark.parametrize(("samples", "expected"), [(800, []), (801, ["too_few_samples"])])
 def test_fewer_samples_than_asked_for_are_a_reason(make: "Make", samples: int, expected: list[str]) -> None:
     assert named(make.opened(validity={"samples": samples})) == expected

@@ -50,6 +50,7 @@ class Account:
     def __init__(self, serve: Callable[..., Script], fault: bytes | None = b"", each: int = 0) -> None:
         self._fault, self._each = fault, each
         self.received: list[Received] = []
+        self.sources: set[str] = set()
         self.open: dict[str, str] = {}
         self.created = self.faults = self.tokens = self.consumers = 0
         self.first: Callable[[Received], bytes | None] = lambda _: None
@@ -59,6 +60,7 @@ class Account:
         return [one for one in self.received if one.step == step]
 
     def _behave(self, peer: Peer) -> None:
+        self.sources.add(peer.sock.getpeername()[0])
         while raw := peer.read_request():
             request = Received(raw)
             self.received.append(request)

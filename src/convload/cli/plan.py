@@ -15,7 +15,13 @@ from convload.plan.written import write_toml
 from convload.run.files import read_inputs
 
 _DEFAULT, _SETTLED = "default", "follows from other keys"
-_SEVERAL = {"allow_host": "allow_hosts", "gates": "gates", "abort_when": "abort_when", "tags": "tags"}
+_SEVERAL = {
+    "allow_host": "allow_hosts",
+    "gates": "gates",
+    "abort_when": "abort_when",
+    "tags": "tags",
+    "source_addresses": "source_addresses",
+}
 """Flags that may be given several times, and their keys."""
 
 

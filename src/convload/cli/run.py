@@ -78,6 +78,13 @@ Examples:
 @click.option(
     "--allow-host", metavar="HOST", multiple=True, help="A host other than this machine that may be fired at."
 )
+@click.option(
+    "--source-address",
+    "source_addresses",
+    metavar="ADDRESS",
+    multiple=True,
+    help="An address of this machine that connections leave from; several in turns.",
+)
 @click.option("--insecure", is_flag=True, default=None, help="Let credentials go to another machine by http.")
 @click.option("--gate", "gates", metavar="EXPR", multiple=True, help="What must hold, in place of the plan's gates.")
 @click.option("--gates-file", metavar="FILE", help="A file of gates, one a line; added to those of --gate.")
@@ -120,7 +127,7 @@ def run(
     """
     flags["allow_hosts"] = list(allow_host) or None
     wanted = Wanted(web, prometheus, otlp)
-    for key in ("gates", "abort_when", "tags"):
+    for key in ("gates", "abort_when", "tags", "source_addresses"):
         flags[key] = list(flags[key]) or None
     joining = joining_of(bind, expect_workers, join_within, key_file, grace, min_workers, dry_run=dry_run)
     flags["workers"] = count_workers(flags["workers"], joining)

@@ -57,6 +57,7 @@ def parse_time(text: str, where: str) -> float:
     help="A host other than this machine that may be fired at and given credentials; also CONVLOAD_ALLOW_HOSTS.",
 )
 @click.option("--allow-hosts-file", metavar="FILE", help="A file of such hosts, one a line; # begins a remark.")
+@click.option("--source-address", metavar="ADDRESS", multiple=True, help="Of this machine: fire from it, in turns.")
 @click.option("--workers", metavar="N|auto", default="1", help="How many processes; auto: one a core of this machine.")
 @click.option(
     "--allow-code",
@@ -76,6 +77,7 @@ def worker(
     key_file: str | None,
     allow_host: tuple[str, ...],
     allow_hosts_file: str | None,
+    source_address: tuple[str, ...],
     workers: str,
     allow_code: tuple[str, ...],
     ca_file: str | None,
@@ -91,7 +93,14 @@ def worker(
     within_s = parse_time(join_within, "--join-within")
     key = find_key(key_file)
     allow_host += _read_hosts(allow_hosts_file) if allow_hosts_file else ()
-    rules = Rules.of_flags(allow_host, allow_code, os.environ, unverified=allow_unverified_tls, ca_file=ca_file)
+    rules = Rules.of_flags(
+        allow_host,
+        allow_code,
+        os.environ,
+        unverified=allow_unverified_tls,
+        ca_file=ca_file,
+        source_addresses=source_address,
+    )
     if (count := _count_processes(workers)) > 1:
         return run_several(count, list(_arguments(context)))
     # It imports Locust, which patches the process: not before it is sure to be needed.

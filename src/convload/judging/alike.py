@@ -61,7 +61,9 @@ PLAN_KEYS: dict[str, KeyRule] = {
     **_rules("reported", "traced", "a target may take longer over what it traces", "the shares of traced creates"),
     **_rules("ignored", "name tags", "a name"),
     **_rules("ignored", "interactive", "a run that was changed by hand is no evidence anyway"),
-    **_rules("ignored", "allow_hosts ca_file credentials_file lookup insecure", "permission and way to the server"),
+    **_rules(
+        "ignored", "allow_hosts source_addresses ca_file credentials_file lookup insecure", "the way to the server"
+    ),
     **_rules("ignored", "on_lost_worker on_full", "a run that lost a worker or results is no evidence anyway"),
     **_rules("ignored", "mock.seed", "other delays of the same distribution"),
     **_rules("ignored", " ".join(f"mock.{key}" for key in EARLIER), "mock.service_time says the same"),

@@ -141,6 +141,7 @@ def _exhausted(run: Run, limits: ValidityLimits) -> Iterator[Found]:
         yield "files_exhausted", text
     stated = run.manifest.machine.get("ephemeral_ports")
     ports = stated if isinstance(stated, int) and stated > 0 else EPHEMERAL_PORTS
+    ports *= max(len(run.plan.source_addresses), 1)  # each has its own
     if generator.sockets_waiting_highest > limits.ports_share * ports:
         text = (
             f"{generator.sockets_waiting_highest:,} of {ports:,} local ports were waiting to be free again "

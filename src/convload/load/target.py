@@ -15,6 +15,7 @@ from convload.load.client.credentials import FIXED_AUTHORIZATION, FIXED_ON_BEHAL
 from convload.load.client.http import Client, Limits
 from convload.load.client.origin import JSON, Origin
 from convload.load.client.redaction import known
+from convload.load.client.sources import sources
 from convload.load.client.tokens import AppTokens, ConsumerTokens, locate
 from convload.load.client.tracing import Tracing
 from convload.load.pacing.closed import share_of
@@ -81,9 +82,10 @@ class Target:
 
         Raises:
             TargetError: the target cannot be used.
-            UsageError: a look-up leads where it is not allowed to fire.
+            UsageError: a look-up leads where it is not allowed to fire, or a source address is not of this machine.
         """
         plan, share = self.session.plan, self.session.share
+        sources.use(plan.source_addresses)
         fixed = environment.get(FIXED_AUTHORIZATION, ""), environment.get(FIXED_ON_BEHALF, "")
         known.know(*fixed)
         if any(fixed) and plan.in_clear_text and not plan.insecure:

@@ -89,6 +89,7 @@ class PlanFacts(msgspec.Struct, frozen=True):
     replay: str | None = None
     max_in_flight: int | None = None
     target_b: str | None = None
+    source_addresses: list[str] = []
     retry: RetryPolicy = RetryPolicy()
     validity: ValidityLimits = ValidityLimits()
     gates: list[str] = []

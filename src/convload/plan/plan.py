@@ -36,7 +36,6 @@ MOCK = "mock"
 """The target that stands for the embedded mock."""
 
 AUTO = "auto"
-
 DEFAULT_DURATION_S = 30.0
 DEFAULT_WARMUP_S = 5.0
 
@@ -58,6 +57,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     account: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "12345678"
     lookup: bool = False
     allow_hosts: list[Word] = []
+    source_addresses: list[Word] = []
     ca_file: str | None = None
     verify_tls: bool = True
     insecure: bool = False

@@ -44,10 +44,22 @@ WORKER_KEY = ENVIRONMENT_PREFIX + "WORKER_KEY"
 NEAR = 0.75
 """How alike a variable must be to a known one to be taken for a slip; others may be of another program."""
 
-SEPARATORS = {"allow_hosts": ",", "tags": ",", "gates": ";", "baseline_gates": ";", "abort_when": ";"}
+SEPARATORS = {
+    "allow_hosts": ",",
+    "source_addresses": ",",
+    "tags": ",",
+    "gates": ";",
+    "baseline_gates": ";",
+    "abort_when": ";",
+}
 """Keys that are lists, and what stands between two items in a variable; gates have commas of their own."""
 
-REPEATED_FLAGS = {"allow_hosts": "--allow-host", "gates": "--gate", "tags": "--tag"}
+REPEATED_FLAGS = {
+    "allow_hosts": "--allow-host",
+    "source_addresses": "--source-address",
+    "gates": "--gate",
+    "tags": "--tag",
+}
 """Flags that are given once an item."""
 
 Types = Mapping[str, Any]

@@ -46,6 +46,15 @@ def test_a_look_up_is_held_to_the_hosts_of_the_worker() -> None:
     ]
 
 
+def test_a_worker_fires_from_its_own_addresses_and_not_those_of_the_plan() -> None:
+    plan = msgspec.structs.replace(PLAN, source_addresses=["127.0.0.2"])
+    named = Rules.of_flags((), (), {}, unverified=False, source_addresses=["127.0.0.3"])
+
+    assert applied(named, plan=plan).source_addresses == ["127.0.0.3"]
+    assert applied(of_flags(), plan=plan).source_addresses == []
+    assert applied(Rules.of_run(plan, BUNDLED, ""), plan=plan).source_addresses == ["127.0.0.2"]
+
+
 def test_a_locustfile_runs_if_it_is_named_by_its_sum_or_any_may() -> None:
     with pytest.raises(UsageError, match=f"--allow-code {sha256_of(OWN)}"):
         applied(of_flags(code=(sha256_of("another"),)), locustfile=OWN)

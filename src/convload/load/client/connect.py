@@ -13,6 +13,7 @@ from gevent import get_hub
 from gevent.monkey import get_original
 
 from convload.load.client.origin import Address, Origin
+from convload.load.client.sources import sources
 
 # A plain non-blocking socket: gevent's own would wrap every call to wait where the client waits itself.
 _socket: Callable[..., socket.socket] = get_original("socket", "socket")
@@ -114,7 +115,7 @@ def open_connection(origin: Origin, timeout_s: float) -> tuple[socket.socket, Tl
     """
     with gevent.Timeout(timeout_s, RequestFailed("connect_timeout", str(origin))):
         try:
-            addresses = origin.addresses()
+            addresses = sources.reached(origin.addresses())
         except OSError as error:
             raise RequestFailed("dns", f"{origin.host}: {error}") from error
         sock = _connect_any(addresses)
@@ -141,13 +142,14 @@ def _connect_any(addresses: list[Address]) -> socket.socket:
         except RequestFailed:
             if position == len(addresses):
                 raise
-    raise RequestFailed("dns", "the name has no address")
+    raise RequestFailed("dns", "the name has no address, or none of the family of the source addresses")
 
 
 def _connect(family: int, address: tuple[str | int, ...]) -> socket.socket:
     sock = _socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
+        sources.bind(sock)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = sock.connect_ex(address)
         if code == errno.EINPROGRESS:

@@ -28,17 +28,19 @@ class Rules(msgspec.Struct, frozen=True):
         code: the SHA-256 of locustfiles that may run, or `ANY`.
         unverified: whether certificates may go unchecked.
         ca_pem: certificates to trust in place of the system's, "" for the system's.
+        source_addresses: addresses of its machine that connections leave from.
     """
 
     hosts: list[str] = []
     code: list[str] = []
     unverified: bool = False
     ca_pem: str = ""
+    source_addresses: list[str] = []
 
     @classmethod
     def of_run(cls, plan: Plan, locustfile: str, ca_pem: str) -> "Rules":
         """Returns the rules by which a run's own workers do what its plan says."""
-        return cls(plan.allow_hosts, [sha256_of(locustfile)], not plan.verify_tls, ca_pem)
+        return cls(plan.allow_hosts, [sha256_of(locustfile)], not plan.verify_tls, ca_pem, plan.source_addresses)
 
     @classmethod
     def of_flags(
@@ -49,6 +51,7 @@ class Rules(msgspec.Struct, frozen=True):
         *,
         unverified: bool,
         ca_file: str | None = None,
+        source_addresses: Iterable[str] = (),
     ) -> "Rules":
         """Returns the rules that a user gives; bundled locustfiles may always run.
 
@@ -63,17 +66,18 @@ class Rules(msgspec.Struct, frozen=True):
         named = [part.strip() for part in environment.get(ALLOW_HOSTS, "").split(",") if part.strip()]
         known = [sha256_of(file.read_text("utf-8")) for file in bundled.folder("locustfiles").glob("*.py")]
         ca_file = ca_file or environment.get(CA_FILE)
-        return cls(list(hosts) or named, [*code, *known], unverified, _read_ca(ca_file) if ca_file else "")
+        ca_pem = _read_ca(ca_file) if ca_file else ""
+        return cls(list(hosts) or named, [*code, *known], unverified, ca_pem, list(source_addresses))
 
     def apply(self, plan: Plan, targets: Iterable[str], locustfile: str, variables: Iterable[str]) -> Plan:
-        """Returns the plan with this worker's hosts in place of its own, which a look-up is held to.
+        """Returns the plan with this worker's hosts, which a look-up is held to, and its source addresses.
 
         Raises:
             UsageError: the plan asks for what is not allowed here; nothing has been contacted or run.
         """
         if problems := [*self._problems(plan, targets, locustfile, variables)]:
             raise UsageError(*problems)
-        return msgspec.structs.replace(plan, allow_hosts=self.hosts)
+        return msgspec.structs.replace(plan, allow_hosts=self.hosts, source_addresses=self.source_addresses)
 
     def _problems(self, plan: Plan, targets: Iterable[str], locustfile: str, variables: Iterable[str]) -> Iterator[str]:
         for target in targets:
