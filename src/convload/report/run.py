@@ -50,7 +50,6 @@ def document(conclusion: Conclusion, folder: Path | None = None) -> doc.Document
         sections=[*_answer(conclusion, places), *_figures(conclusion), *_record(conclusion, folder)],
         footer="Rendered from run.jsonl by convload. Times are counted in histograms with an error of at most 0.05 %; "
         "percentiles are nearest rank, never averaged.",
-        data=_data(conclusion, places),
     )
 
 
@@ -61,12 +60,11 @@ def render_markdown(conclusion: Conclusion) -> str:
 
 def render_html(conclusion: Conclusion, other: Conclusion | None = None, name: str = "") -> str:
     """Returns report.html; the charts of another run lie over its own under that name, else its baseline does."""
-    page = document(conclusion)
     over = None if other is None else charts.data(other.run) | {"name": doc.brief(name)}
     if over is None and (frozen := read_frozen(conclusion.manifest.baseline)):
         over = course_data.of_totals(frozen.totals()) | {"name": "baseline"}
-    data = course_data.packed(page.data) | ({"other": course_data.packed(over)} if over else {})
-    return html.render(msgspec.structs.replace(page, data=data))
+    data = course_data.packed(_data(conclusion)) | ({"other": course_data.packed(over)} if over else {})
+    return html.render(msgspec.structs.replace(document(conclusion), data=data))
 
 
 def print_run(conclusion: Conclusion, console: Console, folder: Path | None = None, *, details: bool = True) -> None:
@@ -101,12 +99,12 @@ def _judgement(conclusion: Conclusion) -> doc.Document:
     )
 
 
-def _data(conclusion: Conclusion, places: list[Where]) -> dict[str, Any]:
+def _data(conclusion: Conclusion) -> dict[str, Any]:
     """Returns the columns of the charts, and what of the gates is marked in them."""
     turns, data = conclusion.target_comparison, charts.data(conclusion.run)
     data["marks"]["shades"] += [
         {"from_s": from_s, "to_s": to_s, "tone": "fail" if one.gate.outcome == FAIL else "warn", "gate": one.gate.gate}
-        for one in places
+        for one in whereabouts.of_gates(conclusion.run, conclusion.gates)
         for from_s, to_s in one.stretches
     ]
     return data | {"shapes": data["shapes"] | (two_targets.turns(turns.compared)[1] if turns else {})}

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -44,10 +45,18 @@ class Where(msgspec.Struct, frozen=True):
     stretches: Sequence[Stretch] = ()
 
 
+_known: WeakKeyDictionary[Run, tuple[Sequence[GateResult], list[Where]]] = WeakKeyDictionary()
+"""All reports of a run ask for the same, and the times of a long one take long to decode."""
+
+
 def of_gates(run: Run, gates: Sequence[GateResult]) -> list[Where]:
     """Returns it for each gate that failed or is undecided, as far as single requests or seconds make it so."""
-    found = (_of_gate(run, gate) for gate in gates if gate.outcome != PASS and gate.limit is not None)
-    return [one for one in found if one is not None]
+    asked, found = _known.get(run, ((), []))
+    if asked != gates:
+        all_found = (_of_gate(run, gate) for gate in gates if gate.outcome != PASS and gate.limit is not None)
+        found = [one for one in all_found if one is not None]
+        _known[run] = gates, found
+    return found
 
 
 def _of_gate(run: Run, result: GateResult) -> Where | None:

@@ -81,8 +81,8 @@ class Cells(Sequence[Cell]):
         """Returns service, response and lateness of each; raises RunLogError where they are damaged."""
         if isinstance(self._times, Histograms):
             return self._times
-        times = _unpacked(self._times)
-        if len(times.sizes) != len(CLOCKS) * len(self.keys) or times.each_count[::3].tolist() != self.counts:
+        times, counts = _unpacked(self._times)
+        if len(times.sizes) != len(CLOCKS) * len(self.keys) or counts != self.counts:
             raise RunLogError(f"the times of {len(self.keys)} cells are damaged")
         return times
 
@@ -97,9 +97,10 @@ def counted(cells: Sequence[Cell]) -> Iterator[tuple[CellKey, int]]:
 
 
 @lru_cache(maxsize=8)
-def _unpacked(text: Packed) -> Histograms:
-    """Returns histograms; several readers look at the same seconds one after the other."""
-    return Histograms.unpack(text)
+def _unpacked(text: Packed) -> tuple[Histograms, list[int]]:
+    """Returns histograms, and the counts of cells; several readers look at the same seconds one after the other."""
+    times = Histograms.unpack(text)
+    return times, times.each_count[:: len(CLOCKS)].tolist()
 
 
 CLOCKS = ("service", "response", "lateness")

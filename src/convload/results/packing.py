@@ -134,10 +134,12 @@ class Histograms(msgspec.Struct, frozen=True, eq=False):
         entries, of_chosen = np.repeat(chosen, self.sizes), chosen & (self.sizes > 0)
         if not of_chosen.any():
             return Histogram.empty()
-        dense = np.bincount(self.index[entries], self.counts[entries])
+        index = self.index[entries]
+        lowest = index.min()
+        dense = np.bincount(index - lowest, self.counts[entries])
         used = np.flatnonzero(dense)
         low, high, total = self.low[of_chosen].min(), self.high[of_chosen].max(), self.total[of_chosen].sum()
-        return Histogram(used, dense[used].astype(np.int64), int(low), int(high), int(total))
+        return Histogram(used + lowest, dense[used].astype(np.int64), int(low), int(high), int(total))
 
     def all(self) -> list[Histogram]:
         """Returns them one by one."""
