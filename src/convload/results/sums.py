@@ -14,6 +14,7 @@ ROOM = 40
 """Cells that are counted into at once, in 22 MB; when others come, what there is makes room."""
 
 _NEVER = 1 << 60
+_NO_ROW: Integers = np.empty(0, np.int64)
 
 Place = tuple[int, int]
 """Where in a run: a stratum or 0, and a batch or bin."""
@@ -49,6 +50,9 @@ class Sums:
         self.counts: Counter[tuple[Place, CellKey]] = Counter()
         self._measured = measured
         self._rows: dict[_Kind, int] = {}
+        # Most seconds have the same cells as the one before, which are then counted where those were.
+        self._alike: tuple[Place, tuple[CellKey, ...], list[bool]] | None = None
+        self._row = _NO_ROW
         self._dense = np.zeros((0, BUCKETS), np.int64)
         self._facts = np.zeros((0, 3), np.int64)
         self._kept: dict[Place, dict[tuple[CellKey, bool], list[list[Compact]]]] = defaultdict(
@@ -65,10 +69,13 @@ class Sums:
         responded = (times.sizes[1 :: len(CLOCKS)] > 0).tolist()
         for at in chosen:
             self.counts[place, cells.keys[at]] += cells.counts[at]
-        rows = self._rows_of([(place, cells.keys[at], responded[at]) for at in chosen])
-        row = np.full((len(cells), len(CLOCKS)), -1)
-        row[chosen] = len(CLOCKS) * np.array(rows)[:, None] + np.arange(len(CLOCKS))
-        self._count(row.reshape(-1), times)
+        alike = place, cells.keys, responded
+        if alike != self._alike:
+            rows = self._rows_of([(place, cells.keys[at], responded[at]) for at in chosen])
+            row = np.full((len(cells), len(CLOCKS)), -1)
+            row[chosen] = len(CLOCKS) * np.array(rows)[:, None] + np.arange(len(CLOCKS))
+            self._alike, self._row = alike, row.reshape(-1)
+        self._count(self._row, times)
 
     def _count(self, row: Integers, times: Histograms) -> None:
         used = (row >= 0) & (times.sizes > 0)
@@ -101,7 +108,7 @@ class Sums:
         for (place, key, responded), row in self._rows.items():
             rows = range(len(CLOCKS) * row, len(CLOCKS) * (row + 1))
             self._kept[place][key, responded].append([self._keep(one) for one in rows])
-        self._rows = {}
+        self._rows, self._alike = {}, None
         self._facts[:] = (_NEVER, 0, 0)
 
     def _keep(self, row: int) -> "Compact":
