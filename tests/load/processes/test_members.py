@@ -91,3 +91,19 @@ def test_one_of_another_version_is_refused_and_takes_no_place() -> None:
     assert "has convload 0.0.0" in members.refused["old"]
     assert joined(members, "new").number == 0
     members.require_no_failure()
+
+
+def test_a_worker_that_dies_while_others_are_awaited_leaves_its_place_to_another() -> None:
+    clock, members = Clock(), Members(3, ["ours"])
+    silences = Silences(clock)
+    dead, *_ = (joined(members, node, ticket) for node, ticket in (("a_0", ""), ("b_0", ""), ("us_0", "ours")))
+    for node in ("a_0", "b_0", "us_0"):
+        silences.end(node)
+    after(clock, silences, 3.0, looks=10)
+    silences.end("b_0")
+    after(clock, silences, 1.0, looks=10)
+
+    assert members.unheard(silences, 3.5) == [dead]
+    assert members.drop(dead).startswith("a worker of a went silent")
+    assert joined(members, "c_0").number == 2
+    assert [(one.node, one.number) for one in members] == [("b_0", 0), ("us_0", 1), ("c_0", 2)]

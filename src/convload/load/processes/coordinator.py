@@ -18,8 +18,8 @@ the load goes on; the last results come. Beside it stands a state for each worke
                 │                │ └──Leaving──▶ LEAVING ──the same──▶ FINISHED
                 │                └──────┬───────────┘
              silent:                 silent, or no last interval in time
-        the set-up fails                ▼
-                                      LOST: GivenUp is sent, others take its arrivals over
+   others are awaited: forgotten        ▼
+        else the set-up fails         LOST: GivenUp is sent, others take its arrivals over
 
 **Who may change what.** What a worker says moves its own state forward (`_on_message`), and only `_give_up` makes one
 LOST; nothing leads out of FINISHED or LOST. Everything runs in greenlets of one thread, so a change needs no lock;
@@ -56,7 +56,6 @@ import msgspec
 from gevent.event import Event
 from locust.env import Environment
 from locust.rpc import protocol
-from locust.runners import STATE_INIT
 
 from convload.errors import ConvloadError, ExitCode, SetupFailedError, UsageError
 from convload.load.processes import messages
@@ -67,7 +66,7 @@ from convload.load.processes.losses import Losses
 from convload.load.processes.members import Member, Members, Silences, State
 from convload.load.processes.messages import CHANNEL, Hello, Job, More, ProcessMessage, SetupFailure, ToCoordinator
 from convload.load.processes.parent import Parent
-from convload.load.processes.setup import first_users, listen, load_users
+from convload.load.processes.setup import listen, load_users, measure_clocks, spawn_users
 from convload.plan.plan import Plan, marks
 from convload.plan.schedule import Stage
 from convload.results.merging import Merger
@@ -88,10 +87,6 @@ SILENT_S = 3.5
 
 TAKE_OVER_DELAY_S = 0.2
 """From the message to the first arrival taken over, so that it has reached the others."""
-
-EXCHANGES = 5
-EXCHANGE_EVERY_S = 0.05
-EXCHANGES_TIMEOUT_S = 2.0
 
 ENDING_SLACK_S = 15.0  # beyond the planned end and drain, before a silent worker is given up
 
@@ -275,7 +270,12 @@ class Coordinator:
         self._send_to_all(messages.Stop())
 
     def _wait_until_ready(self) -> None:
-        self._wait(lambda: len(self._members), self._job.join_within_s, "connected", self._job.least_workers)
+        self._wait(
+            lambda: len(self._members) - len(self._unheard()),
+            self._job.join_within_s,
+            "connected",
+            self._job.least_workers,
+        )
         self._begin_with_those_here()
         self._wait(self._members.count_ready, SETUP_TIMEOUT_S, "were set up")
         self._members.require_no_failure()
@@ -284,6 +284,7 @@ class Coordinator:
         """Divides the load among those who have come; a share depends on their number, so they are set up only now."""
         if not self._is_gathering:
             return
+        self._go_without(self._unheard())
         self._is_gathering, here, expected = False, len(self._members), self._job.setup.workers
         if here < expected:
             who = self._members.describe()
@@ -298,9 +299,19 @@ class Coordinator:
         for _ in self._members.await_all(count, self._job.setup.workers, timeout_s, reached, enough):
             if self._stopping.is_set():
                 raise SetupFailedError(ExitCode.INTERRUPTED, "interrupted before the run began")
-            if gone := self._silent(SETUP_SILENT_S, self._job.grace_s):
-                raise UsageError(f"worker {gone[0].number}: went silent while it was set up")
+            self._go_without(self._silent(SETUP_SILENT_S, self._job.grace_s))
             gevent.sleep(POLL_S)
+
+    def _unheard(self) -> list[Member]:
+        return self._members.unheard(self._silences, SILENT_S) if self._is_gathering else []
+
+    def _go_without(self, gone: list[Member]) -> None:
+        """Frees the places of workers that died while others were awaited; who has a share already is not replaced."""
+        for member in gone:
+            if member.is_ours or not self._is_gathering:
+                raise UsageError(f"worker {member.number}: went silent while it was set up")
+            self._write(Note(0.0, said := self._members.drop(member)))
+            self._send(member.node, SetupFailure(ExitCode.USAGE, [said]))
 
     def _silent(self, ours_s: float, others_s: float) -> list[Member]:
         """Returns the workers that take part and were not heard for so long: ours, and others."""
@@ -308,17 +319,8 @@ class Coordinator:
         limits = ((one, ours_s if one.is_ours else max(ours_s, others_s)) for one in self._members.taking_part())
         return [one for one, limit_s in limits if self._silences.length_s(one.node) > limit_s]
 
-    def _measure_clocks(self) -> None:
-        for _ in range(EXCHANGES):
-            for member in self._members:
-                self._send(member.node, messages.Ping(time.monotonic()))
-            gevent.sleep(EXCHANGE_EVERY_S)
-        deadline_s = time.monotonic() + EXCHANGES_TIMEOUT_S
-        while not all(member.has_answered for member in self._members) and time.monotonic() < deadline_s:
-            gevent.sleep(POLL_S)
-
     def _start(self) -> None:
-        self._measure_clocks()
+        measure_clocks(self._members, self._send)
         delay_s = START_DELAY_S + self._members.round_trip_s()
         self._started_s = started_s = time.monotonic() + delay_s
         self._merger.workers = len(self._members.taking_part())
@@ -328,14 +330,7 @@ class Coordinator:
             self._send(member.node, messages.Start(started_s + member.ahead_s))
         if self._plan.model == "closed":
             gevent.sleep(max(started_s - time.monotonic(), 0.0))
-        gevent.spawn(self._spawn_users)
-
-    def _spawn_users(self) -> None:
-        users = self._plan.users if self._plan.model == "closed" else first_users(self._plan, self._job.setup)
-        self._runner.start(users, users / self._plan.ramp_s if self._plan.ramp_s else float(users))
-        # In its state "running" Locust deals all users out anew when workers come or go: it would stop users in the
-        # middle of a request. Who takes over is decided here alone.
-        self._runner.update_state(STATE_INIT)
+        gevent.spawn(spawn_users, self._runner, self._plan, self._job.setup)
 
     def _wait_until_finished(self) -> None:
         slack_s = 2 * self._plan.drain_s + ENDING_SLACK_S + self._job.grace_s

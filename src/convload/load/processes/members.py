@@ -71,6 +71,11 @@ class Member:
         self._exchange: tuple[float, float, float] | None = None
 
     @property
+    def machine(self) -> str:
+        """The name of its machine, with which Locust's names of nodes begin."""
+        return self.node.rpartition("_")[0]
+
+    @property
     def takes_part(self) -> bool:
         """Whether results of it are still awaited."""
         return self.state not in {State.FINISHED, State.LOST}
@@ -164,6 +169,18 @@ class Members:
                 raise UsageError(short, *dict.fromkeys(self.refused.values()))
             yield
 
+    def unheard(self, silences: Silences, limit_s: float) -> list[Member]:
+        """Returns those from elsewhere that have said nothing for longer."""
+        return [one for one in self if not one.is_ours and silences.length_s(one.node) > limit_s]
+
+    def drop(self, member: Member) -> str:
+        """Frees the place of a worker from elsewhere before anybody has a share, and says so; numbers have no gap."""
+        del self._members[member.node]
+        self._elsewhere += 1
+        for number, one in enumerate(self):
+            one.number = number
+        return f"a worker of {member.machine} went silent while others were awaited; its place was free again"
+
     def close(self) -> None:
         """Lets nobody join any more: the run begins with those who are here."""
         self._tickets.clear()
@@ -172,7 +189,7 @@ class Members:
     def describe(self) -> str:
         """Says who is here, those from elsewhere by their machines, and how many are missing."""
         ours = sum(member.is_ours for member in self)
-        hosts = sorted(member.node.rpartition("_")[0] for member in self if not member.is_ours)
+        hosts = sorted(member.machine for member in self if not member.is_ours)
         here = [f"{ours} of this machine"] * bool(ours) + ([f"from elsewhere {', '.join(hosts)}"] if hosts else [])
         missing = [f"{len(self._tickets)} of this machine"] * bool(self._tickets)
         missing += [f"{self._elsewhere} from elsewhere"] * bool(self._elsewhere)

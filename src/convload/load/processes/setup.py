@@ -2,17 +2,22 @@
 
 import resource
 import tempfile
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import gevent
 from locust import User
 from locust.env import Environment
 from locust.exception import RPCError
+from locust.runners import STATE_INIT, MasterRunner
 from locust.util.load_locustfile import load_locustfile
 
 from convload.addresses import write_address
 from convload.errors import UsageError
-from convload.load.processes.messages import Setup
+from convload.load.processes.members import Member
+from convload.load.processes.messages import Ping, ProcessMessage, Setup
 from convload.load.users import ConversationUser
 from convload.plan.needs import files_needed
 from convload.plan.plan import Plan
@@ -24,6 +29,10 @@ EXPECTED_SERVICE_S = 0.02
 and a slower target makes it grow; too many at the start would all connect at once."""
 
 FIRST_USERS_A_WORKER = 10
+
+EXCHANGES = 5
+EXCHANGE_EVERY_S = 0.05
+EXCHANGES_TIMEOUT_S = 2.0
 
 
 def load_users(text: str) -> list[type[User]]:
@@ -74,6 +83,26 @@ def first_users(plan: Plan, setup: Setup) -> int:
     rates = [max(stage.from_rate, stage.to_rate) for stage in plan.resolved_stages()] or [0.0]
     expected = int(max(rates) * EXPECTED_SERVICE_S)
     return min(max(expected, FIRST_USERS_A_WORKER * setup.workers), plan.max_in_flight)
+
+
+def spawn_users(runner: MasterRunner, plan: Plan, setup: Setup) -> None:
+    """Has Locust's coordinator start the users that a run begins with."""
+    users = plan.users if plan.model == "closed" else first_users(plan, setup)
+    runner.start(users, users / plan.ramp_s if plan.ramp_s else float(users))
+    # In its state "running" Locust deals all users out anew when workers come or go: it would stop users in the
+    # middle of a request. Who takes over is decided by ours alone.
+    runner.update_state(STATE_INIT)
+
+
+def measure_clocks(members: Iterable[Member], send: Callable[[str, ProcessMessage], None]) -> None:
+    """Exchanges times with all workers and waits for their answers, though not for ever."""
+    for _ in range(EXCHANGES):
+        for member in members:
+            send(member.node, Ping(time.monotonic()))
+        gevent.sleep(EXCHANGE_EVERY_S)
+    deadline_s = time.monotonic() + EXCHANGES_TIMEOUT_S
+    while not all(member.has_answered for member in members) and time.monotonic() < deadline_s:
+        gevent.sleep(EXCHANGE_EVERY_S)
 
 
 def raise_file_limit(plan: Plan, workers: int, *, strict: bool = True) -> None:
