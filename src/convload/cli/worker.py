@@ -177,9 +177,7 @@ def _read_private(path: Path) -> str:
         with path.open(encoding="ascii") as file:
             status = os.fstat(file.fileno())
             mode = stat.S_IMODE(status.st_mode)
-            # A secret that an orchestrator mounts is its own, and readable for the group that it runs us in.
-            ours = status.st_uid == os.geteuid() or mode & stat.S_IWGRP
-            if mode & (stat.S_IRWXO | (stat.S_IRWXG if ours else 0)):
+            if not is_private(mode, is_ours=status.st_uid == os.geteuid()):
                 raise UsageError(
                     f"--key-file: {path}: is open to others than its owner (mode {mode:o}), and who has read it can "
                     f"take part in runs; `chmod 600 FILE` closes it, and a new key is better"
@@ -187,6 +185,12 @@ def _read_private(path: Path) -> str:
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--key-file: {path}: cannot be read: {error}") from error
+
+
+def is_private(mode: int, *, is_ours: bool) -> bool:
+    """Whether a file is closed to others: what an orchestrator mounts is its own, and our group may read it."""
+    shared = stat.S_IRWXO | (stat.S_IRWXG if is_ours or mode & stat.S_IWGRP else 0)
+    return not mode & shared
 
 
 def joining_of(

@@ -1,13 +1,10 @@
 """Workers of other machines come together: several by one command, fewer than were expected, and who is missing."""
 
-import os
-from pathlib import Path
-
 import pytest
 from tests.conftest import Cli, listening, summary_of
 
 from convload import __version__
-from convload.cli.worker import find_key
+from convload.cli.worker import is_private
 from convload.errors import UsageError
 from convload.load.processes.keys import new_key
 from convload.load.processes.members import Members
@@ -96,18 +93,9 @@ def test_what_workers_cannot_do_is_refused_in_words(cli: Cli, arguments: tuple[s
     assert said in done.err
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
 @pytest.mark.parametrize(
-    ("owner", "mode", "taken"), [(65534, 0o440, True), (65534, 0o444, False), (65534, 0o460, False)]
+    ("mode", "is_ours", "taken"),
+    [(0o600, True, True), (0o640, True, False), (0o440, False, True), (0o444, False, False), (0o460, False, False)],
 )
-def test_a_mounted_key_that_our_group_may_read_is_taken(tmp_path: Path, owner: int, mode: int, taken: bool) -> None:
-    file = tmp_path / "key"
-    file.write_text(new_key())
-    file.chmod(mode)
-    os.chown(file, owner, os.getegid())
-
-    if taken:
-        assert find_key(str(file)) == file.read_text()
-    else:
-        with pytest.raises(UsageError, match="is open to others than its owner"):
-            find_key(str(file))
+def test_a_key_is_taken_that_we_alone_or_a_mount_s_group_may_read(mode: int, is_ours: bool, taken: bool) -> None:
+    assert is_private(mode, is_ours=is_ours) is taken
