@@ -112,7 +112,17 @@ def convload(
 ) -> Run:
     """Runs `convload run` against a target and reads its run log."""
     out = folder / f"run-{time.monotonic_ns()}"
-    command = [sys.executable, "-m", "convload.cli", "run", str(ROOT / "plan.toml"), "--target", url]
+    command = [
+        sys.executable,
+        "-m",
+        "convload.cli",
+        "run",
+        str(ROOT / "plan.toml"),
+        "--target",
+        url,
+        "--consumers",
+        "none",
+    ]
     command += ["--warmup", f"{warmup_s}s", "--out", str(out), *options]
     if "--conversations" not in options:
         command += ["--duration", f"{seconds}s"]

@@ -103,9 +103,11 @@ def test_samples_of_a_kind_are_capped_and_say_how_to_show_the_payload() -> None:
 
 def test_headers_of_a_failed_answer_are_kept_without_secrets_and_not_at_any_length() -> None:
     known.know("client-secret-1")
-    headers = (("retry-after", "3"), ("location", "/?secret=client-secret-1"), ("server", "x" * 900))
+    head = (
+        b"HTTP/1.1 503 x\r\nRetry-After: 3\r\nDate: now\r\nLocation: /?secret=client-secret-1\r\nServer: " + b"x" * 900
+    )
     taken = recorder()
-    taken.record(msgspec.structs.replace(create(11.0, outcome="http_503"), headers=headers))
+    taken.record(msgspec.structs.replace(create(11.0, outcome="http_503"), head=head))
 
     _, (sample,) = taken.take()
 

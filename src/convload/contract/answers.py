@@ -41,15 +41,15 @@ class AnswerElement(msgspec.Struct, frozen=True, rename="camel", gc=False):
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """What an answer amounts to. `detail` says where it is wrong; what it quotes is the target's, so data.
 
-    `error_code` is what a refusal calls itself, such as "40102" or "invalid_client". `headers` are those of a failure
-    that help to find its cause.
+    `error_code` is what a refusal calls itself, such as "40102" or "invalid_client". `head` is that of a failure,
+    whose headers may help to find its cause.
     """
 
     outcome: str
     detail: str = ""
     conversation_id: str = ""
     error_code: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
+    head: bytes = b""
 
 
 class Claims(msgspec.Struct, frozen=True):

@@ -192,7 +192,7 @@ class Consumer:
         sent_s, done_s, size = exchange.sent_s, exchange.done_s, len(exchange.body)
         times, detail = (due_s or sent_s, sent_s, done_s), answer.detail
         first_s, is_new = exchange.first_s, exchange.new_connection
-        record(Result(step, answer.outcome, *times, variant, index, detail, size, first_s, is_new, answer.headers))
+        record(Result(step, answer.outcome, *times, variant, index, detail, size, first_s, is_new, answer.head))
         if exchange.status == UNAUTHORIZED:
             target.was_refused(request, answer)
         return answer

@@ -34,6 +34,7 @@ import numpy.typing as npt
 
 from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE, RETRY
+from convload.load.client.reading import telling_headers
 from convload.load.client.redaction import known
 from convload.load.client.tracing import Tracing
 from convload.load.sampling import Mask, Result, Sampler
@@ -110,8 +111,9 @@ class Recorder:
             results = self._results[key] = ([], [])
         times, whole = results
         times += (result.due_s, result.sent_s, result.done_s)
-        whole.append(result)
-        if result.outcome != OK:
+        if result.outcome == OK:
+            whole.append(result)
+        else:
             self._sample(result)
 
     def record_failed_attempt(self, attempt: FailedAttempt) -> None:
@@ -125,7 +127,7 @@ class Recorder:
         if self._sampled[kind] <= MAX_SAMPLES_A_KIND:
             t_s = round(result.done_s - self.started_s, 6)
             what = (result.step, result.variant, result.outcome, known.redact(result.detail), result.index)
-            headers = {name: known.redact(value)[:LONGEST_HEADER] for name, value in result.headers}
+            headers = {name: known.redact(value)[:LONGEST_HEADER] for name, value in telling_headers(result.head)}
             trace_id = self._tracing.trace_id(result.index)
             self._samples.append(ErrorSample(t_s, *what, self._worker, trace_id, headers))
 

@@ -22,8 +22,9 @@ from convload.results.runlog import ORDINARY, SAMPLES_A_STEP, SLOW, RequestSampl
 class Result(msgspec.Struct, frozen=True, gc=False):
     """One finished request. All `*_s` are readings of `time.monotonic`; in the closed model due = sent.
 
-    `index` is that of the payload, -1 where there is none. `detail` and `headers` may quote the target. `first_s` is
-    when the first byte of the answer came, and `new_connection` says that it was the first request on its connection.
+    `index` is that of the payload, -1 where there is none. `detail` may quote the target; `head` is that of an answer
+    that failed. `first_s` is when the first byte of the answer came, and `new_connection` says that it was the first
+    request on its connection.
     """
 
     step: str
@@ -37,7 +38,7 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     answer_bytes: int = 0
     first_s: float = 0.0
     new_connection: bool = False
-    headers: tuple[tuple[str, str], ...] = ()
+    head: bytes = b""
 
     @property
     def counts_from_s(self) -> float:

@@ -28,10 +28,13 @@ _T = TypeVar("_T")
 
 
 def read(exchange: Exchange, client: Client, check: Callable[[int, bytes], _T | Answer]) -> _T | Answer:
-    """Returns what an exchange amounts to; what is not ok, with what its headers say: coding, cause, goal."""
+    """Returns what an exchange amounts to; what is not ok, with what its headers say: coding, goal.
+
+    The head goes along for those few whose other headers somebody looks at (`telling_headers`).
+    """
     answer = _read(exchange, client, check)
     if isinstance(answer, Answer) and answer.outcome != OK:
-        return replace(answer, headers=telling_headers(client.answer_head()))
+        return replace(answer, head=client.answer_head())
     return answer
 
 

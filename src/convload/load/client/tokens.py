@@ -262,4 +262,4 @@ class ConsumerTokens:
 
 def _record(records: Records, step: str, exchange: Exchange, answer: Answer) -> None:
     times = exchange.sent_s, exchange.sent_s, exchange.done_s
-    records.record(Result(step, answer.outcome, *times, detail=answer.detail, headers=answer.headers))
+    records.record(Result(step, answer.outcome, *times, detail=answer.detail, head=answer.head))
