@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from tests.load.conftest import ANSWER, SHORT, Peer, Script, exchange_once, request
+from tests.load.conftest import ANSWER, Peer, Script, exchange_once, request
 
 from convload.load.client.http import Client, Limits
 from convload.load.client.origin import Origin
@@ -77,14 +77,15 @@ def test_the_first_byte_of_an_answer_has_an_instant_of_its_own(serve: Serve) -> 
         while peer.read_request():
             pause.wait(0.05)
             peer.send(ANSWER[:5])
-            pause.wait(0.05)
+            pause.wait(0.3)
             peer.send(ANSWER[5:])
 
     origin = Origin(serve(behave).url)
-    client = Client(origin, SHORT)
+    client = Client(origin, Limits())
     found = [client.exchange(request(origin)) for _ in range(3)]
     client.close()
 
     for one in found:
+        # The first byte may be read late by a busy machine, but never before it was sent.
         assert one.sent_s + 0.05 <= one.first_s <= one.done_s - 0.05
     assert [one.new_connection for one in found] == [True, False, False]

@@ -44,7 +44,7 @@ class SourceAddresses:
 
 def _family_here(text: str) -> int:
     try:
-        family = socket.AF_INET if ipaddress.ip_address(text).version == 4 else socket.AF_INET6  # noqa: PLR2004
+        family = socket.AF_INET if ipaddress.ip_address(text).version == 4 else socket.AF_INET6  # noqa: PLR2004 -- a version
         with socket.socket(family, socket.SOCK_STREAM) as sock:
             sock.bind((text, 0))
     except (ValueError, OSError) as error:
