@@ -1,15 +1,9 @@
 """Serves the runs below a folder to whoever has the address: an index, their reports, and comparisons of two.
 
-It only reads. The address has a token that nobody guesses, and nothing is answered without it; a name that somebody
-lets point to this machine (DNS rebinding) is refused by `Host`.
+It only reads.
 """
 
-import hmac
-import ipaddress
-import secrets
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -22,73 +16,52 @@ from convload.comparison.compare import compare
 from convload.comparison.history import find_runs
 from convload.comparison.sides import read_run
 from convload.errors import ConvloadError
+from convload.live.guard import HEADERS, Guard, is_named
 from convload.live.serving import Server
 from convload.report import comparison, index
-
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 
 
 class Runs:
     """The server; `address` is where it is reached."""
 
     def __init__(self, root: Path, host: str, port: int) -> None:
-        self._root, self._host = root, host
-        self._token = secrets.token_urlsafe(24)
+        self._root = root
         routes = [
             Route("/{token}/", self._index),
             Route("/{token}/compare", self._compare),
             Route("/{token}/{run:path}/report.html", self._report),
         ]
-        self._app = Starlette(routes=routes)
-        self._server = Server(self._guarded, host, port, "--bind")
-        self.address = f"http://{write_address(host, self._server.port)}/{self._token}/"
+        guard = Guard(Starlette(routes=routes), lambda request: is_named(request, host))
+        self._server = Server(guard, host, port, "--bind")
+        self.address = f"http://{write_address(host, self._server.port)}/{guard.token}/"
 
     def close(self) -> None:
         """Ends it."""
         self._server.close()
 
-    async def _guarded(self, scope: Any, receive: Any, send: Any) -> None:
-        request = Request(scope)
-        given = request.url.path.split("/")[1]
-        is_let_in = hmac.compare_digest(given.encode(), self._token.encode()) and self._is_ours(request)
-        answer = self._app if is_let_in else Response(status_code=403)
-        await answer(scope, receive, send)
-
-    def _is_ours(self, request: Request) -> bool:
-        name = urlsplit(f"http://{request.headers.get('host', '')}").hostname or ""
-        try:
-            return name in {self._host, "localhost"} or ipaddress.ip_address(name).is_loopback
-        except ValueError:
-            return False
-
     async def _index(self, _: Request) -> Response:
         def render() -> str:
             return index.page(index.read_runs(self._root), self._root, compare="./compare")
 
-        return HTMLResponse(await run_in_threadpool(render), headers=_HEADERS)
+        return HTMLResponse(await run_in_threadpool(render), headers=HEADERS)
 
     async def _report(self, request: Request) -> Response:
         folder = await run_in_threadpool(self._folder, request.path_params["run"])
         page = None if folder is None else folder / "report.html"
         if page is None or not page.is_file():
-            return PlainTextResponse("There is no report of such a run here.", 404, headers=_HEADERS)
-        return FileResponse(page, headers=_HEADERS)
+            return PlainTextResponse("There is no report of such a run here.", 404, headers=HEADERS)
+        return FileResponse(page, headers=HEADERS)
 
     async def _compare(self, request: Request) -> Response:
         names = [request.query_params.get(side, "") for side in ("base", "new")]
         folders = [await run_in_threadpool(self._folder, name) for name in names]
         known = [folder for folder in folders if folder is not None]
         if len(known) < len(names):
-            return PlainTextResponse("There is no such run here.", 404, headers=_HEADERS)
+            return PlainTextResponse("There is no such run here.", 404, headers=HEADERS)
         try:
-            return HTMLResponse(await run_in_threadpool(_compared, *known), headers=_HEADERS)
+            return HTMLResponse(await run_in_threadpool(_compared, *known), headers=HEADERS)
         except ConvloadError as error:
-            return PlainTextResponse("\n".join(error.problems), 422, headers=_HEADERS)
+            return PlainTextResponse("\n".join(error.problems), 422, headers=HEADERS)
 
     def _folder(self, name: str) -> Path | None:
         """Returns the folder of a run that is in the index; no other path leads anywhere."""

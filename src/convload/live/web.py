@@ -1,21 +1,15 @@
 """Serves the page of a run that goes on, to whoever has its address, and to no page of anybody else.
 
-The address has a token that nobody guesses, and nothing is answered without it. A page elsewhere that knew it would
-still be refused: by its `Origin` and by what the browser says of where a request comes from. A name that somebody lets
-point to this machine (DNS rebinding) is refused by `Host`. There is no cookie, so no request carries what its page does
-not know. What changes the run takes JSON alone, which no form of another site can send.
+Nothing is answered without the token of the address (`guard`). A page elsewhere that knew it would still be refused: by
+its `Origin` and by what the browser says of where a request comes from. There is no cookie, so no request carries what
+its page does not know. What changes the run takes JSON alone, which no form of another site can send.
 """
 
 import asyncio
-import hmac
-import ipaddress
-import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from starlette.applications import Starlette
@@ -24,6 +18,7 @@ from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from convload.addresses import write_address
+from convload.live.guard import HEADERS, Guard, is_named
 from convload.live.page import Known, Page
 from convload.live.serving import Server
 from convload.live.watching import Show
@@ -36,13 +31,7 @@ MOST_STREAMS = 20
 MOST_BYTES = 1000
 LOOK_S = 0.1
 
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
+_HEADERS = HEADERS | {"Cross-Origin-Opener-Policy": "same-origin"}
 _OWN_SITES = {"", "same-origin", "none"}
 """What a browser says of where a request comes from: this page, or a person who typed or clicked the address."""
 
@@ -63,7 +52,6 @@ class WebShow(Show):
         self, page: Page, refusal: Callable[[Wish], str], ask: Callable[[Wish], None], host: str, port: int
     ) -> None:
         self._page, self._refusal, self._ask = page, refusal, ask
-        self._token = secrets.token_urlsafe(24)
         self._streams, self._closing = 0, False
         self._folder: Path | None = None
         routes = [
@@ -72,10 +60,10 @@ class WebShow(Show):
             Route("/{token}/wishes", self._take_wish, methods=["POST"]),
             Route("/{token}/report", self._report),
         ]
-        self._app = Starlette(routes=routes)
         self._host = host
-        self._server = Server(self._guarded, host, port, "--web")
-        self.address = f"http://{write_address(self._reachable(), self._server.port)}/{self._token}/"
+        guard = Guard(Starlette(routes=routes), self._is_own)
+        self._server = Server(guard, host, port, "--web")
+        self.address = f"http://{write_address(self._reachable(), self._server.port)}/{guard.token}/"
 
     # -- as the run goes on --
 
@@ -101,16 +89,6 @@ class WebShow(Show):
 
     # -- who is let in --
 
-    async def _guarded(self, scope: Any, receive: Any, send: Any) -> None:
-        request = Request(scope)
-        is_let_in = scope["type"] == "http" and self._knows_token(request) and self._is_own(request)
-        answer = self._app if is_let_in else Response(status_code=403)
-        await answer(scope, receive, send)
-
-    def _knows_token(self, request: Request) -> bool:
-        given = request.url.path.split("/")[1] if "/" in request.url.path else ""
-        return hmac.compare_digest(given.encode(), self._token.encode())
-
     def _is_own(self, request: Request) -> bool:
         """Whether a request is for this server by a name of its own, and from nobody else's page."""
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
@@ -118,16 +96,7 @@ class WebShow(Show):
             return False
         if request.method == "POST" and origin is None:
             return False
-        return self._is_ours(host) and request.headers.get("sec-fetch-site", "") in _OWN_SITES
-
-    def _is_ours(self, host: str) -> bool:
-        name = urlsplit(f"http://{host}").hostname or ""
-        if name in {self._host, "localhost"}:
-            return True
-        try:  # where it listens on all addresses, any of them; a name of somebody else's is none
-            return ipaddress.ip_address(name).is_loopback or ipaddress.ip_address(self._host).is_unspecified
-        except ValueError:
-            return False
+        return is_named(request, self._host, of_all=True) and request.headers.get("sec-fetch-site", "") in _OWN_SITES
 
     def _reachable(self) -> str:
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 -- to be compared with
