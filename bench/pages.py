@@ -4,7 +4,6 @@ import http.client
 import re
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 
 import psutil
 from bench.figures import Figure
-from bench.tools import MOCK_CORE, ROOT, ROUNDS, SECONDS, Run, on_cores, pinned_mock
+from bench.tools import COMMAND, MOCK_CORE, ROUNDS, SECONDS, Run, on_cores, pinned_mock
 from tests.browser import CHROMIUM, browser
 
 from convload.results import runlog
@@ -61,18 +60,8 @@ def _figures(name: str, runs: list[Watched], without: list[Watched]) -> Iterator
 
 def _watched(url: str, out: Path, kind: str) -> Watched:
     """Runs a load, on the core that the mock does not have, while its page is open so often."""
-    command = [
-        sys.executable,
-        "-m",
-        "convload.cli",
-        "run",
-        str(ROOT / "plan.toml"),
-        "--target",
-        url,
-        "--rate",
-        str(RATE),
-    ]
-    command += ["--arrivals", "even", "--warmup", "1s", "--duration", f"{LASTS_S}s", "--out", str(out)]
+    command = [*COMMAND, "--target", url, "--rate", str(RATE), "--arrivals", "even"]
+    command += ["--warmup", "1s", "--duration", f"{LASTS_S}s", "--out", str(out)]
     command += [] if kind == "none" else ["--web", "127.0.0.1:0"]
     run = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True

@@ -37,6 +37,8 @@ SECONDS = int(os.environ.get("BENCH_SECONDS", "4"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 CORES = sorted(os.sched_getaffinity(0))
 MOCK_CORE, TOOL_CORE = CORES[0], CORES[-1]
+COMMAND = [sys.executable, "-m", "convload.cli", "run", str(ROOT / "plan.toml"), "--consumers", "none"]
+"""A run by the plan of the bench; naming a target asks for tokens unless somebody says otherwise."""
 SLACK_S = 90
 """A run that takes this much longer than it should is given up."""
 
@@ -112,18 +114,7 @@ def convload(
 ) -> Run:
     """Runs `convload run` against a target and reads its run log."""
     out = folder / f"run-{time.monotonic_ns()}"
-    command = [
-        sys.executable,
-        "-m",
-        "convload.cli",
-        "run",
-        str(ROOT / "plan.toml"),
-        "--target",
-        url,
-        "--consumers",
-        "none",
-    ]
-    command += ["--warmup", f"{warmup_s}s", "--out", str(out), *options]
+    command = [*COMMAND, "--target", url, "--warmup", f"{warmup_s}s", "--out", str(out), *options]
     if "--conversations" not in options:
         command += ["--duration", f"{seconds}s"]
     run(command, timeout_s=seconds + SLACK_S, accept=MEASURED, cores=cores, environment=environment)
