@@ -150,6 +150,7 @@ def test_an_objective_that_never_breaks_is_told_with_what_a_day_needs(cli: Cli) 
         (["--profile", "bad.csv"], ["line 2", "line 3"]),
         (["--peak-to-mean", "2"], ["--peak-to-mean"]),
         (["--warm-target", "soon"], ["--warm-target"]),
+        (["--source-address", ""], ["--source-address: "]),
         (["--headroom", "100%", "--need", "5"], ["headroom"]),
         (["--out", "full"], ["not empty"]),
     ],

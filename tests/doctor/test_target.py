@@ -61,6 +61,39 @@ def test_the_domain_look_up_is_the_request_where_the_plan_has_one(plain: MockPro
     assert plain.stats()["domain"]["received"] == before + 1
 
 
+def test_each_source_address_of_the_target_s_family_is_tried(plain: MockProcess) -> None:
+    checks = examine(Plan(target=plain.url, source_addresses=["127.0.0.3", "::1", "127.0.0.2"], lookup=True), SECRET)
+
+    connects = {check.name: check.state for check in checks if check.name.startswith("TCP connect")}
+    assert connects == {
+        "TCP connect from 127.0.0.3": "ok",
+        "TCP connect from ::1": "warning",
+        "TCP connect from 127.0.0.2": "ok",
+    }
+    assert states(checks)["app token"] == "ok"
+
+
+def test_the_requests_come_from_the_first_source_address() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        examine(Plan(target=url, source_addresses=["127.0.0.2"], timeout_s=0.05), {})
+        server.settimeout(5)
+
+        peers = [server.accept() for _ in ("the connection", "the request")]
+
+    assert [address for _, (address, _) in peers] == ["127.0.0.2"] * 2
+    for sock, _ in peers:
+        sock.close()
+
+
+@pytest.mark.parametrize("source", ["192.0.2.1", "nonsense"])
+def test_a_source_address_of_another_machine_is_a_problem(plain: MockProcess, source: str) -> None:
+    checks = examine(Plan(target=plain.url, source_addresses=[source]), {})
+
+    assert (checks[-1].name, checks[-1].state) == ("TCP connect", "problem")
+    assert f"{source} is no address of this machine" in checks[-1].figure
+
+
 def test_tls_is_told_with_its_version_and_the_days_of_the_certificate(secure: MockProcess) -> None:
     checks = examine(Plan(target=secure.url, ca_file=secure.ca_file), {})
 

@@ -82,6 +82,9 @@ CLOSED_SETTINGS = {"width": 0.1, "first_trial_s": 4.0, "final_trial_s": 8.0}
 @click.option(
     "--allow-host", metavar="HOST", multiple=True, help="A host other than this machine that may be fired at."
 )
+@click.option(
+    "--source-address", metavar="ADDRESS", multiple=True, help="An address of ours to fire from; several in turns."
+)
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="The run folder, exactly as given.")
 def capacity(plan: str, out: Path | None, **flags: Any) -> int:
     """Find the highest load at which the objective holds.
@@ -136,6 +139,7 @@ def _plan(name: str, flags: dict[str, Any]) -> Plan:
     wanted = ("target", "account", "arrivals", "max_in_flight", "workers", "mix", "seed", "consumers", "retry")
     given = {key: flags[key] for key in wanted}
     given["allow_hosts"] = list(flags["allow_host"]) or None
+    given["source_addresses"] = list(flags["source_address"]) or None
     plan, origins = settle(find(name), os.environ, given)
     return msgspec.structs.replace(
         plan,

@@ -55,6 +55,9 @@ class Report(msgspec.Struct, frozen=True):
 @click.option("--account", metavar="ID", help="The account (brand) id at the target.")
 @click.option("--allow-host", metavar="HOST", multiple=True, help="A host other than this machine that may be asked.")
 @click.option(
+    "--source-address", metavar="ADDRESS", multiple=True, help="Also look at the target from this one of ours."
+)
+@click.option(
     "--workers", metavar="N", default=1, type=click.IntRange(1, 500), help="Workers to measure with.  [default: 1]"
 )
 @click.option("--seconds", metavar="TIME", help=f"How long each trial measures.  [default: {DEFAULT_SECONDS}]")
@@ -66,6 +69,7 @@ def doctor(
     url: str | None,
     account: str | None,
     allow_host: tuple[str, ...],
+    source_address: tuple[str, ...],
     workers: int,
     seconds: str | None,
     quick: bool,
@@ -78,7 +82,8 @@ def doctor(
     The ceiling is the highest rate at which a short run against the embedded mock is valid. Nothing is created at
     the target. Exit code 4: the target cannot be used.
     """
-    plan = assemble(None, os.environ, {"target": url, "account": account, "allow_hosts": list(allow_host) or None})
+    lists = {"allow_hosts": list(allow_host) or None, "source_addresses": list(source_address) or None}
+    plan = assemble(None, os.environ, {"target": url, "account": account, **lists})
     trial_s = _trial_seconds(seconds or DEFAULT_SECONDS)
     machine = machine_checks.look(workers, Path("reports"))
     target_checks = [] if plan.target == MOCK else target.examine(plan)

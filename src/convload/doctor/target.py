@@ -30,17 +30,18 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class Place(msgspec.Struct, frozen=True):
-    """One server by scheme, host and port."""
+    """One server by scheme, host and port, and the address of this machine that it is asked from, if one is named."""
 
     scheme: str
     host: str
     port: int
+    source: str = ""
 
     @classmethod
-    def of(cls, url: str) -> "Place":
+    def of(cls, url: str, source: str = "") -> "Place":
         """Reads a URL that `plan.assemble` has let through."""
         parts = urlsplit(url)
-        return cls(parts.scheme, str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80))
+        return cls(parts.scheme, str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80), source)
 
     def __str__(self) -> str:
         return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
@@ -64,7 +65,14 @@ def _steps(plan: Plan, context: ssl.SSLContext, environment: Mapping[str, str]) 
         addresses, found = _look_up(place)
         yield found
         name = "TCP connect"
-        sock, connected = _connect(addresses, plan.connect_timeout_s)
+        sources, useless = _sources(addresses, plan.source_addresses)
+        yield from useless
+        for source in reversed(sources[1:]):
+            sock, connected = _connect(addresses, plan.connect_timeout_s, source)
+            sock.close()
+            yield connected
+        place = msgspec.structs.replace(place, source=sources[0])
+        sock, connected = _connect(addresses, plan.connect_timeout_s, place.source)
         yield connected
         if place.scheme == "https":
             name = "TLS handshake"
@@ -124,21 +132,56 @@ def _look_up(place: Place) -> tuple[list[_Address], Check]:
     return addresses, Check("name look-up", "ok", f"{took}: {named}", f"{place.host} has an address")
 
 
-def _connect(addresses: list[_Address], timeout_s: float) -> tuple[socket.socket, Check]:
+def _sources(addresses: list[_Address], named: list[str]) -> tuple[list[str], list[Check]]:
+    """Returns the source addresses that the target can be asked from, "" for what routes choose, and who is of none."""
+    families = {family for family, _ in addresses}
+    reaching = [one for one in named if _family(one) in families]
+    if named and not reaching:
+        raise CheckFailedError(f"it has no address that {' or '.join(named)} reaches")
+    useless = [
+        Check(_from(one), "warning", "not used", "the target has no address of its family")
+        for one in named
+        if one not in reaching
+    ]
+    return reaching or [""], useless
+
+
+def _family(source: str) -> int:
+    return socket.AF_INET6 if ":" in source else socket.AF_INET
+
+
+def _from(source: str) -> str:
+    return f"TCP connect from {source}" if source else "TCP connect"
+
+
+def _connect(addresses: list[_Address], timeout_s: float, source: str = "") -> tuple[socket.socket, Check]:
     """Connects to the first address that answers, as a worker does."""
-    for position, (family, address) in enumerate(addresses, 1):
-        sock = socket.socket(family, socket.SOCK_STREAM)
+    within = [one for one in addresses if not source or one[0] == _family(source)]
+    for position, (family, address) in enumerate(within, 1):
+        sock = _socket(family, source)
         sock.settimeout(timeout_s)
         began_s = time.monotonic()
         try:
             sock.connect(address)
         except OSError:
             sock.close()
-            if position == len(addresses):
+            if position == len(within):
                 raise
             continue
-        return sock, Check("TCP connect", "ok", f"{_took(began_s)} to {address[0]}", "one round trip over the network")
+        figure = f"{_took(began_s)} to {address[0]}"
+        return sock, Check(_from(source), "ok", figure, "one round trip over the network")
     raise CheckFailedError("the name has no address")
+
+
+def _socket(family: int, source: str) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if source:
+            sock.bind((source, 0))
+    except OSError as error:
+        sock.close()
+        raise CheckFailedError(f"source_addresses: {source} is no address of this machine") from error
+    return sock
 
 
 def _shake_hands(sock: socket.socket, place: Place, context: ssl.SSLContext, timeout_s: float) -> Iterator[Check]:
@@ -185,13 +228,13 @@ def _sentinel(plan: Plan, place: Place, status: int, body: bytes) -> Place:
         raise CheckFailedError(f"domain look-up: names no host for {', '.join(missing)}")
     try:
         urls = {n: service_url(place.scheme, place.host, found[n], plan.allow_hosts) for n in paths.SERVICES}
-        places = {name: Place.of(url) for name, url in urls.items()}
+        places = {name: Place.of(url, place.source) for name, url in urls.items()}
     except ValueError as error:
         raise CheckFailedError(f"domain look-up: names no usable host: {error}") from error
     for one in places.values():
         if not host_allowed(one.host, plan.allow_hosts):
             raise CheckFailedError(refusal_of_host(one.host))
-        _connect(_look_up(one)[0], plan.connect_timeout_s)[0].close()
+        _connect(_look_up(one)[0], plan.connect_timeout_s, one.source)[0].close()
     return places[paths.SENTINEL]
 
 
@@ -226,10 +269,11 @@ def _app_token(plan: Plan, sentinel: Place, context: ssl.SSLContext, environment
 def _exchange(
     place: Place, context: ssl.SSLContext, timeout_s: float, method: str, path: str, form: bytes | None = None
 ) -> tuple[int, bytes]:
+    source = (place.source, 0) if place.source else None
     connection = (
-        http.client.HTTPSConnection(place.host, place.port, timeout=timeout_s, context=context)
+        http.client.HTTPSConnection(place.host, place.port, timeout=timeout_s, context=context, source_address=source)
         if place.scheme == "https"
-        else http.client.HTTPConnection(place.host, place.port, timeout=timeout_s)
+        else http.client.HTTPConnection(place.host, place.port, timeout=timeout_s, source_address=source)
     )
     headers = {"User-Agent": f"convload/{__version__}", "Accept": "application/json"}
     try:
