@@ -68,6 +68,14 @@ class SetupFailedError(ConvloadError):
         self.exit_code = exit_code
 
 
+def why_unread(error: OSError | UnicodeDecodeError) -> str:
+    """Returns why a file cannot be read, for a message that names the file itself."""
+    if isinstance(error, UnicodeDecodeError):
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return f"it is no UTF-8 text, from line {line} on"
+    return error.strerror or str(error)
+
+
 def gathered(*parts: Callable[[], Any]) -> list[Any]:
     """Returns what the parts return.
 

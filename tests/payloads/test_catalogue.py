@@ -186,7 +186,7 @@ def test_files_that_cannot_be_read_are_told_beside_other_mistakes(files: "Files"
         Catalogue.read(tmp_path)
 
     assert len(error.value.problems) == 2
-    assert "pools/latin.txt: cannot be read: 'utf-8' codec" in error.value.problems[0]
+    assert "pools/latin.txt: cannot be read: it is no UTF-8 text, from line " in error.value.problems[0]
     assert "variants/gone.json: cannot be read" in error.value.problems[1]
 
 

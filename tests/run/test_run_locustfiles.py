@@ -49,7 +49,7 @@ def test_a_class_and_a_call_may_have_a_mix_or_a_variant_of_their_own(cli: Cli) -
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (FOREIGN, "locustfile: defines Other, of which none holds conversations; subclass convload.ConversationUser"),
+        (FOREIGN, "mine.py: defines Other, of which none holds conversations; subclass convload.ConversationUser"),
         (HEAD + of_class("Mine", "mix = 'defualt'"), "mix 'defualt': there is no such mix"),
     ],
     ids=["foreign", "mix"],
@@ -71,7 +71,7 @@ def test_an_on_start_that_raises_calls_the_run_off_at_once(cli: Cli, load: tuple
     code, _, err = run(cli, text, *load)
 
     assert code == 2
-    assert err.splitlines()[-1] == "convload: locustfile:6: RuntimeError: no database, in on_start of Mine"
+    assert err.splitlines()[-1] == "convload: mine.py:6: RuntimeError: no database, in on_start of Mine"
     assert "Traceback" not in err
     assert time.monotonic() - began_s < 25
 

@@ -92,9 +92,14 @@ def test_broken_payload_files_are_named_with_line_and_field(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("import nothing_of_that_name\n", "locustfile:1: ModuleNotFoundError"),
-        ("x = 1\nclass X(:\n", "locustfile:2: SyntaxError"),
-        ("x = 1\n", "locustfile: defines no user class"),
+        ("import nothing_of_that_name\n", "mine.py:1: ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        ("x = 1\nclass X(:\n", "mine.py:2: SyntaxError: invalid syntax\n"),
+        ("x = 1\n", "mine.py: defines no user class"),
+        ("raise SystemExit(3)\n", "mine.py:1: SystemExit: 3"),
+        (
+            "from convload import ConversationUser\nclass Mine(ConversationUser): pass\n",
+            "mine.py: Mine: has no task; mark what a user does with @task",
+        ),
     ],
 )
 def test_a_broken_locustfile_is_exit_code_2_with_its_line(cli: Cli, text: str, message: str) -> None:
@@ -111,13 +116,13 @@ def test_a_broken_locustfile_is_exit_code_2_with_its_line(cli: Cli, text: str, m
 def test_a_mistake_of_a_worker_may_be_longer_than_a_pipe(cli: Cli) -> None:
     (cli.folder / "mine.py").write_text(
         "import sys\nif 'convload.load.processes.worker' in sys.orig_argv: raise ValueError('y' * 300_000)\n"
-        "from convload.load.users import ConversationUser\nclass Mine(ConversationUser): pass\n"
+        "from convload.load.users import ConversationUser\nclass Mine(ConversationUser): tasks = [print]\n"
     )
 
     done = cli("run", "--locustfile", "mine.py", "--out", "out")
 
     assert done.code == 2, done
-    assert "locustfile:2: ValueError: yyy" in done.err
+    assert "mine.py:2: ValueError: yyy" in done.err
     assert len(done.err) < 5_000
     assert left_nothing(cli)
 

@@ -18,7 +18,7 @@ from convload.cli.ending import show, tell_ci
 from convload.cli.judged import warn
 from convload.cli.watching import watching_search
 from convload.cli.worker import parse_time
-from convload.errors import ExitCode, UsageError, gathered
+from convload.errors import ExitCode, UsageError, gathered, why_unread
 from convload.live.searching import SearchSoFar
 from convload.plan.gate import ALL_PERCENT, Gate, Vocabulary, WrittenGate
 from convload.plan.gate_grammar import parse_all
@@ -238,7 +238,7 @@ def _needs(flags: dict[str, Any]) -> _Needs:
         try:
             rows = read_profile(flags["profile"].read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"--profile {flags['profile']}: cannot be read: {error}") from error
+            raise UsageError(f"--profile {flags['profile']}: cannot be read: {why_unread(error)}") from error
         peak = peak_of_day(rows, flags["peak_to_mean"])
         need = peak.required_per_s
     if need is not None:

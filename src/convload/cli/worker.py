@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from convload.addresses import parse_address, write_address
-from convload.errors import ExitCode, UsageError
+from convload.errors import ExitCode, UsageError, why_unread
 from convload.load.processes.keys import parse_key
 from convload.load.processes.rules import ANY, Rules
 from convload.machine import usable_cores, workers_for_all_cores
@@ -122,7 +122,7 @@ def _read_hosts(path: str) -> tuple[str, ...]:
     try:
         lines = [line.partition("#")[0].strip() for line in Path(path).read_text("utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--allow-hosts-file: {path}: cannot be read: {error}") from error
+        raise UsageError(f"--allow-hosts-file: {path}: cannot be read: {why_unread(error)}") from error
     return tuple(filter(None, lines))
 
 
@@ -184,7 +184,7 @@ def _read_private(path: Path) -> str:
                 )
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--key-file: {path}: cannot be read: {error}") from error
+        raise UsageError(f"--key-file: {path}: cannot be read: {why_unread(error)}") from error
 
 
 def is_private(mode: int, *, is_ours: bool) -> bool:

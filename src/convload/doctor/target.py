@@ -16,7 +16,7 @@ from convload import __version__
 from convload.contract import answers, paths
 from convload.contract.answers import AppToken
 from convload.doctor.facts import NOT_KNOWN, Check, State
-from convload.errors import UsageError
+from convload.errors import UsageError, why_unread
 from convload.load.client import credentials
 from convload.plan.plan import Plan, cautions, host_allowed, refusal_of_host, service_url
 from convload.results.histogram import short
@@ -113,7 +113,7 @@ def _context(plan: Plan) -> ssl.SSLContext:
             cadata=Path(plan.ca_file).read_text(encoding="utf-8") if plan.ca_file else None
         )
     except (OSError, UnicodeDecodeError) as error:  # ssl's own errors are OSErrors
-        raise UsageError(f"ca_file: {plan.ca_file}: cannot be read: {error}") from error
+        raise UsageError(f"ca_file: {plan.ca_file}: cannot be read: {why_unread(error)}") from error
     if not plan.verify_tls:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -10,7 +10,7 @@ from gevent.lock import RLock
 from locust.exception import StopTest
 
 from convload.contract.outcomes import OK
-from convload.errors import ConvloadError, UsageError
+from convload.errors import ConvloadError, UsageError, why_unread
 from convload.load.client import credentials
 from convload.load.client.origin import tls_context
 from convload.load.client.redaction import known
@@ -100,7 +100,7 @@ def read_ca(plan: Plan) -> str:
     try:
         return Path(plan.ca_file).read_text(encoding="utf-8") if plan.ca_file else ""
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"ca_file {plan.ca_file}: cannot be read: {error}") from error
+        raise UsageError(f"ca_file {plan.ca_file}: cannot be read: {why_unread(error)}") from error
 
 
 def needed_credentials(plan: Plan) -> credentials.Credentials | None:

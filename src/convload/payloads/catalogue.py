@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from convload import bundled
-from convload.errors import UsageError
+from convload.errors import UsageError, why_unread
 from convload.payloads.mixes import Mixes, read_mixes, read_pool
 from convload.payloads.payload import Variant
 from convload.payloads.positions import Mistakes
@@ -66,7 +66,7 @@ def survey_folder(folder: Path, samples: int = SAMPLES) -> tuple[Catalogue, list
         try:
             files[path.relative_to(folder).as_posix()] = path.read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(f"{path}: cannot be read: {error}")
+            problems.append(f"{path}: cannot be read: {why_unread(error)}")
     catalogue, more = survey(files, str(folder), samples)
     return catalogue, problems + more
 

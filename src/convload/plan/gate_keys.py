@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from convload.errors import UsageError
+from convload.errors import UsageError, why_unread
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan.gate import Gate, Vocabulary, WrittenGate
 from convload.plan.gate_grammar import parse_all
@@ -54,7 +54,7 @@ def read_gates_file(path: Path) -> Iterator[WrittenGate]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from error
+        raise UsageError(f"{path}: cannot be read: {why_unread(error)}") from error
     found = [(n, line.strip()) for n, line in enumerate(lines, 1) if line.strip() and not line.strip().startswith("#")]
     if not found:
         raise UsageError(f"{path}: holds no gate; write one a line")

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from convload.errors import why_unread
 from convload.plan.durations import parse_duration_s
 
 MAX_LINES = 1_000_000
@@ -162,8 +163,7 @@ def read_empirical(path: Path) -> ServiceTime:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "is no text"
-        raise ValueError(f"the file {str(path)!r} of empirical() cannot be read: {why}") from error
+        raise ValueError(f"the file {str(path)!r} of empirical() cannot be read: {why_unread(error)}") from error
     times_s = list(_recorded(text, path))
     if not 1 <= len(times_s) <= MAX_LINES:
         raise ValueError(f"{path} holds {len(times_s):,} times; between 1 and {MAX_LINES:,} are needed")

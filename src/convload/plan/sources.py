@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from convload.errors import UsageError
+from convload.errors import UsageError, why_unread
 from convload.mistakes import find_mistakes, in_words, parse_toml, suggest
 from convload.plan import retry
 from convload.plan.durations import parse_duration_s
@@ -102,9 +102,9 @@ def from_file(path: Path) -> Source:
     try:
         text = path.read_text(encoding="utf-8")
         return Source(parse_toml(text), str(path), text)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {why_unread(error)}") from error
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: is no TOML: {error}") from error
     except RecursionError as error:
         raise UsageError(f"{path}: is nested too deeply: a plan has tables in a table, and nothing deeper") from error

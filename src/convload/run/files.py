@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 
 from convload import bundled, machine
-from convload.errors import UsageError
+from convload.errors import UsageError, why_unread
+from convload.mistakes import suggest
 from convload.origin import origin_of
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan.plan import Plan, cautions, marks
@@ -39,16 +40,28 @@ class Inputs(msgspec.Struct, frozen=True):
 def read_inputs(plan: Plan) -> Inputs:
     """Reads the files of a plan; raises UsageError with every mistake of its payloads, or the file that is none."""
     catalogue = Catalogue.read(Path(plan.payloads) if plan.payloads else default_folder())
+    if plan.mix not in catalogue.mixes:
+        raise UsageError(f"mix {plan.mix!r}: there is no such mix{suggest(plan.mix, catalogue.mixes)}")
     locustfile = plan.locustfile or str(bundled.folder("locustfiles") / "create_conversation.py")
     texts = {"locustfile": locustfile, "ca_file": plan.ca_file, "replay": plan.replay}
-    return Inputs(dict(catalogue.files), *(_read_text(key, path) for key, path in texts.items()))
+    inputs = Inputs(dict(catalogue.files), *(_read_text(key, path) for key, path in texts.items()))
+    _require_python(locustfile, inputs.locustfile)
+    return inputs
+
+
+def _require_python(path: str, text: str) -> None:
+    try:
+        compile(text, path, "exec")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # ValueError: it holds NUL
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise UsageError(f"{path}{line}: {type(error).__name__}: {getattr(error, 'msg', error)}") from None
 
 
 def _read_text(key: str, path: str | None) -> str:
     try:
         return Path(path).read_text(encoding="utf-8") if path else ""
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{key}: {path}: cannot be read: {error}") from error
+        raise UsageError(f"{key}: {path}: cannot be read: {why_unread(error)}") from error
 
 
 def manifest_of(plan: Plan, target: str, inputs: Inputs) -> Manifest:

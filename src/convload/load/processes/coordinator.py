@@ -108,7 +108,8 @@ class Coordinator:
         self._log = PatientWriter(Path(job.run_log), logger.warning)
         self._intake = Intake()
         self._lines: dict[str, Line] = {}
-        self._environment = Environment(events=locust.events, user_classes=load_users(job.setup.locustfile))
+        users = load_users(job.setup.locustfile, self._plan.locustfile)
+        self._environment = Environment(events=locust.events, user_classes=users)
         self._runner = listen(self._environment, job.host, job.port)
         self._runner.register_message(CHANNEL, self._on_message)
         self._environment.events.heartbeat_sent.add_listener(self._on_heartbeat)

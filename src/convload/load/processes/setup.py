@@ -1,10 +1,12 @@
 """What the processes of a load are set up with: user classes, files they may open, how many users begin."""
 
 import resource
-import tempfile
+import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import gevent
@@ -12,7 +14,7 @@ from locust import User
 from locust.env import Environment
 from locust.exception import RPCError
 from locust.runners import STATE_INIT, MasterRunner
-from locust.util.load_locustfile import load_locustfile
+from locust.util.load_locustfile import is_user_class
 
 from convload.addresses import write_address
 from convload.errors import UsageError
@@ -22,7 +24,7 @@ from convload.load.users import ConversationUser
 from convload.plan.needs import files_needed
 from convload.plan.plan import Plan
 
-MODULE = "convload_locustfile.py"
+MODULE, UNNAMED = "convload_locustfile", "locustfile"
 
 EXPECTED_SERVICE_S = 0.02
 """Of a quick target: by Little's law rate × this is how many users an open load needs at once. It begins with these,
@@ -35,42 +37,38 @@ EXCHANGE_EVERY_S = 0.05
 EXCHANGES_TIMEOUT_S = 2.0
 
 
-def load_users(text: str) -> list[type[User]]:
-    """Returns the user classes that a locustfile defines, from its text as it came with the plan.
+def load_users(text: str, path: str | None = None) -> list[type[User]]:
+    """Returns the user classes that a locustfile defines, from its text as it came with the plan; `path` names it.
 
     Raises:
-        UsageError: the file cannot be run, or defines no user class.
+        UsageError: the file cannot be run, or defines no user class that holds conversations.
     """
-    with tempfile.TemporaryDirectory(prefix="convload-") as folder:
-        path = Path(folder) / MODULE
-        path.write_text(text, encoding="utf-8")
-        try:
-            found, _ = load_locustfile(str(path))
-        except Exception as error:  # a tester's file may raise anything
-            raise failure_in_file(error) from error
-    users = [user for user in found.values() if user.weight > 0 or user.fixed_count > 0]
-    if not any(issubclass(user, ConversationUser) for user in users):
+    name = path or UNNAMED
+    module = sys.modules[MODULE] = ModuleType(MODULE)
+    module.__file__ = name
+    sys.path.insert(0, str(Path.cwd()))  # as Locust has it
+    try:
+        exec(compile(text, name, "exec"), vars(module))  # noqa: S102 -- a locustfile is code
+    except (Exception, SystemExit) as error:  # a tester's file may raise anything
+        raise failure_in_file(error, path) from error
+    users = [user for user in vars(module).values() if is_user_class(user)]
+    users = [user for user in dict.fromkeys(users) if user.weight > 0 or user.fixed_count > 0]
+    ours = [user for user in users if issubclass(user, ConversationUser)]
+    if not ours:
         names = ", ".join(user.__name__ for user in users)
         defined = f"{names}, of which none holds conversations" if users else "no user class"
-        raise UsageError(f"locustfile: defines {defined}; subclass convload.ConversationUser")
+        raise UsageError(f"{name}: defines {defined}; subclass convload.ConversationUser")
+    if idle := [user.__name__ for user in ours if not user.tasks]:
+        raise UsageError(f"{name}: {', '.join(idle)}: has no task; mark what a user does with @task")
     return users
 
 
-def failure_in_file(error: Exception, where: str = "") -> UsageError:
+def failure_in_file(error: BaseException, path: str | None, where: str = "") -> UsageError:
     """Returns what is said of an exception that a tester's file raised, with its line there."""
-    return UsageError(f"locustfile{_line_of(error)}: {type(error).__name__}: {error}{where}")
-
-
-def _line_of(error: Exception) -> str:
-    if isinstance(error, SyntaxError):
-        return f":{error.lineno}"
-    frame = error.__traceback__
-    line = ""
-    while frame is not None:
-        if frame.tb_frame.f_code.co_filename.endswith(MODULE):
-            line = f":{frame.tb_lineno}"
-        frame = frame.tb_next
-    return line
+    name = path or UNNAMED
+    frames = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == name]
+    line = f":{frames[-1]}" if frames else ""
+    return UsageError(f"{name}{line}: {type(error).__name__}: {error}{where}")
 
 
 def first_users(plan: Plan, setup: Setup) -> int:

@@ -165,7 +165,7 @@ class Worker:
         tracing = Tracing(plan.traced, setup.run_id)
         self._recorder = Recorder(setup.worker, attempt_steps(plan.retry), plan.seed, tracing)
         self._number = setup.worker
-        self._environment.user_classes = load_users(setup.locustfile)
+        self._environment.user_classes = load_users(setup.locustfile, plan.locustfile)
         pacing = self._make_pacing(plan, setup)
         self._session = Session(plan, Share(setup.worker, setup.workers, setup.run_id), pacing)
         self._session.on_note = self._note
@@ -181,7 +181,8 @@ class Worker:
 
     def _call_off(self, user: object, error: Exception) -> None:
         if self._failure is None:
-            self._failure = SetupFailure.of(failure_in_file(error, f", in on_start of {type(user).__name__}"))
+            where = f", in on_start of {type(user).__name__}"
+            self._failure = SetupFailure.of(failure_in_file(error, self._session.plan.locustfile, where))
             self._send(self._failure)
         self._stop()
 
