@@ -6,12 +6,15 @@ import pytest
 from bench.comparison import Service, exact_bounds, judge_pairs, made_pairs
 from tests.comparison.conftest import MakeRuns
 
+from convload.comparison.batches import Clock
 from convload.comparison.compare import UnsoundError, compare, conclude_differences
 from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN, Difference, Minimum, Outcome
-from convload.comparison.sides import folders_of, read_side
+from convload.comparison.sides import ComparedRun, folders_of, keep, read_side
 from convload.contract.steps import CREATE
 from convload.errors import ExitCode, RunLogError, UsageError
+from convload.judging.baseline import of_file
 from convload.plan.schedule import StageMark
+from convload.report.comparison import warnings
 from convload.results import runlog
 from convload.results.runlog import Aborted, Note
 from convload.results.writing import RunLogWriter
@@ -33,7 +36,7 @@ def test_one_run_a_side_says_that_it_knows_nothing_of_restarts(runs: MakeRuns) -
 
 
 def test_other_seeds_are_not_unlike_and_are_told(runs: MakeRuns) -> None:
-    base, new = runs.read("base", 1), read_side([runs.write("new", 2)])[0]
+    base, new = runs.read("base", 1), runs.read("new", 2)
     other = msgspec.structs.replace(
         new,
         log=msgspec.structs.replace(
@@ -62,6 +65,44 @@ def add(folder: Path, record: runlog.Record) -> Path:
     writer.write(record)
     writer.close()
     return folder
+
+
+def warned(run: ComparedRun, *notes: str) -> ComparedRun:
+    summary = msgspec.structs.replace(run.conclusion.summary, notes=[*notes])
+    return msgspec.structs.replace(run, conclusion=msgspec.structs.replace(run.conclusion, summary=summary))
+
+
+def test_what_the_report_of_a_run_warns_of_goes_along_with_its_comparison(runs: MakeRuns) -> None:
+    base, new = warned(runs.read("base"), "clocks", "in clear"), warned(runs.read("new", 2), "in clear")
+
+    found = compare([base], [new])
+
+    assert [one.warnings for one in (*found.base, *found.new)] == [["clocks", "in clear"], ["in clear"]]
+    assert warnings(found) == [f"Warning of {base.folder}: clocks", "Warning of all 2 runs: in clear"]
+
+
+@pytest.mark.parametrize("clock", ["response", "service"])
+def test_a_kept_baseline_is_compared_as_its_run_is(runs: MakeRuns, clock: Clock) -> None:
+    base, new = runs.read("base", 1, seconds=12), runs.read("new", 2, longer=1.2, seconds=12)
+    file = runs.folder / "kept.json"
+    file.write_bytes(msgspec.json.encode(keep(Path(base.folder, "run.jsonl"))))
+    [kept] = read_side([file])
+
+    found, of_run = (compare([one], [new], clock=clock) for one in (kept, base))
+
+    assert found.differences == of_run.differences
+    assert found.text.startswith("Different: regressed")
+    assert [msgspec.structs.replace(one, folder="") for one in found.base] == [
+        msgspec.structs.replace(one, folder="") for one in of_run.base
+    ]
+
+
+def test_a_baseline_without_what_a_comparison_needs_is_refused(runs: MakeRuns) -> None:
+    file = runs.folder / "kept.json"
+    file.write_bytes(msgspec.json.encode(of_file(runs.write("base") / "run.jsonl")))
+
+    with pytest.raises(UsageError, match="an earlier version kept too little of it to compare"):
+        read_side([file])
 
 
 def test_an_interrupted_an_aborted_and_a_cut_off_run_are_no_evidence(runs: MakeRuns) -> None:

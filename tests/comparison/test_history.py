@@ -5,6 +5,8 @@ from tests.comparison.conftest import MakeRuns
 
 from convload.comparison.history import find_runs, follow
 from convload.errors import UsageError
+from convload.report import html
+from convload.report.history import document
 from convload.results import runlog
 
 
@@ -38,6 +40,17 @@ def test_a_short_history_says_that_it_cannot_look_for_changes(runs: MakeRuns) ->
     series_of(runs, 4, step_at=3)
 
     assert {one.note for one in follow(runs.folder).series} == {"needs 10 runs to look for changes, has 4"}
+
+
+def test_what_a_run_warns_of_goes_along_with_the_history(runs: MakeRuns) -> None:
+    series_of(runs, 2, step_at=9)
+    log = runs.folder / "sub" / "run-00" / runlog.FILE_NAME
+    log.write_text(log.read_text().replace('"notes":[]', '"notes":["<all can read it>"]', 1))
+
+    told = follow(runs.folder)
+
+    assert [point.warnings for point in told.points] == [[], ["<all can read it>"]]
+    assert "Warning of 1 of 2 runs, last sub/run-00: &lt;all can read it&gt;" in html.render(document(told))
 
 
 def test_what_is_left_out_is_told_with_its_reason(runs: MakeRuns) -> None:

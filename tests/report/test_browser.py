@@ -331,9 +331,9 @@ def test_the_shapes_of_a_baseline_are_drawn_over_those_of_the_run(make: Make, ch
 
 
 def test_a_comparison_has_the_distributions_of_both_sides(make: Make, chromium: Browser) -> None:
-    run = Run(make.opened(seconds=30))
+    steps = Run(make.opened(seconds=30)).steps
 
-    page = chromium.open(comparison.page(hostile_comparison(), [run], [run]))
+    page = chromium.open(comparison.page(hostile_comparison(), [steps], [steps]))
 
     assert page.complaints == []
     assert page.ask(DRAWN) == "2"

@@ -7,8 +7,9 @@ from rich.console import Console
 from tests.report.conftest import HOSTILE
 from tests.report.test_github import obeyed
 
-from convload.comparison.compare import FORMAT, Comparison, RunFacts
+from convload.comparison.compare import FORMAT, Comparison
 from convload.comparison.outcomes import UNKNOWN, Difference, Minimum, Shift, judged, not_judged
+from convload.comparison.sides import RunFacts
 from convload.errors import ExitCode
 from convload.judging.alike import Unlikeness
 from convload.report import github, markdown, terminal

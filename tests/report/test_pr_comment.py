@@ -4,6 +4,7 @@ from collections.abc import Callable
 import msgspec
 from markdown_it import MarkdownIt
 from tests.report.conftest import HOSTILE
+from tests.report.test_comparison import comparison as hostile_comparison
 from tests.run_logs import Make
 
 from convload.comparison.conclusion import Conclusion, conclude
@@ -38,6 +39,38 @@ def test_its_first_line_is_that_of_every_comment_of_the_plan(
 
     assert first == {"<!-- convload: smoke -->"}
     assert with_marker("compare", "# x").startswith("<!-- convload: compare -->\n### x")
+
+
+def test_the_comment_of_a_comparison_has_the_gates_and_what_differs(conclusion: Conclusion) -> None:
+    comment = render(conclusion, hostile_comparison())
+
+    assert comment.startswith("<!-- convload: smoke -->\n### convload smoke: fail\n")
+    assert re.search(r"\| `errors <= 1%`.* \| fail \|", comment)
+    assert "| regressed | `conversation.create` | p50 ms | 20.00 | 23.00 | +3.000 | +15.0 % | +2" in comment
+    assert "- Cannot tell: " in comment
+    assert "**Compared by force" in comment
+
+
+def test_a_comment_says_what_the_reports_warn_of(make: Make) -> None:
+    gate, log = "create.p50 <= baseline * 2", make.opened(gates=["create.p50 <= baseline * 2"])
+    before = msgspec.structs.replace(of_run(Run(log)), warnings=["certificates are not checked"])
+    manifest = msgspec.structs.replace(
+        log.manifest, baseline=freeze(before, [parse(gate)], [], "base"), notes=["a clock was off"]
+    )
+
+    comment = render(conclude(msgspec.structs.replace(log, manifest=manifest)))
+
+    assert "- Note: a clock was off" in comment
+    assert "- Warning of the run that is the baseline: certificates are not checked" in comment
+
+
+def test_a_comment_leaves_room_for_a_link_in_what_github_takes() -> None:
+    comment = with_marker("gate", "| a | row |\n" * 9000)
+
+    assert 60_000 < len(comment) < 65_536 - 1_000
+    rows, _, cut = comment.partition("\n\n")
+    assert rows.endswith("| a | row |")
+    assert "Cut here" in cut
 
 
 def test_no_name_can_leave_the_marker_or_become_markup(conclusion: Conclusion) -> None:

@@ -10,10 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from convload import machine, origin
+from convload.comparison.sides import keep
 from convload.contract.steps import STEPS
 from convload.errors import ExitCode, UsageError
 from convload.judging import kept_baselines
-from convload.judging.baseline import FILE_NAME, Baseline, load, of_file
+from convload.judging.baseline import FILE_NAME, Baseline, load
 from convload.report import figures
 from convload.report.document import brief
 from convload.results.histogram import statistics
@@ -65,7 +66,7 @@ def save(run: Path, out: Path | None, to: Path | None, branch: str | None, most:
     if out and to:
         raise UsageError("--out, --to: only one of them can say where")
     log = run / RUN_LOG if run.is_dir() else run
-    made = of_file(log)
+    made = keep(log)
     text = msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
     if to is not None and to.suffix != kept_baselines.SUFFIX:
         click.echo(str(kept_baselines.keep(to, made, text, _branch(branch), most)))
@@ -115,6 +116,8 @@ def show(file: Path) -> None:
     console = Console()
     for name, value in _facts(found).items():
         console.print(Text(f"{name}: {value}"))
+    for text in found.warnings:
+        console.print(Text(f"warning: {text}", style="yellow"))
     console.print(_table(found))
 
 

@@ -8,14 +8,14 @@ import click
 from convload.cli.ending import show, tell_ci
 from convload.comparison import compare as comparing
 from convload.comparison.batches import Clock
+from convload.comparison.compare import Comparison
 from convload.comparison.outcomes import Minimum
-from convload.comparison.sides import read_side
+from convload.comparison.sides import Compared, ComparedRun, read_side
 from convload.errors import UsageError
-from convload.report import markdown, terminal
+from convload.report import markdown, pr_comment, terminal
 from convload.report.comparison import document, github_report, page
 from convload.report.data_files import render_json
 from convload.report.folder import write_text
-from convload.report.pr_comment import with_marker
 
 EPILOG = """\b
 Examples:
@@ -86,7 +86,7 @@ _IN_MS = {"us": 0.001, "µs": 0.001, "ms": 1.0, "s": 1000.0}
     "comment_file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write it there as a comment for a pull request.",
+    help="Write it there as a comment for a pull request, with the gates of NEW where that is one run.",
 )
 def compare(
     base: Path,
@@ -106,7 +106,8 @@ def compare(
 ) -> int:
     """Compare two runs, or repeated runs of two sides: improved, regressed, no difference beyond noise, cannot tell.
 
-    BASE and NEW are run folders, or folders of run folders: then all runs in one are repeated runs of its side.
+    BASE and NEW are run folders, or folders of run folders: then all runs in one are repeated runs of its side. A
+    file of `convload baseline save` stands for its run.
     """
     minimum = Minimum(
         relative=parse_percent(min_relative, "--min-relative"), absolute_ms=parse_ms(min_absolute, "--min-absolute")
@@ -115,16 +116,22 @@ def compare(
     sides = [read_side([first, *more]) for first, more in ((base, more_base), (new, more_new))]
     found = comparing.compare(sides[0], sides[1], confidence=level, minimum=minimum, clock=clock, force=force)
     text = markdown.render(document(found))
-    comment = with_marker("compare", text)
+    comment = _comment(found, sides[1], text)
     for path, made in ((json_file, render_json(found)), (markdown_file, text), (comment_file, comment)):
         if path is not None:
             write_text(path, made)
     if html_file is not None:
-        runs = [[one.conclusion.run for one in side] for side in sides]
-        write_text(html_file, page(found, *runs))
+        write_text(html_file, page(found, *([one.steps for one in side] for side in sides)))
     tell_ci(lambda: github_report(found))
     show(lambda console: terminal.show(document(found), console))
     return int(found.exit_code)
+
+
+def _comment(found: Comparison, new: list[Compared], text: str) -> str:
+    """Returns the comment: that of the new run, with its gates, where it is one run."""
+    if len(new) == 1 and isinstance(new[0], ComparedRun):
+        return pr_comment.render(new[0].conclusion, found)
+    return pr_comment.with_marker("compare", text)
 
 
 def parse_percent(text: str, flag: str) -> float:

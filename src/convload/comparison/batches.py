@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from convload.contract.outcomes import OK
+from convload.judging.baseline import Piece
 from convload.results.histogram import Accumulator, Histogram
 from convload.results.run import Run
 from convload.results.runlog import MEASURE, Cell, RunLog
@@ -65,6 +66,30 @@ def batches_of(log: RunLog, clock: Clock = "response") -> dict[str, list[Batch]]
         step: [batch_of(places.get(i, []), one, clock) for i, one in enumerate(stretches)]
         for step, places in found.items()
     }
+
+
+def pieces_of(log: RunLog) -> dict[str, list[Piece]]:
+    """Returns the batches of each step as a baseline keeps them, with the times of both clocks."""
+    response, service = batches_of(log, "response"), batches_of(log, "service")
+    return {
+        step: [_piece(*pair) for pair in zip(batches, service[step], strict=True)] for step, batches in response.items()
+    }
+
+
+def _piece(batch: Batch, of_service: Batch) -> Piece:
+    response, service = batch.times.encode(), of_service.times.encode()
+    kept = "" if service == response else service
+    return Piece(response, kept, batch.ok, batch.failed, batch.late, batch.length_s, batch.stratum)
+
+
+def batches_of_pieces(pieces: dict[str, list[Piece]], clock: Clock) -> dict[str, list[Batch]]:
+    """Returns the batches that were kept; raises RunLogError where a histogram is damaged."""
+    return {step: [_kept_batch(piece, clock) for piece in of_step] for step, of_step in pieces.items()}
+
+
+def _kept_batch(piece: Piece, clock: Clock) -> Batch:
+    times = Histogram.decode((piece.service if clock == "service" else "") or piece.response)
+    return Batch(times, piece.ok, piece.failed, piece.length_s, piece.late, piece.stratum)
 
 
 class Stretch(Window, frozen=True):

@@ -1,19 +1,20 @@
 """Compares a base with something new: one run a side, or repeated runs."""
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 
-from convload.comparison.batches import FEWEST_BATCHES, Batch, Clock, batches_of
+from convload.comparison.batches import FEWEST_BATCHES, Batch, Clock
 from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN, Difference, Minimum, Rule
 from convload.comparison.power import FOUND, seconds_needed, tail_samples
 from convload.comparison.repeated import compare_repeats, smallest_p
 from convload.comparison.samples import TIMES, Sample
-from convload.comparison.sides import ComparedRun, unsound
+from convload.comparison.sides import Compared, KeptRun, RunFacts, likeness
 from convload.comparison.within import compare_batches
 from convload.contract.steps import CREATE
 from convload.errors import ExitCode, UsageError
-from convload.judging.alike import Likeness, Unlikeness, compare_kinds, run_kind
+from convload.judging.alike import Likeness, Unlikeness
 from convload.results.histogram import short
 
 FORMAT = "convload/comparison/1"
@@ -30,18 +31,6 @@ _NOTES = {
     BETWEEN: "Repeated runs: a difference is told by the order of whole runs (Mann-Whitney U), so what a restart "
     "changes by itself is part of the noise. It takes for granted that the runs of both sides were made in turns.",
 }
-
-
-class RunFacts(msgspec.Struct, frozen=True):
-    """A run that was compared. `unsound` says why it is no evidence, where it was compared by force."""
-
-    folder: str
-    started: str
-    plan: str
-    seed: int
-    duration_s: float
-    requests: int
-    unsound: list[str]
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -72,8 +61,8 @@ class UnsoundError(UsageError):
 
 
 def compare(
-    base: list[ComparedRun],
-    new: list[ComparedRun],
+    base: Sequence[Compared],
+    new: Sequence[Compared],
     *,
     confidence: float | None = None,
     minimum: Minimum | None = None,
@@ -86,12 +75,12 @@ def compare(
         UsageError: the runs are unlike.
         UnsoundError: a run was interrupted, aborted, cut off, or is not valid.
     """
-    likeness = _likeness([*base, *new])
+    alike = _likeness([*base, *new])
     if not force:
-        _refuse([*base, *new], likeness)
+        _refuse([*base, *new], alike)
     method = WITHIN if len(base) == len(new) == 1 else BETWEEN
     rule = Rule(confidence or CONFIDENCE[method], minimum or Minimum())
-    sides = [[batches_of(run.log, clock) for run in side] for side in (base, new)]
+    sides = [[run.batches(clock) for run in side] for side in (base, new)]
     if method == WITHIN:
         differences = compare_batches(sides[0][0], sides[1][0], rule)
         plan = _length(sides[0][0], rule)
@@ -107,10 +96,10 @@ def compare(
         clock=clock,
         confidence=rule.confidence,
         minimum=rule.minimum,
-        base=[_facts(run) for run in base],
-        new=[_facts(run) for run in new],
-        unlike=[one for found in likeness.values() for one in found.unlike],
-        notes=[*_notes(base, new, method, likeness), *plan],
+        base=[run.facts for run in base],
+        new=[run.facts for run in new],
+        unlike=[one for found in alike.values() for one in found.unlike],
+        notes=[*_notes(base, new, method, alike), *plan],
         differences=differences,
     )
 
@@ -166,15 +155,15 @@ def _named(differences: list[Difference]) -> str:
     return ", ".join(names)
 
 
-def _likeness(runs: list[ComparedRun]) -> dict[str, Likeness]:
+def _likeness(runs: list[Compared]) -> dict[str, Likeness]:
     """Returns how like the first run of the base each other one is, by its folder."""
-    first, *others = ((run.folder, run_kind(run.log.manifest)) for run in runs)
-    return {folder: compare_kinds(first[1], kind) for folder, kind in others}
+    first, *others = runs
+    return {run.folder: likeness(first, run) for run in others}
 
 
-def _refuse(runs: list[ComparedRun], likeness: dict[str, Likeness]) -> None:
-    unlikes = [f"{folder}: is unlike the base: {one}" for folder, found in likeness.items() for one in found.unlike]
-    unsounds = [f"{run.folder}: {reason}" for run in runs for reason in unsound(run)]
+def _refuse(runs: list[Compared], alike: dict[str, Likeness]) -> None:
+    unlikes = [f"{folder}: is unlike the base: {one}" for folder, found in alike.items() for one in found.unlike]
+    unsounds = [f"{run.folder}: {reason}" for run in runs for reason in run.facts.unsound]
     if unlikes:
         raise UsageError(*unlikes, *unsounds, _ONLY_LIKE)
     if unsounds:
@@ -188,25 +177,12 @@ _ONLY_LIKE = (
 _ONLY_SOUND = "such a run is no evidence; repeat it, or compare it all the same with --force"
 
 
-def _facts(run: ComparedRun) -> RunFacts:
-    summary = run.conclusion.summary
-    return RunFacts(
-        folder=run.folder,
-        started=summary.started,
-        plan=summary.plan,
-        seed=summary.seed,
-        duration_s=summary.duration_s,
-        requests=sum(step.count for step in summary.steps.values()),
-        unsound=unsound(run),
-    )
-
-
-def _notes(base: list[ComparedRun], new: list[ComparedRun], method: str, likeness: dict[str, Likeness]) -> list[str]:
+def _notes(base: Sequence[Compared], new: Sequence[Compared], method: str, alike: dict[str, Likeness]) -> list[str]:
     notes = [_NOTES[method]]
     if method == BETWEEN:
         reach = smallest_p(len(base), len(new))
         notes.append(f"{len(base)} and {len(new)} runs: the smallest p that they can reach is {short(reach, 2)}.")
-    found = dict.fromkeys(note for other in likeness.values() for note in other.notes)
+    found = dict.fromkeys(note for other in alike.values() for note in other.notes)
     return [*notes, *(f"{text[0].upper()}{text[1:]}." for text in found), *_same(base, new)]
 
 
@@ -222,6 +198,12 @@ def _length(base: dict[str, list[Batch]], rule: Rule) -> list[str]:
     return [f"By the base, {least}; it measured {sample.length_s:,.0f} s."]
 
 
-def _same(base: list[ComparedRun], new: list[ComparedRun]) -> list[str]:
-    twice = [run.folder for run in new if any(run.log == other.log for other in base)]
+def _same(base: Sequence[Compared], new: Sequence[Compared]) -> list[str]:
+    twice = [run.folder for run in new if any(_is_same(run, other) for other in base)]
     return [f"{folder} is on both sides: it is compared with itself." for folder in twice]
+
+
+def _is_same(one: Compared, other: Compared) -> bool:
+    if isinstance(one, KeptRun) or isinstance(other, KeptRun):
+        return one.facts.started == other.facts.started
+    return one.log == other.log

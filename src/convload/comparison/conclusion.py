@@ -4,7 +4,7 @@ import msgspec
 
 from convload.comparison.outcomes import REGRESSED, UNKNOWN
 from convload.comparison.two_targets import TargetComparison, compare_targets, stages_of
-from convload.judging.baseline import read_frozen
+from convload.judging.baseline import Baseline, read_frozen
 from convload.judging.gate_result import GateResult
 from convload.judging.plan_gates import judge_plan, judge_two_targets
 from convload.judging.settling import settling_notes
@@ -50,7 +50,7 @@ class Conclusion(msgspec.Struct, frozen=True):
     validity: Validity
     verdict: Verdict
     samples: list[ErrorSample]
-    unlike_baseline: list[str] = []
+    baseline: Baseline | None = None
     target_comparison: TargetComparison | None = None
     drift: list[Drift] = []
     recoveries: list[Recovery] = []
@@ -86,7 +86,7 @@ def conclude(log: RunLog) -> Conclusion:
             summary, gates, validity, interrupted=run.interrupted, aborted=log.aborted, compared=_compared(targets)
         ),
         samples=_samples(run),
-        unlike_baseline=[] if baseline is None else baseline.differences,
+        baseline=baseline,
         target_comparison=targets,
         drift=drift,
         recoveries=find_recoveries(run),

@@ -21,7 +21,10 @@ PERCENTILES = ("p50", "p95", "p99")
 
 
 class FollowedRun(msgspec.Struct, frozen=True):
-    """One run of the history; `values` by the name of the statistic, as far as the run supports them."""
+    """One run of the history; `values` by the name of the statistic, as far as the run supports them.
+
+    `warnings` is what a reader of its own report is told beside the figures.
+    """
 
     folder: str
     started: str
@@ -29,6 +32,7 @@ class FollowedRun(msgspec.Struct, frozen=True):
     outcome: str
     version: str
     values: dict[str, float]
+    warnings: list[str] = []
 
 
 class LeftOut(msgspec.Struct, frozen=True):
@@ -129,6 +133,7 @@ def _point(run: ComparedRun) -> FollowedRun:
         outcome=conclusion.verdict.outcome,
         version=run.log.manifest.versions.get("convload", ""),
         values={**_figures(conclusion), **_gates(conclusion)},
+        warnings=run.facts.warnings,
     )
 
 

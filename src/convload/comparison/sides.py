@@ -1,15 +1,39 @@
 """Reads the runs of one side of a comparison, and says which of them are no evidence."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from convload.comparison.batches import Batch, Clock, batches_of, batches_of_pieces, pieces_of
 from convload.comparison.conclusion import Conclusion, conclude
 from convload.errors import RunLogError, UsageError
-from convload.judging import validity
+from convload.judging import baseline, validity
+from convload.judging.alike import Likeness, compare_kinds, run_kind
+from convload.judging.baseline import Baseline
 from convload.results import runlog
+from convload.results.measured import Figures
 from convload.results.run import Run
 from convload.results.runlog import RunLog
+
+Steps = Mapping[str, Figures]
+"""All that a run measured, by step."""
+
+
+class RunFacts(msgspec.Struct, frozen=True):
+    """A run that was compared. `unsound` says why it is no evidence, where it was compared by force.
+
+    `warnings` is what a reader of its own report is told beside the figures.
+    """
+
+    folder: str
+    started: str
+    plan: str
+    seed: int
+    duration_s: float
+    requests: int
+    unsound: list[str]
+    warnings: list[str] = []
 
 
 class ComparedRun(msgspec.Struct, frozen=True):
@@ -23,6 +47,81 @@ class ComparedRun(msgspec.Struct, frozen=True):
     def seed(self) -> int:
         """The seed of its payloads."""
         return self.conclusion.summary.seed
+
+    @property
+    def facts(self) -> RunFacts:
+        """What a comparison tells of it."""
+        summary = self.conclusion.summary
+        return RunFacts(
+            folder=self.folder,
+            started=summary.started,
+            plan=summary.plan,
+            seed=summary.seed,
+            duration_s=summary.duration_s,
+            requests=sum(step.count for step in summary.steps.values()),
+            unsound=unsound(self),
+            warnings=validity.warnings_of(summary.notes, self.conclusion.validity),
+        )
+
+    @property
+    def steps(self) -> Steps:
+        """All that was measured."""
+        return self.conclusion.run.steps
+
+    def batches(self, clock: Clock) -> dict[str, list[Batch]]:
+        """Returns what a comparison sees of it."""
+        return batches_of(self.log, clock)
+
+
+class KeptRun(msgspec.Struct, frozen=True):
+    """A run of which a baseline is left, whose file is `folder`; only valid runs are kept."""
+
+    folder: str
+    kept: Baseline
+
+    @property
+    def facts(self) -> RunFacts:
+        """What a comparison tells of it."""
+        identity = self.kept.identity
+        return RunFacts(
+            folder=self.folder,
+            started=identity.started,
+            plan=identity.plan,
+            seed=int(identity.kind.settings.get("seed", 0)) if identity.kind else 0,
+            duration_s=round(self.kept.flows[""].length_s, 3),
+            requests=sum(figures.count for figures in self.steps.values()),
+            unsound=[],
+            warnings=self.kept.warnings,
+        )
+
+    @property
+    def steps(self) -> Steps:
+        """All that was measured."""
+        totals = self.kept.totals()
+        return {step: totals.figures(step) for step in dict.fromkeys(step for step, _, _ in totals.parts)}
+
+    def batches(self, clock: Clock) -> dict[str, list[Batch]]:
+        """Returns what a comparison sees of it."""
+        return batches_of_pieces(self.kept.pieces, clock)
+
+
+Compared = ComparedRun | KeptRun
+
+
+def keep(path: Path) -> Baseline:
+    """Makes of a run log all that is kept of it; raises UsageError where it supports no statement, with all reasons."""
+    made = baseline.of_file(path)
+    return msgspec.structs.replace(made, pieces=pieces_of(runlog.read(path)))
+
+
+def likeness(base: Compared, new: Compared) -> Likeness:
+    """Returns how like two runs are; a kept one says nothing of account and host."""
+    if isinstance(base, ComparedRun) and isinstance(new, ComparedRun):
+        return compare_kinds(run_kind(base.log.manifest), run_kind(new.log.manifest))
+    one, other = (
+        run.kept.identity if isinstance(run, KeptRun) else baseline.identity_of(run.log.manifest) for run in (base, new)
+    )
+    return baseline.likeness(one, other)
 
 
 def folders_of(path: Path) -> list[Path]:
@@ -44,17 +143,18 @@ def folders_of(path: Path) -> list[Path]:
     return list(found.values())
 
 
-def read_side(paths: list[Path]) -> list[ComparedRun]:
+def read_side(paths: list[Path]) -> list[Compared]:
     """Reads all runs of a side; raises UsageError with every run that cannot be read, or stands there twice."""
     folders = [folder for path in paths for folder in folders_of(path)]
-    problems, runs, seen = [], [], set()
+    problems, seen = list[str](), set[Path]()
+    runs = list[Compared]()
     for folder in folders:
         if folder.resolve() in seen:
             problems.append(f"{folder}: is named twice on one side; a repeated run is a run of its own")
             continue
         seen.add(folder.resolve())
         try:
-            runs.append(read_run(folder))
+            runs.append(_read_kept(folder) if folder.suffix == ".json" else read_run(folder))
         except RunLogError as error:
             problems += error.problems
     if problems:
@@ -69,6 +169,13 @@ def read_run(folder: Path) -> ComparedRun:
         return ComparedRun(str(folder), log, conclude(log))
     except RunLogError as error:
         raise RunLogError(*(f"{folder}: {problem}" for problem in error.problems)) from error
+
+
+def _read_kept(file: Path) -> KeptRun:
+    kept = baseline.load(file)
+    if not kept.pieces:
+        raise UsageError(f"{file}: an earlier version kept too little of it to compare; `baseline save` it again")
+    return KeptRun(str(file), kept)
 
 
 def unsound(run: ComparedRun) -> list[str]:

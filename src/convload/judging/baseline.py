@@ -13,7 +13,7 @@ import msgspec
 from convload.errors import RunLogError, UsageError
 from convload.judging.alike import Likeness, RunKind, compare_kinds, kind_of_target, run_kind, treatment_of
 from convload.judging.dependence import effects_of
-from convload.judging.validity import examine, unsound
+from convload.judging.validity import examine, unsound, warnings_of
 from convload.mistakes import find_mistakes
 from convload.plan.facts import OPEN
 from convload.plan.gate import Gate
@@ -71,8 +71,26 @@ class Part(msgspec.Struct, frozen=True):
     failed_lateness: str
 
 
+class Piece(msgspec.Struct, frozen=True):
+    """What became of the requests of one step in one stretch of time, as comparisons see a run.
+
+    Times are as in `Part`; an empty `service` is that of a closed load, the response.
+    """
+
+    response: str
+    service: str
+    ok: int
+    failed: int
+    late: int
+    length_s: float
+    stratum: str
+
+
 class Baseline(msgspec.Struct, frozen=True):
-    """A run as others are held against it; `differences` and `source` are added when it is frozen into one of those."""
+    """A run as others are held against it; `differences` and `source` are added when it is frozen into one of those.
+
+    `pieces` are by step, for comparisons alone; `warnings` what a reader of its figures must know.
+    """
 
     format: str
     identity: Identity
@@ -81,6 +99,8 @@ class Baseline(msgspec.Struct, frozen=True):
     differences: list[str] = []
     source: str = ""
     effects: dict[str, dict[str, float]] = {}
+    pieces: dict[str, list[Piece]] = {}
+    warnings: list[str] = []
 
     def totals(self) -> Totals:
         """Returns the figures to judge by; raises RunLogError where a histogram is damaged."""
@@ -120,7 +140,14 @@ def of_file(path: Path) -> Baseline:
 def of_run(run: Run) -> Baseline:
     """Returns all that a run measured, as a baseline."""
     parts = [_part(key, figures) for key, figures in sorted(run.parts.items())]
-    return Baseline(FORMAT, identity_of(run.manifest), run.totals.flows, parts, effects=effects_of(run))
+    return Baseline(
+        FORMAT,
+        identity_of(run.manifest),
+        run.totals.flows,
+        parts,
+        effects=effects_of(run),
+        warnings=warnings_of(run.manifest.notes, examine(run)),
+    )
 
 
 def identity_of(manifest: Manifest) -> Identity:
@@ -180,7 +207,7 @@ def freeze(baseline: Baseline, gates: Iterable[Gate], unlike: list[str], source:
             key = (step, variant if by_variant else "", stage if by_stage else "")
             grouped.setdefault(key, []).append(figures)
     parts = [_part(key, Figures.merged(of_key)) for key, of_key in grouped.items()]
-    frozen = msgspec.structs.replace(baseline, parts=parts, differences=unlike, source=source)
+    frozen = msgspec.structs.replace(baseline, parts=parts, differences=unlike, source=source, pieces={})
     plain: dict[str, Any] = msgspec.to_builtins(frozen)
     return plain
 

@@ -1,5 +1,7 @@
 """Finds the reasons why a run supports no verdict, whatever its figures say."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from convload.judging import load_rules, record_rules
@@ -85,6 +87,12 @@ def unsound(run: Run, validity: Validity) -> list[str]:
     return reasons + [
         f"the run is not valid: {text}" for text in (*validity.reasons, *validity.unproven) if text not in reasons
     ]
+
+
+def warnings_of(notes: Iterable[str], validity: Validity) -> list[str]:
+    """Returns what goes along with every verdict that rests on a run: its notes, and why it would not be valid."""
+    waived = (f"waived ({reason.name}): {reason.text}" for reason in validity.waived)
+    return list(dict.fromkeys([*notes, *waived]))
 
 
 def _follows_from_abort(name: ReasonName, run: Run) -> bool:

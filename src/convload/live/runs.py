@@ -71,4 +71,4 @@ class Runs:
 def _compared(base: Path, new: Path) -> str:
     sides = [read_run(base), read_run(new)]
     found = compare([sides[0]], [sides[1]])
-    return comparison.page(found, [sides[0].conclusion.run], [sides[1].conclusion.run])
+    return comparison.page(found, [sides[0].steps], [sides[1].steps])

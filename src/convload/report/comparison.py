@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from convload.comparison.compare import BETWEEN, Comparison, RunFacts
+from convload.comparison.compare import BETWEEN, Comparison
 from convload.comparison.outcomes import IMPROVED, REGRESSED, UNKNOWN, Difference
+from convload.comparison.sides import RunFacts, Steps
 from convload.report import comparison_charts, figures, github, html, markdown, tables
 from convload.report import document as doc
-from convload.results.run import Run
 
 _ANNOTATIONS = {REGRESSED: "error", UNKNOWN: "warning"}
 
@@ -17,10 +17,8 @@ def document(comparison: Comparison) -> doc.Document:
     """Returns the report."""
     same = f"THE SAME WITHIN {100 * comparison.minimum.relative:g} %"
     word = same if comparison.outcome == "same" else comparison.outcome.upper()
-    rule = figures.rule_of_difference(comparison.minimum, comparison.confidence)
-    rule += f"; {comparison.clock} times of successful requests"
     forced = doc.Bullets([doc.Mark(line, "warning") for line in warnings(comparison)])
-    head = doc.Section("", [doc.Bullets([*_sides(comparison), rule]), forced])
+    head = doc.Section("", [doc.Bullets([*_sides(comparison), _rule(comparison)]), forced])
     notes = doc.Section("", [doc.Bullets(comparison.notes, tone="muted")])
     steps = dict.fromkeys(one.step for one in comparison.differences)
     return doc.Document(
@@ -33,7 +31,24 @@ def document(comparison: Comparison) -> doc.Document:
     )
 
 
-def page(comparison: Comparison, base: Sequence[Run], new: Sequence[Run]) -> str:
+def in_a_comment(comparison: Comparison) -> doc.Section:
+    """Returns what a pull request is told of a comparison, below the gates of the new run."""
+    told = [one for one in comparison.differences if one.outcome != UNKNOWN]
+    table = tables.differences(told, ("base", "new"), _interval_head(comparison), by_step=True)
+    untold = ", ".join(f"{doc.brief(one.step)} {one.statistic}" for one in comparison.differences if one not in told)
+    return doc.Section(
+        "Against the base, beyond noise",
+        [
+            doc.Remark(doc.Mark(comparison.text, "warning")),
+            doc.Bullets([doc.Mark(line, "warning") for line in warnings(comparison)]),
+            *([table] if told else []),
+            doc.Bullets([f"{UNKNOWN.capitalize()}: {untold}"] if untold else []),
+            doc.Bullets([_sides(comparison)[0], _rule(comparison), *comparison.notes]),
+        ],
+    )
+
+
+def page(comparison: Comparison, base: Sequence[Steps], new: Sequence[Steps]) -> str:
     """Returns the page of a comparison, with how the times of both sides were distributed."""
     data = comparison_charts.columns({"base": base, "new": new}, comparison.clock)
     return html.render(msgspec.structs.replace(document(comparison), data=data))
@@ -60,12 +75,20 @@ def github_report(comparison: Comparison) -> github.StepReport:
 
 
 def warnings(comparison: Comparison) -> list[str]:
-    """Says what was compared by force."""
+    """Says what was compared by force, and what the reports of the runs warn of."""
     runs = [*comparison.base, *comparison.new]
+    told = dict.fromkeys(text for run in runs for text in run.warnings)
     return [
         *(f"Compared by force, unlike the base: {one}" for one in comparison.unlike),
         *(f"Compared by force: {run.folder}: {reason}" for run in runs for reason in run.unsound),
+        *(f"{_whose(text, runs)}: {text}" for text in told),
     ]
+
+
+def _whose(text: str, runs: list[RunFacts]) -> str:
+    of = [run.folder for run in runs if text in run.warnings]
+    more = f" and {len(of) - 1} more" if len(of) > 1 else ""
+    return f"Warning of all {len(runs)} runs" if len(of) == len(runs) else f"Warning of {of[0]}{more}"
 
 
 def _named(comparison: Comparison, outcome: str) -> str:
@@ -75,13 +98,21 @@ def _named(comparison: Comparison, outcome: str) -> str:
 
 def _step(comparison: Comparison, step: str) -> doc.Section:
     found = [one for one in comparison.differences if one.step == step]
-    # The interval of repeated runs is each statistic's own; their alarm is the test's.
-    of = "" if comparison.method == BETWEEN else f"{100 * comparison.confidence:g} % "
-    table = tables.differences(found, ("base", "new"), f"{of}interval")
+    table = tables.differences(found, ("base", "new"), _interval_head(comparison))
     drawn = doc.Charts(comparison_charts.charts(step, comparison.clock))
     return doc.Section(
         doc.Code(step), [table, drawn, doc.Bullets(list(_reasons(found)), on=doc.TERMINAL, tone="muted")]
     )
+
+
+def _interval_head(comparison: Comparison) -> str:
+    # That of repeated runs is each statistic's own; their alarm is the test's.
+    return "interval" if comparison.method == BETWEEN else f"{100 * comparison.confidence:g} % interval"
+
+
+def _rule(comparison: Comparison) -> str:
+    rule = figures.rule_of_difference(comparison.minimum, comparison.confidence)
+    return f"{rule}; {comparison.clock} times of successful requests"
 
 
 def _reasons(found: list[Difference]) -> Iterator[str]:

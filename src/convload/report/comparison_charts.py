@@ -3,21 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from convload.comparison.sides import Steps
 from convload.report.chart import Chart, Line
 from convload.report.course_data import shapes
 from convload.results.histogram import Histogram
-from convload.results.run import Run
 
 SIDES = {"base": "a", "new": "b"}
 """The colour of each."""
 
 
-def columns(sides: Mapping[str, Sequence[Run]], clock: str) -> dict[str, Any]:
-    """Returns the shapes of all steps; those of repeated runs are of all of them together."""
+def columns(sides: Mapping[str, Sequence[Steps]], clock: str) -> dict[str, Any]:
+    """Returns the shapes of all steps, of what each run measured of a step; repeated runs are added up."""
     found: dict[str, Any] = {}
     for side, runs in sides.items():
-        for step in dict.fromkeys(step for run in runs for step in run.steps):
-            parts = [run.steps[step] for run in runs if step in run.steps]
+        for step in dict.fromkeys(step for run in runs for step in run):
+            parts = [run[step] for run in runs if step in run]
             times = Histogram.merged(getattr(part, clock) for part in parts)
             found |= shapes({"times": times}, f"{side} {step} ")
     return {"shapes": found}

@@ -6,6 +6,7 @@ from convload.comparison.conclusion import Conclusion
 from convload.comparison.outcomes import Minimum
 from convload.comparison.two_targets import TargetComparison
 from convload.contract.steps import CREATE, FIRST
+from convload.judging.baseline import Baseline
 from convload.judging.gate_result import INCONCLUSIVE, GateResult, duration
 from convload.plan.facts import OPEN
 from convload.plan.gate_names import OPERATORS
@@ -301,8 +302,20 @@ def asides(conclusion: Conclusion) -> list[str]:
         for reason in conclusion.validity.named
         if reason.by_target and not (reason.waived or reason.follows_from_abort)
     ]
-    unlike = [f"Compared all the same with a baseline unlike this run: {what}" for what in conclusion.unlike_baseline]
-    return waived + follows + by_target + unlike + [f"Not tested: {text}" for text in conclusion.validity.left_out]
+    return (
+        waived
+        + follows
+        + by_target
+        + _of_baseline(conclusion.baseline)
+        + [f"Not tested: {text}" for text in conclusion.validity.left_out]
+    )
+
+
+def _of_baseline(baseline: Baseline | None) -> list[str]:
+    if baseline is None:
+        return []
+    unlike = [f"Compared all the same with a baseline unlike this run: {what}" for what in baseline.differences]
+    return unlike + [f"Warning of the run that is the baseline: {text}" for text in baseline.warnings]
 
 
 def turns_facts(turns: TargetComparison) -> list[str]:

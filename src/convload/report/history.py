@@ -81,6 +81,7 @@ def _changes(history: History) -> doc.Section:
             doc.Bullets([f"Changes: {note}" for note in notes], tone="muted"),
             doc.Remark("" if changes or notes else "No change of level was found."),
             doc.Bullets(_left_out(history), on=(doc.DETAILS,)),
+            doc.Bullets(_warnings(history)),
             doc.Remark(rule, on=(doc.HTML,), tone="muted"),
         ],
     )
@@ -89,6 +90,20 @@ def _changes(history: History) -> doc.Section:
 def _left_out(history: History) -> list[doc.Words]:
     lines = [f"Left out: {one.folder}: {reason}" for one in history.left_out for reason in one.reasons]
     return [doc.Mark(line, "warning") for line in lines]
+
+
+def _warnings(history: History) -> list[doc.Words]:
+    """Returns what the reports of the runs warn of: what is said of several is said once, with the newest of them."""
+    told: dict[str, list[FollowedRun]] = {}
+    for point in history.points:
+        for text in point.warnings:
+            told.setdefault(text, []).append(point)
+    return [
+        doc.Mark(
+            f"Warning of {len(of)} of {len(history.points)} runs, last {_name(history, of[-1])}: {text}", "warning"
+        )
+        for text, of in told.items()
+    ]
 
 
 def _name(history: History, point: FollowedRun) -> str:

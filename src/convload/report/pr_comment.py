@@ -1,12 +1,16 @@
-"""Writes pr-comment.md: what a pull request is told of a run; its first line names the comment that it replaces."""
+"""Writes pr-comment.md: what a pull request is told of a run; its first line names the comment that it replaces.
+
+GitHub takes 65,536 characters; a comment is cut a little before, so that a pipeline can add links.
+"""
 
 import re
 from operator import itemgetter
 
+from convload.comparison.compare import Comparison
 from convload.comparison.conclusion import Conclusion
 from convload.contract.steps import CREATE
-from convload.judging.baseline import read_frozen
 from convload.report import answer, figures, markdown, tables
+from convload.report import comparison as contents
 from convload.report import document as doc
 from convload.results.histogram import Statistics, statistics
 from convload.results.measured import Figures
@@ -14,8 +18,14 @@ from convload.results.measured import Figures
 _NAMES = ("p50", "p95", "p99")
 
 
-def render(conclusion: Conclusion) -> str:
-    """Returns the comment: verdict, gates, what differs from a baseline or between two targets, where it comes from."""
+MOST_LETTERS = 64_000
+_CUT = "\n*Cut here: a comment takes no more. The report has it all.*\n"
+
+
+def render(conclusion: Conclusion, comparison: Comparison | None = None) -> str:
+    """Returns the comment: verdict, gates, what differs from a base or between two targets, where it comes from."""
+    differences = _differences(conclusion) if comparison is None else [contents.in_a_comment(comparison)]
+    warnings = [f"Note: {note}" for note in conclusion.summary.notes] + figures.asides(conclusion)
     return with_marker(
         conclusion.summary.plan,
         markdown.render(
@@ -25,8 +35,8 @@ def render(conclusion: Conclusion) -> str:
                 heading="",
                 statement=conclusion.verdict.text,
                 sections=[
-                    doc.Section("", [answer.gates_table(conclusion)]),
-                    *_differences(conclusion),
+                    doc.Section("", [answer.gates_table(conclusion), doc.Bullets(warnings)]),
+                    *differences,
                     doc.Section("", [doc.Bullets(_facts(conclusion))]),
                 ],
             )
@@ -38,11 +48,12 @@ def render(conclusion: Conclusion) -> str:
 def with_marker(name: str, text: str) -> str:
     """Puts the line before a comment by which the next one of the same kind finds it; headings become small."""
     marker = re.sub(r"[^A-Za-z0-9._ -]+", "-", name).replace("--", "-")
-    return f"<!-- convload: {marker} -->\n{re.sub(r'^#+ ', '### ', text, flags=re.MULTILINE)}"
+    made = f"<!-- convload: {marker} -->\n{re.sub(r'^#+ ', '### ', text, flags=re.MULTILINE)}"
+    return made if len(made) <= MOST_LETTERS else made[: made.rindex("\n", 0, MOST_LETTERS) + 1] + _CUT
 
 
 def _differences(conclusion: Conclusion) -> list[doc.Section]:
-    turns, baseline = conclusion.target_comparison, read_frozen(conclusion.manifest.baseline)
+    turns, baseline = conclusion.target_comparison, conclusion.baseline
     if turns is not None:
         table = tables.differences(turns.differences, ("A", "B"), "interval", by_step=True)
         return [doc.Section("A against B", [table])]

@@ -9,7 +9,6 @@ import msgspec
 from rich.console import Console
 
 from convload.comparison.conclusion import Conclusion
-from convload.judging.baseline import read_frozen
 from convload.judging.gate_result import FAIL, PASS
 from convload.report import (
     answer,
@@ -61,8 +60,8 @@ def render_markdown(conclusion: Conclusion) -> str:
 def render_html(conclusion: Conclusion, other: Conclusion | None = None, name: str = "") -> str:
     """Returns report.html; the charts of another run lie over its own under that name, else its baseline does."""
     over = None if other is None else charts.data(other.run) | {"name": doc.brief(name)}
-    if over is None and (frozen := read_frozen(conclusion.manifest.baseline)):
-        over = course_data.of_totals(frozen.totals()) | {"name": "baseline"}
+    if over is None and conclusion.baseline:
+        over = course_data.of_totals(conclusion.baseline.totals()) | {"name": "baseline"}
     data = course_data.packed(_data(conclusion)) | ({"other": course_data.packed(over)} if over else {})
     return html.render(msgspec.structs.replace(document(conclusion), data=data))
 

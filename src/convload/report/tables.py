@@ -96,7 +96,7 @@ def differences(
             lambda one: doc.Mark("same" if one.outcome == SAME else one.outcome, TONES[one.outcome]),
         ),
         (doc.Column("outcome", "words", on=(doc.HTML,)), lambda one: doc.Mark(one.outcome, TONES[one.outcome])),
-        (doc.Column("why", "words", on=(doc.MARKDOWN,)), lambda one: one.why),
+        (doc.Column("why", "words", on=(doc.MARKDOWN,) if any(one.why for one in found) else ()), lambda one: one.why),
     )
 
 
