@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from convload.capacity.objective import in_flight_of_others, measured, why_none_succeeds
-from convload.capacity.trials import EndedError
+from convload.capacity.trials import SETTLING_SHARE, EndedError
 from convload.contract.steps import CONSUMER_TOKEN, CREATE
 from convload.errors import ConvloadError
 from convload.judging.gates import judge
@@ -20,24 +20,12 @@ from convload.results.run import Run
 from convload.run.children import Interrupted
 from convload.run.execution import execute
 
-SETTLING_SHARE = 0.2
-"""Of a trial's time, left out of its figures."""
-
 
 class ClosedMeasurer:
     """Makes trials with so many users; each run lies in a folder of its own below `folder`."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        folder: Path,
-        gates: Sequence[Gate],
-        stopping: Interrupted,
-    ) -> None:
-        self._stopping = stopping
-        self._plan = plan
-        self._folder = folder
-        self._gates = gates
+    def __init__(self, plan: Plan, folder: Path, gates: Sequence[Gate], stopping: Interrupted) -> None:
+        self._plan, self._folder, self._gates, self._stopping = plan, folder, gates, stopping
         self._began_s = time.monotonic()
         self._made = 0
 

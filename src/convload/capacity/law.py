@@ -7,6 +7,7 @@ a = 1/λ, σa and κa, so the fit is weighted linear least squares with relative
 
 import math
 from collections.abc import Sequence
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +47,9 @@ def fit(points: Sequence[Point], most_per_s: float | None = None) -> Usl:
 
     `most_per_s` is the most that any load got done where loads went beyond what the target carries.
     """
-    kept = sorted((point for point in points if point.per_s > 0 and point.concurrency > 0), key=_concurrency)
+    kept = sorted(
+        (point for point in points if point.per_s > 0 and point.concurrency > 0), key=attrgetter("concurrency")
+    )
     refused = _refusal(kept)
     if refused:
         return Usl(points=kept, refused=refused)
@@ -54,9 +57,8 @@ def fit(points: Sequence[Point], most_per_s: float | None = None) -> Usl:
     y = n / np.array([point.per_s for point in kept])
     estimate, covariance = _least_squares(n, y)
     if estimate[0] <= 0:
-        return Usl(
-            points=kept, refused="the points do not follow the law: the throughput of one user comes out negative"
-        )
+        refused = "the points do not follow the law: the throughput of one user comes out negative"
+        return Usl(points=kept, refused=refused)
     a, b, c = estimate.tolist()
     if refused := _unexplained(kept, a, b, c):
         return Usl(points=kept, refused=refused)
@@ -106,10 +108,6 @@ def _contradiction(peak: Bounded | None, per_s: Bounded | None, points: list[Poi
     return f"goodput was {about(most)}/s at most, and the fitted peak is {about(per_s.value)}/s"
 
 
-def _concurrency(point: Point) -> float:
-    return point.concurrency
-
-
 def _refusal(points: list[Point]) -> str:
     different = len({round(point.concurrency, 6) for point in points})
     if different < POINTS_NEEDED:
@@ -153,14 +151,8 @@ def _peak(estimate: Floats, covariance: Floats, points: list[Point]) -> tuple[Bo
         return None, None, "the fitted σ is 1 or more: one user gets the most done"
     peak = math.sqrt((a - b) / c)
     if peak > REACH * highest:
-        return (
-            None,
-            None,
-            (
-                f"the fitted peak lies beyond {REACH:g} times the highest concurrency that was measured ({highest:g}); "
-                "measure farther out"
-            ),
-        )
+        beyond = f"{REACH:g} times the highest concurrency that was measured ({highest:g})"
+        return None, None, f"the fitted peak lies beyond {beyond}; measure farther out"
     draws = np.random.default_rng(0).multivariate_normal(estimate, covariance, _DRAWS, method="svd")
     ratio = np.where(draws[:, 2] > 0, (draws[:, 0] - draws[:, 1]) / draws[:, 2], np.inf)
     peaks = np.sqrt(np.maximum(ratio, 1.0))
@@ -178,7 +170,7 @@ def _spread(value: float, draws: Floats) -> Bounded:
     return Bounded(value, low, high if math.isfinite(high) else None)
 
 
-def check_little(trials: Sequence[Trial], tolerance: float = TOLERANCE) -> list[LittleCheck]:
+def check_little(trials: Sequence[Trial]) -> list[LittleCheck]:
     """Checks L = λW: what is in flight is the rate times the response. Where it fails, a figure is wrong.
 
     Returns the check of each steady trial that measured all three; a growing backlog is in no balance.
@@ -191,6 +183,6 @@ def check_little(trials: Sequence[Trial], tolerance: float = TOLERANCE) -> list[
         if trial.growing or rate is None or response_ms is None or in_flight is None:
             continue
         expected = rate * (1 - (trial.error_share or 0.0)) * response_ms / 1000
-        holds = abs(in_flight - expected) <= max(tolerance * expected, 1.0)
+        holds = abs(in_flight - expected) <= max(TOLERANCE * expected, 1.0)
         checks.append(LittleCheck(trial.rate, in_flight, expected, holds))
     return checks

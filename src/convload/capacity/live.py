@@ -1,7 +1,6 @@
 """Measures a live target for a search: holds a load, judges it, and waits until the target is at rest again."""
 
 from collections.abc import Sequence
-from itertools import zip_longest
 
 import msgspec
 
@@ -17,6 +16,7 @@ from convload.capacity.objective import (
 )
 from convload.capacity.overload import OverloadTrial
 from convload.capacity.steered import StageLog, SteeredLoads
+from convload.capacity.trials import SETTLING_SHARE
 from convload.contract.outcomes import OK
 from convload.contract.steps import CONSUMER_TOKEN, CREATE
 from convload.judging.gate_result import FAIL, PASS, GateResult
@@ -30,9 +30,6 @@ from convload.results.measured import Figures
 from convload.results.run import Run
 from convload.results.runlog import Interval, RunLog
 from convload.results.window import EDGE_S, Window, is_whole, length_s, middle_s
-
-SETTLING_SHARE = 0.2
-"""Of a trial's time, left out of its figures: the target's queues are still those of another load."""
 
 CONFIDENCE = 0.95
 """Of the judgement of one trial. The search weighs all of them together, so no single one need be surer."""
@@ -51,18 +48,11 @@ NAME_OF_STATUS = {"rate_limited": "429", "http_503": "503"}
 class LiveMeasurer:
     """Makes trials at a live target.
 
-    Args:
-        loads: holds loads in the run.
-        plan: of that run; its validity has the limit of lateness.
-        gates: the objective.
-        probe_per_s: the rate that tells whether the target is at rest.
+    `loads` holds them in the run of `plan`; `probe_per_s` is the rate that tells whether the target is at rest.
     """
 
     def __init__(self, loads: SteeredLoads, plan: Plan, gates: Sequence[Gate], probe_per_s: float) -> None:
-        self._loads = loads
-        self._plan = plan
-        self._gates = gates
-        self._probe_per_s = probe_per_s
+        self._loads, self._plan, self._gates, self._probe_per_s = loads, plan, gates, probe_per_s
         self._held = 0
         self.rest_ms = 0.0
 
@@ -86,12 +76,8 @@ class LiveMeasurer:
         """Holds a rate; its first fifth is left out of the figures."""
         name = self._name("trial")
         settling_s = SETTLING_SHARE * duration_s
-        done = self._loads.hold(
-            [
-                Stage(rate, rate, settling_s, f"{name} settling", warmup=True),
-                Stage(rate, rate, duration_s - settling_s, name),
-            ]
-        )
+        settling = Stage(rate, rate, settling_s, f"{name} settling", warmup=True)
+        done = self._loads.hold([settling, Stage(rate, rate, duration_s - settling_s, name)])
         return judged(done, self._plan, self._gates, rate, duration_s)
 
     def cool_down(self, at_most_s: float) -> bool:
@@ -197,24 +183,23 @@ def parts_of(log: RunLog, mark: StageMark) -> list[Interval]:
 
 def pending_of(parts: Sequence[Interval]) -> list[int]:
     """Returns what was in flight or waited, about every tenth of a second, all workers together."""
-    workers = {part.worker for part in parts}
-    series = [[count for part in parts if part.worker == worker for count in part.pending] for worker in workers]
-    shortest = min(map(len, series), default=0)
-    return [sum(counts) for counts in zip_longest(*(one[:shortest] for one in series), fillvalue=0)]
+    series = ([count for part in of_one for count in part.pending] for of_one in _by_worker(parts))
+    return [sum(counts) for counts in zip(*series, strict=False)]
 
 
 def ok_by_second(parts: Sequence[Interval]) -> list[float]:
     """Returns the create requests that succeeded in each whole second of a stage, all workers together."""
-    whole = list(filter(is_whole, parts))
-    by_worker = ([part for part in whole if part.worker == worker] for worker in {part.worker for part in whole})
-    return [sum(_goodput([part]) for part in at_once) for at_once in zip(*by_worker, strict=False)]
+    whole = _by_worker(list(filter(is_whole, parts)))
+    return [sum(_goodput([part]) for part in at_once) for at_once in zip(*whole, strict=False)]
 
 
 def goodput(parts: Sequence[Interval]) -> float:
     """Returns the create requests that succeeded while a stage lasted, per second: what is answered later is none."""
-    return sum(
-        _goodput([part for part in parts if part.worker == worker]) for worker in {part.worker for part in parts}
-    )
+    return sum(map(_goodput, _by_worker(parts)))
+
+
+def _by_worker(parts: Sequence[Interval]) -> list[list[Interval]]:
+    return [[part for part in parts if part.worker == worker] for worker in {part.worker for part in parts}]
 
 
 def _goodput(parts: Sequence[Interval]) -> float:

@@ -50,22 +50,20 @@ SHEDDING = ("429", "503")
 """Answers by which a target refuses load on purpose; any other failure is one."""
 
 
-def judge_overload(
-    trials: Sequence[OverloadTrial], after_ms: Sequence[float | None], normal_ms: float, step_s: float = 1.0
-) -> Overload:
+def judge_overload(trials: Sequence[OverloadTrial], after_ms: Sequence[float | None], normal_ms: float) -> Overload:
     """Judges measurements at and beyond capacity.
 
-    `after_ms` are response times, a value every `step_s` from when the load fell (None: no answer); `normal_ms` is what
-    they were before. Recovered is from where the first three in a row are normal.
+    `after_ms` are response times, a value a second from when the load fell (None: no answer); `normal_ms` is what they
+    were before. Recovered is from where the first three in a row are normal.
     """
     ordered = sorted(trials, key=lambda trial: trial.factor)
     # What it should get done at its capacity is what came then; less of it is none to measure others by.
     reference = max(_goodput_per_s(ordered[0]), _came_per_s(ordered[0])) if ordered else 0.0
     points = [_point(trial, reference) for trial in ordered]
     recovered = first_normal(after_ms, normal_ms)
-    recovery_s = None if recovered is None else recovered * step_s
+    recovery_s = None if recovered is None else float(recovered)
     collapses = any(point.kept < KEPT for point in points)
-    watched_s = len(after_ms) * step_s
+    watched_s = float(len(after_ms))
     return Overload(
         points=points,
         collapses=collapses,

@@ -5,7 +5,6 @@ import io
 import math
 from collections.abc import Sequence
 
-import msgspec
 from scipy.special import pdtr, pdtrik
 
 from convload.capacity.trials import four_digits, per_s
@@ -13,7 +12,7 @@ from convload.errors import UsageError
 from convload.results.capacity_result import GeneratorNeed, Instances, Peak
 
 PEAK_CONFIDENCE = 0.99
-"""Chance that no window of the busiest hour has more arrivals than the required peak allows."""
+"""Chance that no second of the busiest hour has more arrivals than the required peak allows."""
 
 HOUR_S = 3600.0
 
@@ -68,12 +67,12 @@ def _text(need: float, headroom: float, fewest: int | None, most: int | None, sh
     return f"{asked} takes {most:,} {one}{interval}, {most + 1:,} to keep the headroom with one lost{lost}."
 
 
-def peak_of_day(hours: Sequence[tuple[str, float]], peak_to_mean: float | None = None, window_s: float = 1.0) -> Peak:
+def peak_of_day(hours: Sequence[tuple[str, float]], peak_to_mean: float | None = None) -> Peak:
     """Returns the rate that the busiest hour needs.
 
     With `peak_to_mean` it is the hour's mean times that. Without, arrivals are taken to be Poisson within the hour, and
-    the rate is the count that no window of `window_s` exceeds in all of the hour, with 99 % chance, over its length.
-    Real traffic is burstier than Poisson (campaigns, outages), so state a factor that you have measured if you can.
+    the rate is the count that no second of all the hour exceeds, with 99 % chance. Real traffic is burstier than
+    Poisson (campaigns, outages), so state a factor that you have measured if you can.
 
     Raises:
         UsageError: there is no hour with a conversation, or a number is out of range.
@@ -83,29 +82,19 @@ def peak_of_day(hours: Sequence[tuple[str, float]], peak_to_mean: float | None =
         problems.append("the daily profile has no hour with conversations")
     if peak_to_mean is not None and peak_to_mean < 1:
         problems.append(f"the peak-to-mean factor must be at least 1; it is {peak_to_mean:g}")
-    if not 0 < window_s <= HOUR_S:
-        problems.append(f"the window must be above 0 s and at most an hour; it is {window_s:g} s")
     if problems:
         raise UsageError(*problems)
     hour, count = max(hours, key=lambda row: row[1])
     mean = count / HOUR_S
-    required = mean * peak_to_mean if peak_to_mean else poisson_peak(mean, window_s)
-    how = (
-        f"a stated peak-to-mean factor of {peak_to_mean:g}"
-        if peak_to_mean
-        else f"the Poisson peak of {window_s:g} s windows"
-    )
+    if peak_to_mean:
+        required, how = mean * peak_to_mean, f"a stated peak-to-mean factor of {peak_to_mean:g}"
+    else:
+        required, how = poisson_quantile(PEAK_CONFIDENCE ** (1 / HOUR_S), mean), "the Poisson peak of 1 s windows"
     text = (
         f"The busiest hour, {hour}, has {four_digits(count)} conversations ({per_s(mean)}); "
         f"with {how} it requires {per_s(required)}."
     )
     return Peak(hour, count, mean, required, required / mean, text)
-
-
-def poisson_peak(mean_per_s: float, window_s: float = 1.0) -> float:
-    """Returns the rate that the busiest window of an hour stays within, with 99 % chance, for Poisson arrivals."""
-    windows = HOUR_S / window_s
-    return poisson_quantile(PEAK_CONFIDENCE ** (1 / windows), mean_per_s * window_s) / window_s
 
 
 def poisson_quantile(share: float, mean: float) -> float:
@@ -149,15 +138,10 @@ def _count(text: str) -> float | None:
     return value if math.isfinite(value) and value >= 0 else None
 
 
-class GeneratorCosts(msgspec.Struct, frozen=True, kw_only=True):
-    """What one request costs the generator; measured values are better than these."""
-
-    worker_per_s: float = 10_000.0
-    request_bytes: float = 2_000.0
-    answer_bytes: float = 500.0
-    app_token_lifetime_s: float = 3_600.0
-    token_per_consumer: bool = True
-
+_WORKER_PER_S = 10_000.0
+_REQUEST_BYTES, _ANSWER_BYTES = 2_000.0, 500.0
+_APP_TOKEN_LIFETIME_S = 3_600.0
+"""What one request costs the generator; measured values are better than these."""
 
 _SPARE_CONNECTIONS = 4.0
 """Standard deviations of a Poisson number in flight (M/G/∞) to keep connections for."""
@@ -166,11 +150,7 @@ _FILES_A_WORKER = 64
 """Beside its connections: modules, logs, the channel."""
 
 
-def generator_need(
-    rate_per_s: float,
-    response_mean_ms: float,
-    costs: GeneratorCosts = GeneratorCosts(),  # noqa: B008 -- frozen
-) -> GeneratorNeed:
+def generator_need(rate_per_s: float, response_mean_ms: float) -> GeneratorNeed:
     """Returns workers, connections (Little's law and four standard deviations), files, bandwidth and tokens.
 
     Raises:
@@ -180,10 +160,10 @@ def generator_need(
         raise UsageError(f"rate and response must be above 0; they are {rate_per_s:g}/s and {response_mean_ms:g} ms")
     in_flight = rate_per_s * response_mean_ms / 1000
     connections = math.ceil(in_flight + _SPARE_CONNECTIONS * math.sqrt(in_flight)) + 1
-    workers = math.ceil(rate_per_s / costs.worker_per_s)
+    workers = math.ceil(rate_per_s / _WORKER_PER_S)
     files = connections + workers * _FILES_A_WORKER
-    megabits = rate_per_s * (costs.request_bytes + costs.answer_bytes) * 8 / 1e6
-    tokens = (rate_per_s if costs.token_per_consumer else 0.0) + workers / costs.app_token_lifetime_s
+    megabits = rate_per_s * (_REQUEST_BYTES + _ANSWER_BYTES) * 8 / 1e6
+    tokens = rate_per_s + workers / _APP_TOKEN_LIFETIME_S  # each consumer has one of its own
     text = (
         f"A test at {per_s(rate_per_s)} takes {workers:,} worker{'s' if workers > 1 else ''}, "
         f"{connections:,} connections "

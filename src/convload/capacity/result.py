@@ -1,30 +1,21 @@
 """capacity.json: the result of a capacity search, drawn from its trials."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 import msgspec
 
 from convload.capacity.change import change_of, still_true, worst_and_best
 from convload.capacity.concurrency import throughputs
-from convload.capacity.density import density
 from convload.capacity.law import check_little, fit
 from convload.capacity.limit import TEXTS, kind_of_limit
 from convload.capacity.overload import Shortfall
-from convload.capacity.posterior import sustained
+from convload.capacity.posterior import Posterior, sustained
 from convload.capacity.search import Search, relative_width
 from convload.capacity.statement import notes, statement
 from convload.capacity.trials import SearchSettings
 from convload.errors import ExitCode
-from convload.results.capacity_result import (
-    Bounds,
-    Broke,
-    CapacityResult,
-    Change,
-    Limit,
-    Point,
-    Saturation,
-    Trial,
-)
+from convload.results.capacity_result import Bounds, Broke, CapacityResult, Change, Limit, Point, Saturation, Trial
 
 _Z = 1.96
 
@@ -67,13 +58,22 @@ def conclude(
         took_s=search.took_s,
         trials=trials,
         sustained_per_s=known.per_s if known else None,
-        density=density(search.found if is_sure else None),
+        density=_density(search.found if is_sure else None),
         limit_kind=kind,
         change=change,
         longest_trial_s=max((trial.duration_s for trial in trials), default=None),
         little=check_little(search.trials),
-        usl=fit(usl_points(search.trials), most_doneper_s([*search.trials, *beyond])),
+        usl=fit(usl_points(search.trials), most_done_per_s([*search.trials, *beyond])),
     )
+
+
+def _density(found: Posterior | None) -> list[tuple[float, float]]:
+    """Returns loads and their probability relative to the most probable; nothing where no trial went either way."""
+    if found is None:
+        return []
+    top = max(found.weights)
+    pairs = zip(found.loads, found.weights, strict=True)
+    return [(float(f"{load:.5g}"), round(weight / top, 4)) for load, weight in pairs]
 
 
 def _overruled(trial: Trial, bounds: Bounds, change: Change | None) -> Trial:
@@ -138,7 +138,7 @@ def usl_points(trials: list[Trial]) -> list[Point]:
     ]
 
 
-def most_doneper_s(trials: Sequence[Trial]) -> float | None:
+def most_done_per_s(trials: Sequence[Trial]) -> float | None:
     """Returns the most that any load got done; None where no load went beyond what the target carries."""
     if not any(trial.growing or trial.overloaded for trial in trials):
         return None
@@ -147,7 +147,9 @@ def most_doneper_s(trials: Sequence[Trial]) -> float | None:
 
 def first_broken(trials: list[Trial]) -> Broke | None:
     """Returns the lowest load at which a trial failed that none overruled, with what failed there."""
-    failed = min((one for one in trials if one.verdict == "fail" and not one.overruled), key=_rate, default=None)
+    failed = min(
+        (one for one in trials if one.verdict == "fail" and not one.overruled), key=attrgetter("rate"), default=None
+    )
     return None if failed is None else Broke(failed.rate, failed.broken)
 
 
@@ -156,10 +158,6 @@ def contradicts(trials: Sequence[Trial]) -> bool:
     failed = sorted(trial.rate for trial in trials if trial.verdict == "fail")
     highest = max((trial.rate for trial in trials if trial.verdict == "pass"), default=0.0)
     return len(failed) > 1 and highest >= APART * failed[1]
-
-
-def _rate(trial: Trial) -> float:
-    return trial.rate
 
 
 def _bounds(search: Search) -> Bounds:
@@ -192,4 +190,4 @@ def _goodput(trials: list[Trial], bounds: Bounds) -> float | None:
     within = [
         trial for trial in trials if trial.side == "pass" and bounds.low and trial.rate <= (bounds.high or trial.rate)
     ]
-    return max(within, key=_rate).goodput_per_s if within else None
+    return max(within, key=attrgetter("rate")).goodput_per_s if within else None

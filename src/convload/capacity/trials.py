@@ -25,6 +25,9 @@ a trial."""
 BELOW_GENERATOR = 0.98
 """Of the load that the generator made: what it is asked for from then on."""
 
+SETTLING_SHARE = 0.2
+"""Of a trial's time, left out of its figures: the target's queues are still those of another load."""
+
 Positive = Annotated[float, Meta(gt=0)]
 
 
@@ -36,17 +39,14 @@ class Measurer(Protocol):
     """Makes trials. Every call blocks until it is done, and raises EndedError where it cannot be."""
 
     def trial(self, rate: float, duration_s: float) -> Trial:
-        """Holds `rate` for `duration_s` in all; what is counted should leave out the first fifth, which settles."""
+        """Holds `rate` for `duration_s` in all; what is counted leaves out `SETTLING_SHARE` of it."""
 
     def cool_down(self, at_most_s: float) -> bool:
         """Waits until the target answers as it does at rest; False if it does not within the time."""
 
 
-class Clock(Protocol):
-    """Tells seconds that never go back."""
-
-    def __call__(self) -> float:
-        """Returns the seconds."""
+Clock = Callable[[], float]
+"""Tells seconds that never go back."""
 
 
 class SearchSettings(msgspec.Struct, frozen=True, kw_only=True):
