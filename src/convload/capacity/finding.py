@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -11,7 +11,7 @@ from convload.capacity.closed import ClosedMeasurer
 from convload.capacity.concurrency import search_concurrency
 from convload.capacity.live import LiveMeasurer, probe_rate
 from convload.capacity.objective import decay_per_s
-from convload.capacity.overload import FACTORS, OverloadTrial, Shortfall, falls_short, judge_overload
+from convload.capacity.overload import FACTORS, OverloadTrial, falls_short, judge_overload
 from convload.capacity.posterior import Tail
 from convload.capacity.result import conclude, conclude_saturation, interrupted
 from convload.capacity.search import Search, search
@@ -21,7 +21,7 @@ from convload.errors import ConvloadError
 from convload.plan.gate import Gate
 from convload.plan.plan import Plan
 from convload.results import runlog
-from convload.results.capacity_result import CapacityResult, Overload, Trial
+from convload.results.capacity_result import CapacityResult, Trial
 from convload.results.run import Run
 from convload.results.runlog import FILE_NAME
 from convload.run.children import Interrupted
@@ -65,8 +65,8 @@ def find(
     out: Path | None,
     wanted: SearchPlan,
     on_trial: Callable[[Trial], None],
-    on_progress: Callable[[Path], None] = lambda _: None,
-    on_interval: Callable[[float, float], None] = lambda *_: None,
+    on_progress: Callable[[Path], None],
+    on_interval: Callable[[float, float], None],
 ) -> tuple[Path, CapacityResult]:
     """Searches to the end and returns the run folder and what was found; an interrupted search tells what it found.
 
@@ -74,7 +74,7 @@ def find(
         ConvloadError: the set-up failed, or the target answers nothing well.
     """
     loads = SteeredLoads()
-    finding = SearchThread(plan, wanted, on_trial, loads, on_interval)
+    finding = SearchThread(plan, wanted, loads, on_trial, on_interval)
     probe = probe_rate(wanted.settings.start_rate)
     # How far trials scatter is weighed by the search, over all of them: none is long enough to know it by itself.
     held = msgspec.structs.replace(
@@ -134,20 +134,14 @@ class SearchThread:
         self,
         plan: Plan,
         wanted: SearchPlan,
-        on_trial: Callable[[Trial], None],
         loads: SteeredLoads,
-        on_interval: Callable[[float, float], None] = lambda *_: None,
+        on_trial: Callable[[Trial], None],
+        on_interval: Callable[[float, float], None],
     ) -> None:
-        self._on_interval = on_interval
-        self._plan = plan
-        self._wanted = wanted
-        self._on_trial = on_trial
-        self._loads = loads
+        self._plan, self._wanted, self._loads = plan, wanted, loads
+        self._tell = on_trial, on_interval
         self._measurer = LiveMeasurer(loads, plan, wanted.gates, probe_rate(wanted.settings.start_rate))
-        self._search: Search | None = None
-        self._overload: Overload | None = None
-        self._beyond: Sequence[Trial] = ()
-        self._shortfall: Shortfall | None = None
+        self._found: CapacityResult | None = None
         self._error: BaseException | None = None
 
     def work(self) -> None:
@@ -157,9 +151,9 @@ class SearchThread:
             if self._wanted.warm_s:
                 self._measurer.warm(self._wanted.settings.start_rate, self._wanted.warm_s)
                 self._measurer.look_at_rest()
-            tell = self._on_trial, self._on_interval
-            self._search = search(self._measurer, self._settings(), time.monotonic, *tell)
-            self._look_beyond()
+            made = search(self._measurer, self._settings(), time.monotonic, *self._tell)
+            self._found = conclude(made, self._wanted.objective)
+            self._found = self._look_beyond(made, self._found)
         except EndedError:
             pass  # what was found until then is kept
         except BaseException as error:  # noqa: BLE001 -- whatever it is, the main thread is to raise it
@@ -176,10 +170,9 @@ class SearchThread:
         """
         if self._error is not None:
             raise self._error
-        if self._search is None:
+        if self._found is None:
             raise EndedError
-        found = conclude(self._search, self._wanted.objective, self._beyond, self._shortfall)
-        return warmed(msgspec.structs.replace(found, overload=self._overload), self._wanted)
+        return warmed(self._found, self._wanted)
 
     def _settings(self) -> SearchSettings:
         tail = Tail(decay_per_s(self._wanted.gates), float(self._plan.arrivals == "poisson"))
@@ -191,12 +184,11 @@ class SearchThread:
     def _goes_beyond(self) -> bool:
         return self._wanted.overload and self._wanted.settings.budget_s >= ENOUGH_FOR_OVERLOAD * OVERLOAD_S
 
-    def _look_beyond(self) -> None:
+    def _look_beyond(self, made: Search, found: CapacityResult) -> CapacityResult:
         """Offers the capacity and more of it, lets the load fall, and watches the target recover."""
-        assert self._search is not None  # noqa: S101 -- the caller has searched
-        bounds = conclude(self._search, []).capacity_per_s
-        if not self._goes_beyond() or not (bounds.low and bounds.high) or self._search.end == "broken":
-            return
+        bounds = found.capacity_per_s
+        if not self._goes_beyond() or not (bounds.low and bounds.high) or made.end == "broken":
+            return found
         capacity = (bounds.low + bounds.high) / 2
         ease = NORMAL_SHARE * capacity
         seen, trials = list[OverloadTrial](), list[Trial]()
@@ -208,6 +200,6 @@ class SearchThread:
             if not self._measurer.cool_down(self._wanted.settings.cool_down_s):
                 break
         after_ms = self._measurer.after(FACTORS[-1] * capacity, BEYOND_S, ease, RECOVERY_S)
-        self._beyond = trials
-        self._shortfall = falls_short(seen)
-        self._overload = judge_overload(seen, after_ms, normal.accepted_p50_ms or self._measurer.rest_ms)
+        overload = judge_overload(seen, after_ms, normal.accepted_p50_ms or self._measurer.rest_ms)
+        again = conclude(made, self._wanted.objective, trials, falls_short(seen))
+        return msgspec.structs.replace(again, overload=overload)

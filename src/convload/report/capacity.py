@@ -64,12 +64,7 @@ def document(result: CapacityResult, limit_ms: float | None = None) -> doc.Docum
             doc.Section("Capacity", [_large(result)], on=(doc.HTML,), form="untitled"),
             doc.Section("How it came about", [doc.Remark(course), *notes], on=(doc.HTML,)),
             doc.Section("", [*notes, doc.Remark(["Objective: ", *objective, ". ", course])], on=(doc.MARKDOWN,)),
-            doc.Section(
-                "By load",
-                [*_diagrams(result.trials), drawn],
-                on=doc.PAGES,
-                form="plain",
-            ),
+            doc.Section("By load", [*_diagrams(result.trials), drawn], on=doc.PAGES, form="plain"),
             doc.Section(
                 "Beyond capacity",
                 [

@@ -1,6 +1,7 @@
 """The charts of a capacity search: what the target did by load, the trials in their order, the law that was fitted."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from convload.report.chart import Band, Chart, Limit, Line
@@ -19,92 +20,45 @@ def charts(result: CapacityResult, limit_ms: float | None) -> list[Chart]:
 
 
 def _density(result: CapacityResult) -> Chart:
-    return Chart(
-        "density",
-        "How probable each capacity is",
-        "",
-        f"After all trials, the most probable as 1; shaded: the {100 * result.confidence:.3g} % interval.",
-        x="capacity",
-        along="number",
-        lines=[Line("density", "probability", "c1", "area")],
-        band=_band(result),
-    )
+    note = f"After all trials, the most probable as 1; shaded: the {100 * result.confidence:.3g} % interval."
+    lines, band = [Line("density", "probability", "c1", "area")], _band(result)
+    title = "How probable each capacity is"
+    return Chart("density", title, "", note, x="capacity", along="number", lines=lines, band=band)
 
 
 def _by_load(result: CapacityResult, limit_ms: float | None) -> list[Chart]:
     load, band = "users" if result.saturation else "offered rate", _band(result)
-    shaded = "; shaded: the capacity interval" if band else ""
-    good = "Conversations that were answered well."
+    note = f"A dot a trial{'; shaded: the capacity interval' if band else ''}; dashed: the limit of p99."
+    times = [Line("p50", "p50", "c1", "spots"), Line("p99", "p99", "c3", "spots")]
+    limits = [] if limit_ms is None else [Limit(limit_ms, "objective")]
+    said, good = "Conversations that were answered well.", [Line("good", "good", "c2", "spots")]
     if not result.saturation:
-        good = "What falls below the dashed line was not answered in time, shed or failed."
-    spots = [Line("p50", "p50", "c1", "spots"), Line("p99", "p99", "c3", "spots")]
+        said = "What falls below the dashed line was not answered in time, shed or failed."
+        good.append(Line("rate", "offered", "c7", "thin"))
+    by_rate = partial(Chart, x="rate", along="number", band=band)
     return [
-        Chart(
-            "response",
-            f"Response by {load}",
-            "ms",
-            f"A dot a trial{shaded}; dashed: the limit of p99.",
-            x="rate",
-            along="number",
-            lines=spots,
-            limits=[] if limit_ms is None else [Limit(limit_ms, "objective")],
-            can_log=True,
-            band=band,
-        ),
-        Chart(
-            "achieved",
-            f"Goodput by {load}",
-            "/s",
-            good,
-            x="rate",
-            along="number",
-            lines=[
-                Line("good", "good", "c2", "spots"),
-                *([] if result.saturation else [Line("rate", "offered", "c7", "thin")]),
-            ],
-            band=band,
-        ),
+        by_rate("response", f"Response by {load}", "ms", note, lines=times, limits=limits, can_log=True),
+        by_rate("achieved", f"Goodput by {load}", "/s", said, lines=good),
     ]
 
 
 def _timeline(result: CapacityResult) -> Chart:
     colors = {"pass": "c2", "fail": "c3", "undecided": "c6", "generator": "c7"}
-    band = _band(result, "y")
-    return Chart(
-        "timeline",
-        "Trials in their order",
-        "users" if result.saturation else "/s",
-        f"The load of each by when it began{'; shaded: the capacity interval' * bool(band)}.",
-        x="at_s",
-        along="number",
-        lines=[Line(f"trial {verdict}", verdict, color, "spots") for verdict, color in colors.items()],
-        band=band,
-    )
+    band, unit = _band(result, "y"), "users" if result.saturation else "/s"
+    note = f"The load of each by when it began{'; shaded: the capacity interval' * bool(band)}."
+    lines = [Line(f"trial {verdict}", verdict, color, "spots") for verdict, color in colors.items()]
+    return Chart("timeline", "Trials in their order", unit, note, x="at_s", along="number", lines=lines, band=band)
 
 
 def _law() -> list[Chart]:
-    residuals = "Measured over fitted, in percent: a pattern tells that the law does not fit."
+    note = "Throughput by the mean number in flight, and the fit."
     throughput = [Line("usl measured", "measured", "c1", "spots"), Line("usl fitted", "fitted", "c3")]
+    said = "Measured over fitted, in percent: a pattern tells that the law does not fit."
+    residuals = [Line("usl residual", "residual", "c5", "spots")]
+    by_users = partial(Chart, x="usl n", along="number")
     return [
-        Chart(
-            "usl",
-            "Scalability law",
-            "/s",
-            "Throughput by the mean number in flight, and the fit.",
-            x="usl n",
-            along="number",
-            lines=throughput,
-        ),
-        Chart(
-            "residuals",
-            "Residuals of the fit",
-            "%",
-            residuals,
-            x="usl n",
-            along="number",
-            lines=[Line("usl residual", "residual", "c5", "spots")],
-            is_signed=True,
-        ),
+        by_users("usl", "Scalability law", "/s", note, lines=throughput),
+        by_users("residuals", "Residuals of the fit", "%", said, lines=residuals, is_signed=True),
     ]
 
 

@@ -80,3 +80,33 @@ class Chart(msgspec.Struct, frozen=True, omit_defaults=True):
     is_signed: bool = False
     changes: Sequence[Change] = ()
     band: Band | None = None
+
+
+def percentiles(
+    name: str, note: str, otherwise: str, lines: Sequence[Line], limits: Sequence[Limit] = (), *, by_view: bool = False
+) -> Chart:
+    """Returns the chart of the slowest: times by the share of requests that were faster."""
+    return Chart(
+        name,
+        "Percentile distribution",
+        "ms",
+        note,
+        otherwise,
+        x=lines[0].x,
+        along="percent",
+        lines=lines,
+        limits=limits,
+        by_view=by_view,
+        can_log=True,
+    )
+
+
+def histogram(
+    name: str, note: str, otherwise: str, lines: Sequence[Line], limits: Sequence[Limit] = (), *, by_view: bool = False
+) -> Chart:
+    """Returns the chart of how many requests took how long."""
+    shown = f"Successful requests{note}; the times are on a log scale."
+    x = lines[0].x
+    return Chart(
+        name, "Histogram", "requests", shown, otherwise, x=x, along="log", lines=lines, limits=limits, by_view=by_view
+    )

@@ -10,7 +10,7 @@ from convload.plan.gate import Gate
 from convload.plan.gate_grammar import GateTextError, parse
 from convload.plan.gate_names import RATE, RESPONSE, TIME, UNITS
 from convload.report import course_data, two_targets
-from convload.report.chart import Chart, Limit, Line, Look
+from convload.report.chart import Chart, Limit, Line, Look, histogram, percentiles
 from convload.results.course import Course
 from convload.results.run import Run
 
@@ -73,128 +73,63 @@ def _place(gate: Gate) -> str:
 
 
 def _times(run: Run, limits: list[Limit], clock: str) -> list[Chart]:
-    lacks = _lacks_time(run)
-    heat = "How many requests took how long, by the colours below. Each row is a quarter longer than the one under it"
-    service = [Line("service_p99", "service p99", "c3", "thin")] if run.is_open else []
+    lacks, heat = _lacks_time(run), f"{clock.capitalize()}, all requests"
+    rows = "How many requests took how long, by the colours below. Each row is a quarter longer than the one under it."
+    beside = "What the target took, without the wait before sending; rows and colours as beside."
+    over_time = (
+        f"Of the {clock} of successful requests{'; dashed: the p99 of the service time alone' * run.is_open}. "
+        "With few requests a p99 is their maximum."
+    )
+    response, service = [Line("response", clock)], [Line("service", "service time")]
+    heats = [Chart("heat", heat, "ms", rows, lacks, "heat", lines=response, limits=limits, by_view=True)]
+    if run.is_open:
+        name = "Service time, all requests"
+        heats.append(Chart("heat-service", name, "ms", beside, lacks, "heat", lines=service, by_view=True))
+    name = "Percentiles over time"
+    times = [
+        Line("max", "max", "c7", "dots"),
+        Line("p99.9", "p99.9", "c5"),
+        Line("p99", "p99", "c3"),
+        *([Line("service_p99", "service p99", "c3", "thin")] if run.is_open else []),
+        Line("p90", "p90", "c2"),
+        Line("p50", "p50", "c1", "bold"),
+    ]
+    answered = [Line("view_ok_per_s", "ok", "c1", "area"), Line("view_failed_per_s", "failed", "c3")]
+    note = "Requests answered well, and failed."
     return [
-        Chart(
-            "heat",
-            f"{clock.capitalize()}, all requests",
-            "ms",
-            f"{heat}.",
-            lacks,
-            "heat",
-            lines=[Line("response", clock)],
-            limits=limits,
-            by_view=True,
-        ),
-        *(
-            [
-                Chart(
-                    "heat-service",
-                    "Service time, all requests",
-                    "ms",
-                    "What the target took, without the wait before sending; rows and colours as beside.",
-                    lacks,
-                    "heat",
-                    lines=[Line("service", "service time")],
-                    by_view=True,
-                )
-            ]
-            if run.is_open
-            else []
-        ),
-        Chart(
-            "latency",
-            "Percentiles over time",
-            "ms",
-            f"Of the {clock} of successful requests{'; dashed: the p99 of the service time alone' * run.is_open}. "
-            "With few requests a p99 is their maximum.",
-            lacks,
-            lines=[
-                Line("max", "max", "c7", "dots"),
-                Line("p99.9", "p99.9", "c5"),
-                Line("p99", "p99", "c3"),
-                *service,
-                Line("p90", "p90", "c2"),
-                Line("p50", "p50", "c1", "bold"),
-            ],
-            limits=limits,
-            by_view=True,
-            can_log=True,
-        ),
-        Chart(
-            "answers",
-            "Answered, of this step",
-            "/s",
-            "Requests answered well, and failed.",
-            lacks,
-            lines=[Line("view_ok_per_s", "ok", "c1", "area"), Line("view_failed_per_s", "failed", "c3")],
-            by_view=True,
-        ),
+        *heats,
+        Chart("latency", name, "ms", over_time, lacks, lines=times, limits=limits, by_view=True, can_log=True),
+        Chart("answers", "Answered, of this step", "/s", note, lacks, lines=answered, by_view=True),
     ]
 
 
 def _distributions(run: Run, limits: list[Limit]) -> list[Chart]:
     succeeded = any(row.response_ms for row in run.series if run.window.from_s <= row.t_s)
     lacks = _unless(succeeded, "No request succeeded after the warm-up.")
-    tail = Line("response_tail_ms", "response" if run.is_open else "service", "c1", "bold", x="response_tail_x")
-    bars = Line("response_bars", "response" if run.is_open else "service", "c1", "filled_steps", x="response_bars_x")
+    clock = "response" if run.is_open else "service"
+    tails = [Line("response_tail_ms", clock, "c1", "bold", x="response_tail_x")]
+    bars = [Line("response_bars", clock, "c1", "filled_steps", x="response_bars_x")]
     if run.is_open:
-        tail = msgspec.structs.replace(tail, to="service_tail_ms", between=HIDDEN)
+        tails[0] = msgspec.structs.replace(tails[0], to="service_tail_ms", between=HIDDEN)
+        tails.append(Line("service_tail_ms", "service", "c2", x="service_tail_x"))
+        bars.append(Line("service_bars", "service", "c2", "steps", x="service_bars_x"))
     across = [Limit(one.value, one.label, one.place, "x") for one in limits]
+    slowest = "How slow the slowest were, after the warm-up: each step to the right of 90 % leaves a tenth of them."
+    how_long = " after the warm-up, by how long they took"
     return [
-        Chart(
-            "distribution",
-            "Percentile distribution",
-            "ms",
-            "How slow the slowest were, after the warm-up: each step to the right of 90 % leaves a tenth of them.",
-            lacks,
-            x="response_tail_x",
-            along="percent",
-            lines=[
-                tail,
-                *([Line("service_tail_ms", "service", "c2", x="service_tail_x")] if run.is_open else []),
-            ],
-            limits=limits,
-            by_view=True,
-            can_log=True,
-        ),
-        Chart(
-            "histogram",
-            "Histogram",
-            "requests",
-            "Successful requests after the warm-up, by how long they took; the times are on a log scale.",
-            lacks,
-            x="response_bars_x",
-            along="log",
-            lines=[
-                bars,
-                *([Line("service_bars", "service", "c2", "steps", x="service_bars_x")] if run.is_open else []),
-            ],
-            limits=across,
-            by_view=True,
-        ),
+        percentiles("distribution", slowest, lacks, tails, limits, by_view=True),
+        histogram("histogram", how_long, lacks, bars, across, by_view=True),
     ]
 
 
 def _rates(run: Run, limits: list[Limit]) -> Chart:
-    offered = [Line("offered_per_s", "offered", "c3", "thin"), Line("sent_per_s", "sent", "c5", "thin")]
-    return Chart(
-        "throughput",
-        "Offered, sent, answered" if run.is_open else "Throughput",
-        "/s",
-        "Arrivals that came due, create requests sent, answered, and answered well."
-        if run.is_open
-        else "Create requests answered, and answered well.",
-        _no_second(run),
-        lines=[
-            Line("ok_per_s", "ok", "c1", "area"),
-            Line("requests_per_s", "answered", "text"),
-            *(offered if run.is_open else []),
-        ],
-        limits=limits,
-    )
+    title, note = "Throughput", "Create requests answered, and answered well."
+    lines = [Line("ok_per_s", "ok", "c1", "area"), Line("requests_per_s", "answered", "text")]
+    if run.is_open:
+        title = "Offered, sent, answered"
+        note = "Arrivals that came due, create requests sent, answered, and answered well."
+        lines += [Line("offered_per_s", "offered", "c3", "thin"), Line("sent_per_s", "sent", "c5", "thin")]
+    return Chart("throughput", title, "/s", note, _no_second(run), lines=lines, limits=limits)
 
 
 def _queue(run: Run) -> Chart:
@@ -217,36 +152,18 @@ def _failures(run: Run) -> list[Chart]:
 
 
 def _lateness(run: Run, limits: list[Limit]) -> Chart:
-    return Chart(
-        "lateness",
-        "Lateness",
-        "ms",
-        "From when a request was due to when it was sent: the wait for a free user, or a slow generator.",
-        _lacks_time(run),
-        lines=[
-            Line("late_max", "max", "c7", "dots"),
-            Line("late_p99", "p99", "c3"),
-            Line("late_p50", "p50", "c1", "bold"),
-        ],
-        limits=limits,
-        can_log=True,
-    )
+    note = "From when a request was due to when it was sent: the wait for a free user, or a slow generator."
+    most = Line("late_max", "max", "c7", "dots")
+    lines = [most, Line("late_p99", "p99", "c3"), Line("late_p50", "p50", "c1", "bold")]
+    return Chart("lateness", "Lateness", "ms", note, _lacks_time(run), lines=lines, limits=limits, can_log=True)
 
 
 def _generator(run: Run) -> Chart:
-    return Chart(
-        "generator",
-        "Load generator",
-        "% of a core",
-        "CPU time of the busiest worker (left), and the longest delay of its event loop (right).",
-        _no_second(run),
-        lines=[
-            Line("cpu_percent", "CPU", "c1", "area", "%"),
-            Line("hub_delay_ms", "event loop late", "c3", "thin", "ms", right=True),
-        ],
-        right="ms",
-        least_top=100,
-    )
+    note = "CPU time of the busiest worker (left), and the longest delay of its event loop (right)."
+    cpu = Line("cpu_percent", "CPU", "c1", "area", "%")
+    late = Line("hub_delay_ms", "event loop late", "c3", "thin", "ms", right=True)
+    name, unit = "Load generator", "% of a core"
+    return Chart("generator", name, unit, note, _no_second(run), lines=[cpu, late], right="ms", least_top=100)
 
 
 def _workers(run: Run) -> list[Chart]:
@@ -260,13 +177,7 @@ def _workers(run: Run) -> list[Chart]:
         ("memory", "Memory of each worker", "MiB", "At its highest."),
     ]
     return [
-        Chart(
-            f"worker-{what}",
-            title,
-            unit,
-            note,
-            lines=[_of_worker(at, worker, what) for at, worker in workers],
-        )
+        Chart(f"worker-{what}", title, unit, note, lines=[_of_worker(at, worker, what) for at, worker in workers])
         for what, title, unit, note in shown
     ]
 

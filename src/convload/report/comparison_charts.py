@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from convload.comparison.sides import Steps
-from convload.report.chart import Chart, Line
+from convload.report.chart import Chart, Line, histogram, percentiles
 from convload.report.course_data import shapes
 from convload.results.histogram import Histogram
 
@@ -25,30 +25,11 @@ def columns(sides: Mapping[str, Sequence[Steps]], clock: str) -> dict[str, Any]:
 
 def charts(step: str, clock: str) -> list[Chart]:
     """Returns the charts of a step."""
+    sides = [(side, f"{side} {step} times", color) for side, color in SIDES.items()]
+    tails = [Line(f"{name}_tail_ms", side, color, "bold", x=f"{name}_tail_x") for side, name, color in sides]
+    bars = [Line(f"{name}_bars", side, color, "filled_steps", x=f"{name}_bars_x") for side, name, color in sides]
+    slowest = f"Of the {clock} time of successful requests: each step to the right of 90 % leaves a tenth of them."
     return [
-        Chart(
-            f"{step}-distribution",
-            "Percentile distribution",
-            "ms",
-            f"Of the {clock} time of successful requests: each step to the right of 90 % leaves a tenth of them.",
-            x=f"base {step} times_tail_x",
-            along="percent",
-            lines=[
-                Line(f"{side} {step} times_tail_ms", side, color, "bold", x=f"{side} {step} times_tail_x")
-                for side, color in SIDES.items()
-            ],
-            can_log=True,
-        ),
-        Chart(
-            f"{step}-histogram",
-            "Histogram",
-            "requests",
-            "Successful requests by how long they took; the times are on a log scale.",
-            x=f"base {step} times_bars_x",
-            along="log",
-            lines=[
-                Line(f"{side} {step} times_bars", side, color, "filled_steps", x=f"{side} {step} times_bars_x")
-                for side, color in SIDES.items()
-            ],
-        ),
+        percentiles(f"{step}-distribution", slowest, "", tails),
+        histogram(f"{step}-histogram", " by how long they took", "", bars),
     ]

@@ -5,7 +5,7 @@ from typing import Any
 
 from convload.comparison.two_targets import TargetWindow
 from convload.plan.schedule import TARGETS
-from convload.report.chart import Chart, Limit, Line, Look
+from convload.report.chart import Chart, Limit, Line, Look, histogram, percentiles
 from convload.results.course import TARGET
 
 _COLORS = {"A": "a", "B": "b"}
@@ -26,20 +26,11 @@ def charts(limits: Sequence[Limit], clock: str, otherwise: str) -> list[Chart]:
 
 
 def _over_time(limits: Sequence[Limit], clock: str, otherwise: str) -> list[Chart]:
-    maps = [
-        Chart(
-            f"heat-{target}",
-            f"{clock.capitalize()} of {target}, all requests",
-            "ms",
-            "How many requests took how long, by the colours below. The windows of each target have its colour.",
-            otherwise,
-            "heat",
-            lines=[Line("response", clock)],
-            limits=limits,
-            view=f"{TARGET} {target}",
-        )
-        for target in TARGETS
-    ]
+    note = "How many requests took how long, by the colours below. The windows of each target have its colour."
+    maps, heat = [], [Line("response", clock)]
+    for one in TARGETS:
+        title, view = f"{clock.capitalize()} of {one}, all requests", f"{TARGET} {one}"
+        maps.append(Chart(f"heat-{one}", title, "ms", note, otherwise, "heat", lines=heat, limits=limits, view=view))
     lines = [
         Line(f"{target} {name}", f"{target} {name}", _COLORS[target], look, spans=True)
         for name, look in _TIMES.items()
@@ -59,29 +50,10 @@ def _distributions(limits: Sequence[Limit], otherwise: str) -> list[Chart]:
         Line(f"{target} response_bars", target, _COLORS[target], "filled_steps", x=f"{target} response_bars_x")
         for target in TARGETS
     ]
+    slowest = "How slow the slowest were: each step to the right of 90 % leaves a tenth of them."
     return [
-        Chart(
-            "distribution",
-            "Percentile distribution",
-            "ms",
-            "How slow the slowest were: each step to the right of 90 % leaves a tenth of them.",
-            otherwise,
-            x="A response_tail_x",
-            along="percent",
-            lines=tails,
-            limits=limits,
-            can_log=True,
-        ),
-        Chart(
-            "histogram",
-            "Histogram",
-            "requests",
-            "Successful requests by how long they took; the times are on a log scale.",
-            otherwise,
-            x="A response_bars_x",
-            along="log",
-            lines=bars,
-        ),
+        percentiles("distribution", slowest, otherwise, tails, limits),
+        histogram("histogram", " by how long they took", otherwise, bars),
     ]
 
 
@@ -94,18 +66,12 @@ def turns(found: Sequence[TargetWindow]) -> tuple[Chart, dict[str, list[Any]]]:
         for target, name in names
         if any(turn.target == target and name in turn.response_ms for turn in found)
     }
-    chart = Chart(
-        "turns",
-        "A and B, window by window",
-        "ms",
-        "Create latency of each window, by when requests were due (successful requests).",
-        "" if len(columns) > 1 else "No create request succeeded.",
-        x="turns_t",
-        lines=[
-            Line(f"turns {target} {name}", f"{target} {name}", _COLORS[target], _TIMES[name], spans=True)
-            for target, name in names
-            if f"turns {target} {name}" in columns
-        ],
-        can_log=True,
-    )
-    return chart, columns
+    lines = [
+        Line(f"turns {target} {name}", f"{target} {name}", _COLORS[target], _TIMES[name], spans=True)
+        for target, name in names
+        if f"turns {target} {name}" in columns
+    ]
+    title = "A and B, window by window"
+    note = "Create latency of each window, by when requests were due (successful requests)."
+    lacks = "" if lines else "No create request succeeded."
+    return Chart("turns", title, "ms", note, lacks, x="turns_t", lines=lines, can_log=True), columns
