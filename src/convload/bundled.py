@@ -1,5 +1,7 @@
 """Finds the data folders that come with convload: payloads, plans, locustfiles."""
 
+import os
+import sys
 from pathlib import Path
 
 from convload.errors import UsageError
@@ -18,3 +20,17 @@ def folder(name: str) -> Path:
         if place.is_dir():
             return place
     raise UsageError(f"{name}: no such bundled folder; looked at {places[0]} and {places[1]}")
+
+
+def find_plan(name: str) -> Path:
+    """Returns the plan file of that path, or the bundled one of that name ("smoke"); raises UsageError for neither."""
+    path, plans = Path(name), folder("plans")
+    if os.path.isfile(path):  # noqa: PTH113 -- Path's own raises where a folder may not be looked into
+        return path
+    shipped = plans / path.with_suffix(".toml").name
+    if shipped.is_file() and path.parent in {Path(), Path(plans.name)}:
+        if path.parent != Path():
+            sys.stderr.write(f"convload: note: {name} is not here; the bundled plan of that name is taken\n")
+        return shipped
+    known = ", ".join(sorted(plan.stem for plan in plans.glob("*.toml")))
+    raise UsageError(f"plan {name!r}: is no file that can be read, and no bundled plan of that name; bundled: {known}")

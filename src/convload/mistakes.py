@@ -118,6 +118,8 @@ def in_words(text: str, wanted: typing.Any) -> str:
         return f"must be {_NUMBERS[kind]} {_LIMITS[sign]} {float(limit):,.15g}"
     if other := _NO_NUMBER.fullmatch(text):
         return f"must be {_NUMBERS[other[1]]}" + (", not text" if other[2] == "str" else "")
+    if text.startswith("Expected `str` of length >= 1"):
+        return "must not be empty"
     choices = sorted(map(str, _choices_of(wanted)))
     if text.startswith(_NO_CHOICE) and choices:
         given = text.removeprefix(_NO_CHOICE)

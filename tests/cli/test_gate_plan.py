@@ -9,10 +9,11 @@ import pytest
 from tests.conftest import Cli, summary_of
 from tests.run_logs import Make
 
+from convload.bundled import find_plan
 from convload.judging.gates import judge
 from convload.judging.plan_gates import confidence_of, gates_of
 from convload.plan.facts import PlanFacts
-from convload.plan.plan import Plan, assemble, find
+from convload.plan.plan import Plan, assemble
 from convload.results.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +63,7 @@ def test_a_target_a_fifth_slower_fails_against_its_baseline_without_extension() 
 
 
 def test_the_plan_decides_in_under_a_minute_and_looks_for_a_target_that_is_down() -> None:
-    plan = assemble(find("gate"), {}, {})
+    plan = assemble(find_plan("gate"), {}, {})
 
     assert (plan.warmup_s or 0) + (plan.duration_s or 0) + plan.extend_s <= 50
     assert plan.abort_when == ["errors > 20% over 5s"]

@@ -40,6 +40,13 @@ def test_an_error_that_nobody_foresaw_is_70_and_one_line(capsys: pytest.CaptureF
     assert mode & 0o077 == 0
 
 
+def test_a_misspelt_verb_is_told_which_one_was_meant() -> None:
+    done = shell("$C rnu")
+
+    assert done.returncode == 2
+    assert "No such command 'rnu', did you mean 'run'?" in done.stderr
+
+
 def test_a_reader_that_goes_away_changes_no_exit_code() -> None:
     done = shell("$C payloads list | true")
 

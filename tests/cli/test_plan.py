@@ -9,11 +9,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from convload.bundled import find_plan
 from convload.cli import VERBS, convload
 from convload.cli.man import page
 from convload.cli.plan import plan as plan_verb
 from convload.errors import UsageError
-from convload.plan.plan import assemble, find
+from convload.plan.plan import assemble
 
 PLANS = Path(__file__).parents[2] / "plans"
 
@@ -30,7 +31,7 @@ def plan(*arguments: str, **environment: str) -> str:
 def test_what_show_prints_is_a_plan_that_settles_to_the_same(name: str, tmp_path: Path) -> None:
     (tmp_path / "frozen.toml").write_text(plan("show", name))
 
-    assert assemble(tmp_path / "frozen.toml", {}, {}) == assemble(find(name), {}, {})
+    assert assemble(tmp_path / "frozen.toml", {}, {}) == assemble(find_plan(name), {}, {})
 
 
 def test_show_says_of_each_value_where_it_comes_from(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convload.bundled import find_plan
 from convload.errors import UsageError
 from convload.plan.durations import Think, parse_duration_s, parse_think
-from convload.plan.plan import Plan, assemble, cautions, find, host_allowed
+from convload.plan.plan import Plan, assemble, cautions, host_allowed
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -77,7 +78,7 @@ def test_all_mistakes_of_all_sources_are_told_at_once_with_their_place(tmp_path:
         f"{path}:2: usrs: unknown key, did you mean 'users'?",
         f"{path}:3: warmup: '5' is no duration; write a number with ms, s, m or h, such as 30s",
         f"{path}:4: users: must be a whole number, not text",
-        f"{path}:5: mock.reset_shar: unknown key, did you mean 'reset_share'?",
+        f"{path}:6: mock.reset_shar: unknown key, did you mean 'reset_share'?",
         "CONVLOAD_SEED: '-1': must be a whole number of at least 0",
         "--workers: '0': must be a whole number of at least 1",
         "--duration: must be a number above 0 (in seconds)",
@@ -98,7 +99,13 @@ def test_all_mistakes_of_all_sources_are_told_at_once_with_their_place(tmp_path:
         ("rate = 5\nthink = 'constant 1s'", "think, ramp: are for the closed model"),
         ("rate = 5\nconversations = 3", "conversations: an open load ends with its schedule"),
         ("rate = 5\nconsumers = 'pool'", "pool_size: is needed"),
-        ("[[stages]]\nhold = 5", "stages[0].duration: is missing"),
+        ("[[stages]]\nhold = 5", ":1: stages[0].duration: is missing"),
+        (
+            "seed = 3\n[[stages]]\nhold = 5\nduration = '1s'\n[[stages]]\nduration = '1s'\nhold = -1",
+            ":7: stages[1].hold: ",
+        ),
+        ("seed = 3\n[mock]\nauth = true\nseed = 'x'", ":4: mock.seed: "),
+        ("gates = ['']", ":1: gates: '': expected a name"),
         ("[[stages]]\nhold = 5\npause = true\nduration = '1s'", "exactly one of hold, ramp, steps, spike, pause"),
         ("[[stages]]\nhold = 5\nduration = '0s'", "must be above 0"),
         ("[[stages]]\nhold = -1\nduration = '1s'", "stages[0].hold"),
@@ -277,13 +284,23 @@ def test_allowed_hosts_may_come_as_a_list_in_one_variable() -> None:
 
 
 def test_a_bundled_plan_is_found_by_its_name_or_path_and_others_are_told() -> None:
-    assert find("smoke").name == find("plans/smoke.toml").name == "smoke.toml"
-    with pytest.raises(UsageError, match=r"no such file, and no bundled plan of that name; bundled: .*smoke"):
-        find("smok")
+    assert find_plan("smoke").name == find_plan("plans/smoke.toml").name == "smoke.toml"
+    with pytest.raises(
+        UsageError, match=r"is no file that can be read, and no bundled plan of that name; bundled: .*smoke"
+    ):
+        find_plan("smok")
+
+
+def test_a_plan_of_another_folder_is_never_taken_for_a_bundled_one(tmp_path: Path) -> None:
+    for wrong in ("mine/smoke.toml", str(tmp_path / "smoke.toml")):
+        with pytest.raises(UsageError, match="is no file that can be read"):
+            find_plan(wrong)
+    with pytest.raises(UsageError, match="is no file that can be read"):
+        find_plan(str(tmp_path))
 
 
 def test_every_bundled_plan_can_be_run() -> None:
-    plans = sorted(find("smoke").parent.glob("*.toml"))
+    plans = sorted(find_plan("smoke").parent.glob("*.toml"))
 
     assert [assemble(path, {}, {}).name for path in plans] == [path.stem for path in plans]
 
@@ -356,7 +373,7 @@ def test_a_delay_of_an_earlier_version_is_read_with_a_hint(tmp_path: Path, capsy
 
 def test_a_shipped_plan_gives_no_hint(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("smoke", "gate", "soak", "users", "capacity"):
-        assemble(find(name), {}, {})
+        assemble(find_plan(name), {}, {})
 
     assert capsys.readouterr().err == ""
 

@@ -235,8 +235,8 @@ def test_another_policy_by_flag_keeps_the_settings_that_it_uses_too(tmp_path: Pa
     [
         ('retry = "fixd"', ":1: retry: 'fixd' is no retry policy; allowed: none, fixed, exponential, documented"),
         ("retry = 3", ":1: retry: must be a table or one of none, fixed"),
-        ('[retry]\npolicy = "fixed"\nattempts = 1', ":1: retry.attempts: must be a whole number of at least 2"),
-        ('[retry]\npolicy = "fixed"\nwait = 1', ":1: retry.wait: unknown key"),
+        ('[retry]\npolicy = "fixed"\nattempts = 1', ":3: retry.attempts: must be a whole number of at least 2"),
+        ('[retry]\npolicy = "fixed"\nwait = 1', ":3: retry.wait: unknown key"),
         ('[retry]\npolicy = "fixed"\nfactor = 3.0', ":1: retry: factor is for exponential, not for the policy fixed"),
         ("[retry]\nattempts = 3", "attempts is for fixed and exponential and documented, not for the policy none"),
         ('[retry]\npolicy = "fixed"\non = ["contract"]', "on: 'contract' is not retried; allowed: rate_limited"),

@@ -46,7 +46,7 @@ USAGE_ERRORS = {
     "mix": (["--mix", "defualt"], "default"),
     "payloads": (["--payloads", "nowhere"], "nowhere"),
     "locustfile": (["--locustfile", "nowhere.py"], "nowhere.py"),
-    "plan": (["nowhere.toml"], "no such file, and no bundled plan of that name"),
+    "plan": (["nowhere.toml"], "is no file that can be read, and no bundled plan of that name"),
     "out": (["--out", "file/below"], "cannot be written"),
 }
 

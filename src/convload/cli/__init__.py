@@ -48,6 +48,16 @@ class Verbs(click.Group):
         command: click.Command = getattr(import_module(f"convload.cli.{cmd_name}"), cmd_name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Returns the verb that is asked for; a usage error names the one that was meant, or all."""
+        if args[0] not in VERBS and not args[0].startswith("-"):
+            from convload.mistakes import suggest  # noqa: PLC0415 -- a mistake is rare
+
+            ctx.fail(f"No such command '{args[0]}'{suggest(args[0], VERBS)}")
+        return super().resolve_command(ctx, args)
+
 
 def _show_man(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or context.resilient_parsing:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from convload.bundled import find_plan
 from convload.capacity import finding
 from convload.capacity.planner import generator_need, instances, peak_of_day, read_profile
 from convload.capacity.trials import EndedError, SearchSettings, check
@@ -24,7 +25,7 @@ from convload.plan.gate import ALL_PERCENT, Gate, Vocabulary, WrittenGate
 from convload.plan.gate_grammar import parse_all
 from convload.plan.gate_keys import variants_of
 from convload.plan.gate_names import RESPONSE, SHARE, UNITS
-from convload.plan.plan import MOCK, Plan, cautions, find, for_all_cores, settle
+from convload.plan.plan import MOCK, Plan, cautions, for_all_cores, settle
 from convload.report import capacity as contents
 from convload.report import html, markdown, terminal
 from convload.report.folder import write_text
@@ -140,7 +141,7 @@ def _plan(name: str, flags: dict[str, Any]) -> Plan:
     given = {key: flags[key] for key in wanted}
     given["allow_hosts"] = list(flags["allow_host"]) or None
     given["source_addresses"] = list(flags["source_address"]) or None
-    plan, origins = settle(find(name), os.environ, given)
+    plan, origins = settle(find_plan(name), os.environ, given)
     return msgspec.structs.replace(
         plan,
         workers=plan.workers if "workers" in origins else for_all_cores(plan),  # no rate says beforehand how many

@@ -7,9 +7,10 @@ from typing import Any
 import click
 import msgspec
 
+from convload.bundled import find_plan
 from convload.cli.run import run
 from convload.errors import UsageError
-from convload.plan.plan import Plan, assemble, find, public_types, settle
+from convload.plan.plan import Plan, assemble, public_types, settle
 from convload.plan.schema import schema as schema_of_plans
 from convload.plan.written import write_toml
 from convload.run.files import read_inputs
@@ -70,7 +71,7 @@ def show(file: str, **flags: Any) -> None:
     given = {
         _SEVERAL.get(name, name): (list(value) or None) if name in _SEVERAL else value for name, value in flags.items()
     }
-    settled, origins = settle(find(file), os.environ, given)
+    settled, origins = settle(find_plan(file), os.environ, given)
     click.echo(write_toml(settled, {key: _origin(settled, key, origins) for key in settled.__struct_fields__}))
 
 

@@ -9,13 +9,14 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
+from convload.bundled import find_plan
 from convload.cli.ending import details_option, end, exit_zero_option, show, show_run
 from convload.cli.judged import baseline_of, warn, warnings_of
 from convload.cli.watching import Wanted, watching, watching_options
 from convload.cli.worker import check_reach, count_workers, joining_of
 from convload.comparison.conclusion import conclude
 from convload.errors import ExitCode, UsageError
-from convload.plan.plan import MOCK, Plan, assemble, cautions, find
+from convload.plan.plan import MOCK, Plan, assemble, cautions
 from convload.plan.retry import POLICIES
 from convload.report.document import visible
 from convload.report.folder import write_all
@@ -131,7 +132,7 @@ def run(
         flags[key] = list(flags[key]) or None
     joining = joining_of(bind, expect_workers, join_within, key_file, grace, min_workers, dry_run=dry_run)
     flags["workers"] = count_workers(flags["workers"], joining)
-    settled = assemble(find(plan or DEFAULT_PLAN), os.environ, flags, workers_for)
+    settled = assemble(find_plan(plan or DEFAULT_PLAN), os.environ, flags, workers_for)
     has_name = plan or flags["name"] or os.environ.get("CONVLOAD_NAME")
     if not has_name and settled.target != MOCK:
         # Nobody has chosen the plan, whose name would say what this run is not.

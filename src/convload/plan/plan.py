@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from convload import bundled
 from convload.addresses import split_origin
 from convload.errors import TargetError, UsageError
 from convload.machine import workers_for_all_cores
@@ -41,7 +40,7 @@ DEFAULT_WARMUP_S = 5.0
 
 Seconds = Annotated[float, Meta(ge=0, le=7 * 86400)]
 PositiveSeconds = Annotated[float, Meta(gt=0, le=7 * 86400)]
-Gate = Annotated[str, Meta(min_length=1, max_length=500)]
+Gate = Annotated[str, Meta(max_length=500)]
 Word = Annotated[str, Meta(min_length=1, max_length=200)]
 Tag = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+=[^\x00-\x1f]*$", max_length=200)]
 
@@ -172,7 +171,7 @@ def settle(
     sources = [from_environment(environment, types), Source({k: v for k, v in flags.items() if v is not None}, FLAGS)]
     if plan_file:
         sources.insert(0, _with_tokens(from_file(plan_file), sources))
-    problems = [f"{source.name(key)}{rest}" for source in sources for key, rest in check(source, types)]
+    problems = [f"{source.name(key, rest)}{rest}" for source in sources for key, rest in check(source, types)]
     merged = merge(sources)
     values = ({"name": plan_file.stem} if plan_file else {}) | merged.values
     gates, more = written_gates(sources, has_baseline=bool(values.get("baseline")))
@@ -200,19 +199,6 @@ def _with_tokens(plan: Source, newer: Sequence[Source]) -> Source:
         return plan
     values = {key: value for key, value in plan.values.items() if key != "consumers"}
     return Source(values, plan.origin, plan.text)
-
-
-def find(name: str) -> Path:
-    """Returns the plan file of that path, or the bundled one of that name ("smoke"); raises UsageError for neither."""
-    path = Path(name)
-    if path.is_file():
-        return path
-    folder = bundled.folder("plans")
-    shipped = folder / Path(name).with_suffix(".toml").name
-    if shipped.is_file():
-        return shipped
-    known = ", ".join(sorted(plan.stem for plan in folder.glob("*.toml")))
-    raise UsageError(f"plan {name!r}: no such file, and no bundled plan of that name; bundled: {known}")
 
 
 def public_types() -> dict[str, Any]:

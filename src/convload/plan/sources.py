@@ -1,6 +1,7 @@
 """Values of a plan as they were written, in a file, the environment or flags, and what is wrong with each."""
 
 import difflib
+import itertools
 import re
 import sys
 import tomllib
@@ -62,6 +63,8 @@ REPEATED_FLAGS = {
 }
 """Flags that are given once an item."""
 
+_INNER = re.compile(r"(?:\[(\d+)\])?(?:\.(\w+))?")
+
 Types = Mapping[str, Any]
 """The public keys of a plan with their types; those of durations are of the seconds."""
 
@@ -78,13 +81,13 @@ class Source(msgspec.Struct, frozen=True):
         """Whether `"10"` is no number."""
         return self.origin not in {FLAGS, ENVIRONMENT_PREFIX}
 
-    def name(self, key: str) -> str:
-        """Returns where a key stands: `plans/smoke.toml:3: users`, `--users`, `CONVLOAD_USERS`."""
+    def name(self, key: str, inner: str = "") -> str:
+        """Returns where a key stands, or what is `inner` in it: `plans/smoke.toml:3: users`, `--users`."""
         if self.origin == FLAGS:
             return REPEATED_FLAGS.get(key, f"--{key.replace('_', '-')}")
         if self.origin == ENVIRONMENT_PREFIX:
             return self.origin + key.upper()
-        return f"{self.origin}:{_line_of(key, self.text)}: {key}"
+        return f"{self.origin}:{_line_of(key, self.text, inner)}: {key}"
 
     def place(self, key: str, item: str) -> str:
         """Returns where an item of a list stands: by its own line in a file."""
@@ -171,7 +174,7 @@ def _text_mistakes(value: object, wanted: Any) -> Iterator[str]:
     try:
         msgspec.convert(value, wanted, strict=False)
     except msgspec.ValidationError as error:
-        what = in_words(str(error), wanted)
+        what = in_words(str(error).partition(" - at `$")[0], wanted)
         yield what if repr(value) in what else f"{value!r}: {what}"
 
 
@@ -187,8 +190,18 @@ def _duration_mistakes(value: object, wanted: Any) -> Iterator[str]:
         yield f"{mistake.what} (in seconds)"
 
 
-def _line_of(key: str, text: str) -> int:
-    for number, line in enumerate(text.splitlines(), 1):
-        if re.match(rf"\s*\[?{re.escape(key)}\b", line):
-            return number
-    return 1
+def _line_of(key: str, text: str, inner: str = "") -> int:
+    """Returns the line of a key; of a part of a table, written `.servers` or `[1].rate`, its own where it has one."""
+    lines = text.splitlines()
+    starts = [number for number, line in enumerate(lines, 1) if _begins_with(key, line)]
+    position, name = _INNER.match(inner).groups(default="")  # type: ignore[union-attr]  # it matches nothing, too
+    if not starts:
+        return 1
+    start = starts[min(int(position or 0), len(starts) - 1)]
+    table = itertools.takewhile(lambda line: not line.lstrip().startswith("["), lines[start:])
+    own = (number for number, line in enumerate(table, start + 1) if _begins_with(name, line))
+    return next(own, start) if name else start
+
+
+def _begins_with(key: str, line: str) -> bool:
+    return re.match(rf"\s*\[*{re.escape(key)}\b", line) is not None
