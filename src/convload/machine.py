@@ -1,7 +1,6 @@
 """Facts about this machine and its software, kept beside every result."""
 
 import contextlib
-import importlib.metadata
 import os
 import platform
 import resource
@@ -23,6 +22,8 @@ import itself; nothing here multiplies matrices large enough to need them.
 
 def versions() -> dict[str, str]:
     """Returns the versions of what takes part in a measurement; a worker's machine may be without some."""
+    import importlib.metadata  # noqa: PLC0415 -- slow to import, and few commands tell versions
+
     found = {"convload": __version__, "python": platform.python_version()}
     for name in LIBRARIES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

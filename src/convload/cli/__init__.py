@@ -83,6 +83,7 @@ def convload() -> None:
 
 def main() -> None:
     """Runs the command line and ends the process."""
+    os.environ.update(machine.SINGLE_THREADED | os.environ)  # what the user has set himself counts
     make_streams_last()
     sys.exit(exit_code_of(lambda: convload.main(prog_name="convload", standalone_mode=False)))
 

@@ -37,9 +37,9 @@ class Catalogue(msgspec.Struct, frozen=True):
         return _without_problems(*survey_folder(folder))
 
     @classmethod
-    def from_files(cls, files: Mapping[str, str]) -> "Catalogue":
+    def from_files(cls, files: Mapping[str, str], samples: int = SAMPLES) -> "Catalogue":
         """Reads texts by relative path; raises UsageError as `read` does."""
-        return _without_problems(*survey(files, "payloads"))
+        return _without_problems(*survey(files, "payloads", samples))
 
 
 def _without_problems(catalogue: Catalogue, problems: list[str]) -> Catalogue:

@@ -11,8 +11,8 @@ from typing import IO
 import msgspec
 
 from convload.errors import UsageError
+from convload.load.client.credentials import SECRETS
 from convload.load.processes.messages import Admission, Command, Job, Listening, ProcessMessage, SetupFailure, ToParent
-from convload.load.processes.rules import Rules
 
 END_TIMEOUT_S = 10.0
 """After this a child that was asked to end is killed."""
@@ -51,19 +51,27 @@ class Interrupted:
                 signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the reports are still to be written
 
 
-class Children:
-    """Starts processes that end with the stack, the last one first; each holds a pipe and ends when it closes."""
+class Processes:
+    """Coordinator and workers of this machine; they end with the stack, the last one first.
 
-    def __init__(self, stack: ExitStack, environment: Mapping[str, str], credentials: dict[str, str]) -> None:
+    Each holds a pipe and ends when it closes. Workers wait to be admitted.
+    """
+
+    def __init__(self, stack: ExitStack, environment: Mapping[str, str], workers: int) -> None:
         self._stack = stack
-        self._environment = environment
-        self._credentials = credentials
+        self._environment = {name: value for name, value in environment.items() if name not in SECRETS}
+        self._credentials = {name: environment[name] for name in SECRETS if environment.get(name)}
+        self.coordinator = CoordinatorProcess(self._start("convload.load.processes.coordinator", subprocess.PIPE))
+        self.workers = [self._start("convload.load.processes.worker") for _ in range(workers)]
 
-    def start(self, module: str, *arguments: str, stdout: int | None = None) -> "subprocess.Popen[bytes]":
-        """Starts a module of ours as a process."""
+    def admit(self, worker: "subprocess.Popen[bytes]", admission: Admission) -> None:
+        """Lets a worker join the coordinator; it alone is told who we are to the target."""
+        _send(worker.stdin, msgspec.structs.replace(admission, credentials=self._credentials))
+
+    def _start(self, module: str, stdout: int | None = None) -> "subprocess.Popen[bytes]":
         # A session of its own: Ctrl-C reaches the parent alone, which then ends the run in good order.
         child = subprocess.Popen(  # noqa: S603 -- a list of ours, and no shell
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=stdout,
             env=self._environment,
@@ -71,16 +79,6 @@ class Children:
         )
         self._stack.callback(_end, child)
         return child
-
-    def start_coordinator(self) -> "CoordinatorProcess":
-        """Starts the coordinator, which waits for its job."""
-        return CoordinatorProcess(self.start("convload.load.processes.coordinator", stdout=subprocess.PIPE))
-
-    def start_worker(self, host: str, port: int, key: str, ticket: str, rules: Rules) -> "subprocess.Popen[bytes]":
-        """Starts a worker, which joins the coordinator at that address; it alone is told who we are to the target."""
-        worker = self.start("convload.load.processes.worker", host, str(port))
-        _send(worker.stdin, Admission(key, ticket, rules, self._credentials))
-        return worker
 
 
 class CoordinatorProcess:
@@ -145,13 +143,13 @@ def describe_end(status: int) -> str:
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """Ends a child: first by the end of its input, then by signals; returns when it is reaped."""
+    """Ends a child by signals, and by the end of its input; returns when it is reaped."""
+    child.terminate()
+    child.send_signal(signal.SIGCONT)  # one that was stopped takes no other signal before
     for pipe in (child.stdin, child.stdout):
         if pipe is not None:
             with suppress(BrokenPipeError):  # what it was still to be told, it can no longer read
                 pipe.close()
-    child.terminate()
-    child.send_signal(signal.SIGCONT)  # one that was stopped takes no other signal before
     try:
         child.wait(END_TIMEOUT_S)
     except subprocess.TimeoutExpired:

@@ -3,7 +3,6 @@
 import logging
 import os
 import secrets
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -16,9 +15,8 @@ import msgspec
 
 from convload import machine
 from convload.errors import ConvloadError, TargetError, UsageError
-from convload.load.client.credentials import SECRETS
 from convload.load.processes.keys import new_key
-from convload.load.processes.messages import AddStages, Finish, Job, ReplaceStages, Setup, Stop
+from convload.load.processes.messages import AddStages, Admission, Finish, Job, ReplaceStages, Setup, Stop
 from convload.load.processes.rules import Rules
 from convload.mock.process import CountedCreates, MockProcess, ask_for_creates, start_mock
 from convload.plan.plan import MOCK, Plan, host_allowed
@@ -27,7 +25,7 @@ from convload.plan.sources import WORKER_KEY
 from convload.results.runlog import FILE_NAME, Aborted, Manifest, MockLedger, Note, Record
 from convload.results.writing import RunLogWriter, begin, release, reserve
 from convload.run import ceiling
-from convload.run.children import Children, Interrupted, describe_end
+from convload.run.children import Interrupted, Processes, describe_end
 from convload.run.files import has_started, manifest_of, new_folder, read_inputs, remove_unless_started, started_unix_s
 
 logger = logging.getLogger(__name__)
@@ -132,8 +130,9 @@ def execute(
             made_up = _made_up_credentials(plan)
             environment = machine.SINGLE_THREADED | dict(os.environ) | made_up  # what the user has set himself counts
             environment.pop(WORKER_KEY, None)
+            # First of all, since they take the longest to load, and beside each other and the mock.
+            processes = Processes(stack, environment, plan.workers - (joining.expected if joining else 0))
             mock = stack.enter_context(start_mock(plan.mock, env=environment)) if plan.target == MOCK else None
-            known = {name: value for name in SECRETS if (value := environment.pop(name, ""))}
             target = mock.url if mock else plan.target
             setup = Setup(
                 plan=msgspec.to_builtins(plan),
@@ -158,7 +157,7 @@ def execute(
             count = partial(ask_for_creates, target, inputs.ca_pem, verify=plan.verify_tls)
             counted = count() if mock is None and _may_be_mock(plan, joining) else None
             counting = (count, counted) if counted else None
-            run = _Run(Children(stack, environment, known), folder, setup, mock, log, interrupted, counting)
+            run = _Run(processes, folder, setup, mock, log, interrupted, counting)
             run.start(joining, Rules.of_run(plan, inputs.locustfile, inputs.ca_pem))
             run.steer_to_end(on_progress, steering)
             run.check_end()
@@ -197,7 +196,7 @@ class _Run:
 
     def __init__(
         self,
-        children: Children,
+        processes: Processes,
         folder: Path,
         setup: Setup,
         mock: MockProcess | None,
@@ -207,13 +206,12 @@ class _Run:
     ) -> None:
         self.folder = folder
         self._counting = counting
-        self._children = children
+        self._processes = processes
         self._setup = setup
         self._mock = mock
         self._log = log
         self._interrupted = interrupted
-        self._coordinator = children.start_coordinator()
-        self._workers: list[subprocess.Popen[bytes]] = []
+        self._coordinator, self._workers = processes.coordinator, processes.workers
         self._stopped = False
         self._started = False
         self._began_s: float | None = None
@@ -221,9 +219,9 @@ class _Run:
         self._alone_since_s: float | None = None
 
     def start(self, joining: Joining | None, rules: Rules) -> None:
-        """Starts the workers of this machine when the coordinator listens, which waits for all others."""
-        key, expected = (joining.key, joining.expected) if joining else (new_key(), 0)
-        tickets = [secrets.token_hex(16) for _ in range(self._setup.workers - expected)]
+        """Admits the workers of this machine when the coordinator listens, which waits for all others."""
+        key = joining.key if joining else new_key()
+        tickets = [secrets.token_hex(16) for _ in self._workers]
         job = Job(self._setup, str(self.folder / FILE_NAME), key, tickets, JOIN_WITHIN_S, LOOPBACK)
         if joining is not None:
             where = {"join_within_s": joining.within_s, "host": joining.host, "port": joining.port}
@@ -234,8 +232,8 @@ class _Run:
         if joining is not None:
             joining.on_listening(port)
         nearest = ANY_ADDRESSES.get(job.host, job.host)
-        for ticket in tickets:
-            self._workers.append(self._children.start_worker(nearest, port, key, ticket, rules))
+        for worker, ticket in zip(self._workers, tickets, strict=True):
+            self._processes.admit(worker, Admission(nearest, port, key, ticket, rules))
 
     def steer_to_end(self, on_progress: Callable[[Path], None], steering: Steering | None) -> None:
         """Looks after the processes until the coordinator has ended."""

@@ -220,12 +220,14 @@ def test_workers_from_elsewhere_start_and_end_together_though_a_clock_is_wrong(c
     process, address = start_bound(cli, "--duration", "3s", *OPEN)
     ahead = "import time; true = time.time; time.time = lambda: true() + 30; "
     late = subprocess.Popen(
-        [sys.executable, "-c", f"{ahead}from convload.load.processes.worker import main; main()", *address.split(":")],
+        [sys.executable, "-c", f"{ahead}from convload.load.processes.worker import main; main()"],
         env=clean_environment() | CREDENTIALS,
         stdin=subprocess.PIPE,
     )
     assert late.stdin is not None
-    late.stdin.write(Admission(KEY, "", Rules(code=[ANY])).encode() + b"\n")
+    late.stdin.write(
+        Admission("127.0.0.1", int(address.rpartition(":")[2]), KEY, "", Rules(code=[ANY])).encode() + b"\n"
+    )
     late.stdin.flush()
     try:
         joined = join(cli, address)

@@ -50,6 +50,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import convload.load.processes.patching  # noqa: F401 -- before Locust, whose import patches  # isort: skip
 import gevent
 import locust
 import msgspec

@@ -182,9 +182,12 @@ class GivenUp(ProcessMessage, frozen=True):
 class Admission(ProcessMessage, frozen=True):
     """Parent → worker, the first line of its standard input: what opens the channel, proves whose it is, limits it.
 
-    `credentials` are the variables that hold who we are to the target.
+    The channel is that of the coordinator at `host` and `port`. `credentials` are the variables that hold who we are to
+    the target.
     """
 
+    host: str
+    port: int
     key: str
     ticket: str
     rules: Rules

@@ -33,7 +33,9 @@ and a slower target makes it grow; too many at the start would all connect at on
 FIRST_USERS_A_WORKER = 10
 
 EXCHANGES = 5
-EXCHANGE_EVERY_S = 0.05
+EXCHANGE_EVERY_S = 0.02
+"""So that they take a tenth of a second, and a pause of the collector or another process spoils one or two of them."""
+
 EXCHANGES_TIMEOUT_S = 2.0
 
 

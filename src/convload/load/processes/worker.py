@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import convload.load.processes.patching  # noqa: F401 -- before Locust, whose import patches  # isort: skip
 import gevent
 import locust
 import msgspec
@@ -195,7 +196,7 @@ class Worker:
     def _targets(self, setup: Setup) -> Iterator[Target]:
         session, plan, recorder = self._session, self._session.plan, self._recorder
         context = tls_context(self._rules.ca_pem, verify=plan.verify_tls)
-        catalogue = Catalogue.from_files(setup.payload_files)
+        catalogue = Catalogue.from_files(setup.payload_files, samples=0)  # who sent them has tried them
         records = recorder.of_target("A") if setup.target_b else recorder
         yield Target(session, setup.target, context, catalogue, records, lookup=plan.lookup)
         if setup.target_b:
@@ -381,15 +382,14 @@ def _connect(host: str, port: int, rules: Rules, sockets: Sockets) -> Worker:
 
 
 def main() -> None:
-    """Runs `python -m convload.load.processes.worker HOST PORT`, for the parent whose first line admits it."""
-    host, port = sys.argv[1:]
+    """Runs `python -m convload.load.processes.worker`, for the parent whose first line admits it."""
     logging.basicConfig(level=logging.WARNING, format="convload worker: %(message)s")
     parent = Parent()
     admission = parent.read_first(messages.Admission)
     gevent.spawn(_leave_with_parent, parent)
     os.environ.update(admission.credentials)
     secure(admission.key)
-    Worker(host, int(port), admission.rules, admission.ticket).join()
+    Worker(admission.host, admission.port, admission.rules, admission.ticket).join()
 
 
 if __name__ == "__main__":
