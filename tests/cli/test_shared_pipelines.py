@@ -1,6 +1,11 @@
 """The action and the component that others include: their own scripts, run as written, and what they keep and tell."""
 
+import json
 import re
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -74,21 +79,54 @@ def test_the_action_runs_keeps_a_baseline_and_has_one_comment(cli: Cli, runner: 
     installed = runner(steps["Install"], workspace, **{"install-from": ""}, INSTALL_FROM=str(wheel))
     first = runner(steps["Run"], workspace, **SHORT, **github, **with_defaults("Run"))
     kept = runner(steps["Keep it as a baseline"], workspace, **with_defaults("Keep it as a baseline"))
+    verdict = outputs_in(outputs.read_text())
+    # Of a run of a branch, which finds what was kept.
+    comparing = {"BASELINE": kept.stdout.strip(), **with_defaults("Compare with the baseline")}
+    compared = runner(steps["Compare with the baseline"], workspace, **comparing, **github)
     told = with_defaults("Tell the pull request") | {"GITHUB_REPOSITORY": "o/r", "PULL_REQUEST": "3", "GH_TOKEN": "t"}
+    told["ARTIFACT_URL"] = "https://github.example/o/r/artifacts/5"
     comments = [runner(steps["Tell the pull request"], workspace, **github, **told) for _ in range(2)]
     # Of the run that follows only what it is given: what becomes of a baseline is the run's.
     second = runner(
-        steps["Run"].replace("convload run", 'echo "$CONVLOAD_BASELINE"'), workspace, **with_defaults("Run")
+        steps["Run"].replace("convload run", 'echo "$CONVLOAD_BASELINE"'), workspace, **github, **with_defaults("Run")
     )
 
     assert installed.returncode == first.returncode == kept.returncode == 0, (installed, first, kept)
-    assert outputs_in(outputs.read_text())["verdict"] == "pass"
-    [baseline] = (workspace / ".convload-baselines" / "main" / "gate").glob("*.json")
-    assert kept.stdout.strip() == str(baseline.relative_to(workspace))
+    assert (verdict["verdict"], verdict["baseline"]) == ("pass", "")
+    [file] = (workspace / ".convload-baselines" / "main" / "gate").glob("*.json")
+    assert kept.stdout.strip() == str(file.relative_to(workspace))
+    assert compared.returncode == 0, compared
     assert [one.returncode for one in comments] == [0, 0], comments
     assert (workspace / "told").read_text().split() == ["made", "updated"]
-    assert (workspace / "comment").read_text().startswith("<!-- convload -->\n")
+    comment = (workspace / "comment").read_text()
+    assert comment.startswith("<!-- convload: gate -->\n### convload gate: pass\n")
+    assert "### Against the base, beyond noise\n" in comment
+    assert comment.endswith("[The whole report](https://github.example/o/r/artifacts/5)\n")
     assert second.stdout.split() == [kept.stdout.strip(), "plans/gate.toml", "--out", "reports/gate"], second
+
+
+@pytest.mark.parametrize(("branch", "code"), [("main", 0), ("3/merge", 3)])
+def test_where_the_machine_has_changed_only_the_branch_itself_goes_on(tmp_path: Path, branch: str, code: int) -> None:
+    script = scripts()["Run"].replace("convload baseline find", "false-find")
+    find = tmp_path / "false-find"
+    find.write_text("#!/bin/sh\nexit 3\n")
+    find.chmod(0o755)
+    outputs = {"GITHUB_OUTPUT": str(tmp_path / "outputs"), "GITHUB_REF_NAME": branch}
+
+    done, calls = calls_of(f"touch calls; {script}", tmp_path, 0, "convload", **with_defaults("Run"), **outputs)
+
+    assert done == code
+    assert calls == (["convload run plans/gate.toml --out reports/gate"] if code == 0 else [])
+
+
+def test_a_comment_that_cannot_be_written_is_told_and_fails_nothing(tmp_path: Path) -> None:
+    told = {"OUT": ".", "RUNNER_TEMP": str(tmp_path), "GITHUB_REPOSITORY": "o/r", "PULL_REQUEST": "3"}
+    (tmp_path / "pr-comment.md").write_text("<!-- convload: gate -->\ntext\n")
+    script = scripts()["Tell the pull request"].replace("gh api", "echo called >> calls; false")
+
+    done, calls = calls_of(script, tmp_path, 0, "convload", **told)
+
+    assert (done, calls) == (0, ["called"])
 
 
 def test_every_input_and_output_of_the_action_is_documented() -> None:
@@ -123,7 +161,7 @@ def test_the_component_compares_with_what_it_finds_and_keeps_its_own_branch(tmp_
     found, run, *saved = (call.removeprefix("convload ").split() for call in calls[1:])
     folder = job["cache"]["paths"][0]
     assert calls[0] == "python -m pip install -r requirements.txt"
-    assert found == ["baseline", "find", folder, "--plan", "gate", "--branch", "main"]
+    assert found == ["baseline", "find", folder, "--plan", "plans/gate.toml", "--branch", "main"]
     assert run == ["run", "plans/gate.toml", "--out", "reports/gate", "kept.json"]
     kept = ["baseline", "save", "reports/gate", "--to", folder, "--branch", "main", "kept.json"]
     assert saved == ([kept] if branch == "main" else [])
@@ -131,6 +169,78 @@ def test_the_component_compares_with_what_it_finds_and_keeps_its_own_branch(tmp_
     assert done == 0
     named = [*job["artifacts"]["paths"], *job["artifacts"]["reports"].values()]
     assert {path.removeprefix("reports/gate").strip("/") for path in named} <= {"", *REPORTS}
+
+
+class Notes(BaseHTTPRequestHandler):
+    """The notes of one merge request, a page of one at a time, as GitLab keeps them."""
+
+    server: "NotesServer"
+
+    def do_GET(self) -> None:
+        page = int(self.path.rpartition("page=")[2])
+        self._answer([{"id": at, "body": body} for at, body in self.server.bodies.items()][page - 1 : page])
+
+    def do_POST(self) -> None:
+        self._write(len(self.server.bodies) + 1)
+
+    def do_PUT(self) -> None:
+        self._write(int(self.path.rpartition("/")[2]))
+
+    def _write(self, note: int) -> None:
+        assert self.headers["PRIVATE-TOKEN"] == "t"
+        self.server.bodies[note] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["body"]
+        self._answer({"id": note})
+
+    def _answer(self, what: object) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(what).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+class NotesServer(ThreadingHTTPServer):
+    bodies: dict[int, str]
+
+
+@pytest.fixture
+def notes() -> Iterator[NotesServer]:
+    with NotesServer(("127.0.0.1", 0), Notes) as server:
+        server.bodies = {1: "a person's"}
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_merge_request_of_gitlab_has_one_note_that_the_newest_run_replaces(
+    tmp_path: Path, notes: NotesServer
+) -> None:
+    _, job = component()
+    (tmp_path / "reports" / "gate").mkdir(parents=True)
+    comment = tmp_path / "reports" / "gate" / "pr-comment.md"
+    (tmp_path / "python").symlink_to(sys.executable)
+    gitlab = {
+        "CI_API_V4_URL": f"http://127.0.0.1:{notes.server_port}/api/v4",
+        "CI_JOB_URL": "https://gitlab.example/-/jobs/9",
+    }
+    gitlab |= {"CI_MERGE_REQUEST_IID": "3", "CI_PROJECT_ID": "7", "GITLAB_NOTES_TOKEN": "t"}
+
+    for text in ("first", "second"):
+        comment.write_text(f"<!-- convload: gate -->\n{text}\n")
+        done, calls = calls_of("\n".join(job["after_script"]), tmp_path, 0, "convload", **gitlab)
+        assert done == 0
+
+    assert list(notes.bodies) == [1, 2]
+    assert notes.bodies[2] == (
+        "<!-- convload: gate -->\nsecond\n\n"
+        "[The whole report](https://gitlab.example/-/jobs/9/artifacts/file/reports/gate/report.html)\n"
+    )
+    compared = calls[-1].removeprefix("convload ").split()
+    assert compared[:3] == ["compare", "kept.json", "reports/gate"]
+    assert parsed(compared).params["comment_file"] == Path("reports/gate/pr-comment.md")
 
 
 def test_the_lines_for_any_system_are_those_of_the_component() -> None:

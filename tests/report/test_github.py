@@ -45,10 +45,13 @@ def gate(name: str, outcome: str, message: str = "it is so") -> GateResult:
 
 
 def outputs_in(text: str) -> dict[str, str]:
-    """Reads an outputs file as the runner does: `name<<fence`, lines, `fence`."""
+    """Reads an outputs file as the runner does: `name<<fence`, lines, `fence`, or `name=value`."""
     found, lines = {}, iter(text.split("\n"))
     for line in lines:
         if not line:
+            continue
+        if "=" in line.partition("<<")[0]:
+            name, _, found[name] = line.partition("=")
             continue
         name, fence = line.split("<<", 1)
         value: list[str] = []

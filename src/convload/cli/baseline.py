@@ -15,6 +15,7 @@ from convload.contract.steps import STEPS
 from convload.errors import ExitCode, UsageError
 from convload.judging import kept_baselines
 from convload.judging.baseline import FILE_NAME, Baseline, load
+from convload.plan.plan import assemble
 from convload.report import figures
 from convload.report.document import brief
 from convload.results.histogram import statistics
@@ -79,9 +80,9 @@ def save(run: Path, out: Path | None, to: Path | None, branch: str | None, most:
     click.echo(str(path))
 
 
-@baseline.command(epilog="\b\nExample:\n  convload baseline find baselines --plan gate --branch main\n")
+@baseline.command(epilog="\b\nExample:\n  convload baseline find baselines --plan plans/gate.toml --branch main\n")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--plan", metavar="NAME", required=True, help="The plan's name, as it stands in its reports.")
+@click.option("--plan", metavar="FILE|NAME", required=True, help="The plan, or its name as it stands in its reports.")
 @_branch_option
 def find(folder: Path, plan: str, branch: str | None) -> int:
     """Print the newest baseline in DIR of a branch and plan that was made on a machine of this kind.
@@ -89,6 +90,7 @@ def find(folder: Path, plan: str, branch: str | None) -> int:
     Prints nothing where there is none at all. Where there are some of other kinds of machines alone, nothing can be
     said: it tells in what they differ, and the exit code is 3.
     """
+    plan = _name_of(plan)
     found = kept_baselines.find(folder, _branch(branch), plan, machine.facts())
     if found.path is not None:
         click.echo(str(found.path))
@@ -99,6 +101,12 @@ def find(folder: Path, plan: str, branch: str | None) -> int:
     else:
         click.echo(f"convload: {folder}: no baseline of {plan} yet", err=True)
     return int(ExitCode.PASS)
+
+
+def _name_of(plan: str) -> str:
+    """Returns the name that runs of a plan have: its own, that of CONVLOAD_NAME, or its file's."""
+    file = Path(plan)
+    return assemble(file, os.environ, {}).name if file.is_file() else file.name.removesuffix(".toml")
 
 
 def _branch(given: str | None) -> str:
