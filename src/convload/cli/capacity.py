@@ -14,9 +14,9 @@ from convload.bundled import find_plan
 from convload.capacity import finding
 from convload.capacity.planner import generator_need, instances, peak_of_day, read_profile
 from convload.capacity.trials import EndedError, SearchSettings, check
-from convload.cli.compare import parse_percent
 from convload.cli.ending import show, tell_ci
 from convload.cli.judged import warn
+from convload.cli.options import parse_percent
 from convload.cli.watching import watching_search
 from convload.cli.worker import parse_time
 from convload.errors import ExitCode, UsageError, gathered, why_unread

@@ -1,11 +1,14 @@
 """`convload compare`: says whether something new is slower, faster, or no different."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from convload.cli.ending import show, tell_ci
+from convload.cli.options import PATH, Decorator, file_option, parse_percent
 from convload.comparison import compare as comparing
 from convload.comparison.batches import Clock
 from convload.comparison.compare import Comparison
@@ -30,38 +33,37 @@ Exit codes: 0 nothing regressed, 1 regressed, 2 wrong usage, unreadable or unlik
 3 nothing can be told, or a run is no evidence (interrupted, aborted, cut off, not valid).
 """
 
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _MILLISECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*(us|µs|ms|s)")
 _IN_MS = {"us": 0.001, "µs": 0.001, "ms": 1.0, "s": 1000.0}
 
 
+def minimum_options(relative: str, absolute: str) -> Decorator:
+    """Returns --min-relative and --min-absolute with these texts, for `minimum_of`."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        of_base = click.option("--min-relative", metavar="P%", default="5%", show_default=True, help=relative)
+        of_time = click.option("--min-absolute", metavar="TIME", default="0.2ms", show_default=True, help=absolute)
+        return of_base(of_time(command))
+
+    return add
+
+
+def minimum_of(min_relative: str, min_absolute: str) -> Minimum:
+    """Returns the smallest difference that counts; raises UsageError where one of them is none."""
+    relative, match = parse_percent(min_relative, "--min-relative"), _MILLISECONDS.fullmatch(min_absolute.strip())
+    if match is None:
+        raise UsageError(f"--min-absolute: {min_absolute!r} is no time; write a number with us, ms or s, such as 0.5ms")
+    return Minimum(relative=relative, absolute_ms=float(match[1]) * _IN_MS[match[2]])
+
+
 @click.command(epilog=EPILOG)
-@click.argument("base", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
-@click.option(
-    "--base",
-    "more_base",
-    metavar="DIR",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="One more run of the base.",
-)
-@click.option(
-    "--new", "more_new", metavar="DIR", multiple=True, type=click.Path(path_type=Path), help="One more new run."
-)
-@click.option(
-    "--min-relative",
-    metavar="P%",
-    default="5%",
-    show_default=True,
-    help="Smallest difference that counts, of the base.",
-)
-@click.option(
-    "--min-absolute",
-    metavar="TIME",
-    default="0.2ms",
-    show_default=True,
-    help="Smallest difference of a time that counts; both must be reached.",
+@click.argument("base", type=PATH)
+@click.argument("new", type=PATH)
+@click.option("--base", "more_base", metavar="DIR", multiple=True, type=PATH, help="One more run of the base.")
+@click.option("--new", "more_new", metavar="DIR", multiple=True, type=PATH, help="One more new run.")
+@minimum_options(
+    "Smallest difference that counts, of the base.",
+    "Smallest difference of a time that counts; both must be reached.",
 )
 @click.option("--confidence", metavar="P%", help="Of all statistics together.  [default: 99%, of repeated runs 95%]")
 @click.option(
@@ -74,19 +76,11 @@ _IN_MS = {"us": 0.001, "µs": 0.001, "ms": 1.0, "s": 1000.0}
 @click.option(
     "--force", is_flag=True, help="Compare unlike runs, and runs that are no evidence; what differs is shown."
 )
-@click.option(
-    "--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write the comparison there as JSON."
-)
-@click.option(
-    "--markdown", "markdown_file", metavar="FILE", type=click.Path(path_type=Path), help="Write it there as Markdown."
-)
-@click.option("--html", "html_file", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with charts.")
-@click.option(
-    "--pr-comment",
-    "comment_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Write it there as a comment for a pull request, with the gates of NEW where that is one run.",
+@file_option("--json", "Write the comparison there as JSON.")
+@file_option("--markdown", "Write it there as Markdown.")
+@file_option("--html", "Write a page with charts.")
+@file_option(
+    "--pr-comment", "Write it there as a comment for a pull request, with the gates of NEW where that is one run."
 )
 def compare(
     base: Path,
@@ -99,7 +93,7 @@ def compare(
     clock: Clock,
     json_file: Path | None,
     markdown_file: Path | None,
-    comment_file: Path | None,
+    pr_comment_file: Path | None,
     html_file: Path | None,
     *,
     force: bool,
@@ -109,15 +103,13 @@ def compare(
     BASE and NEW are run folders, or folders of run folders: then all runs in one are repeated runs of its side. A
     file of `convload baseline save` stands for its run.
     """
-    minimum = Minimum(
-        relative=parse_percent(min_relative, "--min-relative"), absolute_ms=parse_ms(min_absolute, "--min-absolute")
-    )
+    minimum = minimum_of(min_relative, min_absolute)
     level = None if confidence is None else parse_confidence(confidence)
     sides = [read_side([first, *more]) for first, more in ((base, more_base), (new, more_new))]
     found = comparing.compare(sides[0], sides[1], confidence=level, minimum=minimum, clock=clock, force=force)
     text = markdown.render(document(found))
     comment = _comment(found, sides[1], text)
-    for path, made in ((json_file, render_json(found)), (markdown_file, text), (comment_file, comment)):
+    for path, made in ((json_file, render_json(found)), (markdown_file, text), (pr_comment_file, comment)):
         if path is not None:
             write_text(path, made)
     if html_file is not None:
@@ -134,25 +126,9 @@ def _comment(found: Comparison, new: list[Compared], text: str) -> str:
     return pr_comment.with_marker("compare", text)
 
 
-def parse_percent(text: str, flag: str) -> float:
-    """Returns the share of "5%"; raises UsageError if it is none."""
-    match = _PERCENT.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"{flag}: {text!r} is no percentage; write a number with %, such as 5%")
-    return float(match[1]) / 100
-
-
 def parse_confidence(text: str) -> float:
     """Returns the confidence of "99%": at least 50 % and below 100 %."""
     value = parse_percent(text, "--confidence")
     if not 0.5 <= value < 1:  # noqa: PLR2004 -- as likely as not
         raise UsageError(f"--confidence: {text} is none; write at least 50% and less than 100%")
     return value
-
-
-def parse_ms(text: str, flag: str) -> float:
-    """Returns the milliseconds of "0.5ms", "200us" or "1s"; raises UsageError if it is none."""
-    match = _MILLISECONDS.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"{flag}: {text!r} is no time; write a number with us, ms or s, such as 0.5ms")
-    return float(match[1]) * _IN_MS[match[2]]

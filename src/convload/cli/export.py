@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from convload.cli.options import PATH
 from convload.contract.steps import CREATE
 from convload.errors import UsageError
 from convload.outputs import hlog, rows
@@ -24,7 +25,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @click.option("--format", "kind", type=click.Choice(["hlog", "parquet", "csv", "json"]), required=True)
 @click.option("--out", metavar="FILE", help="Where to; - is standard output.  [default: run.FORMAT in the run folder]")
 @click.option("--step", default=CREATE, show_default=True, help="With hlog: which step.")

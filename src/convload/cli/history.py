@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from convload.cli.compare import parse_ms, parse_percent
+from convload.cli.compare import minimum_of, minimum_options
+from convload.cli.options import PATH, file_option
 from convload.comparison.history import follow
-from convload.comparison.outcomes import Minimum
 from convload.report import html, terminal
 from convload.report.data_files import render_json
 from convload.report.folder import write_text
@@ -22,30 +22,14 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option(
-    "--min-relative",
-    metavar="P%",
-    default="5%",
-    show_default=True,
-    help="Smallest change that counts, of the level before.",
+@click.argument("folder", metavar="DIR", type=PATH)
+@minimum_options(
+    "Smallest change that counts, of the level before.",
+    "Smallest change of a time that counts; both must be reached.",
 )
-@click.option(
-    "--min-absolute",
-    metavar="TIME",
-    default="0.2ms",
-    show_default=True,
-    help="Smallest change of a time that counts; both must be reached.",
-)
-@click.option("--html", "html_file", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with charts.")
-@click.option("--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write it there as JSON.")
-@click.option(
-    "--index",
-    "index_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Write a page with all runs below DIR, of all plans, each linked to its report.",
-)
+@file_option("--html", "Write a page with charts.")
+@file_option("--json", "Write it there as JSON.")
+@file_option("--index", "Write a page with all runs below DIR, of all plans, each linked to its report.")
 def history(
     folder: Path,
     min_relative: str,
@@ -59,9 +43,7 @@ def history(
     All runs that are like the newest sound one are followed, in the order they were started; the others are listed
     with the reason. A change of level is looked for from ten runs on.
     """
-    minimum = Minimum(
-        relative=parse_percent(min_relative, "--min-relative"), absolute_ms=parse_ms(min_absolute, "--min-absolute")
-    )
+    minimum = minimum_of(min_relative, min_absolute)
     if index_file is not None:
         write_text(index_file, page(read_runs(folder), folder, place=index_file.parent))
     found = follow(folder, minimum)

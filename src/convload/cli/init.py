@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from convload import bundled
+from convload.cli.options import PATH
 from convload.cli.requirement import LOCAL, Requirement, own_requirement, parse
 from convload.errors import UsageError
 
@@ -154,7 +155,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PATH)
 @click.option("--force", is_flag=True, help="Also into a folder with content; names each file that it replaces.")
 @click.option("--install-from", metavar="WHEEL|URL|PACKAGE", help="What the pipelines install; a wheel comes along.")
 @click.option("--kubernetes", "image", metavar="IMAGE", help="Also write kubernetes/, whose jobs start this image.")

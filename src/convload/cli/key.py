@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from convload.cli.options import PATH
 from convload.errors import UsageError
 from convload.load.processes.keys import new_key
 
@@ -21,9 +22,7 @@ def key() -> None:
 
 
 @key.command(epilog=EPILOG)
-@click.option(
-    "--out", metavar="FILE", type=click.Path(path_type=Path), help="A new file for it, in place of printing it."
-)
+@click.option("--out", metavar="FILE", type=PATH, help="A new file for it, in place of printing it.")
 def new(out: Path | None) -> int:
     """Make a new key.
 

@@ -10,6 +10,7 @@ import click
 import msgspec
 from click.core import ParameterSource
 
+from convload.cli.options import PATH
 from convload.errors import UsageError
 from convload.mistakes import Mistake, find_mistakes
 from convload.plan.mock_behaviour import EARLIER, Behaviour, flag_of, hint_of
@@ -59,8 +60,8 @@ def _option(name: str, hint: Any, default: Any) -> Callable[[Command], Command]:
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0 takes any free one.")
 @click.option("--tls", is_flag=True, help="Serve https with a certificate made now; its CA file is in the line.")
 @click.option("--tls-port", type=click.IntRange(0, 65535), help="Serve https at this port too, and http at --port.")
-@click.option("--tls-cert", type=click.Path(path_type=Path), help="Serve https with this PEM certificate chain.")
-@click.option("--tls-key", type=click.Path(path_type=Path), help="The private key, where it is not in that file.")
+@click.option("--tls-cert", type=PATH, help="Serve https with this PEM certificate chain.")
+@click.option("--tls-key", type=PATH, help="The private key, where it is not in that file.")
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 @_behaviour_options
 def mock(

@@ -7,6 +7,7 @@ from typing import Any
 import click
 import orjson
 
+from convload.cli.options import PATH
 from convload.contract.outcomes import OK
 from convload.errors import UsageError
 from convload.payloads.builder import Builder, Payload
@@ -20,7 +21,7 @@ MAX_INDEX = 2**64 - 1
 _folder_option = click.option(
     "--payloads",
     "folder",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="DIR",
     help="The folder of payloads. Default: ./payloads if it has variants/, else the bundled one.",
 )
@@ -74,7 +75,7 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """,
 )
 @_folder_option
-@click.option("--run", "run", type=click.Path(path_type=Path), metavar="RUN", help="As this run sent it.")
+@click.option("--run", "run", type=PATH, metavar="RUN", help="As this run sent it.")
 @click.option("--variant", metavar="NAME", help="Build this variant.")
 @click.option("--mix", metavar="NAME", help="Let this mix choose the variant, as a run does. Default: default.")
 @click.option("--seed", type=click.IntRange(0, MAX_INDEX), help="The seed of the run.  [default: 1]")

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from convload.bundled import find_plan
+from convload.cli.options import PATH
 from convload.cli.run import run
 from convload.errors import UsageError
 from convload.plan.plan import Plan, assemble, public_types, settle
@@ -41,7 +42,7 @@ def schema() -> None:
 
 
 @plan.command(epilog="\b\nExample:\n  convload plan check plans/gate.toml\n")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=PATH)
 def check(files: tuple[Path, ...]) -> None:
     """Check plan files, with the payloads, locustfile and recorded starts that they name.
 

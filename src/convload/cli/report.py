@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from convload.cli.ending import details_option, show_run
+from convload.cli.options import PATH
 from convload.report.folder import write_all
 
 EPILOG = """\b
@@ -15,12 +16,12 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("run", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("run", nargs=-1, required=True, type=PATH)
 @click.option(
     "--with",
     "other",
     metavar="RUN",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Another run, whose charts lie over its own in report.html.",
 )
 @details_option

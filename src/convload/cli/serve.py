@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from convload.addresses import parse_address
+from convload.cli.options import PATH
 from convload.errors import UsageError
 
 EPILOG = """\b
@@ -16,7 +17,7 @@ LOOK_S = 0.2
 
 
 @click.command(epilog=EPILOG)
-@click.argument("folder", metavar="[DIR]", default="reports", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="[DIR]", default="reports", type=PATH)
 @click.option(
     "--bind", metavar="HOST:PORT", default="127.0.0.1:0", show_default=True, help="Listen there; port 0: any free one."
 )
