@@ -70,6 +70,17 @@ def test_a_partial_answer_still_tells_its_conversation_so_that_it_can_be_closed(
     assert check_create(IDS, 200, spoilt(2, code="BAD_REQUEST")).conversation_id == ID
 
 
+@pytest.mark.parametrize("status", [201, 202, 400, 502])
+@pytest.mark.parametrize("said", [body(DOCUMENTED), body({"conversationId": ID})])
+def test_another_status_still_tells_its_conversation_so_that_it_can_be_closed(status: int, said: bytes) -> None:
+    assert check_create(IDS, status, said).conversation_id == ID
+
+
+def test_an_answer_out_of_order_still_tells_its_conversation() -> None:
+    assert check_create(IDS, 200, spoilt(2, reqId="3,")).conversation_id == ID
+    assert check_create(IDS, 200, body(DOCUMENTED[:2])).conversation_id == ID
+
+
 @pytest.mark.parametrize(
     ("status", "outcome"), [(201, "http_201"), (400, "http_400"), (429, "rate_limited"), (502, "http_502")]
 )

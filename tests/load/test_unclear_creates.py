@@ -37,6 +37,16 @@ def test_the_reported_share_of_errors_is_the_injected_one(serve: Serve, fault: b
     assert len(account.open) == 6
 
 
+def test_a_conversation_that_a_failed_answer_names_is_closed(serve: Serve) -> None:
+    account = Account(serve, answer(202, {"conversationId": "c5"}), each=5)
+    rig = Rig(account.url)
+
+    rig.hold(20)
+
+    assert rig.kept.outcomes("conversation.create").count("http_202") == account.faults == 4
+    assert account.open == {}
+
+
 @pytest.mark.parametrize("consumers", ["fresh", "pool"])
 def test_a_consumer_used_once_doubles_no_error_either(serve: Serve, consumers: str) -> None:
     account = Account(serve, answer(504), each=5)

@@ -104,6 +104,7 @@ class BaseUris(msgspec.Struct, frozen=True, rename="camel"):
 _CODE = re.compile(r"[\w.-]{1,40}", re.ASCII)
 
 _decode_create = msgspec.json.Decoder(list[AnswerElement]).decode
+_decode_named = msgspec.json.Decoder(list[AnswerElement] | AnswerBody).decode
 _decode_send = msgspec.json.Decoder(AnswerElement).decode
 _decode_app_token = msgspec.json.Decoder(AppToken).decode
 _decode_consumer_token = msgspec.json.Decoder(ConsumerToken).decode
@@ -117,7 +118,9 @@ def check_create(reply_ids: Sequence[str], status: int, body: bytes, expect: str
     """
     if status != HTTP_OK:
         outcome = of_status(status)
-        return Answer(OK) if outcome == expect else Answer(outcome, _excerpt(body), "", error_code(body))
+        if outcome == expect:
+            return Answer(OK)
+        return Answer(outcome, _excerpt(body), _conversation_in(body), error_code(body))
     answer = _check_created(reply_ids, body)
     if expect == OK or answer.outcome != OK:
         return answer
@@ -130,11 +133,13 @@ def _check_created(reply_ids: Sequence[str], body: bytes) -> Answer:
     except UNDECODABLE as error:
         return _undecodable(body, error)
     if len(elements) != len(reply_ids):
-        return Answer(CONTRACT, f"$: has {len(elements)} elements for a request of {len(reply_ids)}")
+        detail = f"$: has {len(elements)} elements for a request of {len(reply_ids)}"
+        return Answer(CONTRACT, detail, _conversation_in(body))
     conversation_id = ""
     for position, (element, reply_id) in enumerate(zip(elements, reply_ids, strict=True)):
         if element.req_id != reply_id:
-            return Answer(CONTRACT, f"$[{position}].reqId: is {element.req_id[:80]!r}, not {reply_id!r}")
+            detail = f"$[{position}].reqId: is {element.req_id[:80]!r}, not {reply_id!r}"
+            return Answer(CONTRACT, detail, _conversation_in(body))
         # By content, not by place: an accepted bad request may have been answered with a single element.
         conversation_id = conversation_id or element.body.conversation_id
     for position, element in enumerate(elements):
@@ -144,6 +149,18 @@ def _check_created(reply_ids: Sequence[str], body: bytes) -> Answer:
     if not conversation_id:
         return Answer(CONTRACT, "$[1].body.conversationId: is missing")
     return Answer(OK, "", conversation_id)
+
+
+def _conversation_in(body: bytes) -> str:
+    """Returns the conversation that an answer names which is no success, so that it can be closed; "" without one."""
+    if b"conversationId" not in body:
+        return ""
+    try:
+        found = _decode_named(body)
+    except UNDECODABLE:
+        return ""
+    bodies = [found] if isinstance(found, AnswerBody) else [element.body for element in found]
+    return next((one.conversation_id for one in bodies if one.conversation_id), "")
 
 
 def check_send(reply_id: str, status: int, body: bytes) -> Answer:
