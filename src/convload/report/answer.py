@@ -24,18 +24,12 @@ def key_figures(conclusion: Conclusion) -> doc.Section:
         (create.count, create.ok, create.response_ms, create.service_ms) if create else (0, 0, {}, {})
     )
     kind, sent = ("response", "sent") if is_open else ("create", "throughput")
+    services = {name: f"service {figures.about(service.get(name))}" for name in _KEY}
+    unsent, tone = f"never sent {figures.count(summary.unsent)}", "bad" if summary.unsent or ok < count else ""
     tiles = [
-        *(
-            _tile(f"{kind} {name}", response.get(name), "ms", f"service {figures.about(service.get(name))}")
-            for name in _KEY
-        ),
+        *(_tile(f"{kind} {name}", response.get(name), "ms", services[name]) for name in _KEY),
         _tile(sent, summary.achieved_rate, "/s", f"offered {figures.about(summary.offered_rate)}"),
-        doc.Tile(
-            "failed",
-            figures.percent(count - ok, count),
-            more=f"never sent {figures.count(summary.unsent)}",
-            tone="bad" if summary.unsent or ok < count else "",
-        ),
+        doc.Tile("failed", figures.percent(count - ok, count), more=unsent, tone=tone),
         doc.Tile("conversations", figures.count(ok), more=f"of {figures.count(count + summary.unsent)} due"),
     ]
     blanks = figures.blanks([create], [("response", name) for name in _KEY]) if create else ""
@@ -45,26 +39,18 @@ def key_figures(conclusion: Conclusion) -> doc.Section:
     )
     # Without a schedule nothing was offered, and there is one clock.
     shown = tiles if is_open else [msgspec.structs.replace(tile, more="") for tile in tiles]
-    return doc.Section(
-        "Key figures", [doc.Tiles(shown), doc.Remark(note, tone="muted")], on=(doc.HTML,), form="untitled"
-    )
+    blocks: list[doc.Block] = [doc.Tiles(shown), doc.Remark(note, tone="muted")]
+    return doc.Section("Key figures", blocks, on=(doc.HTML,), form="untitled")
 
 
 def tiles_of_targets(turns: TargetComparison) -> doc.Tiles:
     """Returns what is read from afar of each of two targets: none is of both together."""
-    rows = [(target, steps.get(CREATE)) for target, steps in turns.figures.items()]
-    return doc.Tiles(
-        [
-            tile
-            for target, create in rows
-            if create
-            for tile in (
-                *(_tile(f"{name} of {target}", create.response_ms.get(name), "ms", "") for name in _KEY),
-                doc.Tile(f"failed of {target}", figures.percent(create.count - create.ok, create.count)),
-            )
-        ],
-        form="pairs",
-    )
+    tiles: list[doc.Tile] = []
+    for target, steps in turns.figures.items():
+        if create := steps.get(CREATE):
+            tiles += [_tile(f"{name} of {target}", create.response_ms.get(name), "ms", "") for name in _KEY]
+            tiles.append(doc.Tile(f"failed of {target}", figures.percent(create.count - create.ok, create.count)))
+    return doc.Tiles(tiles, form="pairs")
 
 
 def gates(conclusion: Conclusion, places: Sequence[Where]) -> doc.Section:
@@ -136,25 +122,18 @@ def gates_table(conclusion: Conclusion) -> doc.Table:
 
 def validity(conclusion: Conclusion) -> doc.Section:
     """Returns whether the run supports a verdict, and why not."""
-    valid = conclusion.validity.valid
-    mark = doc.Mark("valid", "pass") if valid else doc.Mark("not valid", "inconclusive")
-    said = " The record of the run is whole and adds up." if valid else " The run supports no verdict:"
-    chain = " → ".join(f"{count} {name}" for name, count in figures.reconciliation(conclusion.summary))
-    return doc.Section(
-        "Validity",
-        [
-            doc.Remark((mark, said)),
-            doc.Bullets(conclusion.validity.reasons),
-            *(doc.Remark(f"{text}.", tone="muted") for text in figures.asides(conclusion)),
-            doc.Remark(chain),
-            doc.Remark(
-                "Create requests of the whole run, warm-up included. Left open: "
-                f"{figures.count(conclusion.summary.left_open)}.",
-                tone="muted",
-            ),
-        ],
-        on=(doc.HTML,),
-    )
+    mark, said = doc.Mark("not valid", "inconclusive"), " The run supports no verdict:"
+    if conclusion.validity.valid:
+        mark, said = doc.Mark("valid", "pass"), " The record of the run is whole and adds up."
+    left = figures.count(conclusion.summary.left_open)
+    blocks: list[doc.Block] = [
+        doc.Remark((mark, said)),
+        doc.Bullets(conclusion.validity.reasons),
+        *(doc.Remark(f"{text}.", tone="muted") for text in figures.asides(conclusion)),
+        doc.Remark(" → ".join(f"{count} {name}" for name, count in figures.reconciliation(conclusion.summary))),
+        doc.Remark(f"Create requests of the whole run, warm-up included. Left open: {left}.", tone="muted"),
+    ]
+    return doc.Section("Validity", blocks, on=(doc.HTML,))
 
 
 def invalid(conclusion: Conclusion) -> list[str]:

@@ -1,7 +1,6 @@
 """The contents of a capacity search's report: how much, how sure, why, and what happens beyond."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -48,8 +47,6 @@ def document(result: CapacityResult, limit_ms: float | None = None) -> doc.Docum
     needs = [part.text for part in (result.instances, result.peak, result.generator_need) if part]
     laws, course = _laws(result), _course(result)
     notes: list[doc.Block] = [doc.Bullets(result.notes), *(doc.Remark(text) for text in needs)]
-    nothing = "" if result.overload else "Nothing was measured beyond capacity."
-    beyond = result.overload.text if result.overload else ""
     drawn = doc.Charts(capacity_charts.charts(result, limit_ms))
     objective = _listed([doc.Code(gate) for gate in result.objective])
     return doc.Document(
@@ -65,15 +62,7 @@ def document(result: CapacityResult, limit_ms: float | None = None) -> doc.Docum
             doc.Section("How it came about", [doc.Remark(course), *notes], on=(doc.HTML,)),
             doc.Section("", [*notes, doc.Remark(["Objective: ", *objective, ". ", course])], on=(doc.MARKDOWN,)),
             doc.Section("By load", [*_diagrams(result.trials), drawn], on=doc.PAGES, form="plain"),
-            doc.Section(
-                "Beyond capacity",
-                [
-                    doc.Remark(beyond, on=doc.PAGES),
-                    _beyond(result),
-                    doc.Remark(beyond, on=(doc.DETAILS,)),
-                    doc.Remark(nothing, on=(doc.HTML,), tone="muted"),
-                ],
-            ),
+            doc.Section("Beyond capacity", _beyond(result)),
             doc.Section("Scalability", [doc.Bullets(laws)], on=doc.PAGES),
             doc.Section("", [doc.Bullets([*laws, course, *result.notes, *needs])], on=doc.TERMINAL),
             doc.Section("Trials", [_trials(result)], on=doc.PAGES),
@@ -122,9 +111,11 @@ def _trials(result: CapacityResult) -> doc.Table:
     )
 
 
-def _beyond(result: CapacityResult) -> doc.Table:
-    return doc.table(
-        result.overload.points if result.overload else [],
+def _beyond(result: CapacityResult) -> list[doc.Block]:
+    if result.overload is None:
+        return [doc.Remark("Nothing was measured beyond capacity.", on=(doc.HTML,), tone="muted")]
+    table = doc.table(
+        result.overload.points,
         (_column("× capacity"), lambda one: f"{one.factor:g}"),
         (_column("offered /s"), lambda one: about(one.offered_per_s)),
         (_column("good /s"), lambda one: about(one.goodput_per_s)),
@@ -132,11 +123,13 @@ def _beyond(result: CapacityResult) -> doc.Table:
         (_column("shed"), lambda one: _percent(one.shed_share)),
         (
             _column("by"),
-            lambda one: ", ".join(f"{status} {_percent(share)}" for status, share in one.shed_by.items()) or NONE,
+            lambda one: ", ".join(f"{name} {_percent(part)}" for name, part in one.shed_by.items()) or NONE,
         ),
         (_column("other failures"), lambda one: _percent(one.failed_share)),
         (_column("p99 ms accepted"), lambda one: about(one.accepted_p99_ms)),
     )
+    text = result.overload.text
+    return [doc.Remark(text, on=doc.PAGES), table, doc.Remark(text, on=(doc.DETAILS,))]
 
 
 def _column(head: str) -> doc.Column:
@@ -160,10 +153,8 @@ def _laws(result: CapacityResult) -> list[str]:
     if fitted is None or fitted.refused:
         lines.append(f"Not fitted: {fitted.refused if fitted else 'nothing was measured'}.")
     else:
-        lines += [
-            f"{name} = {_bounded(value)} (95 % interval)"
-            for name, value in (("σ", fitted.sigma), ("κ", fitted.kappa), ("λ per s", fitted.lambda_per_s))
-        ]
+        figures = {"σ": fitted.sigma, "κ": fitted.kappa, "λ per s": fitted.lambda_per_s}
+        lines += [f"{name} = {_bounded(value)} (95 % interval)" for name, value in figures.items()]
         lines.append(f"largest residual {_percent(max((abs(r) for r in fitted.residuals), default=0.0))}")
         if fitted.peak_refused:
             lines.append(f"No peak is predicted: {fitted.peak_refused}.")
@@ -200,26 +191,24 @@ def _diagrams(trials: Sequence[Trial]) -> list[doc.Diagram]:
         return []
     names = ", ".join(f'"{name}"' for name in loads)
     axis = f'"load of a trial" [{names}]'
-    draws = partial(_lines, list(loads.values()))
+
+    def lines(pick: Callable[[Iterable[float]], float], **fields: str) -> dict[str, list[float]]:
+        tried = loads.values()
+        return {
+            name: [pick(getattr(one, key) or 0.0 for one in part) for part in tried] for name, key in fields.items()
+        }
+
     return [
         mermaid.draw(
             "Response times in ms by the load of a trial, each load once: the upper line is p99, the lower p50; the "
             "highest where a load was tried again; 0 where none was measured.",
             ("Response time, p50 and p99", "ms", axis),
-            draws(max, {"p50": "response_p50_ms", "p99": "response_p99_ms"}),
+            lines(max, p50="response_p50_ms", p99="response_p99_ms"),
         ),
         mermaid.draw(
             "Conversations per second by the load of a trial: the upper line is what was achieved, the lower goodput; "
             "the lowest where a load was tried again.",
             ("Achieved and good per second", "per s", axis),
-            draws(min, {"achieved": "achieved_per_s", "good": "goodput_per_s"}),
+            lines(min, achieved="achieved_per_s", good="goodput_per_s"),
         ),
     ]
-
-
-def _lines(
-    loads: Sequence[Sequence[Trial]], pick: Callable[[Iterable[float]], float], names: Mapping[str, str]
-) -> dict[str, list[float]]:
-    return {
-        name: [pick(getattr(trial, field) or 0.0 for trial in part) for part in loads] for name, field in names.items()
-    }

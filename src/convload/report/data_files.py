@@ -49,9 +49,8 @@ def render_json(document: object) -> str:
 
 def turns_as_json(turns: TargetComparison) -> dict[str, Any]:
     """Returns the comparison of two targets; its windows one by one are for the chart alone."""
-    document = {
-        key: value for key, value in msgspec.structs.asdict(turns).items() if key not in {"compared", "figures"}
-    }
+    document = msgspec.structs.asdict(turns)
+    del document["compared"], document["figures"]
     return document | {"differences": [_difference(one) for one in turns.differences], "steps": turns.figures}
 
 

@@ -1,5 +1,6 @@
 """Shows what failed: how often which kind of each step, what the target said to it."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 import msgspec
@@ -37,7 +38,10 @@ def errors(conclusion: Conclusion) -> doc.Section:
         (doc.Column("last s", on=(doc.HTML,)), lambda one: figures.about(one.last_s)),
         (doc.Column("/s between", on=(doc.HTML,)), lambda one: figures.about(one.per_s)),
         (doc.Column("meaning", "words", on=(doc.HTML,)), lambda one: _meaning(one.kind)),
-        (doc.Column("a sample of it", "words", on=(doc.DETAILS,)), lambda one: _first_detail(one.samples)),
+        (
+            doc.Column("a sample of it", "words", on=(doc.DETAILS,)),
+            lambda one: "".join(doc.brief(sample.detail, _DETAIL) for sample in one.samples[:1]),
+        ),
     )
     note = (
         "After the warm-up, by the second in which they were answered; the share is of all requests of the step. More "
@@ -59,11 +63,8 @@ def samples(conclusion: Conclusion) -> doc.Section:
         (doc.Column("detail", "words"), lambda one: doc.Code(one.detail)),
         (doc.Column("headers", "words"), lambda one: doc.Code(_headers(one))),
     )
-    return doc.Section(
-        f"Samples of failed requests ({len(shown)} of {len(conclusion.samples)} in errors.jsonl)",
-        [table],
-        on=(doc.MARKDOWN,),
-    )
+    title = f"Samples of failed requests ({len(shown)} of {len(conclusion.samples)} in errors.jsonl)"
+    return doc.Section(title, [table], on=(doc.MARKDOWN,))
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -80,22 +81,17 @@ class _Kind(msgspec.Struct, frozen=True):
     @property
     def per_s(self) -> float | None:
         """How many there were a second from the first to the last."""
-        return (
-            None if self.first_s is None or self.last_s is None else self.count / max(self.last_s - self.first_s, 1.0)
-        )
+        if self.first_s is None or self.last_s is None:
+            return None
+        return self.count / max(self.last_s - self.first_s, 1.0)
 
 
 def _kinds(conclusion: Conclusion) -> list[_Kind]:
-    times = _times(conclusion)
+    times, samples = _times(conclusion), defaultdict[tuple[str, str], list[ErrorSample]](list)
+    for one in conclusion.samples:
+        samples[one.step, one.outcome].append(one)
     return [
-        _Kind(
-            step,
-            kind,
-            count,
-            row.count,
-            [one for one in conclusion.samples if (one.step, one.outcome) == (step, kind)],
-            *times.get((step, kind), (None, None)),
-        )
+        _Kind(step, kind, count, row.count, samples[step, kind], *times.get((step, kind), (None, None)))
         for step, row in conclusion.summary.steps.items()
         for kind, count in row.errors.items()
     ]
@@ -114,10 +110,6 @@ def _times(conclusion: Conclusion) -> dict[tuple[str, str], tuple[float, float]]
 
 def _meaning(kind: str) -> str:
     return MEANINGS.get("http_<status>" if kind.startswith("http_") else kind, "")
-
-
-def _first_detail(samples: list[ErrorSample]) -> str:
-    return doc.brief(samples[0].detail, _DETAIL) if samples else ""
 
 
 def _quoted(conclusion: Conclusion) -> list[doc.Block]:
@@ -172,9 +164,8 @@ def slowest(conclusion: Conclusion) -> doc.Section:
         (doc.Column("payload", "words"), lambda one: doc.Command(commands.show(conclusion.manifest, one.index))),
     )
     note = "Milliseconds, of creates that succeeded after the warm-up; those of other steps are in summary.json."
-    return doc.Section(
-        "Slowest requests", [table, doc.Remark(note if table.rows else "", tone="muted")], on=(doc.HTML,)
-    )
+    said = doc.Remark(note if table.rows else "", tone="muted")
+    return doc.Section("Slowest requests", [table, said], on=(doc.HTML,))
 
 
 def _place(sample: ErrorSample) -> str:

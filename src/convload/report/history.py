@@ -10,11 +10,7 @@ from convload.report import figures
 from convload.report.chart import Change, Chart, Line, Way
 from convload.results.histogram import chance
 
-WORSE: Way = "worse"
-BETTER: Way = "better"
-CHANGED: Way = "changed"
-
-_TONES: dict[str, doc.Tone] = {WORSE: "fail", BETTER: "good", CHANGED: "doubt", "": "muted"}
+_TONES: dict[Way | str, doc.Tone] = {"worse": "fail", "better": "good", "changed": "doubt", "": "muted"}
 _MARK = "▲"
 _WHOLE_NAME = 40
 """A name that is no longer stays on one line, and figures that no longer fit follow in a table of their own."""
@@ -115,15 +111,13 @@ def _moment(point: FollowedRun) -> str:
 
 
 def _title(series: Series) -> str:
-    if series.name.startswith("gate "):
-        return doc.brief(series.name, 60)
-    return f"{series.name} {series.unit}"
+    return doc.brief(series.name, 60) if series.name.startswith("gate ") else f"{series.name} {series.unit}"
 
 
 def _way(series: Series, change: Found) -> Way:
     if not series.better:
-        return CHANGED
-    return BETTER if (change.after > change.before) == (series.better == "higher") else WORSE
+        return "changed"
+    return "better" if (change.after > change.before) == (series.better == "higher") else "worse"
 
 
 def _sentences(history: History) -> Iterator[tuple[str, str]]:

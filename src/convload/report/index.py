@@ -145,10 +145,8 @@ def document(runs: Sequence[IndexedRun], root: Path, way: str, compare: str) -> 
 
 def _table(runs: Sequence[IndexedRun], marked: dict[str, list[doc.Words]], way: str) -> doc.Table:
     plan: _Made = doc.Column("plan", "words"), lambda one: doc.Code(one.plan)
-    level: _Made = (
-        doc.Column("level", "name"),
-        lambda one: doc.Mark("▲ changed", "doubt") if marked.get(one.folder) else "",
-    )
+    change = doc.Mark("▲ changed", "doubt")
+    level: _Made = doc.Column("level", "name"), lambda one: change if marked.get(one.folder) else ""
     return doc.table(
         runs,
         (doc.Column("run", "words"), lambda one: _link(one, way)),

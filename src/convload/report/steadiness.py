@@ -22,13 +22,9 @@ def sections(conclusion: Conclusion) -> list[doc.Section]:
     recoveries = [_recovery_cells(one) for one in conclusion.recoveries]
     drifting = [_drift_cells(one) for one in conclusion.drift if one.verdict == DRIFTS]
     drift = _table(["what", "where"], ["first third", "last third", "change", "per hour", "p"], drifting, _DRIFT_NOTE)
+    heads = ["rate /s", "normal p50", "normal again after", "watched"]
     return [
-        doc.Section(
-            "Recovery",
-            _table(
-                ["after stage"], ["rate /s", "normal p50", "normal again after", "watched"], recoveries, _RECOVERY_NOTE
-            ),
-        ),
+        doc.Section("Recovery", _table(["after stage"], heads, recoveries, _RECOVERY_NOTE)),
         doc.Section("Drift", [*drift, doc.Remark(drift_text(conclusion), tone="muted")]),
     ]
 

@@ -124,9 +124,8 @@ def _step_and_statistic(one: Difference) -> str:
 
 
 def _interval(one: Difference) -> str:
-    return (
-        figures.NONE if one.low is None or one.high is None else f"{_figure(one.low, '+')} to {_figure(one.high, '+')}"
-    )
+    known = one.low is not None and one.high is not None
+    return f"{_figure(one.low, '+')} to {_figure(one.high, '+')}" if known else figures.NONE
 
 
 def _figure(value: float | None, sign: str = "") -> str:
@@ -159,13 +158,11 @@ def _failed(count: int) -> doc.Mark:
 
 def _times(times: _Times, model: str) -> list[_Made]:
     """Returns the columns of times; where there is one clock, it has no name."""
-    return [
-        (
-            doc.Column(name, clock=clock if model == OPEN else "", on=on, heads={doc.MARKDOWN: f"{name} ms"}),
-            _time(clock, name),
-        )
-        for (clock, name), on in times.items()
-    ]
+
+    def column(clock: str, name: str, on: tuple[doc.Medium, ...]) -> doc.Column:
+        return doc.Column(name, clock=clock if model == OPEN else "", on=on, heads={doc.MARKDOWN: f"{name} ms"})
+
+    return [(column(clock, name, on), _time(clock, name)) for (clock, name), on in times.items()]
 
 
 def _time(clock: str, name: str) -> Callable[[_Named], str]:
