@@ -4,16 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from convload.capacity.objective import (
-    allowed_share,
-    growth,
-    in_flight_of_others,
-    measured,
-    overloaded,
-    percentile_ms,
-    strains,
-    why_none_succeeds,
-)
+from convload.capacity import objective
+from convload.capacity.objective import percentile_ms
 from convload.capacity.overload import OverloadTrial
 from convload.capacity.steered import StageLog, SteeredLoads
 from convload.capacity.trials import SETTLING_SHARE
@@ -65,7 +57,8 @@ class LiveMeasurer:
         median_ms, done = self._probe(FIRST_PROBE_S)
         if median_ms is None:
             load = f"at {self._probe_per_s:g}/s, next to no load"
-            raise why_none_succeeds(load, figures_of(done), figures_of(done, CONSUMER_TOKEN), self._plan.consumers)
+            token = figures_of(done, CONSUMER_TOKEN)
+            raise objective.why_none_succeeds(load, figures_of(done), token, self._plan.consumers)
         self.rest_ms = median_ms
 
     def warm(self, rate: float, duration_s: float) -> None:
@@ -142,23 +135,23 @@ def judged(done: StageLog, plan: Plan, gates: Sequence[Gate], rate: float, durat
     results = judge(found, gates, confidence=CONFIDENCE)
     figures, parts = found.totals.figures(CREATE), parts_of(done.log, done.mark)
     is_limit = is_generator_limit(parts, figures.all_lateness, limits_of_trial(plan.validity), plan.max_in_flight)
-    pending, others = pending_of(parts), in_flight_of_others(found.totals, done.mark.duration_s)
-    grown = growth(pending, figures.count)
+    pending, others = pending_of(parts), objective.in_flight_of_others(found.totals, done.mark.duration_s)
+    grown = objective.growth(pending, figures.count)
     arrived_per_s = found.totals.flows[""].offered_rate
     trial = Trial(rate=rate, duration_s=duration_s, outcome="pass", at_s=done.mark.starts_s)
-    trial = measured(trial, found, results)
-    response_s = (trial.response_p50_ms or 0.0) / 1000
+    trial = objective.measured(trial, found, results)
+    allowed, response_s = objective.allowed_share(gates), (trial.response_p50_ms or 0.0) / 1000
     return msgspec.structs.replace(
         trial,
         outcome="generator" if is_limit else _outcome(results),
-        strain=max([grown.strain, *strains(results, gates)]),
+        strain=max([grown.strain, *objective.strains(results, gates)]),
         growing=grown.growing,
         arrived_per_s=arrived_per_s,
         achieved_per_s=found.totals.flows[""].achieved_rate,
         goodput_per_s=goodput(parts),
         in_flight_mean=max(0.0, sum(pending) / len(pending) - others) if pending else None,
-        overloaded=overloaded(
-            ok_by_second(parts), arrived_per_s or rate, allowed_share(gates), trial.error_share or 0.0, response_s
+        overloaded=objective.overloaded(
+            ok_by_second(parts), arrived_per_s or rate, allowed, trial.error_share or 0.0, response_s
         ),
     )
 

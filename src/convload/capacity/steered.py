@@ -10,16 +10,7 @@ import msgspec
 
 from convload.capacity.trials import EndedError
 from convload.plan.schedule import Stage, StageMark
-from convload.results.runlog import (
-    FILE_NAME,
-    GrowingLog,
-    Interval,
-    Record,
-    RunLog,
-    StageAdded,
-    Started,
-    WorkerLost,
-)
+from convload.results.runlog import FILE_NAME, GrowingLog, Interval, Record, RunLog, StageAdded, Started, WorkerLost
 from convload.run.execution import Controls
 
 GRACE_S = 1.5

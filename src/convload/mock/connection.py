@@ -1,4 +1,4 @@
-"""One connection: bytes in, requests out to the application, replies back in order."""
+"""One connection: bytes in, requests out to the application, replies back in order; and what all of them share."""
 
 import asyncio
 import socket
@@ -13,10 +13,13 @@ from convload.mock.messages import (
     CLOSE,
     CONTINUE,
     KEEP_ALIVE,
+    ConnectionLimits,
+    Encoder,
     Head,
     Reply,
     Request,
-    Site,
+    Respond,
+    Traffic,
     fault_of,
     header_reader,
     refusal,
@@ -33,6 +36,9 @@ MAX_WAITING = 64
 
 LINGER_S = 2.0
 """How long a closed connection is still read, so that the last reply is not lost to a reset by the kernel."""
+
+CHECKS = 4
+"""How often within the shorter timeout a connection is looked at; a timeout is late by up to one check."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -56,7 +62,7 @@ class Connection(asyncio.Protocol):
     _transport: asyncio.Transport
     _watch: asyncio.TimerHandle
 
-    def __init__(self, site: Site, *, tls: bool) -> None:
+    def __init__(self, site: "Site", *, tls: bool) -> None:
         self._site = site
         self._tls = tls
         self._traffic = site.traffic
@@ -368,3 +374,17 @@ class Connection(asyncio.Protocol):
 
 def _head_bytes(target: bytes, headers: dict[bytes, bytes]) -> int:
     return len(target) + sum(len(name) + len(value) + 4 for name, value in headers.items())
+
+
+class Site:
+    """What all connections of one server share. `empty` is set while there is none."""
+
+    def __init__(
+        self, respond: Respond, limits: ConnectionLimits, traffic: Traffic, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.respond, self.limits, self.traffic, self.loop = respond, limits, traffic, loop
+        self.check_every_s = min(limits.read_timeout_s, limits.idle_timeout_s) / CHECKS
+        self.encoder = Encoder()
+        self.connections: set[Connection] = set()
+        self.empty = asyncio.Event()
+        self.empty.set()

@@ -1,11 +1,9 @@
-"""Requests and replies of HTTP/1.1, the bytes of a reply, and what connections share; knows nothing of the API."""
+"""Requests and replies of HTTP/1.1, and the bytes of a reply; knows nothing of the API."""
 
-import asyncio
 import re
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Protocol
 
 import msgspec
 
@@ -152,40 +150,9 @@ class Encoder:
         return head
 
 
-CHECKS = 4
-"""How often within the shorter timeout a connection is looked at; a timeout is late by up to one check."""
-
-
 class ConnectionLimits(msgspec.Struct, frozen=True):
     """When a client is too slow, too quiet, or sends too much."""
 
     read_timeout_s: float
     idle_timeout_s: float
     max_body_bytes: int
-
-
-class OpenConnection(Protocol):
-    """A connection, as the server sees it."""
-
-    def shut_down(self) -> None:
-        """Closes after the replies that are owed."""
-
-    def abort(self) -> None:
-        """Drops the connection and what is owed on it."""
-
-
-class Site:
-    """What all connections of one server share. `empty` is set while there is none."""
-
-    def __init__(
-        self, respond: Respond, limits: ConnectionLimits, traffic: Traffic, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        self.respond = respond
-        self.limits = limits
-        self.loop = loop
-        self.check_every_s = min(limits.read_timeout_s, limits.idle_timeout_s) / CHECKS
-        self.encoder = Encoder()
-        self.traffic = traffic
-        self.connections: set[OpenConnection] = set()
-        self.empty = asyncio.Event()
-        self.empty.set()

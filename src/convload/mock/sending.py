@@ -6,23 +6,9 @@ from typing import Any
 
 import msgspec
 
-from convload.contract.answers import (
-    CLOSED_CONVERSATION,
-    CONVERSATION_CLOSED,
-    INVALID_CONSUMER_TOKEN,
-    TOO_LARGE,
-    bad_request,
-)
+from convload.contract import answers, sends
 from convload.contract.requests import size_problem
-from convload.contract.sends import (
-    ConversationField,
-    Send,
-    SendFileDownload,
-    SendFileUrl,
-    SendMessage,
-    SendProfile,
-    UpdateElement,
-)
+from convload.contract.sends import Send, SendMessage, UpdateElement
 from convload.mistakes import Mistake
 from convload.mock import replies
 from convload.mock.access import CLIENT_PROPERTIES, Access, Destination
@@ -64,9 +50,9 @@ class Sending:
         self._answers: dict[type, Callable[[_Call], Reply]] = {
             SendMessage: self._publish,
             UpdateElement: self._update,
-            SendProfile: lambda call: replies.done(replies.PROFILE_SET_BODY, call.send.id),
-            SendFileUrl: self._upload_url,
-            SendFileDownload: self._download_url,
+            sends.SendProfile: lambda call: replies.done(replies.PROFILE_SET_BODY, call.send.id),
+            sends.SendFileUrl: self._upload_url,
+            sends.SendFileDownload: self._download_url,
         }
 
     def answer(self, target: Destination, request: Request, send: Send | list[Mistake]) -> Reply:
@@ -80,7 +66,7 @@ class Sending:
         if len(request.body) > self._max_chars:
             event = send.body.event if isinstance(send, SendMessage) else None
             if size_problem(request.body, event, self._max_chars):
-                return replies.refused_send(TOO_LARGE, send.id)
+                return replies.refused_send(answers.TOO_LARGE, send.id)
         call = _Call(target.account, consumer, send, has_properties=CLIENT_PROPERTIES in request.headers)
         return self._answers[type(send)](call)
 
@@ -97,16 +83,16 @@ class Sending:
         if not closes(call.send):
             return replies.done(replies.Message(CONVERSATION_UPDATED), call.send.id)
         self._conversations.close(conversation)
-        return replies.done(replies.Message(CONVERSATION_CLOSED), call.send.id)
+        return replies.done(replies.Message(answers.CONVERSATION_CLOSED), call.send.id)
 
     def _open_conversation(self, conversation_id: str, call: _Call) -> Conversation | Reply:
         """Returns the consumer's own conversation, or why it cannot be used."""
         conversation = self._conversations.find(conversation_id)
         if conversation is None or conversation.consumer != call.consumer:
-            return refused(INVALID_CONSUMER_TOKEN)
+            return refused(answers.INVALID_CONSUMER_TOKEN)
         if conversation.with_properties and not call.has_properties:
-            return refused(bad_request("Client-Properties is missing, which the create had"))
-        return conversation if conversation.is_open else replies.refused_send(CLOSED_CONVERSATION, call.send.id)
+            return refused(answers.bad_request("Client-Properties is missing, which the create had"))
+        return conversation if conversation.is_open else replies.refused_send(answers.CLOSED_CONVERSATION, call.send.id)
 
     def _upload_url(self, call: _Call) -> Reply:
         asked = call.send.body
@@ -135,5 +121,5 @@ def closes(send: Send | list[Mistake]) -> bool:
     return send.body.closes or any(map(_closes_dialog, every))
 
 
-def _closes_dialog(field: ConversationField) -> bool:
+def _closes_dialog(field: sends.ConversationField) -> bool:
     return field.field == "DialogChange" and (field.dialog or {}).get("state") == "CLOSE"

@@ -20,8 +20,8 @@ import uvloop
 from convload.errors import UsageError
 from convload.mock.access import AppCredentials
 from convload.mock.api import Api
-from convload.mock.connection import Connection
-from convload.mock.messages import ConnectionLimits, Site, Traffic
+from convload.mock.connection import Connection, Site
+from convload.mock.messages import ConnectionLimits, Traffic
 from convload.mock.process import CREDENTIALS, Announcement, Serving
 from convload.mock.waiting_line import Timekeeper, WaitingLine, station_of
 from convload.plan.mock_behaviour import Behaviour

@@ -9,14 +9,8 @@ from hmac import compare_digest
 
 import msgspec
 
-from convload.contract.answers import (
-    INVALID_APP_TOKEN,
-    INVALID_CONSUMER_TOKEN,
-    MISSING_APP_TOKEN,
-    MISSING_BRAND,
-    MISSING_CONSUMER_TOKEN,
-    Refusal,
-)
+from convload.contract import answers
+from convload.contract.answers import Refusal
 
 ISSUER = "Sentinel"
 SCOPE = "msg.consumer"
@@ -81,21 +75,21 @@ class Tokens:
     def check_app(self, header: bytes | None, account: str) -> Refusal | None:
         """Checks an Authorization header, with or without `Bearer`; None where it is sound."""
         if not header:
-            return MISSING_APP_TOKEN
+            return answers.MISSING_APP_TOKEN
         claims = self._claims(header)
         if isinstance(claims, AppClaims) and claims.aud == account and claims.exp > self._clock():
             return None
         # The first is the documented answer to an AppJWT without its mandatory claims.
-        return MISSING_BRAND if isinstance(claims, ConsumerClaims) else INVALID_APP_TOKEN
+        return answers.MISSING_BRAND if isinstance(claims, ConsumerClaims) else answers.INVALID_APP_TOKEN
 
     def check_consumer(self, header: bytes | None, account: str) -> ConsumerClaims | Refusal:
         """Checks an X-LP-ON-BEHALF header."""
         if not header:
-            return MISSING_CONSUMER_TOKEN
+            return answers.MISSING_CONSUMER_TOKEN
         claims = self._claims(header)
         if isinstance(claims, ConsumerClaims) and claims.account_id == account:
             return claims
-        return INVALID_CONSUMER_TOKEN
+        return answers.INVALID_CONSUMER_TOKEN
 
     def _sign(self, claims: Claims) -> str:
         signed = _HEADER_PART + b"." + _encode(msgspec.json.encode(claims))

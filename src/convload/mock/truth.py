@@ -12,17 +12,8 @@ from typing import Literal
 
 import msgspec
 
-from convload.mock.queueing import (
-    Tail,
-    Waits,
-    mg1,
-    mmc,
-    mmc_response,
-    quantile_s,
-    response_tail,
-    stationary_states,
-    waits_in,
-)
+from convload.mock import queueing
+from convload.mock.queueing import Tail, Waits
 from convload.mock.waiting_line import Station, station_of
 from convload.plan.mock_behaviour import Behaviour
 from convload.plan.service_times import ServiceTime
@@ -156,7 +147,7 @@ def _times(mean_s: float, quantile: Callable[[float], float] | None) -> Times:
 
 
 def _tail_times(mean_s: float, tail: Tail | None) -> Times:
-    return _times(mean_s, None if tail is None else partial(quantile_s, tail))
+    return _times(mean_s, None if tail is None else partial(queueing.quantile_s, tail))
 
 
 def _at_rate(station: Station, service: ServiceTime, rate: float, overloaded: float) -> AtRate:
@@ -187,15 +178,17 @@ def _expected(station: Station, service: ServiceTime, rate: float) -> tuple[Trus
     servers, queue, mean_s = station.servers, station.queue, service.mean_s
     memoryless = _memoryless(service)
     if _load_dependent(station):
-        states = stationary_states(rate, servers, queue, partial(_drain, station, mean_s)) if memoryless else None
-        return None if states is None else ("exact", waits_in(states, rate, servers, queue), None)
+        drain = partial(_drain, station, mean_s)
+        states = queueing.stationary_states(rate, servers, queue, drain) if memoryless else None
+        return None if states is None else ("exact", queueing.waits_in(states, rate, servers, queue), None)
     if servers == 1 and queue is None and not memoryless:
-        return "exact", *mg1(rate, service)
+        return "exact", *queueing.mg1(rate, service)
     if queue is None and memoryless:
-        return "exact", mmc(servers, None, rate, mean_s), mmc_response(servers, rate, mean_s)
+        response = queueing.mmc_response(servers, rate, mean_s)
+        return "exact", queueing.mmc(servers, None, rate, mean_s), response
     waits = _scaled(station, service, rate, 1.0 if memoryless else (1 + service.scv) / 2)
     trust: Trust = "exact" if memoryless or queue == 0 else "approximate"
-    return trust, waits, response_tail(waits.tail, service) if waits.tail else None
+    return trust, waits, queueing.response_tail(waits.tail, service) if waits.tail else None
 
 
 def _drain(station: Station, mean_s: float, n: int) -> float:
@@ -207,7 +200,7 @@ def _scaled(station: Station, service: ServiceTime, rate: float, scale: float) -
     """Returns the waits of M/M/c with times and places scaled."""
     queue = station.queue
     room = None if queue is None else max(round(queue / scale), min(queue, 1))
-    waits = mmc(station.servers, room, rate, service.mean_s)
+    waits = queueing.mmc(station.servers, room, rate, service.mean_s)
     tail = waits.tail
     return msgspec.structs.replace(
         waits, mean_s=waits.mean_s * scale, in_service_s=service.mean_s, tail=tail and (lambda t: tail(t / scale))
