@@ -5,7 +5,8 @@ each keep their own ten, send what is new among them with each interval, and the
 those of the run: the very slowest, and a sample in which each request is as likely as any other.
 """
 
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Callable
 from heapq import heappush, heapreplace
 from itertools import count
 
@@ -46,6 +47,20 @@ class Result(msgspec.Struct, frozen=True, gc=False):
         return self.sent_s if self.step == RETRY else self.due_s
 
 
+Rows = npt.NDArray[np.void]
+"""What is kept of each result beside its step, variant and outcome."""
+
+pack_row = struct.Struct("=4dq?").pack
+_ROW = np.dtype(
+    [("due_s", "f8"), ("sent_s", "f8"), ("done_s", "f8"), ("first_s", "f8"), ("index", "i8"), ("new_connection", "?")]
+)
+
+
+def rows_of(packed: bytearray) -> Rows:
+    """Returns the rows that `pack_row` has made."""
+    return np.frombuffer(packed, _ROW)
+
+
 Mask = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]
 
@@ -69,7 +84,13 @@ class Sampler:
         self._numbers = count()
 
     def look(
-        self, results: Sequence[Result], response_s: Times, measured: Callable[[], Mask], started_s: float
+        self,
+        step: str,
+        variant: str,
+        rows: Rows,
+        response_s: Times,
+        measured: Callable[[], Mask],
+        started_s: float,
     ) -> None:
         """Takes note of which results of one kind belong to the ten highest of their step so far.
 
@@ -77,13 +98,15 @@ class Sampler:
         more than the tenth has. `measured` says which of them count.
         """
         for kind in (SLOW, ORDINARY):
-            highest = self._highest.setdefault((results[0].step, kind), [])
+            highest = self._highest.setdefault((step, kind), [])
             lowest = highest[0][0] if len(highest) == SAMPLES_A_STEP else 0.0
-            places, scores = self._slow(response_s, lowest) if kind == SLOW else self._drawn(len(results), lowest)
+            places, scores = self._slow(response_s, lowest) if kind == SLOW else self._drawn(len(rows), lowest)
             if len(places):
                 counting = np.flatnonzero(measured()[places])
                 for at in counting[np.argsort(-scores[counting])][:SAMPLES_A_STEP].tolist():
-                    self._keep(kind, float(scores[at]), results[places[at]], started_s, highest)
+                    self._keep(
+                        self._sample(kind, float(scores[at]), step, variant, rows[places[at]], started_s), highest
+                    )
 
     def _slow(self, response_s: Times, lowest: float) -> tuple[Places, Times]:
         if response_s.max() <= lowest:
@@ -98,34 +121,32 @@ class Sampler:
             return _NOWHERE
         return self._random.permutation(size)[:found], self._random.uniform(lowest, 1.0, found)
 
-    def _keep(
-        self, kind: str, score: float, result: Result, started_s: float, highest: list[tuple[float, int]]
-    ) -> None:
+    def _keep(self, sample: RequestSample, highest: list[tuple[float, int]]) -> None:
         number = next(self._numbers)
         if len(highest) < SAMPLES_A_STEP:
-            heappush(highest, (score, number))
-        elif score > highest[0][0]:
-            _, dropped = heapreplace(highest, (score, number))
+            heappush(highest, (sample.score, number))
+        elif sample.score > highest[0][0]:
+            _, dropped = heapreplace(highest, (sample.score, number))
             self._fresh.pop(dropped, None)
         else:
             return
-        self._fresh[number] = self._sample(kind, score, result, started_s)
+        self._fresh[number] = sample
 
-    def _sample(self, kind: str, score: float, result: Result, started_s: float) -> RequestSample:
-        due_s, sent_s, first_s, done_s = (
-            round(at_s - started_s, 6) for at_s in (result.due_s, result.sent_s, result.first_s, result.done_s)
-        )
+    def _sample(
+        self, kind: str, score: float, step: str, variant: str, row: np.void, started_s: float
+    ) -> RequestSample:
+        due_s, sent_s, done_s, first_s, index, is_new = row.item()
         return RequestSample(
-            step=result.step,
-            variant=result.variant,
-            index=result.index,
-            due_s=due_s,
-            sent_s=sent_s,
-            first_byte_s=first_s,
-            done_s=done_s,
-            new_connection=result.new_connection,
+            step=step,
+            variant=variant,
+            index=index,
+            due_s=round(due_s - started_s, 6),
+            sent_s=round(sent_s - started_s, 6),
+            first_byte_s=round(first_s - started_s, 6),
+            done_s=round(done_s - started_s, 6),
+            new_connection=bool(is_new),
             worker=self._worker,
-            trace_id=self._tracing.trace_id(result.index),
+            trace_id=self._tracing.trace_id(index),
             kind=kind,
             score=round(score, 9),
         )

@@ -1,7 +1,5 @@
 """The body of an answer while it is read: bounded for itself, and with all others of a worker together."""
 
-from typing import ClassVar
-
 SMALL_BYTES = 65536
 """So large a body is never refused for what others take; an answer that convload reads has some hundred bytes."""
 
@@ -9,34 +7,60 @@ SMALL_BYTES = 65536
 class Body:
     """What has come of the answer that a connection reads.
 
+    An answer that comes whole at one go, as nearly all do, is never kept between two reads; only what is, counts.
+
     Args:
         most_bytes: of one body.
         most_together_bytes: of all that are being read in this process.
+
+    Attributes:
+        add: takes a part.
     """
 
-    __slots__ = ("_bytes", "_most_bytes", "_most_together_bytes", "_parts")
-
-    _together_bytes: ClassVar[int] = 0
+    __slots__ = ("_kept", "_most_bytes", "_most_together_bytes", "_parts", "add")
 
     def __init__(self, most_bytes: int, most_together_bytes: int) -> None:
         self._most_bytes, self._most_together_bytes = most_bytes, most_together_bytes
         self._parts: list[bytes] = []
-        self._bytes = 0
+        self._kept = bytearray()
+        self.add = self._parts.append
 
-    def add(self, data: bytes) -> str:
-        """Adds a part; returns why that is too much, nothing where it is not."""
-        self._parts.append(data)
-        self._bytes += len(data)
-        Body._together_bytes += len(data)
-        if self._bytes > self._most_bytes:
-            return f"a body of more than {self._most_bytes} bytes"
-        if self._bytes > SMALL_BYTES and Body._together_bytes > self._most_together_bytes:
+    def keep(self) -> str:
+        """Keeps what has come until more does; returns why that is too much, nothing where it is not."""
+        before = len(self._kept)
+        self._kept += b"".join(self._parts)
+        self._parts.clear()
+        size = len(self._kept)
+        _all.bytes += size - before
+        if size > SMALL_BYTES and _all.bytes > self._most_together_bytes:
             return f"bodies of more than {self._most_together_bytes} bytes in all answers of a worker at once"
-        return ""
+        return self.refusal(size)
+
+    def refusal(self, size: int) -> str:
+        """Returns why a body of that size is too much, nothing where it is not."""
+        return f"a body of more than {self._most_bytes} bytes" if size > self._most_bytes else ""
 
     def take(self) -> bytes:
         """Returns all of it, and keeps nothing."""
-        parts, self._parts = self._parts, []
-        Body._together_bytes -= self._bytes
-        self._bytes = 0
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        parts = self._parts
+        if self._kept:
+            self.keep()
+            parts.append(bytes(self._kept))
+            _all.bytes -= len(self._kept)
+            self._kept.clear()
+        whole = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        return whole
+
+
+class _All:
+    """Counts the bytes that all bodies keep."""
+
+    __slots__ = ("bytes",)
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
+_all = _All()
+"""An object and no attribute of the class, which Python would look up anew after each change."""

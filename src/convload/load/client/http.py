@@ -177,14 +177,17 @@ class _Connection:
     def __init__(self, origin: Origin, limits: Limits) -> None:
         self._limits = limits
         self._sock, self._tls = open_connection(origin, limits.connect_timeout_s)
-        self._parser = httptools.HttpResponseParser(self)
         self._body = Body(limits.max_body_bytes, limits.max_bodies_bytes)
+        self._answer = b""
+        self.on_body = self._body.add  # called by the parser
+        self._parser = httptools.HttpResponseParser(self)
+        self._hub = get_hub()
         self._waiter: Any = None
         self.usable = True
         self.exchanges = 0
         self._expect_answer()
         self._complete = True
-        loop = get_hub().loop
+        loop = self._hub.loop
         # Repeating, because `again` sets the full time anew where `start` would go on with what was left.
         self._timer = loop.timer(limits.timeout_s, limits.timeout_s)
         self._reader = loop.io(self._sock.fileno(), READABLE)
@@ -198,6 +201,7 @@ class _Connection:
             self._reader = None
             self._timer.close()
             self._sock.close()
+            self._body.take()
 
     def exchange(self, request: bytes) -> tuple[int, bytes]:
         """Writes a request and waits for its answer: (status, body)."""
@@ -210,9 +214,9 @@ class _Connection:
                 self._wait()
         finally:
             self._timer.stop()
-            body = self._body.take()
         if self._failure is not None:
             raise self._failure
+        body, self._answer = self._answer, b""
         return self._status, body
 
     def answer_header(self, name: bytes) -> str:
@@ -236,7 +240,7 @@ class _Connection:
     def _wait(self) -> None:
         self._waiter = getcurrent()
         try:
-            get_hub().switch()
+            self._hub.switch()
         finally:
             self._waiter = None
 
@@ -262,7 +266,7 @@ class _Connection:
         A server that refuses a large request answers before it has read it all and closes. Then writing fails,
         but what decides is the answer, or the reset, that the reader finds.
         """
-        writable = get_hub().loop.io(self._sock.fileno(), WRITABLE)
+        writable = self._hub.loop.io(self._sock.fileno(), WRITABLE)
         writable.start(self._wake)
         try:
             while data and not self._complete:
@@ -295,7 +299,12 @@ class _Connection:
         except (OSError, TlsFailed) as error:
             self._fail("reset", str(error))
         else:
-            self._take(data)
+            if self._complete:
+                self.close()  # the idle connection was closed by the peer, or says what nobody asked for
+            elif data:
+                self._parse(data)
+            else:
+                self._at_end()
         if self._complete or self._failure is not None:
             self._wake()
 
@@ -311,14 +320,6 @@ class _Connection:
                 self._wake()
         return plain
 
-    def _take(self, data: bytes) -> None:
-        if self._complete:
-            self.close()  # the idle connection was closed by the peer, or says what nobody asked for
-        elif data:
-            self._parse(data)
-        else:
-            self._at_end()
-
     def _parse(self, data: bytes) -> None:
         if self._in_head:
             self.first_s = self.first_s or time.monotonic()
@@ -329,14 +330,21 @@ class _Connection:
             if not self._complete:
                 self._fail("malformed_http", str(error) or "the answer changes the protocol")
             self.usable = False
+        if not self._complete:
+            self._wait_for_more()
+
+    def _wait_for_more(self) -> None:
+        """Looks whether what is kept of half an answer is too much."""
         if self._in_head and len(self._head) > self._limits.max_head_bytes:
             self._fail("malformed_http", f"a head of more than {self._limits.max_head_bytes} bytes")
+        elif too_much := self._body.keep():
+            self._fail("malformed_http", too_much)
 
     def _at_end(self) -> None:
         """Takes the end of the stream, which is also the end of an answer that has no length."""
         self.usable = False
         if self._status and self._ends_with_the_stream:
-            self._complete = True
+            self._answer, self._complete = self._body.take(), True
         else:
             self._fail("reset", "closed in the middle of an answer" if self._head else "closed without an answer")
 
@@ -370,17 +378,14 @@ class _Connection:
             self._in_head = False
             self._status = self._parser.get_status_code()
 
-    def on_body(self, data: bytes) -> None:
-        """Takes a part of the body."""
-        if not self._complete and (too_much := self._body.add(data)):
-            self._fail("malformed_http", too_much)
-
     def on_message_complete(self) -> None:
         """Ends the answer, unless it is an interim one (1xx)."""
         if self._complete:
             return
         if self._status < FIRST_FINAL_STATUS:
             self._status, self._in_head = 0, True
-        else:
-            self._complete = True
-            self.usable = self._parser.should_keep_alive()
+            return
+        self._answer, self._complete = self._body.take(), True
+        self.usable = self._parser.should_keep_alive()
+        if too_much := self._body.refusal(len(self._answer)):
+            self._fail("malformed_http", too_much)
