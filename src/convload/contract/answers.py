@@ -101,6 +101,19 @@ class BaseUris(msgspec.Struct, frozen=True, rename="camel"):
     base_uris: list[BaseUri] = msgspec.field(name="baseURIs")
 
 
+class _Coded(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """Where a refusal may say what it calls itself."""
+
+    error_code: object = msgspec.UNSET
+
+
+class _Refused(_Coded, frozen=True, gc=False):
+    """A refusal, in the documented form or in OAuth's; only what its code is found by."""
+
+    body: _Coded | list[object] | str | float | bool | None = None
+    error: object = ""
+
+
 _CODE = re.compile(r"[\w.-]{1,40}", re.ASCII)
 
 _decode_create = msgspec.json.Decoder(list[AnswerElement]).decode
@@ -108,6 +121,7 @@ _decode_named = msgspec.json.Decoder(list[AnswerElement] | AnswerBody).decode
 _decode_send = msgspec.json.Decoder(AnswerElement).decode
 _decode_app_token = msgspec.json.Decoder(AppToken).decode
 _decode_consumer_token = msgspec.json.Decoder(ConsumerToken).decode
+_decode_refusal = msgspec.json.Decoder(_Refused).decode
 _decode_base_uris = msgspec.json.Decoder(BaseUris).decode
 
 
@@ -135,17 +149,17 @@ def _check_created(reply_ids: Sequence[str], body: bytes) -> Answer:
     if len(elements) != len(reply_ids):
         detail = f"$: has {len(elements)} elements for a request of {len(reply_ids)}"
         return Answer(CONTRACT, detail, _conversation_in(body))
-    conversation_id = ""
-    for position, (element, reply_id) in enumerate(zip(elements, reply_ids, strict=True)):
-        if element.req_id != reply_id:
-            detail = f"$[{position}].reqId: is {element.req_id[:80]!r}, not {reply_id!r}"
+    conversation_id, partial = "", ""
+    for position, element in enumerate(elements):
+        if element.req_id != reply_ids[position]:
+            detail = f"$[{position}].reqId: is {element.req_id[:80]!r}, not {reply_ids[position]!r}"
             return Answer(CONTRACT, detail, _conversation_in(body))
         # By content, not by place: an accepted bad request may have been answered with a single element.
         conversation_id = conversation_id or element.body.conversation_id
-    for position, element in enumerate(elements):
         if element.code != CODE_OK:
-            detail = f"$[{position}].code: is {element.code!r}: {element.body.msg[:200]}"
-            return Answer(PARTIAL, detail, conversation_id)
+            partial = partial or f"$[{position}].code: is {element.code!r}: {element.body.msg[:200]}"
+    if partial:
+        return Answer(PARTIAL, partial, conversation_id)
     if not conversation_id:
         return Answer(CONTRACT, "$[1].body.conversationId: is missing")
     return Answer(OK, "", conversation_id)
@@ -153,7 +167,7 @@ def _check_created(reply_ids: Sequence[str], body: bytes) -> Answer:
 
 def _conversation_in(body: bytes) -> str:
     """Returns the conversation that an answer names which is no success, so that it can be closed; "" without one."""
-    if b"conversationId" not in body:
+    if body.find(b"conversationId") < 0:  # `in` would try first whether it is a number, which takes five times as long
         return ""
     try:
         found = _decode_named(body)
@@ -210,14 +224,13 @@ def _refused(status: int, body: bytes) -> Answer:
 def error_code(body: bytes) -> str:
     """Returns what a refusal calls itself, in the documented form or in OAuth's (RFC 6749 §5.2); "" if it does not."""
     try:
-        refusal = msgspec.json.decode(body)
+        refusal = _decode_refusal(body)
     except UNDECODABLE:
         return ""
-    if not isinstance(refusal, dict):
-        return ""
-    inner = refusal.get("body")
-    code = (inner if isinstance(inner, dict) else refusal).get("errorCode", refusal.get("error", ""))
-    return str(code) if isinstance(code, str | int) and _CODE.fullmatch(str(code)) else ""
+    code = (refusal.body if isinstance(refusal.body, _Coded) else refusal).error_code
+    if code is msgspec.UNSET:
+        code = refusal.error
+    return str(code) if isinstance(code, (str, int)) and _CODE.fullmatch(str(code)) else ""
 
 
 def _undecodable(body: bytes, error: Exception) -> Answer:

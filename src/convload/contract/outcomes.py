@@ -1,5 +1,7 @@
 """The one table of what can become of a request."""
 
+from functools import cache
+
 OK = "ok"
 RATE_LIMITED = "rate_limited"
 INVALID_JSON = "invalid_json"
@@ -24,6 +26,7 @@ MEANINGS = {
 }
 
 
+@cache
 def of_status(status: int) -> str:
     """Returns the error kind of an HTTP status that is not the wanted one."""
     return RATE_LIMITED if status == 429 else f"http_{status}"  # noqa: PLR2004 -- the status code is its own name

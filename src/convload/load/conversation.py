@@ -14,7 +14,7 @@ from gevent import GreenletExit
 from gevent.pool import Group
 
 from convload.contract import sends
-from convload.contract.answers import OF_THE_CONSUMER, Answer, check_create, check_send
+from convload.contract.answers import OF_THE_CONSUMER, Answer, check_send
 from convload.contract.outcomes import OK, RATE_LIMITED
 from convload.contract.steps import CLOSE, CREATE, FIRST, RETRY, SEND
 from convload.load.client.http import Client
@@ -126,15 +126,7 @@ class Consumer:
             headers += target.tracing.header_line(payload.index)
         request = complete(target.create_head, payload.body, headers)
         target.sent += 1
-        return self._call(
-            request,
-            lambda status, body: check_create(payload.reply_ids, status, body, payload.expect),
-            record,
-            CREATE,
-            payload.variant,
-            payload.index,
-            due_s,
-        )
+        return self._call(request, payload.check, record, CREATE, payload.variant, payload.index, due_s)
 
     def send(self, conversation: OpenConversation, text: str) -> Answer:
         """Sends a text message."""
@@ -171,28 +163,39 @@ class Consumer:
         index: int = -1,
         due_s: float = NOW,
     ) -> Answer:
-        target = self.target
-        sent_s = time.monotonic()
+        target, client = self.target, self.client
         target.in_flight += 1
         try:
-            exchange = self.client.exchange(request)
+            exchange = client.exchange(request)
         except GreenletExit:
             # The drain is over. It has waited long enough to be called a time-out, and every request that was sent
             # must be in the results. Locust knows no drain: there it is as if it had not been sent.
             if target.session.paced:
-                times = due_s or sent_s, sent_s, time.monotonic()
+                times = due_s or client.began_s, client.began_s, time.monotonic()
                 record(Result(step, "read_timeout", *times, variant, index, "cut off by the end of the run"))
             raise
         finally:
             target.in_flight -= 1
-        if exchange.failure or (answer := check(exchange.status, exchange.body)).outcome != OK:
-            answer = read(exchange, self.client, check)
-        else:
+        answer = read(exchange, client, check)
+        if answer.outcome == OK:
             target.app_tokens.has_worked = True
-        sent_s, done_s, size = exchange.sent_s, exchange.done_s, len(exchange.body)
-        times, detail = (due_s or sent_s, sent_s, done_s), answer.detail
-        first_s, is_new = exchange.first_s, exchange.new_connection
-        record(Result(step, answer.outcome, *times, variant, index, detail, size, first_s, is_new, answer.head))
+        sent_s = exchange.sent_s
+        record(
+            Result(
+                step,
+                answer.outcome,
+                due_s or sent_s,
+                sent_s,
+                exchange.done_s,
+                variant,
+                index,
+                answer.detail,
+                len(exchange.body),
+                exchange.first_s,
+                exchange.new_connection,
+                answer.head,
+            )
+        )
         if exchange.status == UNAUTHORIZED:
             target.was_refused(request, answer)
         return answer

@@ -124,8 +124,8 @@ class Recorder:
 
     def _sample(self, result: Result) -> None:
         kind = (result.step, result.outcome)
-        self._sampled[kind] += 1
-        if self._sampled[kind] <= MAX_SAMPLES_A_KIND:
+        if self._sampled[kind] < MAX_SAMPLES_A_KIND:
+            self._sampled[kind] += 1
             t_s = round(result.done_s - self.started_s, 6)
             what = (result.step, result.variant, result.outcome, known.redact(result.detail), result.index)
             headers = {name: known.redact(value)[:LONGEST_HEADER] for name, value in telling_headers(result.head)}

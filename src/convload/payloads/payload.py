@@ -8,6 +8,7 @@ from typing import cast
 import msgspec
 import orjson
 
+from convload.contract.answers import Answer, check_create
 from convload.payloads.slots import IN_HEADER, IN_PAYLOAD, ascii_json_text, json_text
 from convload.payloads.template import Template
 
@@ -37,6 +38,10 @@ class Payload(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     headers: bytes
     reply_ids: tuple[str, ...]
+
+    def check(self, status: int, body: bytes) -> Answer:
+        """Checks the answer to this request."""
+        return check_create(self.reply_ids, status, body, self.expect)
 
 
 Make = Callable[[int, bytes], Payload]

@@ -55,6 +55,7 @@ from convload.load.client.connect import (
     TlsFailed,
     open_connection,
 )
+from convload.load.client.heads import final_head, header
 from convload.load.client.origin import Origin
 
 FIRST_FINAL_STATUS = 200
@@ -96,19 +97,25 @@ class _Stale(Exception):  # noqa: N818 -- no error of anybody
 
 
 class Client:
-    """One user's connection to one origin: opened when it is needed, reopened when it has ended."""
+    """One user's connection to one origin: opened when it is needed, reopened when it has ended.
 
-    __slots__ = ("_connection", "_limits", "_origin", "opened")
+    Attributes:
+        opened: how often it was.
+        began_s: when the last exchange began.
+    """
+
+    __slots__ = ("_connection", "_limits", "_origin", "began_s", "opened")
 
     def __init__(self, origin: Origin, limits: Limits) -> None:
         self._origin = origin
         self._limits = limits
         self._connection: _Connection | None = None
         self.opened = 0
+        self.began_s = 0.0
 
     def exchange(self, request: bytes) -> Exchange:
         """Writes one whole request and waits for its answer; never writes it twice."""
-        sent_s = time.monotonic()
+        sent_s = self.began_s = time.monotonic()
         try:
             status, body = self._attempt(request)
         except RequestFailed as failed:
@@ -141,7 +148,7 @@ class Client:
 
         Looked for when asked, in the bytes that are kept anyway, so that no other answer pays for it.
         """
-        return "" if self._connection is None else self._connection.answer_header(name)
+        return "" if self._connection is None else header(self._connection.final_head, name)
 
     def answer_head(self) -> bytes:
         """Returns the head of the last answer, also of one that broke off later; b"" unless it came whole."""
@@ -219,15 +226,14 @@ class _Connection:
         body, self._answer = self._answer, b""
         return self._status, body
 
-    def answer_header(self, name: bytes) -> str:
-        """Returns a header of the answer that was read last."""
-        lines = self._final_head.split(b"\r\n")[1:]
-        fields = (line.partition(b":") for line in lines)
-        return next((value.strip().decode("latin-1") for key, _, value in fields if key.lower() == name), "")
+    @property
+    def final_head(self) -> bytes:
+        """What has come of the head of the answer that was read last."""
+        return final_head(self._head)
 
     def answer_head(self) -> bytes:
         """Returns the head of the answer that was read last, b"" unless it is whole."""
-        return self._final_head if self._status else b""
+        return self.final_head if self._status else b""
 
     def _expect_answer(self) -> None:
         self._complete = False
@@ -350,16 +356,8 @@ class _Connection:
 
     @property
     def _ends_with_the_stream(self) -> bool:
-        head = self._final_head.lower()
+        head = self.final_head.lower()
         return b"\ncontent-length:" not in head and b"\ntransfer-encoding:" not in head
-
-    @property
-    def _final_head(self) -> bytes:
-        """What was read while in a head may begin with interim answers and end with a part of the body."""
-        head, _, rest = self._head.partition(b"\r\n\r\n")
-        while head[9:10] == b"1" and rest:
-            head, _, rest = rest.partition(b"\r\n\r\n")
-        return head
 
     def _fail(self, kind: str, detail: str) -> None:
         self._failure = RequestFailed(kind, detail)

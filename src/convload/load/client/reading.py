@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from convload.contract.answers import Answer
 from convload.contract.outcomes import INVALID_JSON, OK
+from convload.load.client.heads import header
 from convload.load.client.http import MAX_BODY_BYTES, Client, Exchange
 
 REDIRECTS = 300, 400
@@ -32,28 +33,30 @@ def read(exchange: Exchange, client: Client, check: Callable[[int, bytes], _T | 
 
     The head goes along for those few whose other headers somebody looks at (`telling_headers`).
     """
-    answer = _read(exchange, client, check)
-    if isinstance(answer, Answer) and answer.outcome != OK:
-        return replace(answer, head=client.answer_head())
-    return answer
-
-
-def _read(exchange: Exchange, client: Client, check: Callable[[int, bytes], _T | Answer]) -> _T | Answer:
     if exchange.failure:
-        return Answer(exchange.failure, exchange.detail)
+        return Answer(exchange.failure, exchange.detail, head=client.answer_head())
     answer = check(exchange.status, exchange.body)
     if not isinstance(answer, Answer) or answer.outcome == OK:
         return answer
-    if coding := client.answer_header(b"content-encoding"):
+    return _explained(answer, exchange, client.answer_head(), check)
+
+
+def _explained(
+    answer: Answer, exchange: Exchange, head: bytes, check: Callable[[int, bytes], _T | Answer]
+) -> _T | Answer:
+    """Returns what a failure amounts to in the light of its headers."""
+    if coding := header(head, b"content-encoding"):
         body = _decompressed(exchange.body)
         if body is not None:
-            return check(exchange.status, body)
+            found = check(exchange.status, body)
+            return replace(found, head=head) if isinstance(found, Answer) and found.outcome != OK else found
         if answer.outcome == INVALID_JSON:
-            return Answer("malformed_http", f"Content-Encoding: {coding}, which cannot be read and was not asked for")
+            detail = f"Content-Encoding: {coding}, which cannot be read and was not asked for"
+            return Answer("malformed_http", detail, head=head)
+    detail = answer.detail
     if REDIRECTS[0] <= exchange.status < REDIRECTS[1]:
-        parts = f"Location: {client.answer_header(b'location')}", answer.detail
-        return replace(answer, detail="; ".join(filter(None, parts)))
-    return answer
+        detail = "; ".join(filter(None, (f"Location: {header(head, b'location')}", detail)))
+    return Answer(answer.outcome, detail, answer.conversation_id, answer.error_code, head)
 
 
 def telling_headers(head: bytes) -> tuple[tuple[str, str], ...]:
