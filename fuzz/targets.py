@@ -52,13 +52,15 @@ def credentials_files() -> Target:
     from convload.load.client.credentials import read as read_credentials
 
     path = _scratch() / "credentials.toml"
+    path.touch(mode=0o600)
 
     def read(data: bytes) -> str:
         path.write_bytes(data)
         try:
             return repr(read_credentials(str(path), {}))
         except ConvloadError as error:
-            if not str(error).endswith("must be TOML with the keys client_id and client_secret"):
+            unquoted = "must be TOML with the keys client_id and client_secret", "it is no UTF-8 text"
+            if not str(error).partition(", from line ")[0].endswith(unquoted):
                 raise BrokenPromiseError(str(error)) from None
             raise
 

@@ -4,7 +4,6 @@ import ipaddress
 import os
 import signal
 import socket
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from convload.machine import usable_cores, workers_for_all_cores
 from convload.plan.durations import parse_duration_s
 from convload.plan.plan import AUTO, MOCK, Plan
 from convload.plan.sources import WORKER_KEY
+from convload.private import read_private
 from convload.run.execution import Joining
 
 DEFAULT_JOIN_WITHIN = "120s"
@@ -169,28 +169,9 @@ def find_key(file: str | None) -> str:
             "key: a run and its workers on other machines need a common key: `convload key new --out FILE` makes one; "
             f"give it to each with --key-file FILE or {WORKER_KEY}"
         )
-    return parse_key(_read_private(Path(file)), file) if file else parse_key(os.environ[WORKER_KEY], WORKER_KEY)
-
-
-def _read_private(path: Path) -> str:
-    try:
-        with path.open(encoding="ascii") as file:
-            status = os.fstat(file.fileno())
-            mode = stat.S_IMODE(status.st_mode)
-            if not is_private(mode, is_ours=status.st_uid == os.geteuid()):
-                raise UsageError(
-                    f"--key-file: {path}: is open to others than its owner (mode {mode:o}), and who has read it can "
-                    f"take part in runs; `chmod 600 FILE` closes it, and a new key is better"
-                )
-            return file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--key-file: {path}: cannot be read: {why_unread(error)}") from error
-
-
-def is_private(mode: int, *, is_ours: bool) -> bool:
-    """Whether a file is closed to others: what an orchestrator mounts is its own, and our group may read it."""
-    shared = stat.S_IRWXO | (stat.S_IRWXG if is_ours or mode & stat.S_IWGRP else 0)
-    return not mode & shared
+    if not file:
+        return parse_key(os.environ[WORKER_KEY], WORKER_KEY)
+    return parse_key(read_private(Path(file), f"--key-file: {file}", "take part in runs"), file)
 
 
 def joining_of(

@@ -15,6 +15,7 @@ def test_they_come_from_the_environment() -> None:
 def test_a_file_comes_before_the_environment(tmp_path: Path) -> None:
     path = tmp_path / "credentials.toml"
     path.write_text('client_id = "file"\nclient_secret = "hush"\n')
+    path.chmod(0o600)
 
     assert credentials.read(str(path), {"CONVLOAD_CLIENT_ID": "me"}).client_id == "file"
 
@@ -35,11 +36,23 @@ def test_without_them_it_is_said_where_to_put_them(environment: dict[str, str]) 
 def test_a_broken_file_is_named_and_not_quoted(tmp_path: Path, text: str) -> None:
     path = tmp_path / "credentials.toml"
     path.write_bytes(text.encode("latin-1"))
+    path.chmod(0o600)
 
     with pytest.raises(UsageError) as caught:
         credentials.read(str(path), {})
 
     assert str(path) in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+def test_a_file_that_others_can_read_is_refused_and_not_quoted(tmp_path: Path) -> None:
+    path = tmp_path / "credentials.toml"
+    path.write_text('client_id = "me"\nclient_secret = "hush"\n')
+    path.chmod(0o644)
+
+    with pytest.raises(UsageError, match=r"is open to others than its owner \(mode 644\)") as caught:
+        credentials.read(str(path), {})
+
     assert "hush" not in str(caught.value)
 
 

@@ -4,11 +4,11 @@ import pytest
 from tests.conftest import Cli, listening, summary_of
 
 from convload import __version__
-from convload.cli.worker import is_private
 from convload.errors import UsageError
 from convload.load.processes.keys import new_key
 from convload.load.processes.members import Members
 from convload.load.processes.messages import Hello
+from convload.private import is_private
 from convload.results import runlog
 from convload.results.runlog import Note
 

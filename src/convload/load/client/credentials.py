@@ -10,6 +10,7 @@ from convload.contract.answers import Answer
 from convload.errors import UsageError
 from convload.load.client.redaction import known
 from convload.mistakes import parse_toml
+from convload.private import read_private
 
 CLIENT_ID = "CONVLOAD_CLIENT_ID"
 CLIENT_SECRET = "CONVLOAD_CLIENT_SECRET"  # noqa: S105 -- the name of a variable
@@ -56,11 +57,10 @@ def read(path: str | None, environment: Mapping[str, str] = os.environ) -> Crede
 
 
 def _from_file(path: Path) -> Credentials:
+    text = read_private(path, f"credentials_file {path}", "act as this connector")
     try:
-        values = parse_toml(path.read_text(encoding="utf-8"))
+        values = parse_toml(text)
         return Credentials(str(values["client_id"]), str(values["client_secret"]))
-    except OSError as error:
-        raise UsageError(f"credentials_file {path}: cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, RecursionError):
         # The text of the error may quote the file, so it is dropped.
         raise UsageError(f"credentials_file {path}: must be TOML with the keys client_id and client_secret") from None
