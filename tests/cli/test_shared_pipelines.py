@@ -119,6 +119,24 @@ def test_where_the_machine_has_changed_only_the_branch_itself_goes_on(tmp_path: 
     assert calls == (["convload run plans/gate.toml --out reports/gate"] if code == 0 else [])
 
 
+def test_calibration_runs_are_made_where_they_are_asked_for(tmp_path: Path) -> None:
+    steps, environment = (
+        scripts(),
+        with_defaults("Run", calibrate="true") | {"GITHUB_OUTPUT": str(tmp_path / "outputs")},
+    )
+
+    for step in ("Run", "Keep it as a baseline"):
+        _, calls = calls_of(steps[step], tmp_path, 0, "convload", **environment)
+
+    assert [" ".join(call.split()[1:3]) for call in calls] == [
+        "baseline find",
+        "run plans/gate.toml",
+        "baseline calibrate",
+        "baseline save",
+    ]
+    assert calls[0].endswith("--branch main --calibrate")
+
+
 def test_a_comment_that_cannot_be_written_is_told_and_fails_nothing(tmp_path: Path) -> None:
     told = {"OUT": ".", "RUNNER_TEMP": str(tmp_path), "GITHUB_REPOSITORY": "o/r", "PULL_REQUEST": "3"}
     (tmp_path / "pr-comment.md").write_text("<!-- convload: gate -->\ntext\n")
@@ -240,7 +258,7 @@ def test_a_merge_request_of_gitlab_has_one_note_that_the_newest_run_replaces(
     )
     compared = calls[-1].removeprefix("convload ").split()
     assert compared[:3] == ["compare", "kept.json", "reports/gate"]
-    assert parsed(compared).params["comment_file"] == Path("reports/gate/pr-comment.md")
+    assert Path("reports/gate/pr-comment.md") in parsed(compared).params.values()
 
 
 def test_the_lines_for_any_system_are_those_of_the_component() -> None:

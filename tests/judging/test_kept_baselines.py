@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from tests.judging.test_ratio import run_on
 from tests.run_logs import Make
 
 from convload.judging.alike import RunKind
 from convload.judging.baseline import Baseline, of_run
+from convload.judging.calibration import with_own
 from convload.judging.kept_baselines import find, keep
 from convload.results.run import Run
 
@@ -46,8 +48,22 @@ def test_another_kind_of_machine_is_told_with_what_differs(tmp_path: Path, make:
     found = find(tmp_path, "main", "gate", SMALL)
 
     assert found.path is None
-    assert found.others == [f"{path}: machine: cores is 16 there and 2 here"]
+    assert found.others[0].startswith(f"{path}: machine: cores is 16 there and 2 here; no calibration run was kept")
     assert find(tmp_path, "main", "none", SMALL).others == []
+
+
+def test_one_to_be_judged_by_ratio_comes_after_those_of_this_machine(tmp_path: Path, make: Make) -> None:
+    own, here = run_on(make, LARGE, [1000] * 9), run_on(make, SMALL, [2000] * 9)
+    base = with_own(made(make, 9, LARGE), own)
+    at_mock = msgspec.structs.replace(base.identity, target="mock")
+    path = kept(tmp_path, msgspec.structs.replace(base, identity=at_mock, flows=own.flows))
+
+    without, found = (find(tmp_path, "main", "gate", SMALL, known) for known in (None, here))
+    same = kept(tmp_path, made(make, 8, SMALL))
+
+    assert (without.path, without.lacks_calibration) == (None, True)
+    assert (found.path, found.lacks_calibration) == (path, False)
+    assert find(tmp_path, "main", "gate", SMALL, here).path == same
 
 
 def test_so_many_of_a_kind_of_machine_stay_and_those_of_others_are_left(tmp_path: Path, make: Make) -> None:

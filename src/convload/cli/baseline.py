@@ -13,13 +13,14 @@ from convload import machine, origin
 from convload.comparison.sides import keep
 from convload.contract.steps import STEPS
 from convload.errors import ExitCode, UsageError
-from convload.judging import kept_baselines
+from convload.judging import calibration, kept_baselines
 from convload.judging.baseline import FILE_NAME, Baseline, load
 from convload.plan.plan import assemble
 from convload.report import figures
 from convload.report.document import brief
 from convload.results.histogram import statistics
 from convload.results.runlog import FILE_NAME as RUN_LOG
+from convload.run import calibrating
 
 EPILOG = """\b
 Examples:
@@ -62,12 +63,13 @@ def baseline() -> None:
 def save(run: Path, out: Path | None, to: Path | None, branch: str | None, most: int) -> None:
     """Keep the figures of a valid run in a file of its own, some hundred kilobytes at most.
 
-    RUN is a run folder or its run log. With --to DIR its place there follows from branch and plan.
+    RUN is a run folder or its run log. With --to DIR its place there follows from branch and plan. A calibration run of
+    this machine (convload baseline calibrate) is kept with it.
     """
     if out and to:
         raise UsageError("--out, --to: only one of them can say where")
     log = run / RUN_LOG if run.is_dir() else run
-    made = keep(log)
+    made = calibration.with_own(keep(log), calibrating.known(machine.facts()))
     text = msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
     if to is not None and to.suffix != kept_baselines.SUFFIX:
         click.echo(str(kept_baselines.keep(to, made, text, _branch(branch), most)))
@@ -84,14 +86,19 @@ def save(run: Path, out: Path | None, to: Path | None, branch: str | None, most:
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--plan", metavar="FILE|NAME", required=True, help="The plan, or its name as it stands in its reports.")
 @_branch_option
-def find(folder: Path, plan: str, branch: str | None) -> int:
+@click.option("--calibrate", is_flag=True, help="Make a calibration run of this machine where that is what is missing.")
+def find(folder: Path, plan: str, branch: str | None, *, calibrate: bool) -> int:
     """Print the newest baseline in DIR of a branch and plan that was made on a machine of this kind.
 
-    Prints nothing where there is none at all. Where there are some of other kinds of machines alone, nothing can be
-    said: it tells in what they differ, and the exit code is 3.
+    Else one of another kind that calibration runs of both machines allow to judge by ratio. Prints nothing where there
+    is none at all. Where there are others alone, nothing can be said: it tells why, and the exit code is 3.
     """
-    plan = _name_of(plan)
-    found = kept_baselines.find(folder, _branch(branch), plan, machine.facts())
+    plan, here = _name_of(plan), machine.facts()
+    found = kept_baselines.find(folder, _branch(branch), plan, here, calibrating.known(here))
+    if found.path is None and found.lacks_calibration and calibrate:
+        found = kept_baselines.find(folder, _branch(branch), plan, here, _calibrate())
+    if found.path and found.others:
+        click.echo(f"convload: of another kind of machine, to be judged by ratio: {found.others[0]}", err=True)
     if found.path is not None:
         click.echo(str(found.path))
     elif found.others:
@@ -101,6 +108,22 @@ def find(folder: Path, plan: str, branch: str | None) -> int:
     else:
         click.echo(f"convload: {folder}: no baseline of {plan} yet", err=True)
     return int(ExitCode.PASS)
+
+
+@baseline.command(name="calibrate", epilog="\b\nExample:\n  convload baseline calibrate\n")
+def calibrate_command() -> None:
+    """Measure how long this machine takes over a fixed load at the embedded mock, half a minute, and keep that.
+
+    `convload baseline save` puts it beside the baselines of this machine; where the machine has changed since, gates
+    on times at the embedded mock are judged by the ratio of both calibration runs.
+    """
+    _calibrate()
+    click.echo(str(calibrating.path()))
+
+
+def _calibrate() -> Baseline:
+    click.echo("convload: a calibration run of this machine, half a minute at the embedded mock", err=True)
+    return calibrating.make()
 
 
 def _name_of(plan: str) -> str:
@@ -134,6 +157,8 @@ def _facts(found: Baseline) -> dict[str, str]:
     del identity["kind"]
     facts = {name: str(identity[name]) for name in ("plan", "started", "version", *identity) if identity[name]}
     flow = found.flows[""]
+    if found.calibrations:
+        facts["calibration run"] = found.calibrations[0].identity.started
     return facts | {"sent": f"{figures.rate(flow.achieved_rate)}/s for {flow.length_s:,.0f} s"}
 
 

@@ -8,8 +8,10 @@ import click
 import msgspec
 
 from convload.comparison.two_targets import too_few
-from convload.errors import UsageError
-from convload.judging.baseline import Identity, freeze, identity_of, likeness, load
+from convload.errors import ExitCode, UsageError
+from convload.judging import calibration
+from convload.judging.alike import Likeness
+from convload.judging.baseline import Baseline, Identity, freeze, identity_of, likeness, load
 from convload.judging.forecast import plan_warnings
 from convload.payloads.catalogue import Catalogue, default_folder
 from convload.plan.facts import PlanFacts
@@ -19,6 +21,7 @@ from convload.plan.plan import Plan, marks
 from convload.plan.schedule import StageMark
 from convload.report.document import visible
 from convload.report.runner import defused
+from convload.run import calibrating
 from convload.run.files import manifest_of, read_inputs
 
 
@@ -43,20 +46,44 @@ def frozen_baseline(path: str | Path, gates: Sequence[Gate], here: Identity, *, 
 
     Raises:
         UsageError: it cannot be used, or its run was unlike this one and `force` is not given.
+        OtherMachineError: only the machine is of another kind, and no calibration runs say what that makes of times.
     """
     baseline = load(Path(path))
     if not any(gate.needs_baseline for gate in gates):
         click.echo(f"convload: warning: --baseline {path}: no gate compares with it", err=True)
         return None
     found = likeness(baseline.identity, here)
+    if not force and found.unlike and all(one.kind == "machine" for one in found.unlike):
+        baseline = _by_ratio(baseline, here, str(path), found)
+        found = msgspec.structs.replace(found, unlike=[])
     unlike = [one.sentence("in the baseline", "here") for one in found.unlike]
     if unlike and not force:
         problems = [f"baseline {path}: {what}" for what in unlike]
-        raise UsageError(*problems, "a run unlike its baseline proves nothing; --force-baseline compares all the same")
+        raise UsageError(*problems, _FORCE)
     for importance, texts in (("warning", unlike), ("note", found.notes)):
         for text in texts:
             click.echo(f"convload: {importance}: baseline {path}: {text}", err=True)
     return freeze(baseline, gates, unlike, str(path))
+
+
+class OtherMachineError(UsageError):
+    """A baseline of another kind of machine, and nothing to judge it by."""
+
+    exit_code = ExitCode.INCONCLUSIVE
+
+
+def _by_ratio(baseline: Baseline, here: Identity, path: str, found: Likeness) -> Baseline:
+    """Adds the calibration run of this machine; raises OtherMachineError where there is none that may be judged by."""
+    machine = here.kind.machine if here.kind else {}
+    known = calibrating.known(machine)
+    why = calibration.why_not(baseline, machine, known)
+    if why or known is None:
+        differing = [f"baseline {path}: {one.sentence('in the baseline', 'here')}" for one in found.unlike]
+        raise OtherMachineError(*differing, f"no judgement by ratio: {why}", _FORCE)
+    return msgspec.structs.replace(baseline, calibrations=[*baseline.calibrations[:1], calibration.small(known)])
+
+
+_FORCE = "a run unlike its baseline proves nothing; --force-baseline compares all the same"
 
 
 def baseline_of(plan: Plan, *, force: bool) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ import msgspec
 from convload.errors import RunLogError, UsageError
 from convload.judging.alike import Likeness, RunKind, compare_kinds, kind_of_target, run_kind, treatment_of
 from convload.judging.dependence import effects_of
+from convload.judging.ratio import BaselineTotals, Machines
 from convload.judging.validity import examine, unsound, warnings_of
 from convload.mistakes import find_mistakes
 from convload.plan.facts import OPEN
@@ -89,7 +90,8 @@ class Piece(msgspec.Struct, frozen=True):
 class Baseline(msgspec.Struct, frozen=True):
     """A run as others are held against it; `differences` and `source` are added when it is frozen into one of those.
 
-    `pieces` are by step, for comparisons alone; `warnings` what a reader of its figures must know.
+    `pieces` are by step, for comparisons alone; `warnings` what a reader of its figures must know. `calibrations` are
+    the calibration run of its machine, if there was one, and that of the new run where they are of other kinds.
     """
 
     format: str
@@ -101,12 +103,33 @@ class Baseline(msgspec.Struct, frozen=True):
     effects: dict[str, dict[str, float]] = {}
     pieces: dict[str, list[Piece]] = {}
     warnings: list[str] = []
+    calibrations: list["Baseline"] = []
 
-    def totals(self) -> Totals:
+    def totals(self) -> BaselineTotals:
         """Returns the figures to judge by; raises RunLogError where a histogram is damaged."""
-        return Totals(
-            {(part.step, part.variant, part.stage): _figures(part) for part in self.parts}, self.flows, self.effects
-        )
+        parts = {(part.step, part.variant, part.stage): _figures(part) for part in self.parts}
+        return BaselineTotals(parts, self.flows, self.effects, self._machines())
+
+    @property
+    def is_by_ratio(self) -> bool:
+        """Whether it was made on another kind of machine, and calibration runs of both are there."""
+        return len(self.calibrations) > 1
+
+    def _machines(self) -> Machines | None:
+        if not self.is_by_ratio:
+            return None
+        own, here = self.calibrations
+        return Machines(own.totals(), here.totals(), all_work=_mock_of(self) == _mock_of(own))
+
+
+def _mock_of(run: Baseline) -> dict[str, Any]:
+    settings = run.identity.kind.settings if run.identity.kind else {}
+    return {key: value for key, value in settings.items() if key.startswith("mock.")}
+
+
+def merged(totals: Totals) -> list[Part]:
+    """Returns the figures of whole steps."""
+    return [_part((step, "", ""), totals.figures(step)) for step in dict.fromkeys(step for step, _, _ in totals.parts)]
 
 
 def load(path: Path) -> Baseline:
@@ -208,6 +231,8 @@ def freeze(baseline: Baseline, gates: Iterable[Gate], unlike: list[str], source:
             grouped.setdefault(key, []).append(figures)
     parts = [_part(key, Figures.merged(of_key)) for key, of_key in grouped.items()]
     frozen = msgspec.structs.replace(baseline, parts=parts, differences=unlike, source=source, pieces={})
+    if not baseline.is_by_ratio:
+        frozen = msgspec.structs.replace(frozen, calibrations=[])
     plain: dict[str, Any] = msgspec.to_builtins(frozen)
     return plain
 

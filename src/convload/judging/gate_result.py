@@ -7,6 +7,7 @@ import msgspec
 
 from convload.judging.dependence import SHORTEST_S
 from convload.judging.estimates import Estimate, Needed
+from convload.judging.ratio import describe
 from convload.plan.gate import Gate, Windows, write_subject
 from convload.plan.gate_names import SHARE, TIME, UNITS
 from convload.results.histogram import short
@@ -58,9 +59,9 @@ class GateResult(msgspec.Struct, frozen=True):
 class Finding(msgspec.Struct, frozen=True):
     """What was found for a gate, and the limit, in the unit of its quantity.
 
-    Against a baseline the limit has bounds too. `why` takes the place of figures where there are none. `windows` says
-    how the windows came out. `least` is what a time can be without the generator's own delays, on which the outcome may
-    hang.
+    Against a baseline the limit has bounds too; `ratio` is that of machines of two kinds. `why` takes the place of
+    figures where there are none. `windows` says how the windows came out. `least` is what a time can be without the
+    generator's own delays, on which the outcome may hang.
     """
 
     outcome: str
@@ -69,6 +70,7 @@ class Finding(msgspec.Struct, frozen=True):
     needed: Needed | None = None
     why: str = ""
     baseline: Estimate | None = None
+    ratio: Estimate | None = None
     windows: str = ""
     least: Estimate | None = None
     hangs_on_delays: bool = False
@@ -194,6 +196,8 @@ def _against(gate: Gate, finding: Finding) -> str:
     known, limit = finding.baseline, finding.limit
     low, high = limit.low, limit.high
     said = "" if known is None or known.value is None else f"the baseline has {_value(gate, known)}, "
+    if finding.ratio is not None:
+        said += f"{describe(finding.ratio)}, "
     if limit.value is None or low is None or high is None or low == high:
         return f"{said}so the limit is {'—' if limit.value is None else _written(gate, limit.value)}"
     return f"{said}so the limit lies between {_written(gate, low)} and {_written(gate, high)}"

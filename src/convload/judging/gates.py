@@ -28,6 +28,7 @@ from convload.judging.gate_result import (
     conclude_windows,
     result_of,
 )
+from convload.judging.ratio import AsHere, BaselineTotals, NoRatioError, as_here
 from convload.plan.gate import Gate, Windows
 from convload.plan.gate_names import UNITS
 from convload.results.histogram import short
@@ -83,8 +84,10 @@ def _against_baseline(
 
     A wrong decision needs one of the two bounds to be wrong, so its chance is at most 2 · (1 - c)/2 = 1 - c, whether or
     not the runs are independent of each other. A pass is a new figure whose bound meets even the limit that the most
-    demanding baseline would set; a fail breaks even that of the least demanding one.
+    demanding baseline would set; a fail breaks even that of the least demanding one. That of another kind of machine
+    is taken as it would be here (`ratio.py`).
     """
+    machines = baseline.machines if isinstance(baseline, BaselineTotals) else None
     each = (1 + confidence) / 2
     sure, of_new = Confidences(each, each), dependence_of(run, gate.subject, None)
     of_base = dependence_of_baseline(baseline, gate.subject, of_new)
@@ -92,11 +95,18 @@ def _against_baseline(
     if known is None or known.value is None:
         why = "there is no baseline to compare with" if known is None else "the baseline has no sample of it"
         return result_of(gate, Finding(INCONCLUSIVE, Estimate(), Estimate(), why=why), each)
+    here = AsHere(known, None)
+    if machines is not None:
+        try:
+            here = as_here(known, machines, gate.subject, sure, of_new)
+        except NoRatioError as error:
+            why = f"the baseline is of another kind of machine, and {error}"
+            return result_of(gate, Finding(INCONCLUSIVE, Estimate(), Estimate(), why=why), each)
     constant = gate.limit.constant * UNITS[gate.limit.unit].scale
-    bounds = (known.value, known.low, known.high)
+    bounds = (here.figure.value, here.figure.low, here.figure.high)
     value, low, high = (None if x is None else gate.limit.factor * x + constant for x in bounds)
     finding = _find(gate, measured, Estimate(value, low, high), sure, of_new)
-    return result_of(gate, msgspec.structs.replace(finding, baseline=known), each)
+    return result_of(gate, msgspec.structs.replace(finding, baseline=known, ratio=here.ratio), each)
 
 
 def _find(gate: Gate, measured: Measured, limit: Estimate, confidences: Confidences, dependence: Dependence) -> Finding:

@@ -10,6 +10,7 @@ import msgspec
 from convload.errors import UsageError
 from convload.judging.alike import machine_differences
 from convload.judging.baseline import Baseline, load
+from convload.judging.calibration import why_not
 
 KEPT = 10
 SUFFIX = ".json"
@@ -18,10 +19,14 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The newest baseline of this kind of machine, None where there is none, and what others there are."""
+    """The newest baseline of this kind of machine, else one to be judged by ratio, and what others there are.
+
+    `lacks_calibration`: a calibration run of this machine is all that is missing for that.
+    """
 
     path: Path | None
     others: list[str] = []
+    lacks_calibration: bool = False
 
 
 def keep(folder: Path, baseline: Baseline, text: bytes, branch: str, most: int = KEPT) -> Path:
@@ -44,15 +49,31 @@ def keep(folder: Path, baseline: Baseline, text: bytes, branch: str, most: int =
     return path
 
 
-def find(folder: Path, branch: str, plan: str, machine: dict[str, Any]) -> Found:
-    """Returns the newest baseline of a branch and plan that was made on a machine of this kind."""
-    others = []
+def find(folder: Path, branch: str, plan: str, machine: dict[str, Any], known: Baseline | None = None) -> Found:
+    """Returns the newest baseline of a branch and plan that was made on a machine of this kind.
+
+    Without one it is the newest that can be judged by ratio, with the calibration run that is `known` of this machine.
+    """
+    others, by_ratio, lacks = [], None, False
     for path, kept in _kept(folder / _name(branch) / _name(plan)):
         differences = machine_differences(_machine_of(kept), machine)
         if not differences:
             return Found(path)
-        others.append(f"{path}: {', '.join(one.sentence('there', 'here') for one in differences)}")
-    return Found(None, others)
+        why = why_not(kept, machine, known)
+        by_ratio = by_ratio or (None if why else path)
+        lacks = lacks or (known is None and not why_not(kept, machine, _stand_in(kept, machine)))
+        differing = ", ".join(one.sentence("there", "here") for one in differences)
+        others.append(f"{path}: {differing}; {why}" if why else f"{path}: {differing}")
+    return Found(by_ratio, others, lacks)
+
+
+def _stand_in(kept: Baseline, machine: dict[str, Any]) -> Baseline | None:
+    """Returns its own calibration run as if it had been made here."""
+    own = next(iter(kept.calibrations), None)
+    if own is None or own.identity.kind is None:
+        return None
+    kind = msgspec.structs.replace(own.identity.kind, machine=machine)
+    return msgspec.structs.replace(own, identity=msgspec.structs.replace(own.identity, kind=kind))
 
 
 def _kept(place: Path) -> Iterator[tuple[Path, Baseline]]:

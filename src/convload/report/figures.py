@@ -7,6 +7,7 @@ from convload.comparison.outcomes import Minimum
 from convload.comparison.two_targets import TargetComparison
 from convload.contract.steps import CREATE, FIRST
 from convload.judging.baseline import Baseline
+from convload.judging.calibration import machine_sentence
 from convload.judging.gate_result import INCONCLUSIVE, GateResult, duration
 from convload.plan.facts import OPEN
 from convload.plan.gate_names import OPERATORS
@@ -315,7 +316,8 @@ def _of_baseline(baseline: Baseline | None) -> list[str]:
     if baseline is None:
         return []
     unlike = [f"Compared all the same with a baseline unlike this run: {what}" for what in baseline.differences]
-    return unlike + [f"Warning of the run that is the baseline: {text}" for text in baseline.warnings]
+    by_ratio = [machine_sentence(baseline)] if baseline.is_by_ratio else []
+    return by_ratio + unlike + [f"Warning of the run that is the baseline: {text}" for text in baseline.warnings]
 
 
 def turns_facts(turns: TargetComparison) -> list[str]:

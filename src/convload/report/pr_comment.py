@@ -66,7 +66,10 @@ def _differences(conclusion: Conclusion) -> list[doc.Section]:
         (doc.Column("conversation.create", "words"), lambda one: one[0]),
         *((doc.Column(head), itemgetter(at)) for at, head in enumerate(("baseline", "here", "change"), 1)),
     )
-    return [doc.Section("Against the baseline", [table, doc.Remark("The gates say which difference counts.")])]
+    remark = "The gates say which difference counts."
+    if baseline is not None and baseline.is_by_ratio:
+        remark = "The baseline is of another kind of machine: the gates judge by ratio, and this table does not."
+    return [doc.Section("Against the baseline", [table, doc.Remark(remark)])]
 
 
 def _rows(before: Figures, here: Figures) -> list[tuple[str, str, str, str]]:

@@ -61,7 +61,8 @@ def render_html(conclusion: Conclusion, other: Conclusion | None = None, name: s
     """Returns report.html; the charts of another run lie over its own under that name, else its baseline does."""
     over = None if other is None else charts.data(other.run) | {"name": doc.brief(name)}
     if over is None and conclusion.baseline:
-        over = course_data.of_totals(conclusion.baseline.totals()) | {"name": "baseline"}
+        name = "baseline (another kind of machine)" if conclusion.baseline.is_by_ratio else "baseline"
+        over = course_data.of_totals(conclusion.baseline.totals()) | {"name": name}
     data = course_data.packed(_data(conclusion)) | ({"other": course_data.packed(over)} if over else {})
     return html.render(msgspec.structs.replace(document(conclusion), data=data))
 
