@@ -42,6 +42,11 @@ class Check(msgspec.Struct, frozen=True):
     advice: str = ""
 
 
+def _graded(name: str, state: State, figure: str, meaning: str, advice: str) -> Check:
+    """Returns a check, with advice where all is not well."""
+    return Check(name, state, figure, meaning, "" if state == "ok" else advice)
+
+
 def unknown(name: str, meaning: str) -> Check:
     """Returns the check of a fact that this machine does not tell."""
     return Check(name, NOT_KNOWN, "not known", meaning)
@@ -52,10 +57,9 @@ def cores(affinity: int, usable: float, workers: int) -> Check:
     quota = f", {short(usable)} by its cgroup" if usable < affinity else ""
     figure = f"{affinity} core{'s' * (affinity != 1)}{quota}"
     meaning = "a worker fills one core; the coordinator and the embedded mock share what is left"
-    if usable >= workers + 1:
-        return Check("cores", "ok", figure, meaning)
-    advice = f"{workers} worker{'s' * (workers != 1)} and a core for the rest need {workers + 1}: take fewer workers"
-    return Check("cores", "warning", figure, meaning, advice if workers > 1 else "take a machine with 2 cores or more")
+    advice = f"{workers} workers and a core for the rest need {workers + 1}: take fewer workers"
+    advice = advice if workers > 1 else "take a machine with 2 cores or more"
+    return _graded("cores", "ok" if usable >= workers + 1 else "warning", figure, meaning, advice)
 
 
 def open_files(soft: int, hard: int) -> Check:
@@ -68,7 +72,7 @@ def open_files(soft: int, hard: int) -> Check:
     state: State = "ok" if users >= PLAN_USERS else "warning" if users >= FEWEST_USERS else "problem"
     needed = files_needed(PLAN_USERS, workers=1)
     advice = f"for {PLAN_USERS:,} users: ulimit -Hn {needed}, or LimitNOFILE={needed} in systemd; or more workers"
-    return Check("open files", state, figure, meaning, "" if state == "ok" else advice)
+    return _graded("open files", state, figure, meaning, advice)
 
 
 def _limit(value: int) -> str:
@@ -83,10 +87,8 @@ def timer(*, precise: bool, p50_ms: float, p99_ms: float) -> Check:
     if not precise:
         advice = "a kernel with timerfd (Linux 2.6.25) and a C library that has it; until then the grain is 1 ms"
         return Check("timer", "warning", figure, meaning, advice)
-    if p99_ms > FINE_WAKE_MS:
-        advice = "look for other load, a CPU quota or power saving; a virtual machine may never do better"
-        return Check("timer", "warning", figure, meaning, advice)
-    return Check("timer", "ok", figure, meaning)
+    advice = "look for other load, a CPU quota or power saving; a virtual machine may never do better"
+    return _graded("timer", "ok" if p99_ms <= FINE_WAKE_MS else "warning", figure, meaning, advice)
 
 
 def clock(source: str) -> Check:
@@ -94,10 +96,8 @@ def clock(source: str) -> Check:
     meaning = "each request reads the clock several times"
     if not source:
         return unknown("clock", meaning)
-    if source.startswith(PRECISE_CLOCKS):
-        return Check("clock", "ok", source, meaning)
     advice = "a slow clock costs CPU time with each reading; tsc or kvm-clock are fast, if the machine offers them"
-    return Check("clock", "warning", source, meaning, advice)
+    return _graded("clock", "ok" if source.startswith(PRECISE_CLOCKS) else "warning", source, meaning, advice)
 
 
 def ports(local_range: tuple[int, int] | None, waiting: int | None) -> Check:
@@ -110,7 +110,7 @@ def ports(local_range: tuple[int, int] | None, waiting: int | None) -> Check:
     share = waiting / count
     state: State = "ok" if share <= PORTS_SHARE else "warning" if share <= PORTS_LIMIT else "problem"
     advice = "wait a minute, or widen net.ipv4.ip_local_port_range (sysctl)"
-    return Check("local ports", state, figure, meaning, "" if state == "ok" else advice)
+    return _graded("local ports", state, figure, meaning, advice)
 
 
 def memory(available: int | None) -> Check:
@@ -119,9 +119,7 @@ def memory(available: int | None) -> Check:
     if available is None:
         return unknown("memory", meaning)
     state: State = "ok" if available >= GOOD_MEMORY else "warning" if available >= LEAST_MEMORY else "problem"
-    return Check(
-        "memory", state, f"{_size(available)} available", meaning, "" if state == "ok" else "end what takes it"
-    )
+    return _graded("memory", state, f"{_size(available)} available", meaning, "end what takes it")
 
 
 def load(one_minute: float | None, usable: float) -> Check:
@@ -130,9 +128,8 @@ def load(one_minute: float | None, usable: float) -> Check:
     if one_minute is None:
         return unknown("load average", meaning)
     figure = f"{one_minute:.2f} over the last minute, {usable:g} core{'s' * (usable != 1)}"
-    if one_minute <= BUSY_SHARE * usable:
-        return Check("load average", "ok", figure, meaning)
-    return Check("load average", "warning", figure, meaning, "the machine is busy: end other work and measure again")
+    state: State = "ok" if one_minute <= BUSY_SHARE * usable else "warning"
+    return _graded("load average", state, figure, meaning, "the machine is busy: end other work and measure again")
 
 
 def disk(folder: str, free: int | None) -> Check:
@@ -141,8 +138,9 @@ def disk(folder: str, free: int | None) -> Check:
     if free is None:
         return unknown("disk", meaning)
     state: State = "ok" if free >= GOOD_DISK else "warning" if free >= LEAST_DISK else "problem"
-    advice = "" if state == "ok" else "make room, or name another place with --out"
-    return Check("disk", state, f"{_size(free)} free for {folder}", meaning, advice)
+    return _graded(
+        "disk", state, f"{_size(free)} free for {folder}", meaning, "make room, or name another place with --out"
+    )
 
 
 def software(versions: dict[str, str]) -> Check:

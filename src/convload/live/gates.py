@@ -51,10 +51,7 @@ class GateState(msgspec.Struct, frozen=True):
 class GateWatch(Show):
     """Judges what has come so far, in a thread of its own, and not more often than it can afford.
 
-    Attributes:
-        results, states: what the last judgement said.
-        judged_s: until when it had looked, in seconds from the start.
-        gave_up: whether the run has become too long for it.
+    The last judgement looked until `judged_s`, seconds from the start; it `gave_up` where the run has become too long.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -23,14 +23,9 @@ HEADERS = {
 
 
 class Guard:
-    """An ASGI application that answers 403 in place of another, but to those who are let in.
+    """An ASGI application that answers 403 in place of `app`, but to those who are let in.
 
-    Args:
-        app: the other.
-        is_own: whether a request is for this server.
-
-    Attributes:
-        token: which the path of a request begins with.
+    Their path begins with `token`, and `is_own` says that their request is for this server.
     """
 
     def __init__(self, app: Any, is_own: Callable[[Request], bool]) -> None:

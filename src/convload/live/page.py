@@ -43,11 +43,7 @@ class Known(msgspec.Struct):
 class Page:
     """What the page of one run shows; counts in the run's thread, and is asked in the server's.
 
-    Args:
-        plan: that of the run.
-        progress: how far it has come.
-        gates: where its gates stand.
-        refusal: why a wish cannot be fulfilled now.
+    `refusal` says why a wish cannot be fulfilled now.
     """
 
     def __init__(self, plan: Plan, progress: Progress, gates: GateWatch, refusal: Callable[[Wish], str]) -> None:

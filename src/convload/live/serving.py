@@ -11,14 +11,7 @@ ENDS_WITHIN_S = 2.0
 
 
 class Server:
-    """An ASGI application at an address of this machine, until it is closed.
-
-    Attributes:
-        host, port: where it listens.
-
-    Raises:
-        UsageError: it cannot listen there.
-    """
+    """An ASGI application at an address of this machine until it is closed; UsageError where it cannot listen there."""
 
     def __init__(self, app: Any, host: str, port: int, flag: str) -> None:
         import uvicorn  # noqa: PLC0415 -- slow to import, and asked for by few

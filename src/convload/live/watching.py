@@ -28,11 +28,7 @@ class Show:
 
 
 class Watching:
-    """Reads the log of a run for all that show it.
-
-    Attributes:
-        steering: what decides how the run goes on, a person at a page among it.
-    """
+    """Reads the log of a run for all that show it; `steering` decides how it goes on, a person at a page among it."""
 
     def __init__(
         self,

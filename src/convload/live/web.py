@@ -39,14 +39,7 @@ _wishes = msgspec.json.Decoder(Wish)
 
 
 class WebShow(Show):
-    """The server of `--web`.
-
-    Args:
-        page: what is shown.
-        refusal: why a wish cannot be fulfilled now.
-        ask: lets one be fulfilled.
-        host, port: where to listen.
-    """
+    """The server of `--web`; `refusal` says why a wish cannot be fulfilled now, and `ask` lets one be."""
 
     def __init__(
         self, page: Page, refusal: Callable[[Wish], str], ask: Callable[[Wish], None], host: str, port: int

@@ -172,13 +172,9 @@ def start_mock(
 ) -> Iterator[MockProcess]:
     """Runs a mock on a free port of loopback for the time of the context.
 
-    Should this process be killed, the pipe to the mock's standard input closes and the mock stops by itself.
-
-    Args:
-        behaviour: how it behaves.
-        env: its whole environment, which holds the credentials that it asks for; None: as here.
-        tls: whether it serves https with a certificate of its own, verified by `ca_file`.
-        tls_port: where it serves https beside http; 0 takes any free port.
+    Should this process be killed, the pipe to the mock's standard input closes and the mock stops by itself. `env` is
+    its whole environment, which holds the credentials that it asks for; None: as here. `tls` and `tls_port` are those
+    of `Serving`, with a certificate of its own that `ca_file` verifies.
 
     Raises:
         TargetError: it did not start; with what it said.
