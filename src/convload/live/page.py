@@ -157,13 +157,9 @@ def _tiles(progress: Progress) -> list[tuple[str, str, str, str]]:
     failed = {kind: count for kind, count in outcomes.most_common() if kind != OK}
     kinds = ", ".join(f"{visible(kind)} {count:,}" for kind, count in list(failed.items())[:4])
     total = outcomes.total()
+    so_far_in_all = f"{total:,} so far"
     return [
-        (
-            "ok",
-            short(rate_of(now, outcome=OK)),
-            "/s",
-            f"{short(offered)}/s offered" if offered else f"{total:,} so far",
-        ),
+        ("ok", short(rate_of(now, outcome=OK)), "/s", f"{short(offered)}/s offered" if offered else so_far_in_all),
         *(
             (f"response {name}", _ms(times, percent), "ms", f"{_ms(so_far, percent)} ms so far")
             for name, percent in (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))

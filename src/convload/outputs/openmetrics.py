@@ -1,9 +1,12 @@
 """Writes families of figures as OpenMetrics text, by prometheus-client: a scrape's and metrics.txt."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+
+CLOCKS_SAID = {"response": "Due to answered", "service": "Sent to answered", "lateness": "Due to sent"}
 
 Sample = tuple[str, dict[str, str], float]
 """What follows the family's name, the labels, and the value."""
@@ -19,22 +22,12 @@ class Family(msgspec.Struct, frozen=True):
     unit: str = ""
 
 
-class Collected:
-    """What prometheus-client takes for a registry: families that hold something."""
-
-    def __init__(self, families: Iterable[Family]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterator[Any]:
-        """Yields them as prometheus-client has them."""
-        return (metric_of(family) for family in self._families if family.samples)
-
-
 def write(families: Iterable[Family]) -> str:
-    """Returns the exposition, OpenMetrics 1.0."""
+    """Returns the exposition, OpenMetrics 1.0, of families that hold something."""
     from prometheus_client.openmetrics.exposition import generate_latest  # noqa: PLC0415 -- see `metric_of`
 
-    text: bytes = generate_latest(Collected(families))
+    metrics = (metric_of(family) for family in families if family.samples)
+    text: bytes = generate_latest(SimpleNamespace(collect=lambda: metrics))
     return text.decode()
 
 

@@ -10,17 +10,12 @@ from typing import Any
 from convload import __version__
 from convload.errors import UsageError
 from convload.outputs.exponential import SCALE, exponential
+from convload.outputs.openmetrics import CLOCKS_SAID
 from convload.outputs.scrape import LAST_S, kind_labels
 from convload.results.histogram import Histogram
 from convload.results.progress import CLOCKS, Progress, offered_rate_of, rate_of
 
 NS = 1_000_000_000
-
-_TEXTS = {
-    "response": "Due to answered, of requests that succeeded.",
-    "service": "Sent to answered, of requests that succeeded.",
-    "lateness": "Due to sent, of requests that succeeded.",
-}
 
 
 class Otlp:
@@ -60,12 +55,10 @@ class Otlp:
     def _data(self, progress: Progress, now_ns: int) -> Any:
         since_ns = int((progress.started.at_unix_s if progress.started else 0.0) * NS)
         manifest = progress.manifest
-        known = (
-            {"convload.plan": str(manifest.plan.get("name", "")), "convload.target": manifest.target}
-            if manifest
-            else {}
-        )
-        resource = self._resource_of({"service.name": "convload", "service.version": __version__} | known)
+        known = {"service.name": "convload", "service.version": __version__}
+        if manifest:
+            known |= {"convload.plan": str(manifest.plan.get("name", "")), "convload.target": manifest.target}
+        resource = self._resource_of(known)
         metrics = list(self._metrics(progress, since_ns, now_ns))
         scoped = self._sdk.ScopeMetrics(self._scope, metrics, "")
         return self._sdk.MetricsData([self._sdk.ResourceMetrics(resource, [scoped], "")])
@@ -87,8 +80,8 @@ class Otlp:
                 if (times := tally.times[clock]).count
             ]
             if points:
-                data = sdk.ExponentialHistogram(points, cumulative)
-                yield sdk.Metric(f"convload.{clock}.duration", _TEXTS[clock], "s", data)
+                data, said = sdk.ExponentialHistogram(points, cumulative), CLOCKS_SAID[clock]
+                yield sdk.Metric(f"convload.{clock}.duration", f"{said}, of requests that succeeded.", "s", data)
         for name, unit, value in _gauges(progress):
             yield sdk.Metric(name, "", unit, sdk.Gauge([sdk.NumberDataPoint({}, since_ns, now_ns, value)]))
 

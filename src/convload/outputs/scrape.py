@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from convload.outputs.exponential import SCALE, exponential
-from convload.outputs.openmetrics import Family, Sample, metric_of
+from convload.outputs.openmetrics import CLOCKS_SAID, Family, Sample, metric_of
 from convload.results.histogram import Histogram
 from convload.results.progress import CLOCKS, Kind, Progress, Tally, offered_rate_of, rate_of
 
@@ -20,8 +20,6 @@ LAST_S = 5.0
 
 LONGEST_WAIT_S, PATIENCE = 60.0, 1.5
 """The end waits for a last scrape, by what there was between the two before it; who never came is not awaited."""
-
-_TEXTS = {"response": "Due to answered", "service": "Sent to answered", "lateness": "Due to sent"}
 
 
 class Exposition:
@@ -103,7 +101,7 @@ def _families(progress: Progress) -> Iterator[Family]:
             if name == f"convload_{clock}_seconds"
             for sample in _buckets(labels, times)
         ]
-        text = f"{_TEXTS[clock]}, of requests that succeeded."
+        text = f"{CLOCKS_SAID[clock]}, of requests that succeeded."
         yield Family(f"convload_{clock}_seconds", "histogram", text, samples, "seconds")
 
 

@@ -7,7 +7,7 @@ from convload.comparison.outcomes import IMPROVED, REGRESSED, SAME, UNKNOWN
 from convload.comparison.two_targets import TargetComparison
 from convload.contract.steps import CREATE
 from convload.judging.gate_result import PASS
-from convload.outputs.openmetrics import Family, Sample, write
+from convload.outputs.openmetrics import CLOCKS_SAID, Family, Sample, write
 from convload.plan.facts import OPEN
 from convload.report import figures
 from convload.report.document import visible
@@ -18,7 +18,6 @@ _Family = tuple[str, str, str, list[Sample]]
 """Name, type, help and samples."""
 
 _UNITS = ("milliseconds", "ratio")
-_CLOCKS = {"response": "Due to answered", "service": "Sent to answered", "lateness": "Due to sent"}
 _QUANTILES = {name: f"{percent / 100:g}" for name, percent in PERCENTILES.items()} | {"max": "1"}
 
 
@@ -104,7 +103,7 @@ def _counts(labels: dict[str, str], steps: dict[str, Requests]) -> list[Sample]:
 
 def _times(prefix: str, sides: list[tuple[dict[str, str], dict[str, Requests]]], model: str) -> Iterator[_Family]:
     """Yields a family of each clock that the model has, with the creates of each side."""
-    for clock, text in _CLOCKS.items() if model == OPEN else list(_CLOCKS.items())[:1]:
+    for clock, text in list(CLOCKS_SAID.items())[: None if model == OPEN else 1]:
         samples = [
             sample
             for labels, steps in sides
