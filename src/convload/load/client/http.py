@@ -181,6 +181,11 @@ class _Connection:
         first_s: when the first byte of the last answer came, a reading of `time.monotonic`.
     """
 
+    __slots__ = (
+        *("_answer", "_body", "_complete", "_failure", "_head", "_hub", "_in_head", "_limits", "_parser", "_reader"),
+        *("_sock", "_status", "_timer", "_tls", "_waiter", "exchanges", "first_s", "on_body", "usable"),
+    )
+
     def __init__(self, origin: Origin, limits: Limits) -> None:
         self._limits = limits
         self._sock, self._tls = open_connection(origin, limits.connect_timeout_s)
