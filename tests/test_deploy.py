@@ -35,7 +35,9 @@ def test_the_image_is_no_root_pins_its_base_and_needs_no_shell() -> None:
     text = (DEPLOY / "Containerfile").read_text()
 
     assert re.search(r"^ARG BASE=python:[\w.]+-slim@sha256:[0-9a-f]{64}$", text, re.MULTILINE)
-    assert re.search(r"^USER \d+:\d+$", text, re.MULTILINE)
+    user = re.search(r"^USER (\d+:\d+)$", text, re.MULTILINE)
+    assert user
+    assert f"--chown={user[1]} /data /data" in text
     assert 'ENTRYPOINT ["convload"]' in text
     assert "HEALTHCHECK" not in text
     assert len(re.findall(r"^FROM ", text, re.MULTILINE)) == 2
