@@ -44,16 +44,11 @@ CLOCKS = ("response", "service")
 class Measured:
     """The totals of some intervals of a run, and what they would be without what the generator itself may have added.
 
-    Args:
-        run: which they are of.
-        totals: of the intervals, as they were measured.
-        intervals: of the measured time, or a part of it.
+    `intervals` are those of the measured time, or of a part of it.
     """
 
     def __init__(self, run: Run, totals: Totals, intervals: Sequence[Interval]) -> None:
-        self.totals = totals
-        self._run = run
-        self._intervals = intervals
+        self.totals, self._run, self._intervals = totals, run, intervals
 
     @cached_property
     def _on_time(self) -> Totals:

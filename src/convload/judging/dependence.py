@@ -152,10 +152,7 @@ def of_share(counts: Counts, hits: Counts, length_s: float, pieces: int = 1) -> 
 def design_effect(counts: Counts, hits: Counts, pieces: int = 1) -> float:
     """Returns by what the variance of a share exceeds that of independent requests; 1 for a share of none or all.
 
-    Args:
-        counts: requests, a row a stratum and a column a piece of a batch.
-        hits: those of them that the share is of.
-        pieces: of how many pieces a batch is.
+    `counts` are requests, a row a stratum and a column a piece of a batch; `hits` those of them that the share is of.
     """
     if not 0 < hits.sum() < counts.sum():
         return 1.0

@@ -54,11 +54,7 @@ def plan_warnings(
 ) -> list[str]:
     """Returns a warning for each gate that the plan cannot decide, or would leave open as often as not.
 
-    Args:
-        plan: as frozen in a manifest.
-        stages: of an open load, as planned.
-        weights: of the variants in the plan's mix.
-        effects: the design effects that an earlier run of the plan had, by gate.
+    `weights` are those of the variants in the plan's mix, `effects` the design effects of an earlier run, by gate.
     """
     warnings = (_warning(gate, plan, stages, weights, effects or {}) for gate in gates_of(plan))
     return [warning for warning in warnings if warning]

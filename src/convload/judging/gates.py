@@ -19,15 +19,7 @@ import msgspec
 from convload.judging.delays import Measured
 from convload.judging.dependence import INDEPENDENT, Dependence, dependence_of, dependence_of_baseline
 from convload.judging.estimates import Confidences, Estimate, estimate, fixed, samples_needed
-from convload.judging.gate_result import (
-    FAIL,
-    INCONCLUSIVE,
-    PASS,
-    Finding,
-    GateResult,
-    conclude_windows,
-    result_of,
-)
+from convload.judging.gate_result import FAIL, INCONCLUSIVE, PASS, Finding, GateResult, conclude_windows, result_of
 from convload.judging.ratio import AsHere, BaselineTotals, NoRatioError, as_here
 from convload.plan.gate import Gate, Windows
 from convload.plan.gate_names import UNITS
@@ -46,11 +38,8 @@ def judge(
 ) -> list[GateResult]:
     """Returns the result of each gate; the run may still go on.
 
-    Args:
-        run: what was measured.
-        gates: as they were parsed.
-        baseline: figures of the run that gates compare with.
-        confidence: of each decision; of one look, where a run is judged again and again.
+    `baseline` are the figures that gates compare with, `confidence` that of each decision; of one look, where a run is
+    judged again and again.
     """
     measured = Measured(run, run.totals, run.intervals)
     return [_judge_one(gate, run, measured, baseline, confidence) for gate in gates]

@@ -35,11 +35,7 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ByHand:
     """Does what it is asked for between the looks of what else steers the run.
 
-    Args:
-        plan: that of the run.
-        progress: how far it has come.
-        then: what else steers it; told when the end was moved.
-        clock: seconds since the epoch.
+    `then` is told when the end was moved; `clock` tells seconds since the epoch.
     """
 
     def __init__(
