@@ -140,7 +140,7 @@ class _Search:
         """Returns the next load, and for how long."""
         if self.trials.is_to_be_repeated:
             return self.trials.made[-1].rate, self.trials.made[-1].duration_s
-        risen, known = passed_beyond(self.trials.made), sustained(self._still_true(), self.settings.model)
+        risen, known = passed_beyond(self.trials.made), sustained(still_true(self.trials.made), self.settings.model)
         if risen:
             return min(_FAR * risen, self.trials.ceiling), self._look_s(risen)
         if width <= _CLOSE and self._is_long_ago():
@@ -157,9 +157,6 @@ class _Search:
         """Says whether it is time to ask again what the target sustains: that may have changed."""
         last_s = max((trial.at_s for trial, _ in busy(self.trials.made)), default=0.0)
         return self.trials.took_s - max(self.looked_s, last_s) >= self.settings.budget_s / LOOKS
-
-    def _still_true(self) -> list[Trial]:
-        return still_true(self.trials.made)
 
     def _ended(self, width: float) -> End | None:
         if self._only("pass", self.trials.ceiling):
@@ -181,7 +178,7 @@ class _Search:
 
     def _overloading(self, found: Posterior) -> float | None:
         """Returns a load that shows what the target sustains, as long as that is the best way to learn more."""
-        known = sustained(self._still_true(), self.settings.model)
+        known = sustained(still_true(self.trials.made), self.settings.model)
         if known is None:
             if not self.trials.lowest_fail or self.probing_overloads == _MOST_PROBING_OVERLOADS:
                 return None
@@ -221,7 +218,7 @@ class _Search:
 
     def _posterior(self) -> Posterior:
         lowest, highest = self.settings.min_rate / SLACK, self.trials.ceiling * SLACK
-        return posterior(self._still_true(), lowest, highest, self.settings.tail, self.settings.model)
+        return posterior(still_true(self.trials.made), lowest, highest, self.settings.tail, self.settings.model)
 
     def _only(self, side: str, rate: float) -> bool:
         """Returns whether enough trials at a bound of the search went this way, and none the other way anywhere."""

@@ -261,8 +261,3 @@ def _first(count: int, holds: Any) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle + 1, high)
     return low if low <= count else None
-
-
-def be_ready() -> None:
-    """Loads what judging needs, so that the first judging in the middle of a run takes no longer than the others."""
-    special()

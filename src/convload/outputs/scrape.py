@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from convload.outputs.exponential import SCALE, exponential
@@ -35,7 +37,8 @@ class Exposition:
         from prometheus_client.asgi import make_asgi_app  # noqa: PLC0415 -- slow to import, and asked for by few
         from prometheus_client.exposition import choose_encoder  # noqa: PLC0415 -- loaded where it is asked for
 
-        plain, native = (make_asgi_app(_Registry(self, native=knows)) for knows in (False, True))
+        registries = [SimpleNamespace(collect=partial(self._metrics, native=knows)) for knows in (False, True)]
+        plain, native = map(make_asgi_app, registries)
 
         async def answer(scope: Any, receive: Any, send: Any) -> None:
             asked = next((value.decode("latin-1") for key, value in scope["headers"] if key == b"accept"), "")
@@ -51,10 +54,14 @@ class Exposition:
             self.told_the_end = self._progress.ended
             return list(_families(self._progress))
 
-    def native(self) -> Iterator[tuple[str, dict[str, str], Histogram]]:
-        """Yields the times by the name of their family and their labels."""
-        with self._progress.lock:
-            return iter(list(_times(self._progress.tallies)))
+    def _metrics(self, *, native: bool) -> list[Any]:
+        metrics = {family.name: metric_of(family) for family in self.families() if family.samples}
+        if native:
+            with self._progress.lock:
+                found = list(_times(self._progress.tallies))
+            for name, labels, times in found:
+                metrics[name].add_sample(name, labels, None, native_histogram=_native(times))
+        return list(metrics.values())
 
     def wait_s(self) -> float:
         """Returns how long the end should wait for a last scrape."""
@@ -62,19 +69,6 @@ class Exposition:
             return 0.0
         between_s = self._scraped_s[-1] - self._scraped_s[0] if self._scraped_s[1:] else LONGEST_WAIT_S
         return min(PATIENCE * between_s, LONGEST_WAIT_S)
-
-
-class _Registry:
-    def __init__(self, exposition: Exposition, *, native: bool) -> None:
-        self._exposition, self._native = exposition, native
-
-    def collect(self) -> Iterator[Any]:
-        metrics = [metric_of(family) for family in self._exposition.families() if family.samples]
-        if self._native:
-            by_name = {metric.name: metric for metric in metrics}
-            for name, labels, times in self._exposition.native():
-                by_name[name].add_sample(name, labels, None, native_histogram=_native(times))
-        return iter(metrics)
 
 
 def _families(progress: Progress) -> Iterator[Family]:

@@ -8,7 +8,7 @@ import msgspec
 
 from convload.judging.aborting import check
 from convload.judging.baseline import read_frozen
-from convload.judging.estimates import be_ready
+from convload.judging.dependence import special
 from convload.judging.gate_result import FAIL, INCONCLUSIVE, GateResult
 from convload.judging.plan_gates import extension_rate, gates_of, judge_plan, look_times_s
 from convload.plan.facts import PlanFacts
@@ -56,7 +56,7 @@ class Judging:
         self._extended = 0
         self._may_extend = bool(plan.extend_s)
         if self._may_extend:
-            be_ready()  # else the first judging takes longer than there is between the look ahead and the end
+            special()  # is loaded: else the first judging takes longer than there is between the look ahead and the end
         self._clock = clock
         self._next_s = 0.0
         self._tail: GrowingLog | None = None
