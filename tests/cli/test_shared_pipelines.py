@@ -261,6 +261,24 @@ def test_a_merge_request_of_gitlab_has_one_note_that_the_newest_run_replaces(
     assert Path("reports/gate/pr-comment.md") in parsed(compared).params.values()
 
 
+def test_the_lines_that_compare_and_comment_run_as_they_are_written(tmp_path: Path) -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    [comparing] = [block for block in blocks if "convload compare" in block]
+    [commenting] = [block for block in blocks if "gh api" in block]
+    (tmp_path / "reports" / "gate").mkdir(parents=True)
+    (tmp_path / "reports" / "gate" / "pr-comment.md").write_text("<!-- convload: gate -->\ntext\n")
+    gh = tmp_path / "gh"
+    gh.write_text(GH.replace("${*##*@}", "reports/gate/pr-comment.md"))
+    gh.chmod(0o755)
+    system = {"CONVLOAD_BASELINE": "kept.json", "GITHUB_REPOSITORY": "o/r", "PR": "3"}
+
+    done, [call] = calls_of(f"{comparing}\n{commenting}\n{commenting}", tmp_path, 0, "convload", **system)
+
+    assert done == 0
+    assert parsed(call.split()[1:-1]).params["base"] == Path("kept.json")
+    assert (tmp_path / "told").read_text().split() == ["made", "updated"]
+
+
 def test_the_lines_for_any_system_are_those_of_the_component() -> None:
     _, job = component()
     script = "\n".join(job["script"])

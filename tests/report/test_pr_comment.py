@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 from markdown_it import MarkdownIt
@@ -8,9 +9,13 @@ from tests.report.test_comparison import comparison as hostile_comparison
 from tests.run_logs import Make
 
 from convload.comparison.conclusion import Conclusion, conclude
+from convload.judging.alike import RunKind
 from convload.judging.baseline import freeze, of_run
 from convload.plan.gate_grammar import parse
+from convload.report import html, markdown
+from convload.report.github import outputs
 from convload.report.pr_comment import render, with_marker
+from convload.report.run import document
 from convload.results.run import Run
 from convload.results.runlog import Record
 
@@ -62,6 +67,23 @@ def test_a_comment_says_what_the_reports_warn_of(make: Make) -> None:
 
     assert "- Note: a clock was off" in comment
     assert "- Warning of the run that is the baseline: certificates are not checked" in comment
+
+
+def test_reports_say_that_the_baseline_is_judged_by_ratio(make: Make) -> None:
+    gate, log = "create.p50 <= baseline * 2", make.opened(gates=["create.p50 <= baseline * 2"])
+    of_run_, kinds = of_run(Run(log)), [RunKind({}, {}, {"cores": cores}, {}) for cores in (2, 8)]
+    own, here = (
+        msgspec.structs.replace(of_run_, identity=msgspec.structs.replace(of_run_.identity, kind=kind))
+        for kind in kinds
+    )
+    frozen = freeze(msgspec.structs.replace(own, calibrations=[own, here]), [parse(gate)], [], "base")
+    found = conclude(msgspec.structs.replace(log, manifest=msgspec.structs.replace(log.manifest, baseline=frozen)))
+
+    said = "Judged by ratio: the baseline is of another kind of machine (cores 2 there and 8 here)"
+    for text in (render(found), markdown.render(document(found)), html.render(document(found))):
+        assert said in text
+    assert "by calibration runs all work takes" in found.gates[0].message
+    assert outputs(found, Path("r"))["by_ratio"] == "true"
 
 
 def test_a_comment_leaves_room_for_a_link_in_what_github_takes() -> None:

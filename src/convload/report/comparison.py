@@ -35,17 +35,29 @@ def in_a_comment(comparison: Comparison) -> doc.Section:
     """Returns what a pull request is told of a comparison, below the gates of the new run."""
     told = [one for one in comparison.differences if one.outcome != UNKNOWN]
     table = tables.differences(told, ("base", "new"), _interval_head(comparison), by_step=True)
-    untold = ", ".join(f"{doc.brief(one.step)} {one.statistic}" for one in comparison.differences if one not in told)
+    # Those of the new run stand above already.
+    of_base = msgspec.structs.replace(
+        comparison, new=[msgspec.structs.replace(run, warnings=[]) for run in comparison.new]
+    )
     return doc.Section(
         "Against the base, beyond noise",
         [
             doc.Remark(doc.Mark(comparison.text, "warning")),
-            doc.Bullets([doc.Mark(line, "warning") for line in warnings(comparison)]),
+            doc.Bullets([doc.Mark(line, "warning") for line in warnings(of_base)]),
             *([table] if told else []),
-            doc.Bullets([f"{UNKNOWN.capitalize()}: {untold}"] if untold else []),
-            doc.Bullets([_sides(comparison)[0], _rule(comparison), *comparison.notes]),
+            doc.Bullets([*_untold(comparison), _sides(comparison)[0], _rule(comparison), *comparison.notes]),
         ],
     )
+
+
+def _untold(comparison: Comparison) -> list[str]:
+    """Returns of what nothing can be told, step by step."""
+    found: dict[str, list[str]] = {}
+    for one in comparison.differences:
+        if one.outcome == UNKNOWN:
+            found.setdefault(doc.brief(one.step), []).append(one.statistic)
+    said = "; ".join(f"{step} {', '.join(names)}" for step, names in found.items())
+    return [f"{UNKNOWN.capitalize()}: {said}"] if said else []
 
 
 def page(comparison: Comparison, base: Sequence[Steps], new: Sequence[Steps]) -> str:

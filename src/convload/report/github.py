@@ -87,6 +87,7 @@ def outputs(conclusion: Conclusion, folder: Path) -> dict[str, str]:
         **_figures(summary.steps.get(CREATE)),
         "rate": stated(summary.achieved_rate),
         **(_of_targets(turns) if turns else {}),
+        **({"by_ratio": "true"} if conclusion.baseline and conclusion.baseline.is_by_ratio else {}),
         "folder": str(folder),
         "report": str(folder / "report.html"),
     }

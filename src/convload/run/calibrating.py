@@ -9,10 +9,12 @@ import msgspec
 from convload import bundled, machine
 from convload.errors import ExitCode, UsageError
 from convload.judging.alike import machine_differences
-from convload.judging.baseline import Baseline, load, of_file
+from convload.judging.baseline import Baseline, load, of_run
 from convload.judging.calibration import small
+from convload.judging.validity import examine, unsound
 from convload.plan.plan import Plan
-from convload.results.runlog import FILE_NAME
+from convload.results import runlog
+from convload.results.run import Run
 from convload.run import ceiling
 from convload.run.execution import execute
 
@@ -63,13 +65,10 @@ def make(wanted: Plan | None = None) -> Baseline:
         UsageError: it cannot be kept.
     """
     with tempfile.TemporaryDirectory(prefix="convload-calibration-") as folder:
-        log = execute(wanted or plan(), Path(folder, "run"), lambda _: None) / FILE_NAME
-        try:
-            made = small(of_file(log))
-        except UsageError as error:
-            raise NotCalibratedError(
-                *(one.replace(str(log), "the calibration run") for one in error.problems)
-            ) from error
+        run = Run(runlog.read(execute(wanted or plan(), Path(folder, "run"), lambda _: None)))
+        if problems := unsound(run, examine(run)):
+            raise NotCalibratedError(*(f"the calibration run says nothing: {problem}" for problem in problems))
+        made = small(of_run(run))
     file = path()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
