@@ -21,6 +21,7 @@ def test_a_log_that_cannot_grow_keeps_what_was_written_and_ends_the_run_if_asked
     assert "records of the run log could not be written" in err
     assert "Inconclusive: " in out
     assert "Report: " not in out  # there is none
+    assert err.splitlines()[-1].endswith("; without its reports the run is inconclusive, whatever it shows")
     assert "records of the run log could not be written" in " ".join(out.split())
     assert intervals_of(cli.folder / "out")
     assert (cli.folder / "out" / "run.jsonl").stat().st_size <= 64 * 1024

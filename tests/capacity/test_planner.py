@@ -126,3 +126,7 @@ def test_a_search_is_not_kept_waiting_for_all_of_scipys_statistics() -> None:
 
 def test_large_figures_are_written_in_full() -> None:
     assert " 1,200 tokens/s" in generator_need(1200, 20).text
+
+
+def test_a_capacity_without_an_upper_bound_tells_the_most_instances_only() -> None:
+    assert instances(500.0, 0.3, 41.3, None).text.startswith("500/s with 30 % headroom takes at most 18 instances, 19 ")

@@ -186,12 +186,12 @@ def test_the_shapes_of_known_clients_are_accepted(request_: list[Any]) -> None:
         ),
         ([pair()[0], {**pair()[1], "type": []}], [f"$[1].type: must be one of {PROFILE}, {CONVERSATION}, {PUBLISH}"]),
         (pair(None, {"brandId": "78"}), ["$[1].body.brandId: is not the account of the path, '77'"]),
-        (pair(None, {"brandId": ""}), ["$[1].body.brandId: Expected `str` of length >= 1"]),
+        (pair(None, {"brandId": ""}), ["$[1].body.brandId: must not be empty"]),
         (pair(None, {"brandId": 77}), ["$[1].body.brandId: Expected `str`, got `int`"]),
         (pair(None, {"channelType": "CHAT"}), ["$[1].body.channelType: 'CHAT' must be one of MESSAGING"]),
         (
             pair(ids=("", "x" * 65)),
-            ["$[0].id: Expected `str` of length >= 1", "$[1].id: Expected `str` of length <= 64"],
+            ["$[0].id: must not be empty", "$[1].id: Expected `str` of length <= 64"],
         ),
         (
             pair(ids=(True, None)),

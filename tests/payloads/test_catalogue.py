@@ -59,7 +59,7 @@ def test_a_file_that_is_no_variant_is_told_with_line_and_column(files: "Files", 
     [
         ({"describtion": "x"}, 3, "describtion: unknown key, did you mean 'description'?"),
         ({"payloads": 1}, 3, "payloads: unknown key, did you mean 'payload'?"),
-        ({"description": ""}, 2, "description: Expected `str` of length >= 1"),
+        ({"description": ""}, 2, "description: must not be empty"),
         ({"name": "two words"}, 3, "name: Expected `str` matching regex '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$'"),
         ({"expect": 400}, 3, "expect: Expected `str`, got `int`"),
         ({"expect": "http_400"}, 3, "expect: is 'http_400'; here it must be 'ok'; others go into negative/"),
@@ -178,6 +178,7 @@ def test_files_that_cannot_be_read_are_told_beside_other_mistakes(files: "Files"
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(text)
     (tmp_path / "pools/latin.txt").write_bytes("café\n".encode("latin-1"))
+    (tmp_path / "pools/skills.txt").write_bytes("café\n".encode("latin-1"))
     (tmp_path / "variants/.#lock.json").symlink_to("nowhere")
     (tmp_path / "variants/notes.txt~").write_text("left alone")
     (tmp_path / "variants/gone.json").symlink_to("nowhere")
@@ -185,9 +186,10 @@ def test_files_that_cannot_be_read_are_told_beside_other_mistakes(files: "Files"
     with pytest.raises(UsageError) as error:
         Catalogue.read(tmp_path)
 
-    assert len(error.value.problems) == 2
-    assert "pools/latin.txt: cannot be read: it is no UTF-8 text, from line " in error.value.problems[0]
-    assert "variants/gone.json: cannot be read" in error.value.problems[1]
+    latin, skills, gone = error.value.problems  # and nothing of the slots that draw from `skills`
+    assert "pools/latin.txt: cannot be read: it is no UTF-8 text, from line 1 on" in latin
+    assert "pools/skills.txt: cannot be read" in skills
+    assert "variants/gone.json: cannot be read" in gone
 
 
 def test_a_byte_order_mark_is_no_mistake(files: "Files", tmp_path: Path) -> None:

@@ -64,7 +64,8 @@ def _text(need: float, headroom: float, fewest: int | None, most: int | None, sh
     interval = f" (between {fewest:,} and {most:,} by the interval)" if fewest and fewest != most else ""
     lost = f"; with one lost the others run at {100 * share_lost:.0f} % of their capacity" if share_lost else ""
     one = "instance" if most == 1 else "instances"
-    return f"{asked} takes {most:,} {one}{interval}, {most + 1:,} to keep the headroom with one lost{lost}."
+    takes = "takes" if fewest else "takes at most"  # the capacity of one may be any above its lower bound
+    return f"{asked} {takes} {most:,} {one}{interval}, {most + 1:,} to keep the headroom with one lost{lost}."
 
 
 def peak_of_day(hours: Sequence[tuple[str, float]], peak_to_mean: float | None = None) -> Peak:

@@ -163,9 +163,9 @@ def _report(folder: Path, *, exit_zero: bool, details: bool) -> int:
     try:
         return end(write_all(folder), folder, exit_zero=exit_zero, details=details)
     except UsageError as error:  # no room for a report: what is known is shown, and nobody can look it up later
-        click.echo(f"convload: {error}", err=True)
         written = folder if (folder / "report.html").exists() else None
         show_run(conclude(runlog.read(folder)), written, details=details)
+        click.echo(f"convload: {error}; without its reports the run is inconclusive, whatever it shows", err=True)
         return int(ExitCode.INCONCLUSIVE)
 
 

@@ -1,6 +1,6 @@
 """Reads the files that payloads are made of: variants, pools and mixes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -59,6 +59,7 @@ def survey_folder(folder: Path, samples: int = SAMPLES) -> tuple[Catalogue, list
     if not (folder / "variants").is_dir():
         return Catalogue({}, str(folder), {}, {}), [f"{folder}: there is no such folder, or no variants/ in it"]
     files: dict[str, str] = {}
+    unread: list[str] = []
     problems: list[str] = []
     for path in sorted(path for pattern in PATTERNS for path in folder.glob(pattern)):
         if path.name.startswith("."):
@@ -67,25 +68,28 @@ def survey_folder(folder: Path, samples: int = SAMPLES) -> tuple[Catalogue, list
             files[path.relative_to(folder).as_posix()] = path.read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             problems.append(f"{path}: cannot be read: {why_unread(error)}")
-    catalogue, more = survey(files, str(folder), samples)
+            unread.append(path.relative_to(folder).as_posix())
+    catalogue, more = survey(files, str(folder), samples, unread)
     return catalogue, problems + more
 
 
-def survey(files: Mapping[str, str], origin: str, samples: int = SAMPLES) -> tuple[Catalogue, list[str]]:
-    """Returns what is sound in texts by relative path, and every mistake in the rest."""
+def survey(
+    files: Mapping[str, str], origin: str, samples: int = SAMPLES, unread: Collection[str] = ()
+) -> tuple[Catalogue, list[str]]:
+    """Returns what is sound in texts by relative path, and every mistake in the rest; `unread` are there, too."""
     problems: list[str] = []
 
     def tell(path: str, mistakes: Mistakes) -> None:
         problems.extend(f"{origin}/{path}:{place}: {what}" for place, what in mistakes)
 
-    pools = {}
+    # A broken pool or variant keeps its name, so that what uses it is not called wrong as well.
+    pools: dict[str, tuple[str, ...]] = {PurePosixPath(path).stem: ("",) for path in _ending_with(".txt", unread)}
     for path in _ending_with(".txt", files):
         values, mistakes = read_pool(files[path])
         tell(path, mistakes)
-        # A broken pool keeps its name, so that the slots that draw from it are not called wrong as well.
         pools[PurePosixPath(path).stem] = values or ("",)
     variants: dict[str, Variant] = {}
-    names = {}
+    names = {path.removesuffix(".json"): PurePosixPath(path).stem for path in _ending_with(".json", unread)}
     for path in _ending_with(".json", files):
         variant, mistakes = read_variant(path, files[path], pools, samples)
         tell(path, mistakes)
@@ -98,5 +102,5 @@ def survey(files: Mapping[str, str], origin: str, samples: int = SAMPLES) -> tup
     return Catalogue(dict(files), origin, variants, mixes), problems
 
 
-def _ending_with(suffix: str, files: Mapping[str, str]) -> list[str]:
+def _ending_with(suffix: str, files: Collection[str]) -> list[str]:
     return sorted(path for path in files if path.endswith(suffix))
