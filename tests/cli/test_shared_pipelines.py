@@ -161,11 +161,13 @@ def test_the_action_pins_what_it_uses_and_puts_no_input_into_a_script() -> None:
     assert [name for name, script in scripts().items() if "${{" in script] == []
 
 
-def component() -> tuple[dict[str, Any], dict[str, Any]]:
+def component(**given: str) -> tuple[dict[str, Any], dict[str, Any]]:
     text = (ROOT / "deploy" / "gitlab" / "convload.yml").read_text()
     spec, _ = yaml.safe_load_all(text)
     inputs = spec["spec"]["inputs"]
-    filled = re.sub(r"\$\[\[ inputs\.([\w-]+) \]\]", lambda found: str(inputs[found[1]]["default"]), text)
+    filled = re.sub(
+        r"\$\[\[ inputs\.([\w-]+) \]\]", lambda found: given.get(found[1], str(inputs[found[1]]["default"])), text
+    )
     _, jobs = yaml.safe_load_all(filled)
     return inputs, jobs["convload"]
 
@@ -187,6 +189,17 @@ def test_the_component_compares_with_what_it_finds_and_keeps_its_own_branch(tmp_
     assert done == 0
     named = [*job["artifacts"]["paths"], *job["artifacts"]["reports"].values()]
     assert {path.removeprefix("reports/gate").strip("/") for path in named} <= {"", *REPORTS}
+
+
+def test_the_component_makes_calibration_runs_where_they_are_asked_for(tmp_path: Path) -> None:
+    _, job = component(calibrate="true")
+
+    done, calls = calls_of("\n".join(job["script"]), tmp_path, 0, "python", "convload", CI_COMMIT_BRANCH="main")
+
+    assert done == 0
+    assert calls[1].split()[1:3] == ["baseline", "find"]
+    assert calls[1].endswith("--branch main --calibrate")
+    assert [" ".join(call.split()[1:3]) for call in calls[-2:]] == ["baseline calibrate", "baseline save"]
 
 
 class Notes(BaseHTTPRequestHandler):
