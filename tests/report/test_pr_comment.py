@@ -63,8 +63,14 @@ def test_a_comment_says_what_the_reports_warn_of(make: Make) -> None:
         log.manifest, baseline=freeze(before, [parse(gate)], [], "base"), notes=["a clock was off"]
     )
 
-    comment = render(conclude(msgspec.structs.replace(log, manifest=manifest)))
+    found = conclude(msgspec.structs.replace(log, manifest=manifest))
+    compared = hostile_comparison()
+    side = msgspec.structs.replace(compared.base[0], warnings=["certificates are not checked", "a worker was lost"])
 
+    comment = render(found, msgspec.structs.replace(compared, base=[side]))
+
+    assert comment.count("certificates are not checked") == 1
+    assert "**Warning of " in comment
     assert "- Note: a clock was off" in comment
     assert "- Warning of the run that is the baseline: certificates are not checked" in comment
 

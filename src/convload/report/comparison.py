@@ -1,6 +1,6 @@
 """The contents of a comparison: what is different between two sides."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
@@ -31,19 +31,16 @@ def document(comparison: Comparison) -> doc.Document:
     )
 
 
-def in_a_comment(comparison: Comparison) -> doc.Section:
-    """Returns what a pull request is told of a comparison, below the gates of the new run."""
+def in_a_comment(comparison: Comparison, said: Collection[str]) -> doc.Section:
+    """Returns what a pull request is told of a comparison, below the gates of the new run and what was `said` there."""
     told = [one for one in comparison.differences if one.outcome != UNKNOWN]
     table = tables.differences(told, ("base", "new"), _interval_head(comparison), by_step=True)
-    # Those of the new run stand above already.
-    of_base = msgspec.structs.replace(
-        comparison, new=[msgspec.structs.replace(run, warnings=[]) for run in comparison.new]
-    )
+    forced = [line for line in warnings(comparison) if not any(line.endswith(f": {text}") for text in said)]
     return doc.Section(
         "Against the base, beyond noise",
         [
             doc.Remark(doc.Mark(comparison.text, "warning")),
-            doc.Bullets([doc.Mark(line, "warning") for line in warnings(of_base)]),
+            doc.Bullets([doc.Mark(line, "warning") for line in forced]),
             *([table] if told else []),
             doc.Bullets([*_untold(comparison), _sides(comparison)[0], _rule(comparison), *comparison.notes]),
         ],

@@ -9,6 +9,7 @@ from operator import itemgetter
 from convload.comparison.compare import Comparison
 from convload.comparison.conclusion import Conclusion
 from convload.contract.steps import CREATE
+from convload.judging.validity import warnings_of
 from convload.report import answer, figures, markdown, tables
 from convload.report import comparison as contents
 from convload.report import document as doc
@@ -24,7 +25,9 @@ _CUT = "\n*Cut here: a comment takes no more. The report has it all.*\n"
 
 def render(conclusion: Conclusion, comparison: Comparison | None = None) -> str:
     """Returns the comment: verdict, gates, what differs from a base or between two targets, where it comes from."""
-    differences = _differences(conclusion) if comparison is None else [contents.in_a_comment(comparison)]
+    said = warnings_of(conclusion.summary.notes, conclusion.validity)
+    said += conclusion.baseline.warnings if conclusion.baseline else []
+    differences = _differences(conclusion) if comparison is None else [contents.in_a_comment(comparison, said)]
     warnings = [f"Note: {note}" for note in conclusion.summary.notes] + figures.asides(conclusion)
     return with_marker(
         conclusion.summary.plan,
