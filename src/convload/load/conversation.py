@@ -76,6 +76,8 @@ class Consumer:
         plan = target.session.plan
         self._kind, self._retries = plan.consumers, plan.retry.policy != NONE
         self._needs_token = self._kind != "none"
+        # A pool's consumers are not taken before they are needed: they are counted out.
+        self._is_minted = self._kind in {"close", "fresh"}
         self._on_behalf = target.on_behalf
 
     def leave(self) -> None:
@@ -83,13 +85,15 @@ class Consumer:
         self.client.close()
         self._idp.close()
 
-    def make_ready(self) -> bool:
-        """Sees to a connection and a token before they are needed; False when there is no token to be had.
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is nothing that `make_ready` would see to."""
+        return self.client.is_open and (not self._is_minted or bool(self._on_behalf))
 
-        A pool's consumers are not taken before they are needed: they are counted out.
-        """
+    def make_ready(self) -> bool:
+        """Sees to a connection and a token before they are needed; False when there is no token to be had."""
         self.client.make_ready()
-        return self._kind not in {"close", "fresh"} or self._is_somebody()
+        return not self._is_minted or self._is_somebody()
 
     def _is_somebody(self) -> bool:
         if not self._on_behalf:

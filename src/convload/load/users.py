@@ -151,7 +151,9 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
         arrival.
         """
         if session.plan.model == "open":
-            self._prepare(session)
+            for consumer in self._consumers:
+                if not consumer.is_ready:
+                    self._prepare(consumer, session)
         due_s = self._starts.take()
         if due_s is None or self._state == LOCUST_STATE_STOPPING:
             return False
@@ -161,12 +163,11 @@ class ConversationUser(User):  # type: ignore[misc]  # Locust's classes come wit
             self._consumer = self._consumers[session.alternation.index_at(due_s or time.monotonic())]
         return True
 
-    def _prepare(self, session: Session) -> None:
+    def _prepare(self, consumer: Consumer, session: Session) -> None:
         session.preparing += 1
         try:
-            for consumer in self._consumers:
-                while not consumer.make_ready() and not session.pacing.stopped.is_set():
-                    session.pacing.pause(PAUSE_WITHOUT_TOKEN_S)
+            while not consumer.make_ready() and not session.pacing.stopped.is_set():
+                session.pacing.pause(PAUSE_WITHOUT_TOKEN_S)
         finally:
             session.preparing -= 1
 

@@ -17,10 +17,10 @@ class Body:
         add: takes a part.
     """
 
-    __slots__ = ("_kept", "_most_bytes", "_most_together_bytes", "_parts", "add")
+    __slots__ = ("_kept", "_most_together_bytes", "_parts", "add", "most_bytes")
 
     def __init__(self, most_bytes: int, most_together_bytes: int) -> None:
-        self._most_bytes, self._most_together_bytes = most_bytes, most_together_bytes
+        self.most_bytes, self._most_together_bytes = most_bytes, most_together_bytes
         self._parts: list[bytes] = []
         self._kept = bytearray()
         self.add = self._parts.append
@@ -34,11 +34,12 @@ class Body:
         _all.bytes += size - before
         if size > SMALL_BYTES and _all.bytes > self._most_together_bytes:
             return f"bodies of more than {self._most_together_bytes} bytes in all answers of a worker at once"
-        return self.refusal(size)
+        return self.too_large if size > self.most_bytes else ""
 
-    def refusal(self, size: int) -> str:
-        """Returns why a body of that size is too much, nothing where it is not."""
-        return f"a body of more than {self._most_bytes} bytes" if size > self._most_bytes else ""
+    @property
+    def too_large(self) -> str:
+        """What is said of a body of more than `most_bytes`."""
+        return f"a body of more than {self.most_bytes} bytes"
 
     def take(self) -> bytes:
         """Returns all of it, and keeps nothing."""

@@ -154,9 +154,14 @@ class Client:
         """Returns the head of the last answer, also of one that broke off later; b"" unless it came whole."""
         return b"" if self._connection is None else self._connection.answer_head()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection that a request can be written to, as far as anybody knows."""
+        return self._connection is not None and self._connection.usable
+
     def make_ready(self) -> None:
         """Opens the connection if there is none; a failure is left to the next exchange, which records it."""
-        if self._connection is None or not self._connection.usable:
+        if not self.is_open:
             with contextlib.suppress(RequestFailed):
                 self.connect()
 
@@ -316,8 +321,8 @@ class _Connection:
                 self._parse(data)
             else:
                 self._at_end()
-        if self._complete or self._failure is not None:
-            self._wake()
+        if self._waiter is not None and (self._complete or self._failure is not None):
+            self._waiter.switch()
 
     def _decrypt(self, data: bytes) -> bytes:
         assert self._tls is not None  # noqa: S101 -- the caller has looked
@@ -390,5 +395,5 @@ class _Connection:
             return
         self._answer, self._complete = self._body.take(), True
         self.usable = self._parser.should_keep_alive()
-        if too_much := self._body.refusal(len(self._answer)):
-            self._fail("malformed_http", too_much)
+        if len(self._answer) > self._body.most_bytes:
+            self._fail("malformed_http", self._body.too_large)

@@ -66,15 +66,10 @@ class ClosedPacing:
         if missing > 0 and not self.stopped.is_set():
             grow(missing)
 
-    def _has_to_leave(self) -> bool:
-        if self._most is None or self.in_progress - self._leaving <= self._most:
-            return False
-        self._leaving += 1
-        return True
-
     def take(self) -> float | None:
         """Lets a user start another conversation: NOW; None when there are no more, or fewer users are wanted."""
-        if self._has_to_leave():
+        if self._most is not None and self.in_progress - self._leaving > self._most:
+            self._leaving += 1
             return None
         if self._left is not None:
             if self._left == 0:

@@ -137,6 +137,7 @@ class HandOut:
         self._grow = grow
         self._stand_still = stand_still
         self._parked: deque[Any] = deque()
+        self._hub = get_hub()
         self._clock = clock
         self._timer = timer(self._on_due)
         self._armed_s = -1.0
@@ -180,9 +181,10 @@ class HandOut:
     def _park(self) -> float | None:
         waiting = getcurrent()
         self._parked.append(waiting)
-        self.arm()
+        if self.cursor.next_s != self._armed_s:
+            self.arm()
         try:
-            due_s: float | None = get_hub().switch()
+            due_s: float | None = self._hub.switch()
         except BaseException:
             with suppress(ValueError):
                 self._parked.remove(waiting)  # a user that is killed takes no arrival with it
@@ -231,7 +233,7 @@ class HandOut:
     def close(self) -> None:
         """Ends the handing out; parked users go home."""
         self._open = False
-        run_soon = get_hub().loop.run_callback
+        run_soon = self._hub.loop.run_callback
         while self._parked:
             # Not a switch from here: the caller is a greenlet that a user would not come back to.
             run_soon(self._parked.popleft().switch, None)
