@@ -14,6 +14,7 @@ from convload.contract.requests import UNDECODABLE
 
 HTTP_OK = 200
 HTTP_CREATED = 201
+HTTP_UNAUTHORIZED = 401
 CODE_OK = "OK"
 
 Read = TypeVar("Read")
@@ -41,8 +42,8 @@ class AnswerElement(msgspec.Struct, frozen=True, rename="camel", gc=False):
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """What an answer amounts to. `detail` says where it is wrong; what it quotes is the target's, so data.
 
-    `error_code` is what a refusal calls itself, such as "40102" or "invalid_client". `head` is that of a failure,
-    whose headers may help to find its cause.
+    `error_code` is what a refusal of a token calls itself, such as "40102" or "invalid_client". `head` begins with that
+    of a failure, whose headers may help to find its cause.
     """
 
     outcome: str
@@ -134,7 +135,7 @@ def check_create(reply_ids: Sequence[str], status: int, body: bytes, expect: str
         outcome = of_status(status)
         if outcome == expect:
             return Answer(OK)
-        return Answer(outcome, _excerpt(body), _conversation_in(body), error_code(body))
+        return Answer(outcome, _excerpt(body), _conversation_in(body), _code_of(status, body))
     answer = _check_created(reply_ids, body)
     if expect == OK or answer.outcome != OK:
         return answer
@@ -180,7 +181,7 @@ def _conversation_in(body: bytes) -> str:
 def check_send(reply_id: str, status: int, body: bytes) -> Answer:
     """Checks the answer to a send or close request."""
     if status != HTTP_OK:
-        return Answer(of_status(status), _excerpt(body), "", error_code(body))
+        return Answer(of_status(status), _excerpt(body), "", _code_of(status, body))
     element = _read(_decode_send, body)
     if isinstance(element, Answer):
         return element
@@ -219,6 +220,11 @@ def _read(decode: Callable[[bytes], Read], body: bytes) -> Read | Answer:
 def _refused(status: int, body: bytes) -> Answer:
     code = error_code(body)
     return Answer(of_status(status), f"error code {code}" if code else "", "", code)
+
+
+def _code_of(status: int, body: bytes) -> str:
+    """Returns the code where somebody acts on it: it tells whose token was refused."""
+    return error_code(body) if status == HTTP_UNAUTHORIZED else ""
 
 
 def error_code(body: bytes) -> str:

@@ -14,13 +14,12 @@ from gevent import GreenletExit
 from gevent.pool import Group
 
 from convload.contract import sends
-from convload.contract.answers import OF_THE_CONSUMER, Answer, check_send
+from convload.contract.answers import HTTP_UNAUTHORIZED, OF_THE_CONSUMER, Answer, check_send
 from convload.contract.outcomes import OK, RATE_LIMITED
 from convload.contract.steps import CLOSE, CREATE, FIRST, RETRY, SEND
 from convload.load.client.http import Client
 from convload.load.client.origin import complete
 from convload.load.client.reading import read
-from convload.load.client.tokens import UNAUTHORIZED
 from convload.load.pacing.protocol import NOW
 from convload.load.recorder import FailedAttempt, Result
 from convload.load.target import OpenConversation, Target
@@ -200,7 +199,7 @@ class Consumer:
                 answer.head,
             )
         )
-        if exchange.status == UNAUTHORIZED:
+        if exchange.status == HTTP_UNAUTHORIZED:
             target.was_refused(request, answer)
         return answer
 

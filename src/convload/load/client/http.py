@@ -151,7 +151,7 @@ class Client:
         return "" if self._connection is None else header(self._connection.final_head, name)
 
     def answer_head(self) -> bytes:
-        """Returns the head of the last answer, also of one that broke off later; b"" unless it came whole."""
+        """Returns what begins with the head of the last answer, though it broke off later; b"" for half a head."""
         return b"" if self._connection is None else self._connection.answer_head()
 
     @property
@@ -242,8 +242,8 @@ class _Connection:
         return final_head(self._head)
 
     def answer_head(self) -> bytes:
-        """Returns the head of the answer that was read last, b"" unless it is whole."""
-        return self.final_head if self._status else b""
+        """Returns what came with the head of the answer that was read last, b"" unless that is whole."""
+        return self._head if self._status else b""
 
     def _expect_answer(self) -> None:
         self._complete = False

@@ -11,10 +11,13 @@ from msgspec.structs import replace
 
 from convload.contract.answers import Answer
 from convload.contract.outcomes import INVALID_JSON, OK
-from convload.load.client.heads import header
+from convload.load.client.heads import final_head, header
 from convload.load.client.http import MAX_BODY_BYTES, Client, Exchange
 
 REDIRECTS = 300, 400
+
+_COMPRESSED = (b"\x1f", b"\x08", b"\x18", b"\x28", b"\x38", b"\x48", b"\x58", b"\x68", b"\x78")
+"""How gzip and zlib begin (RFC 1952, 1950); what does not is none of them, whatever its headers say."""
 
 MOST_TELLING, LONGEST_TELLING = 12, 1000
 """Headers of a failed answer that are kept, and the letters of each before it is redacted."""
@@ -45,7 +48,8 @@ def _explained(
     answer: Answer, exchange: Exchange, head: bytes, check: Callable[[int, bytes], _T | Answer]
 ) -> _T | Answer:
     """Returns what a failure amounts to in the light of its headers."""
-    if coding := header(head, b"content-encoding"):
+    may_be_coded = answer.outcome == INVALID_JSON or exchange.body.startswith(_COMPRESSED)
+    if may_be_coded and (coding := header(final_head(head), b"content-encoding")):
         body = _decompressed(exchange.body)
         if body is not None:
             found = check(exchange.status, body)
@@ -55,13 +59,13 @@ def _explained(
             return Answer("malformed_http", detail, head=head)
     detail = answer.detail
     if REDIRECTS[0] <= exchange.status < REDIRECTS[1]:
-        detail = "; ".join(filter(None, (f"Location: {header(head, b'location')}", detail)))
+        detail = "; ".join(filter(None, (f"Location: {header(final_head(head), b'location')}", detail)))
     return Answer(answer.outcome, detail, answer.conversation_id, answer.error_code, head)
 
 
 def telling_headers(head: bytes) -> tuple[tuple[str, str], ...]:
     """Returns the names and values of those headers that help to find out why an answer was what it was."""
-    found = (match.groups() for match in itertools.islice(_TELLING.finditer(head), MOST_TELLING))
+    found = (match.groups() for match in itertools.islice(_TELLING.finditer(final_head(head)), MOST_TELLING))
     return tuple((name.decode().lower(), value[:LONGEST_TELLING].decode("latin-1").rstrip()) for name, value in found)
 
 

@@ -12,7 +12,7 @@ import msgspec
 from gevent.pool import Pool
 
 from convload.contract import answers, paths
-from convload.contract.answers import OF_THE_CONSUMER, Answer, AppToken
+from convload.contract.answers import HTTP_UNAUTHORIZED, OF_THE_CONSUMER, Answer, AppToken
 from convload.contract.outcomes import OK
 from convload.contract.steps import APP_TOKEN, CONSUMER_TOKEN
 from convload.errors import TargetError, UsageError
@@ -38,8 +38,6 @@ MINTING_GAP_S = 1.0
 AT_START_S = 60.0
 AT_START = RetryPolicy(policy="documented", on=["rate_limited", "http_5xx", "connect_timeout", "read_timeout"])
 """How the first token is asked for again: the vendor's policy, here for time-outs too, and `AT_START_S` in all."""
-
-UNAUTHORIZED = 401
 
 MINTING_AT_ONCE = 32
 """Connections that mint the pool of consumers: enough to be quick, few enough to be polite."""
@@ -228,7 +226,7 @@ class ConsumerTokens:
         answer = read(exchange, client, answers.read_consumer_token)
         if isinstance(answer, Answer):
             _record(self._records, CONSUMER_TOKEN, exchange, answer)
-            if exchange.status == UNAUTHORIZED:
+            if exchange.status == HTTP_UNAUTHORIZED:
                 self._app_tokens.refused(request, answer)
             return ""
         self._app_tokens.has_worked = True
