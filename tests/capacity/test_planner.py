@@ -50,7 +50,7 @@ def within(most: int, mean: float) -> float:
 
 
 def test_the_busiest_hour_and_its_peak_are_found() -> None:
-    hours = read_profile("hour,conversations\n08:00,18000\n09:00,36000\n")
+    hours = read_profile("hour,conversations\n08:00,18000\n09:00,36000\n", "day.csv")
 
     stated = peak_of_day(hours, peak_to_mean=1.5)
     poisson = peak_of_day(hours)
@@ -72,9 +72,9 @@ def test_the_quantiles_of_poisson_are_scipys(mean: float) -> None:
 
 def test_wrong_lines_of_a_profile_are_told_all_at_once() -> None:
     with pytest.raises(UsageError) as told:
-        read_profile("hour,conversations\n08:00,many\n09:00\n10:00,-1\n11:00,5\n")
+        read_profile("hour,conversations\n08:00,many\n09:00\n10:00,-1\n11:00,5\n", "day.csv")
 
-    assert [problem[:6] for problem in told.value.problems] == ["line 2", "line 3", "line 4"]
+    assert [problem[:9] for problem in told.value.problems] == ["day.csv:2", "day.csv:3", "day.csv:4"]
 
 
 def test_a_generator_needs_connections_by_littles_law_with_room_for_chance() -> None:

@@ -196,6 +196,14 @@ def test_throughput_that_still_grows_at_the_bound_is_told() -> None:
     assert "still grew at 64 users" in found.text
 
 
+def test_throughput_at_one_number_of_users_is_not_said_to_grow() -> None:
+    target = Closed(0.0, 0.0)
+
+    found = search_concurrency(target, closed(budget_s=2.5), target.clock)
+
+    assert "Throughput at 1 user is " in found.text
+
+
 def test_no_success_at_any_number_of_users_is_a_failure_without_bounds() -> None:
     class Refused(Closed):
         def trial(self, rate: float, duration_s: float) -> Trial:

@@ -103,11 +103,11 @@ def _saturation(trials: list[Trial], ended: End | None) -> Saturation:
         limited_by=limited,
         trials=trials,
         usl=usl,
-        text=_text(low, high, best, limited),
+        text=_text(low, high, best, limited, len(found)),
     )
 
 
-def _text(low: int | None, high: int | None, best: float | None, limited: str) -> str:
+def _text(low: int | None, high: int | None, best: float | None, limited: str, numbers: int) -> str:
     if best is None:
         return "No trial measured a throughput."
     if best == 0:
@@ -116,6 +116,8 @@ def _text(low: int | None, high: int | None, best: float | None, limited: str) -
         why = {"generator": "generator-bound", "budget": "the budget ended", "bound": "the highest number asked for"}[
             limited
         ]
+        if numbers == 1:
+            return f"Throughput at {low:,} user{'s' * (low != 1)} is {per_s(best)}; no more were tried: {why}."
         return f"Throughput still grew at {low:,} users ({per_s(best)}): {why}."
     between = f"between {low + 1:,} and {high:,}" if low is not None and low + 1 < high else f"at {high:,}"
     return f"Throughput stops growing {between} users; it comes to {per_s(best)} at most."

@@ -109,7 +109,7 @@ def poisson_quantile(share: float, mean: float) -> float:
     return float(count - 1 if count > 0 and pdtr(count - 1, mean) >= share else count)
 
 
-def read_profile(text: str) -> list[tuple[str, float]]:
+def read_profile(text: str, name: str) -> list[tuple[str, float]]:
     """Reads a CSV of two columns, hour and conversations, with or without a head line.
 
     Raises:
@@ -123,11 +123,11 @@ def read_profile(text: str) -> list[tuple[str, float]]:
             rows.append((cells[0], count))
         elif any(cells) and not (number == 1 and len(cells) == 2):  # noqa: PLR2004 -- a head line
             problems.append(
-                f"line {number} of the daily profile is {','.join(cells)!r}; it must be an hour and a number of "
-                "conversations that is not negative, such as 09:00,41000"
+                f"{name}:{number}: {','.join(cells)!r} must be an hour and a number of conversations"
+                " that is not negative, such as 09:00,41000"
             )
     if problems or not rows:
-        raise UsageError(*(problems or ["the daily profile has no line with an hour and its conversations"]))
+        raise UsageError(*(problems or [f"{name}: has no line with an hour and its conversations"]))
     return rows
 
 

@@ -237,7 +237,7 @@ def _needs(flags: dict[str, Any]) -> _Needs:
         if need is not None:
             raise UsageError("--need, --profile: give one of them; a profile says what is needed")
         try:
-            rows = read_profile(flags["profile"].read_text(encoding="utf-8"))
+            rows = read_profile(flags["profile"].read_text(encoding="utf-8"), str(flags["profile"]))
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"--profile {flags['profile']}: cannot be read: {why_unread(error)}") from error
         peak = peak_of_day(rows, flags["peak_to_mean"])

@@ -207,4 +207,4 @@ def _load(plan: Plan) -> str:
         written = " to ".join(short(rate, 7) for rate in dict.fromkeys((rates[0], rates[-1])))
         return f"{plan.arrivals} arrivals at {written}/s for {plan.duration_s:g} s"
     length = f"{plan.conversations} conversations" if plan.conversations else f"{plan.duration_s:g} s"
-    return f"{plan.users} users, {length}"
+    return f"{plan.users} user{'s' * (plan.users > 1)}, {length}"

@@ -4,6 +4,7 @@ The SDK's instruments take one measurement at a time; what is known here is alre
 here, and the SDK's exporter sends them as its `OTEL_*` variables say.
 """
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,6 +41,8 @@ class Otlp:
             self._exporter = OTLPMetricExporter()
         except ValueError as error:
             raise UsageError(f"--otlp: {error}") from error
+        # Of a collector that is away we warn in a line; the library does in one for each time that it tries again.
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 
     def send(self, progress: Progress, now_ns: int) -> bool:
         """Sends all that is known now; says whether it was taken."""

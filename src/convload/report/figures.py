@@ -268,7 +268,7 @@ def rates(stage: StageRequests) -> str:
 
 def setting(summary: Summary) -> str:
     """How the load was made, in one line."""
-    users = f"{count(summary.users)} users"
+    users = f"{count(summary.users)} user{'s' * (summary.users != 1)}"
     if summary.model == OPEN:
         users = f"{summary.arrivals or 'scheduled'} arrivals, at most {count(summary.users)} in flight"
     times = f"{short(summary.duration_s, 7)} s measured after {summary.warmup_s:g} s of warm-up"
