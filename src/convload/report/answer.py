@@ -136,9 +136,10 @@ def validity(conclusion: Conclusion) -> doc.Section:
     return doc.Section("Validity", blocks, on=(doc.HTML,))
 
 
-def invalid(conclusion: Conclusion) -> list[str]:
-    """Returns a line a reason why a run is no evidence."""
-    return [f"Not valid: {reason}" for reason in conclusion.validity.reasons]
+def doubts(conclusion: Conclusion) -> list[str]:
+    """Returns a line for each thing that speaks against a run, and for what should be known beside it."""
+    invalid = [f"Not valid: {reason}" for reason in conclusion.validity.reasons]
+    return [*filter(None, [figures.aborted(conclusion)]), *invalid, *figures.asides(conclusion)]
 
 
 def _tile(name: str, value: float | None, unit: str, more: str) -> doc.Tile:

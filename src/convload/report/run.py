@@ -79,8 +79,11 @@ def print_judgement(conclusion: Conclusion, console: Console, *, details: bool =
 
 def _judgement(conclusion: Conclusion) -> doc.Document:
     undecided = [gate.message for gate in conclusion.gates if gate.outcome != PASS]
-    messages = [gate.message for gate in conclusion.gates]
-    lines = [*filter(None, [figures.aborted(conclusion)]), *answer.invalid(conclusion), *figures.asides(conclusion)]
+    said: list[doc.Block] = [
+        doc.Bullets([gate.message for gate in conclusion.gates], on=(doc.DETAILS,)),
+        doc.Bullets(undecided, on=(doc.BRIEF,)),
+        doc.Bullets(answer.doubts(conclusion)),
+    ]
     return doc.Document(
         kind="judgement",
         title="",
@@ -90,11 +93,7 @@ def _judgement(conclusion: Conclusion) -> doc.Document:
         sections=[
             doc.Section("Gates", [answer.gates_table(conclusion)], on=doc.TERMINAL),
             *_turns(conclusion)[:1],
-            doc.Section(
-                "",
-                [doc.Bullets(messages, on=(doc.DETAILS,)), doc.Bullets(undecided, on=(doc.BRIEF,)), doc.Bullets(lines)],
-                on=doc.TERMINAL,
-            ),
+            doc.Section("", said, on=doc.TERMINAL),
         ],
     )
 
@@ -137,21 +136,16 @@ def _answer(conclusion: Conclusion, places: list[Where]) -> list[doc.Section]:
 def _figures(conclusion: Conclusion) -> list[doc.Section]:
     summary = conclusion.summary
     variants = "Variants of conversation.create"
-    steps = tables.requests("step", summary.steps, summary.model)
+    nothing = doc.Remark("Nothing was measured.", on=(doc.HTML,), tone="muted")
+    steps = tables.requests("step", summary.steps, summary.model) or [nothing]
+    of_variants = tables.requests("variant", summary.variants, summary.model)
     return [
-        doc.Section(
-            "Steps",
-            [*steps, *([] if steps else [doc.Remark("Nothing was measured.", on=(doc.HTML,), tone="muted")])],
-            on=(doc.BRIEF, *doc.IN_FULL),
-            terminal=f"Steps {_CLAUSE}",
-        ),
+        doc.Section("Steps", steps, on=(doc.BRIEF, *doc.IN_FULL), terminal=f"Steps {_CLAUSE}"),
         *_off_page(_turns(conclusion)),
         _stages(summary),
         *steadiness.sections(conclusion),
         doc.Section("Retries", _retries(summary)),
-        doc.Section(
-            variants, tables.requests("variant", summary.variants, summary.model), terminal=f"{variants} {_CLAUSE}"
-        ),
+        doc.Section(variants, of_variants, terminal=f"{variants} {_CLAUSE}"),
         failures.errors(conclusion),
         failures.slowest(conclusion),
     ]
@@ -173,32 +167,20 @@ def _record(conclusion: Conclusion, folder: Path | None) -> list[doc.Section]:
         "Machine": _as_text(manifest.machine),
         "Versions": _as_text(manifest.versions),
     }
+    on_terminal: list[doc.Block] = [
+        doc.Bullets(reasons if len(reasons) > 1 else [], on=(doc.BRIEF,)),
+        doc.Bullets(failures.lines(conclusion), on=(doc.BRIEF,)),
+        doc.Bullets([*answer.doubts(conclusion), f"Create requests of the whole run: {chain}"], on=(doc.DETAILS,)),
+        doc.Bullets([f"Generator: {shown}"], on=(doc.DETAILS,)),
+        doc.Bullets([f"Note: {note}" for note in summary.notes]),
+        doc.Remark(report, on=(doc.DETAILS,)),
+        doc.Remark(f"{report} (here with --details)" if report else "", on=(doc.BRIEF,)),
+    ]
+    counted = [doc.Remark(counts), doc.Remark(_with_code(f"Generator: {all_facts}."))]
     return [
         doc.Section("Gates", [answer.gates_table(conclusion)], on=(doc.DETAILS,)),
-        doc.Section(
-            "",
-            [
-                doc.Bullets(reasons if len(reasons) > 1 else [], on=(doc.BRIEF,)),
-                doc.Bullets(failures.lines(conclusion), on=(doc.BRIEF,)),
-                doc.Bullets(
-                    [
-                        *filter(None, [figures.aborted(conclusion)]),
-                        *answer.invalid(conclusion),
-                        *figures.asides(conclusion),
-                        f"Create requests of the whole run: {chain}",
-                        f"Generator: {shown}",
-                    ],
-                    on=(doc.DETAILS,),
-                ),
-                doc.Bullets([f"Note: {note}" for note in summary.notes]),
-                doc.Remark(report, on=(doc.DETAILS,)),
-                doc.Remark(f"{report} (here with --details)" if report else "", on=(doc.BRIEF,)),
-            ],
-            on=doc.TERMINAL,
-        ),
-        doc.Section(
-            "Counts", [doc.Remark(counts), doc.Remark(_with_code(f"Generator: {all_facts}."))], on=(doc.MARKDOWN,)
-        ),
+        doc.Section("", on_terminal, on=doc.TERMINAL),
+        doc.Section("Counts", counted, on=(doc.MARKDOWN,)),
         failures.samples(conclusion),
         doc.Section("Notes", [doc.Bullets(summary.notes)], on=(doc.HTML,)),
         doc.Section("Notes", [doc.Bullets(conclusion.manifest.notes)], on=(doc.MARKDOWN,)),
@@ -210,29 +192,23 @@ def _head(conclusion: Conclusion) -> doc.Section:
     summary = conclusion.summary
     setting, achieved = figures.setting(summary), figures.achieved(summary)
     reasons = conclusion.verdict.reasons
-    return doc.Section(
-        "",
-        [
-            doc.Bullets([setting, f"Target {summary.target}, seed {summary.seed}", achieved], on=(doc.DETAILS,)),
-            doc.Remark(
-                (f"{setting}; target ", doc.Code(summary.target), f", seed {summary.seed}."), on=(doc.MARKDOWN,)
-            ),
-            doc.Remark(f"{achieved}.", on=(doc.MARKDOWN,)),
-            doc.Remark(figures.MODEL_NOTES.get(summary.model, ""), tone="muted"),
-            doc.Bullets(reasons if len(reasons) > 1 else [], on=(doc.MARKDOWN,)),
-        ],
-        on=(doc.DETAILS, doc.MARKDOWN),
-    )
+    head = (f"{setting}; target ", doc.Code(summary.target), f", seed {summary.seed}.")
+    blocks: list[doc.Block] = [
+        doc.Bullets([setting, f"Target {summary.target}, seed {summary.seed}", achieved], on=(doc.DETAILS,)),
+        doc.Remark(head, on=(doc.MARKDOWN,)),
+        doc.Remark(f"{achieved}.", on=(doc.MARKDOWN,)),
+        doc.Remark(figures.MODEL_NOTES.get(summary.model, ""), tone="muted"),
+        doc.Bullets(reasons if len(reasons) > 1 else [], on=(doc.MARKDOWN,)),
+    ]
+    return doc.Section("", blocks, on=(doc.DETAILS, doc.MARKDOWN))
 
 
 def _charts(conclusion: Conclusion) -> doc.Section:
     note = doc.Remark(charts.NOTE, on=(doc.HTML,), tone="muted")
-    drawn: list[doc.Block] = [
-        *mermaid.charts(conclusion.series),
-        doc.Charts(charts.of_run(conclusion.run, conclusion.gates), has_views=True),
-        note,
-    ]
-    return doc.Section("Second by second", drawn, on=doc.PAGES, form="plain")
+    drawn = doc.Charts(charts.of_run(conclusion.run, conclusion.gates), has_views=True)
+    return doc.Section(
+        "Second by second", [*mermaid.charts(conclusion.series), drawn, note], on=doc.PAGES, form="plain"
+    )
 
 
 def _turns(conclusion: Conclusion) -> list[doc.Section]:
@@ -242,31 +218,26 @@ def _turns(conclusion: Conclusion) -> list[doc.Section]:
     model = conclusion.summary.model
     both = {f"{target} {step}": row for target, steps in turns.figures.items() for step, row in steps.items()}
     of_both = tables.requests("step", both, model)
-    facts, undecided = figures.turns_facts(turns), figures.turns_undecided(turns)
-    return [
-        doc.Section(
-            "A against B",
-            [
-                doc.Remark(f"{turns.text}.", on=doc.PAGES),
-                answer.tiles_of_targets(turns),
-                doc.Bullets(facts, on=(doc.MARKDOWN,)),
-                tables.differences(turns.differences, ("A", "B"), "interval", by_step=True),
-                doc.Bullets([*facts, *undecided], on=(doc.DETAILS,), tone="muted"),
-                *(doc.Remark(f"{text}.", on=(doc.HTML,), tone="muted") for text in [*facts, *undecided]),
-                doc.Charts([two_targets.turns(turns.compared)[0]]),
-            ],
-            on=(doc.BRIEF, *doc.IN_FULL),
-        ),
-        doc.Section("", of_both, terminal=f"Steps of each target {_CLAUSE}", on=(doc.DETAILS,)),
-        *(
-            doc.Section(
-                f"Target {target}",
-                [doc.Remark(doc.Code(turns.targets[target]), on=(doc.HTML,)), *tables.requests("step", steps, model)],
-                on=doc.PAGES,
-            )
-            for target, steps in turns.figures.items()
-        ),
+    facts = figures.turns_facts(turns)
+    notes = [*facts, *figures.turns_undecided(turns)]
+    against: list[doc.Block] = [
+        doc.Remark(f"{turns.text}.", on=doc.PAGES),
+        answer.tiles_of_targets(turns),
+        doc.Bullets(facts, on=(doc.MARKDOWN,)),
+        tables.differences(turns.differences, ("A", "B"), "interval", by_step=True),
+        doc.Bullets(notes, on=(doc.DETAILS,), tone="muted"),
+        *(doc.Remark(f"{text}.", on=(doc.HTML,), tone="muted") for text in notes),
+        doc.Charts([two_targets.turns(turns.compared)[0]]),
     ]
+    sections = [
+        doc.Section("A against B", against, on=(doc.BRIEF, *doc.IN_FULL)),
+        doc.Section("", of_both, terminal=f"Steps of each target {_CLAUSE}", on=(doc.DETAILS,)),
+    ]
+    for target, steps in turns.figures.items():
+        address = doc.Remark(doc.Code(turns.targets[target]), on=(doc.HTML,))
+        blocks = [address, *tables.requests("step", steps, model)]
+        sections.append(doc.Section(f"Target {target}", blocks, on=doc.PAGES))
+    return sections
 
 
 def _on_page(sections: list[doc.Section]) -> list[doc.Section]:
@@ -274,10 +245,8 @@ def _on_page(sections: list[doc.Section]) -> list[doc.Section]:
 
 
 def _off_page(sections: list[doc.Section]) -> list[doc.Section]:
-    return [
-        msgspec.structs.replace(section, on=tuple(medium for medium in section.on if medium != doc.HTML))
-        for section in sections
-    ]
+    off = [tuple(medium for medium in section.on if medium != doc.HTML) for section in sections]
+    return [msgspec.structs.replace(section, on=on) for section, on in zip(sections, off, strict=True)]
 
 
 def _stages(summary: Summary) -> doc.Section:
