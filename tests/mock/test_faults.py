@@ -81,3 +81,14 @@ def test_steps_have_faults_of_their_own() -> None:
 
     assert 400 < differing < 600
     assert not any(faults.draw("close", number) for number in range(100))
+
+
+def test_a_step_may_have_a_part_of_the_shares() -> None:
+    faults = Faults(Behaviour(fault_steps="create,close=0.1,send=0", reset_share=0.5))
+
+    drawn = {step: sum(bool(faults.draw(step, k)) for k in range(10_000)) for step in ("create", "close", "send")}
+
+    assert drawn["create"] == pytest.approx(5_000, rel=0.05)
+    assert drawn["close"] == pytest.approx(500, rel=0.15)
+    assert drawn["send"] == 0
+    assert not faults.meets("send")

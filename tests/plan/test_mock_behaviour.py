@@ -43,7 +43,11 @@ def test_no_setting_takes_a_number_that_is_none(name: str, value: float) -> None
 
 
 def test_a_step_that_faults_cannot_meet_is_refused_with_those_they_can() -> None:
-    assert not find_mistakes({"fault_steps": "close,send"}, Behaviour)
+    assert not find_mistakes({"fault_steps": "close,send = 0.5"}, Behaviour)
+    assert [bool(find_mistakes({"fault_steps": f"send={part}"}, Behaviour)) for part in ("", "2", "-1", "x", "1")] == [
+        *[True] * 4,
+        False,
+    ]
     (mistake,) = find_mistakes({"fault_steps": "create, closing"}, Behaviour, "mock")
 
     assert mistake.path == "mock.fault_steps"

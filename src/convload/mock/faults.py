@@ -28,7 +28,7 @@ class Faults:
     def __init__(self, behaviour: Behaviour) -> None:
         self._bounds = list(accumulate(getattr(behaviour, name) for name in FAULT_SHARES))
         self._key, self._delay_key = _mix(2 * behaviour.seed), _mix(2 * behaviour.seed + 1)
-        self._steps = frozenset(fault_steps_of(behaviour.fault_steps) if self._bounds[-1] else ())
+        self._steps = fault_steps_of(behaviour.fault_steps) if self._bounds[-1] else {}
         self._service = behaviour.service if behaviour.service_time else None
         self._instead = _replies_instead(behaviour)
         self._done_status = behaviour.done_status
@@ -36,14 +36,15 @@ class Faults:
 
     def meets(self, step: str) -> bool:
         """Says whether anything can go wrong with the requests of a step."""
-        return step in self._steps
+        return self._steps.get(step, 0.0) > 0
 
     def draw(self, step: str, number: int) -> str:
         """Returns the fault of the `number`-th request of a step: one of FAULTS or none."""
-        if step not in self._steps:
+        part = self._steps.get(step)
+        if not part:
             return NO_FAULT
         key = self._key + (FAULT_STEPS.index(step) << _STEP_BITS)
-        position = bisect_right(self._bounds, _uniform(key, number))
+        position = bisect_right(self._bounds, _uniform(key, number) / part)
         return FAULTS[position] if position < len(FAULTS) else NO_FAULT
 
     def service_s(self, number: int) -> float:

@@ -1,5 +1,6 @@
 """What the embedded mock does, as one table of settings: the `[mock]` part of a plan, the flags of `convload mock`."""
 
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Milliseconds = Annotated[float, Meta(ge=0, le=3_600_000)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
+_PART = re.compile(r"0|1|0?\.\d+")
 FAULT_STEPS = ("create", "send", "close", "app_token", "consumer_token", "domain")
 """The calls that faults can meet, as `/__mock__/stats` names them."""
 
@@ -34,12 +36,20 @@ def _check_service_time(text: str) -> None:
         parse_service_time(text)
 
 
-def fault_steps_of(text: str) -> tuple[str, ...]:
-    """Returns the steps of a text such as "send, close"; raises ValueError where it names one that there is not."""
-    steps = tuple(part.strip() for part in text.split(","))
-    for step in steps:
+def fault_steps_of(text: str) -> dict[str, float]:
+    """Returns the steps of a text such as "create, close=0.1", and what part of the shares each has.
+
+    Raises:
+        ValueError: it names a step that there is not, or a part that is none.
+    """
+    steps: dict[str, float] = {}
+    for written in text.split(","):
+        step, _, part = (word.strip() for word in written.partition("="))
         if step not in FAULT_STEPS:
             raise ValueError(f"{step!r} is no step; allowed, divided by commas: {', '.join(FAULT_STEPS)}")
+        if "=" in written and not _PART.fullmatch(part):
+            raise ValueError(f"{written.strip()!r}: the part of the shares that a step has is from 0 to 1: {step}=0.1")
+        steps[step] = float(part or 1)
     return steps
 
 
@@ -117,7 +127,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         str,
         Meta(
             description="The calls that faults meet, divided by commas: create, send, close, app_token, "
-            "consumer_token, domain.",
+            "consumer_token, domain; close=0.1 meets them a tenth as often.",
             extra={"check": fault_steps_of},
         ),
     ] = "create"
