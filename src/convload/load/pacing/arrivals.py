@@ -113,6 +113,11 @@ class Cursor:
         if self.next_s is None:
             self._look()
 
+    def is_dense(self, count: int, within_s: float) -> bool:
+        """Says whether so many more are due within a time behind the next one, as far as the present block tells."""
+        last = self._at + count
+        return last < len(self._due) and self._due[last] - self._due[self._at] <= within_s
+
     def count_due(self, at_s: float) -> int:
         """Returns how many are due and not taken, as far as the present block tells."""
         return 0 if self.next_s is None else bisect_right(self._due, at_s, self._at) - self._at

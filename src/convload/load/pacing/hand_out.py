@@ -8,7 +8,7 @@ from typing import Any
 from gevent import get_hub, getcurrent
 
 from convload.load.pacing.arrivals import Block, Cursor
-from convload.load.pacing.timer import Timer
+from convload.load.pacing.timer import NEAR_S, Timer
 
 ASLEEP_S = 2.0
 """A process that has not run for so long may have been given up."""
@@ -20,6 +20,15 @@ BEHIND_S = 0.002
 MOST_AT_ONCE = 10
 NEW_USER_S = 0.0005
 """`UserGrowth` argues for these three."""
+
+GATHER_S = 0.00015
+"""Arrivals that come so densely that no sleep between two of them is worth the kernel's timer are handed out together,
+at most so late: to turn the loop until the next one takes all of a core. Where the timer is coarse it does turn."""
+
+DENSE = 32
+"""Arrivals that are looked at for that: those of 30,000/s are dense, also by chance, and no burst of 10,000/s is."""
+
+NEVER_S = -1.0
 
 Clock = Callable[[], float]
 MakeTimer = Callable[[Callable[[], None]], Timer]
@@ -140,7 +149,9 @@ class HandOut:
         self._hub = get_hub()
         self._clock = clock
         self._timer = timer(self._on_due)
-        self._armed_s = -1.0
+        self._armed_s = NEVER_S
+        # The instant that the timer is set for, if all that is due by then is to go out together.
+        self._gathers_until_s = NEVER_S
         self._expected_s = 0.0  # when the timer should call
         self._look_again_s = 0.0
         self._open = True
@@ -193,7 +204,7 @@ class HandOut:
 
     def _on_due(self) -> None:
         """Gives each arrival that is due to the user that parked last; runs in the hub's greenlet."""
-        self._armed_s = -1.0
+        self._armed_s = self._gathers_until_s = NEVER_S
         cursor = self.cursor
         while (due_s := cursor.next_s) is not None and due_s <= (now_s := self._clock()):
             if self._stand_still.holds(now_s):  # asked anew each time: it may have been stopped within this loop
@@ -218,16 +229,19 @@ class HandOut:
     def arm(self) -> None:
         """Sees to it that the next arrival is handed out when it is due."""
         next_s = self.cursor.next_s
-        if next_s is None or next_s == self._armed_s:
+        if next_s is None or next_s == self._armed_s or next_s <= self._gathers_until_s:
             return
         now_s = self._clock()
         if next_s <= now_s < self._look_again_s:
             return  # to ask again with each arrival of a backlog is what a generator that is behind cannot afford
+        gathers = self.precise and self.cursor.is_dense(DENSE, DENSE * NEAR_S)
+        if gathers:
+            next_s = max(next_s, now_s) + GATHER_S
         self._expected_s = max(next_s, now_s)
-        self._set(next_s)
+        self._set(next_s, gathers=gathers)
 
-    def _set(self, at_s: float) -> None:
-        self._armed_s = at_s
+    def _set(self, at_s: float, *, gathers: bool = False) -> None:
+        self._armed_s, self._gathers_until_s = at_s, at_s if gathers else NEVER_S
         self._timer.arm(at_s)
 
     def close(self) -> None:

@@ -33,6 +33,10 @@ a circle.
 **Why the user that parked last.** So no more connections are in use than are needed, and theirs are what the
 processor's caches hold; taking turns among thousands makes each request half as dear again.
 
+**Why dense arrivals go out together.** Where they come more densely than it is worth to set the kernel's timer, the
+loop would turn until each is due, which takes all of a core however little the requests cost. So the timer is set a
+little behind the first, and what is due by then is handed out at one go, each with its due instant: its wait counts.
+
 **Why it holds its fire.** A process that was stopped for some seconds and goes on may have been given up, and others
 may have its arrivals. What says so was sent long ago and is in the socket; it is read within the half second in which
 nothing is handed out. The arrivals of that time are not lost: they are late, which the results show.
