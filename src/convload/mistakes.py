@@ -109,6 +109,7 @@ _NO_NUMBER = re.compile(r"Expected `(int|float)(?: \| null)?`, got `(\w+)`")
 _NUMBERS = {"int": "a whole number", "float": "a number"}
 _LIMITS = {">=": "of at least", "<=": "of at most", ">": "above", "<": "below"}
 _NO_CHOICE = "Invalid enum value "
+_NO_MATCH = "Expected `str` matching regex "
 
 
 def in_words(text: str, wanted: typing.Any) -> str:
@@ -120,12 +121,24 @@ def in_words(text: str, wanted: typing.Any) -> str:
         return f"must be {_NUMBERS[other[1]]}" + (", not text" if other[2] == "str" else "")
     if text.startswith("Expected `str` of length >= 1"):
         return "must not be empty"
+    if text.startswith(_NO_MATCH) and (form := _form_of(wanted)):
+        return f"must be {form}"
     choices = sorted(map(str, _choices_of(wanted)))
     if text.startswith(_NO_CHOICE) and choices:
         given = text.removeprefix(_NO_CHOICE)
         near = difflib.get_close_matches(given.strip("'"), choices, n=1)
         return f"{given} must be one of {', '.join(choices)}" + (f"; did you mean {near[0]!r}?" if near else "")
     return text
+
+
+def _form_of(wanted: typing.Any) -> str:
+    """Returns what a type says in words of its pattern, or of that of its items."""
+    metadata = [*getattr(wanted, "__metadata__", ()), *(m for one in _items_of(wanted) for m in one)]
+    return next((meta.description for meta in metadata if getattr(meta, "pattern", None) and meta.description), "")
+
+
+def _items_of(wanted: typing.Any) -> Iterator[tuple[typing.Any, ...]]:
+    return (getattr(item, "__metadata__", ()) for option in _options(wanted) for item in typing.get_args(option))
 
 
 def _choices_of(wanted: typing.Any) -> tuple[typing.Any, ...]:

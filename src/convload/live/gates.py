@@ -105,10 +105,17 @@ def _judged(log: RunLog) -> list[GateResult]:
 
 
 def _state(result: GateResult) -> str:
-    if result.outcome in {PASS, FAIL}:
+    if result.outcome in {PASS, FAIL} and _is_decided(result):
         return PASSES if result.outcome == PASS else FAILS
     if None in (result.value, result.limit, result.low, result.high):
         return UNDECIDED
     is_lower_better = "<" in result.gate
     is_beyond = result.value > result.limit if is_lower_better else result.value < result.limit  # type: ignore[operator]  # looked at above
     return IN_DANGER if is_beyond else UNDECIDED
+
+
+def _is_decided(result: GateResult) -> bool:
+    """Whether what was measured decides it; a built-in gate goes by its value, of which only the bounds say so."""
+    if not result.builtin or result.limit is None or None in (result.low, result.high):
+        return True
+    return result.high <= result.limit if result.outcome == PASS else result.low > result.limit  # type: ignore[operator]

@@ -21,7 +21,13 @@ EXPECTATIONS = frozenset({OK, *map(of_status, range(400, 600))})
 SAMPLE_ACCOUNT = "12345678"
 SAMPLE_SEED = 7
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Name = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+        description="letters, digits, ., - and _, 64 of them at most, a letter or digit first",
+    ),
+]
 
 
 class VariantFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -42,7 +42,9 @@ Seconds = Annotated[float, Meta(ge=0, le=7 * 86400)]
 PositiveSeconds = Annotated[float, Meta(gt=0, le=7 * 86400)]
 Gate = Annotated[str, Meta(max_length=500)]
 Word = Annotated[str, Meta(min_length=1, max_length=200)]
-Tag = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+=[^\x00-\x1f]*$", max_length=200)]
+Tag = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_.-]+=[^\x00-\x1f]*$", max_length=200, description="KEY=VALUE, as in branch=main")
+]
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -53,7 +55,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     target: Word = MOCK
     target_b: Word | None = None
     window_s: PositiveSeconds | None = None
-    account: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "12345678"
+    account: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="letters, digits, - and _, 64 of them at most")
+    ] = "12345678"
     lookup: bool = False
     allow_hosts: list[Word] = []
     source_addresses: list[Word] = []
