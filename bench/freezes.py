@@ -23,7 +23,7 @@ from convload.contract.paths import IDP, MESSAGING, SENTINEL
 from convload.mock.process import start_mock
 from convload.plan.mock_behaviour import Behaviour
 from convload.results import runlog
-from convload.results.runlog import Interval
+from convload.results.run import Run
 
 KEYS = {"CONVLOAD_CLIENT_ID": "bench", "CONVLOAD_CLIENT_SECRET": "bench"}
 RATE = 60
@@ -137,4 +137,4 @@ def _await_begun(folder: Path, run: "subprocess.Popen[str]") -> None:
 
 
 def _count_intervals(path: Path) -> int:
-    return sum(isinstance(record, Interval) for record in runlog.read(path).records)
+    return len(Run(runlog.read(path)).health)

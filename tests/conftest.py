@@ -18,6 +18,7 @@ from tests.run_logs import Make
 
 from convload.machine import SINGLE_THREADED
 from convload.results import runlog
+from convload.results.run import Run
 from convload.results.runlog import Interval
 
 # A machine that is busy makes an example slow, not wrong; what hangs is ended by pytest's own time-out.
@@ -111,7 +112,7 @@ def intervals_of(folder: Path) -> list[Interval]:
     path = folder / runlog.FILE_NAME
     if not path.exists() or not path.stat().st_size:
         return []
-    return [record for record in runlog.read(folder).records if isinstance(record, Interval)]
+    return Run(runlog.read(folder)).intervals
 
 
 def processes_of(parent: int, module: str) -> list[psutil.Process]:

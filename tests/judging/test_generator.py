@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def is_limit(run: Run, limits: ValidityLimits) -> bool:
-    return is_generator_limit(run.measured_intervals, run.create.all_lateness, limits, run.plan.most_users)
+    return is_generator_limit(run.measured_health, run.create.all_lateness, limits, run.plan.most_users)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def columns(run: Run) -> dict[str, Any]:
 def counted(intervals: Iterable[Interval], ends_s: float = 0.0) -> Course:
     course = Course(ends_s=ends_s)
     for interval in intervals:
-        course.add(interval)
+        course.add([interval])
     return course
 
 
@@ -175,6 +175,16 @@ def test_a_course_that_grew_is_the_one_that_was_counted_at_once(long: RunLog) ->
 
     assert grown.bin_s == 2
     assert course_data.columns(run, grown) == course_data.columns(run, run.course)
+
+
+def test_of_many_workers_the_charts_show_lowest_median_and_highest(make: Make) -> None:
+    workers = course_data.MOST_WORKERS + 1
+    log = make.opened(lambda worker, _: {"cpu_share": 0.01 * worker}, rate=10 * workers, workers=workers)
+
+    found = columns(Run(log))["columns"]
+
+    assert [found[f"{name} cpu"][5] for name in ("lowest", "median", "highest")] == [0, (workers - 1) / 2, workers - 1]
+    assert not any(name.startswith("worker ") for name in found)
 
 
 def test_what_is_new_since_a_bin_goes_on_where_the_rest_ended(conclusion: Conclusion) -> None:

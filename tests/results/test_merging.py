@@ -13,8 +13,8 @@ from convload.judging.generator import is_late_by_target
 from convload.plan.facts import ValidityLimits
 from convload.plan.retry import RETRIED
 from convload.results import runlog
+from convload.results.health import creates_of
 from convload.results.histogram import Histogram
-from convload.results.measured import creates_of
 from convload.results.merging import APART, HOLD_S, Merger, merge
 from convload.results.packing import pack, unpack
 from convload.results.run import Run
@@ -142,7 +142,7 @@ def test_whose_fault_lateness_was_is_judged_alike(make: Make, tmp_path: Path, he
 
     log = make.opened(late, rate=300, workers=WORKERS)
 
-    found = [is_late_by_target(Run(one).intervals, ValidityLimits(), 50) for one in (log, merged(log, tmp_path))]
+    found = [is_late_by_target(Run(one).health, ValidityLimits(), 50) for one in (log, merged(log, tmp_path))]
 
     assert found == [held, held]
 

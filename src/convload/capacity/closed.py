@@ -84,7 +84,7 @@ class ClosedMeasurer:
             load = f"with {users:,} user{'s' * (users != 1)}"
             raise why_none_succeeds(load, figures, token, self._plan.consumers)
         limits = limits_of_trial(found.plan.validity)
-        is_limit = is_generator_limit(found.measured_intervals, figures.all_lateness, limits, found.plan.most_users)
+        is_limit = is_generator_limit(found.measured_health, figures.all_lateness, limits, found.plan.most_users)
         trial = measured(Trial(rate=users, duration_s=duration_s, outcome="pass", at_s=at_s), found, results)
         outcome: Outcome = "generator" if is_limit else "fail" if trial.broke else "pass"
         length_s = found.window.length_s or 1.0

@@ -18,6 +18,7 @@ from convload.plan.gate import Gate
 from convload.plan.plan import Plan
 from convload.plan.schedule import Stage, StageMark
 from convload.results.capacity_result import Outcome, Trial
+from convload.results.health import Health
 from convload.results.measured import Figures
 from convload.results.run import Run
 from convload.results.runlog import Interval, RunLog
@@ -134,7 +135,8 @@ def judged(done: StageLog, plan: Plan, gates: Sequence[Gate], rate: float, durat
     found = Run(done.log, done.mark.name)
     results = judge(found, gates, confidence=CONFIDENCE)
     figures, parts = found.totals.figures(CREATE), parts_of(done.log, done.mark)
-    is_limit = is_generator_limit(parts, figures.all_lateness, limits_of_trial(plan.validity), plan.max_in_flight)
+    limits, health = limits_of_trial(plan.validity), Health.of(parts)
+    is_limit = is_generator_limit(health, figures.all_lateness, limits, plan.max_in_flight)
     pending, others = pending_of(parts), objective.in_flight_of_others(found.totals, done.mark.duration_s)
     grown = objective.growth(pending, figures.count)
     arrived_per_s = found.totals.flows[""].offered_rate

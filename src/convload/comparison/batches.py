@@ -56,7 +56,7 @@ def batches_of(log: RunLog, clock: Clock = "response") -> dict[str, list[Batch]]
     measured = run.window
     stretches = _stretches(log, measured)
     found: dict[str, dict[int, list[tuple[Cell, bool]]]] = defaultdict(lambda: defaultdict(list))
-    for interval in run.intervals:
+    for interval in run.results:
         at_s = middle_s(interval)
         place = next((i for i, one in enumerate(stretches) if at_s < one.to_s), len(stretches) - 1)
         for cell in interval.cells:

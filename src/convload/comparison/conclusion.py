@@ -106,7 +106,7 @@ def _distributions(run: Run) -> list[Distribution]:
 
 def _samples(run: Run) -> list[ErrorSample]:
     kept: dict[tuple[str, str], list[ErrorSample]] = {}
-    for sample in (sample for interval in run.intervals for sample in interval.errors):
+    for sample in (sample for interval in run.results for sample in interval.errors):
         of_kind = kept.setdefault((sample.step, sample.outcome), [])
         if len(of_kind) < SAMPLES_A_KIND:
             of_kind.append(sample)

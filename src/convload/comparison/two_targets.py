@@ -119,7 +119,7 @@ def _ends_s(mark: StageMark) -> float:
 def _by_window(run: Run) -> dict[str, dict[str, list[Cell]]]:
     """Returns the measured cells of each step and window; a request belongs to the window that it was due in."""
     found: dict[str, dict[str, list[Cell]]] = defaultdict(lambda: defaultdict(list))
-    for cell in (cell for interval in run.intervals for cell in interval.cells):
+    for cell in (cell for interval in run.results for cell in interval.cells):
         if cell.phase == MEASURE and cell.stage:
             found[cell.step][cell.stage].append(cell)
     return found

@@ -12,8 +12,9 @@ from convload.plan.facts import PlanFacts
 from convload.plan.gate import Gate
 from convload.plan.schedule import StageMark
 from convload.results.batches import Batches
+from convload.results.health import Health
 from convload.results.histogram import Histogram
-from convload.results.measured import Totals, of_workers
+from convload.results.measured import Totals
 from convload.results.run import Run
 from convload.results.runlog import Aborted, Interval
 from convload.results.window import EDGE_S, Window
@@ -48,13 +49,14 @@ def check(conditions: Sequence[Gate], run: Run, intervals: Sequence[Interval]) -
         run: as far as it has come; of its intervals at least those of the longest window and some seconds before it.
         intervals: those among them in which the load went on.
     """
-    ends = [parts[-1].to_s for parts in of_workers(intervals).values()]
+    known = Health.of(intervals)
+    ends = known.ends["to_s"].tolist()
     if not ends:
         return None
     until_s = min(end for end in ends if end >= max(ends) - SILENT_S)
     confidence = 1 - (1 - run.plan.confidence) / looks(run.plan)
     for condition in conditions:
-        found = _holds(condition, until_s, run, intervals, confidence)
+        found = _holds(condition, until_s, run, intervals, known, confidence)
         if found:
             return Aborted(round(until_s, 3), condition.text, found)
     return None
@@ -67,14 +69,15 @@ def looks(plan: PlanFacts) -> int:
     return max(1, math.ceil(plan.duration_s + plan.extend_s))
 
 
-def _holds(condition: Gate, until_s: float, run: Run, intervals: Sequence[Interval], confidence: float) -> str | None:
+def _holds(
+    condition: Gate, until_s: float, run: Run, intervals: Sequence[Interval], known: Health, confidence: float
+) -> str | None:
     """Returns the figures of a condition that holds."""
     assert condition.windows is not None  # noqa: S101 -- the grammar asks for it
     within = Window(until_s - condition.windows.length_s, until_s)
     begins_s = _stage_begins_s(condition, within, run.marks) if condition.subject.stage else run.plan.warmup_s
     if begins_s is None or within.from_s < begins_s - EDGE_S:
         return None
-    known = of_workers(intervals)
     parts = list(filter(within.has, intervals))
     totals = Totals.within(parts, within, is_open=run.is_open, known=known)
     span = Window(max(begins_s, within.from_s - BEFORE_S), until_s)

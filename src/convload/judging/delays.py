@@ -54,7 +54,7 @@ class Measured:
     def _on_time(self) -> Totals:
         """The totals with service times in place of response times where the generator was late to send."""
         plan = self._run.plan
-        if not self._run.is_open or not any(part.awaiting for part in self._run.intervals):
+        if not self._run.is_open or not self._run.health["awaiting"].any():
             return self.totals  # a closed load has one clock, and earlier versions did not say who waited for whom
         if "late" in plan.validity.waive:
             return self.totals

@@ -41,7 +41,7 @@ def judge(
     `baseline` are the figures that gates compare with, `confidence` that of each decision; of one look, where a run is
     judged again and again.
     """
-    measured = Measured(run, run.totals, run.intervals)
+    measured = Measured(run, run.totals, run.results)
     return [_judge_one(gate, run, measured, baseline, confidence) for gate in gates]
 
 
@@ -154,8 +154,8 @@ def split(run: Run, length_s: float, stage: str) -> list[Measured]:
 def _measured(run: Run, within: Window, whole: Window) -> Measured:
     is_last = within.to_s >= whole.to_s - ROUNDING_S and whole.to_s >= run.window.to_s - ROUNDING_S
     reach = Window(within.from_s, math.inf) if is_last else within
-    parts = list(filter(reach.has, run.intervals))
-    return Measured(run, Totals.within(parts, within, is_open=run.is_open, known=run.workers), parts)
+    parts = list(filter(reach.has, run.results))
+    return Measured(run, Totals.within(parts, within, is_open=run.is_open, known=run.health), parts)
 
 
 def allowed_misses(windows: Windows, count: int) -> int:

@@ -6,17 +6,20 @@ for the target. All other lateness is the target's: an arrival waits while those
 token or a connection, and the wait is what the target did to its callers. It counts in the response time.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, Self
 
 import msgspec
+import numpy as np
 
 from convload.contract.steps import CREATE
 from convload.plan.facts import ValidityLimits
-from convload.results.histogram import Histogram, milliseconds
-from convload.results.measured import highest_together, of_workers
+from convload.results.health import Chosen, Floats, Health
+from convload.results.histogram import Histogram, Integers, milliseconds
+from convload.results.interval import Own
+from convload.results.measured import highest_together
 from convload.results.runlog import MEASURE, Cell, Interval
-from convload.results.window import REMNANT_S, length_s
+from convload.results.window import REMNANT_S
 
 CATCHES_UP = 2
 """A stall delays what is due in it, and then what is due while that is sent: together for twice as long at most."""
@@ -49,121 +52,122 @@ class Saturated(msgspec.Struct, frozen=True):
     all_s: float
 
 
-def is_generator_limit(
-    parts: Sequence[Interval], lateness: Histogram, limits: ValidityLimits, most_users: int | None
-) -> bool:
+def is_generator_limit(health: Health, lateness: Histogram, limits: ValidityLimits, most_users: int | None) -> bool:
     """Says whether the load in some intervals was not the one that was meant, for a reason that lies on this side."""
-    late = late_p99_ms(lateness, limits) is not None and not is_late_by_target(parts, limits, most_users)
-    return bool(saturated_workers(parts, limits)) or late
+    late = late_p99_ms(lateness, limits) is not None and not is_late_by_target(health, limits, most_users)
+    return bool(saturated_workers(health, limits)) or late
 
 
-def is_late_by_target(parts: Sequence[Interval], limits: ValidityLimits, most_users: int | None) -> bool:
+def is_late_by_target(health: Health, limits: ValidityLimits, most_users: int | None) -> bool:
     """Says whether most of the requests that were late waited for a target that held those who could send them."""
-    is_watched = any(part.awaiting for part in parts)  # earlier versions did not say how many users waited
-    all_late = by_target = 0
-    for own in of_workers(parts).values():
-        last = own[-LOOKED_BACK:]
-        all_late += own[-1].unsent
-        by_target += own[-1].unsent if _is_held(last) and _stalled_ms(last, limits) < MS_A_SECOND else 0
-        for wait in _waits(own, limits):
-            if wait.longest_ms > limits.lateness_p99_ms:
-                lateness = _lateness_of(wait.part)
-                own_us = 1000 * (limits.lateness_p99_ms + wait.stalled_ms)
-                all_late += lateness.above(1000 * limits.lateness_p99_ms)
-                by_target += lateness.above(own_us) if wait.is_held or not is_watched else 0
-    return by_target > all_late / 2 and (is_watched or all_users_busy(parts, most_users))
+    is_watched = bool(health["awaiting"].any())  # earlier versions did not say how many users waited
+    ends = health.starts + health.sizes
+    is_held, stalled_ms = _around(health, np.maximum(ends - LOOKED_BACK, health.starts), ends, limits)
+    unsent = health.ends["unsent"]
+    all_late = int(unsent.sum())
+    by_target = int(unsent[is_held & (stalled_ms < MS_A_SECOND)].sum())
+    waits = _Waits.of(health, limits)
+    for wait in np.flatnonzero(waits.longest_ms > limits.lateness_p99_ms).tolist():
+        lateness = _lateness_of(waits.known[wait])
+        own_us = 1000 * (limits.lateness_p99_ms + float(waits.stalled_ms[wait]))
+        all_late += lateness.above(1000 * limits.lateness_p99_ms)
+        by_target += lateness.above(own_us) if waits.is_held[wait] or not is_watched else 0
+    return by_target > all_late / 2 and (is_watched or all_users_busy(health, most_users))
 
 
-def kept_waiting(parts: Sequence[Interval], limits: ValidityLimits, users_a_worker: float) -> set[tuple[int, int]]:
+def kept_waiting(parts: Iterable[Interval], limits: ValidityLimits, users_a_worker: float) -> set[tuple[int, int]]:
     """Returns in which intervals, by worker and number, arrivals waited for a target that held the users.
 
     Where a worker may have no more users any such wait is the target's that its own clocks do not explain. Before that,
     one that is no longer than what makes a run late may be for a user that is only being started. Where the results of
     several workers are added up nobody knows whose they are: that is no wait for the target.
     """
-    return {
-        (wait.part.worker, wait.part.n)
-        for own in of_workers(parts).values()
-        for wait in _waits(own, limits)
-        if wait.is_held
-        and wait.part.own is None
-        and wait.longest_ms > wait.stalled_ms + (limits.lateness_p99_ms if wait.part.users < users_a_worker else 0.0)
-    }
+    parts = list(parts)
+    if all(part.own is not None for part in parts):
+        return set()
+    health = Health.of(parts)
+    waits = _Waits.of(health, limits, alone=True)
+    few = np.where(health["users"][waits.places] < users_a_worker, limits.lateness_p99_ms, 0.0)
+    kept = waits.places[waits.is_held & (waits.longest_ms > waits.stalled_ms + few)]
+    return set(zip(health["worker"][kept].tolist(), health["n"][kept].tolist(), strict=True))
 
 
-class _Wait(NamedTuple):
-    """An interval in which requests were late, whether the target held users meanwhile, and the generator's part."""
+class _Waits(NamedTuple):
+    """Intervals in which requests were late, whether the target held users meanwhile, and the generator's part."""
 
-    part: Interval
-    longest_ms: float
-    is_held: bool
-    stalled_ms: float
+    places: Integers
+    known: list[Interval | Own]
+    longest_ms: Floats
+    is_held: Chosen
+    stalled_ms: Floats
+
+    @classmethod
+    def of(cls, health: Health, limits: ValidityLimits, *, alone: bool = False) -> Self:
+        """Returns the intervals in which a measured create was late; `alone` those that have results of their own."""
+        asked = (item for item in health.timed() if not (alone and isinstance(item[1], Own)))
+        timed = ((place, one, *_longest_us(one)) for place, one in asked)
+        late = [one for one in timed if one[2]]
+        places = np.array([place for place, *_ in late], np.int64)
+        longest_us, slowest_us = np.array([times for _, _, *times in late], np.int64).reshape(-1, 2).T
+        worker = np.repeat(np.arange(len(health.sizes)), health.sizes)
+        # Each worker's time behind that of the one before, so that one search finds the place in all.
+        longest_s = 2 * max(float(health["to_s"].max(initial=0.0)), 1.0)
+        due_s = np.maximum(health["from_s"][places] - slowest_us / 1e6, 0.0)
+        first = np.searchsorted(health["to_s"] + longest_s * worker, due_s + longest_s * worker[places])
+        first = np.clip(first, health.starts[worker[places]], places)
+        # Also the one behind: a process that goes on may cut its interval before it notes that it stood still.
+        behind = np.minimum(places + 2, (health.starts + health.sizes)[worker[places]])
+        return cls(places, [one for _, one, *_ in late], longest_us / 1000, *_around(health, first, behind, limits))
 
 
-def _waits(own: Sequence[Interval], limits: ValidityLimits) -> Iterator[_Wait]:
-    """Yields the intervals of a worker in which a measured create was late."""
-    for place, part in enumerate(own):
-        longest_us, slowest_us = _longest_us(part)
-        if longest_us:
-            due_s = part.from_s - slowest_us / 1e6
-            first = place
-            while first and own[first - 1].to_s >= due_s:
-                first -= 1
-            # Also the one behind: a process that goes on may cut its interval before it notes that it stood still.
-            around = own[first : place + 2]
-            yield _Wait(part, longest_us / 1000, _is_held(around), _stalled_ms(around, limits))
+def _around(health: Health, begins: Integers, ends: Integers, limits: ValidityLimits) -> tuple[Chosen, Floats]:
+    """Returns whether the target held users in some intervals of a worker, and the generator's part in lateness."""
+    held = health["awaiting"] >= np.maximum(HELD_SHARE * health["users"], 1)
+    busy_s = np.where(_could_not_run(health, limits), health.lengths_s, 0.0)
+    held_before, busy_before = (np.concatenate(([0], np.cumsum(one))) for one in (held, busy_s))
+    pairs = np.stack([begins, ends], axis=1).reshape(-1)
+    delays_ms = np.append(health["hub_delay_ms"], 0.0)
+    longest_ms = np.maximum.reduceat(delays_ms, pairs)[::2] if len(pairs) else delays_ms[:0]
+    stalled_ms = CATCHES_UP * longest_ms + MS_A_SECOND * (busy_before[ends] - busy_before[begins])
+    return held_before[ends] > held_before[begins], stalled_ms
 
 
-def _longest_us(part: Interval) -> tuple[int, int]:
+def _longest_us(one: Interval | Own) -> tuple[int, int]:
     """Returns the longest lateness and the longest response of the measured creates of a worker in an interval."""
-    if part.own is not None:
-        return Histogram.longest_us(part.own.lateness), part.own.slowest_us
-    cells = _late_cells(part)
+    if isinstance(one, Own):
+        return Histogram.longest_us(one.lateness), one.slowest_us
+    cells = _late_cells(one)
     late, slow = ([Histogram.longest_us(getattr(cell, name)) for cell in cells] for name in ("lateness", "response"))
     return max(late, default=0), max(slow, default=0)
 
 
-def _lateness_of(part: Interval) -> Histogram:
-    if part.own is not None:
-        return Histogram.decode(part.own.lateness)
-    return Histogram.merged(Histogram.decode(cell.lateness) for cell in _late_cells(part))
+def _lateness_of(one: Interval | Own) -> Histogram:
+    if isinstance(one, Own):
+        return Histogram.decode(one.lateness)
+    return Histogram.merged(Histogram.decode(cell.lateness) for cell in _late_cells(one))
 
 
 def _late_cells(part: Interval) -> list[Cell]:
     return [cell for cell in part.cells if cell.step == CREATE and cell.phase == MEASURE and cell.lateness]
 
 
-def _is_held(parts: Sequence[Interval]) -> bool:
-    return any(part.awaiting >= max(HELD_SHARE * part.users, 1) for part in parts)
-
-
-def _stalled_ms(parts: Sequence[Interval], limits: ValidityLimits) -> float:
-    """Returns how late the generator itself can have made a request in some intervals of a worker."""
-    busy_s = sum(length_s(part) for part in parts if _could_not_run(part, limits))
-    return CATCHES_UP * max(part.hub_delay_ms for part in parts) + MS_A_SECOND * busy_s
-
-
-def saturated_workers(parts: Iterable[Interval], limits: ValidityLimits) -> list[Saturated]:
+def saturated_workers(health: Health, limits: ValidityLimits) -> list[Saturated]:
     """Returns the workers that were at the limit of CPU time for too long."""
-    found = []
-    for worker, own in of_workers(parts).items():
-        whole = [part for part in own if length_s(part) >= REMNANT_S]
-        hot = [part for part in whole if _could_not_run(part, limits)]
-        all_s, hot_s = sum(map(length_s, whole)), sum(map(length_s, hot))
-        if len(hot) >= limits.cpu_seconds and hot_s > limits.cpu_seconds_share * all_s:
-            names = ("cpu_share", "cpu_wait_share", "throttled_share")
-            cpu, wait, throttled = (sum(getattr(part, name) for part in hot) / len(hot) for name in names)
-            found.append(Saturated(worker, cpu, wait, throttled, hot_s, all_s))
+    health = health.where(health.lengths_s >= REMNANT_S)
+    hot = _could_not_run(health, limits)
+    count, all_s, hot_s = (health.sums(one) for one in (hot.astype(int), health.lengths_s, hot * health.lengths_s))
+    named = np.flatnonzero((count >= limits.cpu_seconds) & (hot_s > limits.cpu_seconds_share * all_s))
+    names = ("cpu_share", "cpu_wait_share", "throttled_share")
+    shares = [(health.sums(hot * health[name])[named] / count[named]).tolist() for name in names]
+    workers = health["worker"][health.starts[named]].tolist()
+    return list(map(Saturated, workers, *shares, hot_s[named].tolist(), all_s[named].tolist()))
+
+
+def _could_not_run(health: Health, limits: ValidityLimits) -> Chosen:
+    """Says of each interval whether its worker ran all the time that it could have: it had none to spare."""
+    taken = health["cpu_share"] + health["cpu_wait_share"]
+    found: Chosen = (health["throttled_share"] > THROTTLED_SHARE) | (taken >= limits.cpu_share)
     return found
-
-
-def _taken_share(part: Interval) -> float:
-    """Returns the share of an interval in which a worker ran or could have: what is left is time it had to spare."""
-    return part.cpu_share + part.cpu_wait_share
-
-
-def _could_not_run(part: Interval, limits: ValidityLimits) -> bool:
-    return part.throttled_share > THROTTLED_SHARE or has_no_cpu_left(_taken_share(part), limits)
 
 
 def has_no_cpu_left(cores_used: float, limits: ValidityLimits, cores: float = 1.0) -> bool:
@@ -177,9 +181,9 @@ def late_p99_ms(lateness: Histogram, limits: ValidityLimits) -> float | None:
     return p99_ms if p99_ms > limits.lateness_p99_ms else None
 
 
-def all_users_busy(parts: Sequence[Interval], most_users: int | None) -> bool:
+def all_users_busy(health: Health, most_users: int | None) -> bool:
     """Says whether there was a time at which no user was free for an arrival."""
-    return most_users is not None and highest_together(parts, "users") >= most_users
+    return most_users is not None and highest_together(health, "users") >= most_users
 
 
 def limits_of_trial(limits: ValidityLimits) -> ValidityLimits:

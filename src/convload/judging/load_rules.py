@@ -12,10 +12,9 @@ from convload.judging.generator import (
 from convload.plan.facts import REPLAY, ReasonName, ValidityLimits
 from convload.results.drift import MEDIAN, Trend, matters, stretches, trend, whole_seconds
 from convload.results.histogram import chance, short
-from convload.results.measured import of_workers
 from convload.results.run import Run
 from convload.results.summary import Summary
-from convload.results.window import REMNANT_S, length_s
+from convload.results.window import REMNANT_S
 
 EPHEMERAL_PORTS = 28_000
 """Linux hands out 32768 to 60999 unless told otherwise: 28,232. Taken where the manifest does not say."""
@@ -54,7 +53,7 @@ def _few(count: int, limits: ValidityLimits) -> str:
 def _saturated(run: Run, limits: ValidityLimits) -> Iterator[Found]:
     late = run.generator.lateness_p99_ms
     end = "the generator was the limit, not the target" if late is None else f"lateness p99 {short(late)} ms"
-    for found in saturated_workers(run.measured_intervals, limits):
+    for found in saturated_workers(run.measured_health, limits):
         at = f"was at {100 * found.cpu_share:.0f} % CPU for {found.hot_s:.0f} of {found.all_s:.0f} s"
         if found.throttled_share > THROTTLED_SHARE:
             at += f" and held back by the CPU quota of its cgroup for {100 * found.throttled_share:.0f} % of it"
@@ -74,9 +73,9 @@ def _late(run: Run, limits: ValidityLimits) -> Iterator[Found]:
 
 def are_by_target(run: Run) -> bool:
     """Says whether a load came late, or not whole, for want of answers; earlier versions did not watch for that."""
-    parts = run.measured_intervals
-    is_watched = run.is_open and any(part.awaiting for part in parts)
-    return is_watched and is_late_by_target(parts, run.plan.validity, run.plan.most_users)
+    health = run.measured_health
+    is_watched = run.is_open and bool(health["awaiting"].any())
+    return is_watched and is_late_by_target(health, run.plan.validity, run.plan.most_users)
 
 
 def _waiting(summary: Summary) -> str:
@@ -122,13 +121,14 @@ def _unsent(summary: Summary) -> Iterator[Found]:
 
 
 def _hub_delay(run: Run, limits: ValidityLimits) -> Iterator[Found]:
-    for worker, parts in of_workers(run.measured_intervals).items():
-        stalled = [part for part in parts if length_s(part) >= REMNANT_S and part.hub_delay_ms > limits.hub_delay_ms]
-        longest = max((part.hub_delay_ms for part in stalled), default=0.0)
-        if len(stalled) > limits.hub_delay_intervals or longest > STOOD_STILL * limits.hub_delay_ms:
+    health = run.measured_health
+    stalled = health.where((health.lengths_s >= REMNANT_S) & (health["hub_delay_ms"] > limits.hub_delay_ms))
+    longest_ms = stalled.highest(stalled["hub_delay_ms"]).tolist()
+    for worker, seconds, longest in zip(stalled.workers, stalled.sizes.tolist(), longest_ms, strict=True):
+        if seconds > limits.hub_delay_intervals or longest > STOOD_STILL * limits.hub_delay_ms:
             text = (
                 f"worker {worker}: the event loop was late by more than {short(limits.hub_delay_ms)} ms "
-                f"in {len(stalled)} second{'s' * (len(stalled) > 1)}, at worst by {longest:,.0f} ms"
+                f"in {seconds} second{'s' * (seconds > 1)}, at worst by {longest:,.0f} ms"
             )
             yield "hub_delay", text
 

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Collection, Iterator
 
+import numpy as np
+
 from convload.contract.steps import ATTEMPTS, CREATE
 from convload.judging.load_rules import Found
 from convload.results.measured import attempt_steps
@@ -35,7 +37,7 @@ def _workers(run: Run) -> Iterator[Found]:
         if isinstance(record, WorkerLost):
             yield "worker_lost", f"worker {record.worker} was lost after {record.at_s:.1f} s: {record.why}"
     started = next((record for record in run.log.records if isinstance(record, Started)), None)
-    seen = len(run.workers)
+    seen = len(run.health.workers)
     if started is None:
         yield "not_started", "the run never started"
     elif seen != started.workers:
@@ -44,16 +46,21 @@ def _workers(run: Run) -> Iterator[Found]:
 
 def _gaps(run: Run) -> Iterator[Found]:
     lost = {record.worker for record in run.log.records if isinstance(record, WorkerLost)}
-    for worker, parts in run.workers.items():
-        numbers = [part.n for part in parts]
-        missing = sorted(set(range(max(numbers) + 1)) - set(numbers))
-        if missing:
-            text = f"worker {worker}: intervals missing: {len(missing)}, the first is number {missing[0]}"
+    numbers, ends = run.health["n"], run.health.ends
+    steps = run.health.rises("n")
+    steps[run.health.starts] += 1
+    twice = run.health.sums((steps == 0).astype(int))
+    missing = ends["n"] + 1 - (run.health.sizes - twice)
+    for at in np.flatnonzero((missing > 0) | (twice > 0) | ~ends["last"]).tolist():
+        worker, start = run.health.workers[at], int(run.health.starts[at])
+        if missing[at]:
+            known = set(numbers[start : start + int(run.health.sizes[at])].tolist())
+            first = next(number for number in range(len(known) + 1) if number not in known)
+            text = f"worker {worker}: intervals missing: {missing[at]}, the first is number {first}"
             yield "intervals_missing", text
-        if len(set(numbers)) < len(numbers):
-            text = f"worker {worker}: intervals that came twice: {len(numbers) - len(set(numbers))}"
-            yield "intervals_missing", text
-        if not parts[-1].last and worker not in lost:
+        if twice[at]:
+            yield "intervals_missing", f"worker {worker}: intervals that came twice: {twice[at]}"
+        if not ends["last"][at] and worker not in lost:
             yield "intervals_missing", f"worker {worker} did not send its last interval"
 
 

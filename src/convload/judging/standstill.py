@@ -11,9 +11,8 @@ too short; the target stood still where all were kept waiting. Run logs of earli
 whole second of the workers' must have been empty.
 """
 
-from collections import defaultdict
-
 import msgspec
+import numpy as np
 
 from convload.judging.estimates import fixed
 from convload.judging.gate_result import FAIL, INCONCLUSIVE, GateResult
@@ -22,7 +21,7 @@ from convload.plan.gate import Gate
 from convload.plan.gate_names import UNITS
 from convload.results.histogram import short
 from convload.results.run import Run
-from convload.results.window import Window, is_whole
+from convload.results.window import WHOLE_S, Window
 
 FEWEST_PER_S = 20.0
 LEAST_S = 0.8
@@ -32,30 +31,30 @@ LEAST_S = 0.8
 
 def standstills(run: Run) -> list[Window]:
     """Returns the times without an answer, each about a second or longer."""
-    answered: dict[int, int] = defaultdict(int)
-    waiting: dict[int, int] = defaultdict(int)
-    for parts in run.workers.values():
-        before = 0
-        for part in parts:
-            if is_whole(part) and run.window.has(part):
-                answered[round(part.from_s)] += part.recorded - before
-                waiting[round(part.from_s)] += part.in_flight + part.backlog
-            before = part.recorded
-    if not answered or sum(answered.values()) < FEWEST_PER_S * len(answered):
+    health, middles_s = run.health, run.health.middles_s
+    chosen = (health.lengths_s > WHOLE_S) & (run.window.from_s <= middles_s) & (middles_s < run.window.to_s)
+    seconds, place = np.unique(np.rint(health["from_s"][chosen]), return_inverse=True)
+    waiting_now = health["in_flight"] + health["backlog"]
+    answered, waiting = (np.bincount(place, one[chosen]) for one in (health.rises("recorded"), waiting_now))
+    if not len(seconds) or answered.sum() < FEWEST_PER_S * len(seconds):
         return []
-    empty = [Window(second, second + 1) for second in sorted(answered) if not answered[second] and waiting[second]]
+    empty = [Window(int(at_s), int(at_s) + 1) for at_s in seconds[(answered == 0) & (waiting > 0)].tolist()]
     return _joined([*empty, *_silences(run)])
 
 
 def _silences(run: Run) -> list[Window]:
     """Returns the times of the measured time in which no worker had an answer."""
     common = [run.window]
-    for parts in run.workers.values():
-        own = _joined([Window(part.silent_from_s, part.silent_to_s) for part in parts])
+    silent = run.health.where(run.health["silent_to_s"] > run.health["silent_from_s"])
+    if not len(silent) or len(silent.sizes) < len(run.health.sizes):
+        return []
+    windows = list(map(Window, silent["silent_from_s"].tolist(), silent["silent_to_s"].tolist()))
+    for start, size in zip(silent.starts.tolist(), silent.sizes.tolist(), strict=True):
+        own = _joined(windows[start : start + size])
         both = ((one, other) for one in common for other in own)
         common = [Window(max(a.from_s, b.from_s), min(a.to_s, b.to_s)) for a, b in both]
         common = [window for window in common if window.length_s >= LEAST_S]
-    return common if run.workers else []
+    return common
 
 
 def _joined(windows: list[Window]) -> list[Window]:

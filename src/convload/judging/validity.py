@@ -99,5 +99,5 @@ def _follows_from_abort(name: ReasonName, run: Run) -> bool:
     """Says whether a reason is no objection to the verdict of a run that was stopped early."""
     if run.log.aborted is None:
         return False
-    by_target = name == "late" and is_late_by_target(run.measured_intervals, run.plan.validity, run.plan.most_users)
+    by_target = name == "late" and is_late_by_target(run.measured_health, run.plan.validity, run.plan.most_users)
     return name in FOLLOWS_FROM_ABORT or by_target

@@ -62,10 +62,10 @@ class Page:
             for record in records:
                 if isinstance(record, Manifest):
                     self._course = Course(record.stages, self._plan.ends_after_s or 0.0)
-                if isinstance(record, Interval) and self._course is not None:
-                    self._course.add(record)
                 if not isinstance(record, Interval):
                     self._happened.append(record)
+            if self._course is not None:
+                self._course.add([record for record in records if isinstance(record, Interval)])
             self._is_old = self._is_old or bool(records)
 
     def html(self) -> tuple[str, str]:

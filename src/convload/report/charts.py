@@ -167,8 +167,8 @@ def _generator(run: Run) -> Chart:
 
 
 def _workers(run: Run) -> list[Chart]:
-    workers = list(enumerate(sorted(run.workers)))
-    if len(workers) <= 1:
+    names = course_data.worker_names(run.health.workers)
+    if len(names) <= 1:
         return []
     shown = [
         ("answered", "Answered by each worker", "/s", "Create requests that it recorded."),
@@ -177,14 +177,14 @@ def _workers(run: Run) -> list[Chart]:
         ("memory", "Memory of each worker", "MiB", "At its highest."),
     ]
     return [
-        Chart(f"worker-{what}", title, unit, note, lines=[_of_worker(at, worker, what) for at, worker in workers])
+        Chart(f"worker-{what}", title, unit, note, lines=[_of_worker(at, name, what) for at, name in enumerate(names)])
         for what, title, unit, note in shown
     ]
 
 
-def _of_worker(at: int, worker: int, what: str) -> Line:
+def _of_worker(at: int, name: str, what: str) -> Line:
     look: Look = "line" if at < len(_COLORS) else "thin"
-    return Line(f"worker {worker} {what}", f"worker {worker}", _COLORS[at % len(_COLORS)], look)
+    return Line(f"{name} {what}", name, _COLORS[at % len(_COLORS)], look)
 
 
 def _no_second(run: Run) -> str:

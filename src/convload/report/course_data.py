@@ -1,14 +1,17 @@
 """The figures behind the charts of a run, as columns: aligned with time, or of a shape of their own."""
 
+import math
 import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from convload.contract.steps import CREATE, STEPS
 from convload.judging.standstill import standstills
 from convload.report import document as doc
-from convload.results.course import LOWEST_US, PER_DECADE, STEP, TARGET, VARIANT, Course, Place, Seen, WorkerBin, row_of
+from convload.results.course import LOWEST_US, PER_DECADE, STEP, TARGET, VARIANT, Course, Place, Seen, row_of
 from convload.results.histogram import Histogram, milliseconds
 from convload.results.measured import Totals
 from convload.results.run import Run
@@ -20,6 +23,9 @@ MOST_VARIANTS = 8
 
 KINDS = 6
 """Error kinds with a colour of their own; the rest are drawn as one."""
+
+MOST_WORKERS = 24
+"""So many have a line of their own in the charts of workers."""
 
 OTHER = "other kinds"
 
@@ -245,20 +251,28 @@ def _errors(rows: list[Second], course: Course, length: int) -> dict[str, Column
     }
 
 
-_OF_WORKER: dict[str, Callable[[WorkerBin], float]] = {
-    "answered": lambda one: one.answered / (one.length_s or 1),
-    "cpu": lambda one: 100 * one.cpu_s / (one.length_s or 1),
-    "late": lambda one: one.hub_delay_ms,
-    "memory": lambda one: one.memory_bytes / 2**20,
-}
+def worker_names(workers: Sequence[int]) -> list[str]:
+    """Returns what the charts of workers show: each of them, or of many their lowest, median and highest."""
+    return [f"worker {worker}" for worker in workers] if len(workers) <= MOST_WORKERS else list(_OF_MANY)
+
+
+_OF_MANY: dict[str, Callable[..., Any]] = {"lowest": np.nanmin, "median": np.nanmedian, "highest": np.nanmax}
 
 
 def _workers(course: Course, length: int) -> dict[str, Column]:
-    found: dict[str, Column] = {}
-    for worker, bins in sorted(course.workers.items()):
-        parts = [bins.get(at) for at in range(length)]
-        found |= {
-            f"worker {worker} {name}": [None if one is None else significant(figure(one)) for one in parts]
-            for name, figure in _OF_WORKER.items()
-        }
-    return found
+    bins = course.workers(length)
+    known_s = np.where(bins.length_s > 0, bins.length_s, np.nan)
+    found = {
+        "answered": bins.answered / known_s,
+        "cpu": 100 * bins.cpu_s / known_s,
+        "late": bins.hub_delay_ms + 0 * known_s,
+        "memory": bins.memory_bytes / 2**20 + 0 * known_s,
+    }
+    names = worker_names(bins.workers)
+    if len(bins.workers) > MOST_WORKERS:
+        found = {what: np.array([of(rows, axis=0) for of in _OF_MANY.values()]) for what, rows in found.items()}
+    return {
+        f"{name} {what}": [None if math.isnan(figure) else significant(figure) for figure in rows[at].tolist()]
+        for at, name in enumerate(names)
+        for what, rows in found.items()
+    }

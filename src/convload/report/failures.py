@@ -100,7 +100,7 @@ def _kinds(conclusion: Conclusion) -> list[_Kind]:
 def _times(conclusion: Conclusion) -> dict[tuple[str, str], tuple[float, float]]:
     """Returns when each kind of a step began and ended, as far as intervals tell."""
     found: dict[tuple[str, str], tuple[float, float]] = {}
-    for interval in conclusion.run.intervals:
+    for interval in conclusion.run.results:
         for (step, _, phase, outcome, _), _ in counted(interval.cells):
             if phase == MEASURE and outcome != OK:
                 from_s, to_s = found.get((step, outcome), (interval.from_s, interval.to_s))

@@ -119,7 +119,7 @@ def _bad_of(gate: Gate, limit_ms: float) -> Callable[[Cell], int]:
 
 def _cells(run: Run, gate: Gate) -> Iterator[tuple[Interval, Cell]]:
     subject = gate.subject
-    for interval in run.intervals:
+    for interval in run.results:
         for cell in interval.cells:
             # Times are of requests that succeeded.
             counts = subject.measure != "time" or cell.outcome == OK

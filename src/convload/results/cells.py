@@ -14,7 +14,8 @@ from convload.results.packing import Histograms, Packed
 MEASURE = "measure"
 """The phase of the requests that figures are of."""
 
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=1 << 53)]
+"""Whole numbers up to here are exact as floats."""
 Coded = Annotated[str, Meta(max_length=65_536)]
 """A histogram; real ones have some thousand characters."""
 

@@ -9,6 +9,6 @@ from convload.results.run import Run
 def count(run: Run) -> None:
     """Counts the course of a run and its batches side by side, so that what one has decoded serves the other."""
     course = Course(run.marks)
-    for _ in zip_longest(run.batches(run.stage).sum_up(), course.follow(run.intervals)):
+    for _ in zip_longest(run.batches(run.stage).sum_up(), course.follow(run.results, run.health)):
         pass
     run.course = course

@@ -6,9 +6,9 @@ percentiles are theirs, and its maximum is theirs.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import TypeVar
+from typing import NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -17,14 +17,11 @@ from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE
 from convload.plan.schedule import StageMark
 from convload.results.cells import MEASURE, CellKey
+from convload.results.health import Floats, Health
 from convload.results.histogram import Accumulator, Histogram, milliseconds
-from convload.results.measured import creates_of
 from convload.results.runlog import Interval
-from convload.results.series import Seconds
+from convload.results.series import Filed, Seconds
 from convload.results.sums import Sum, Sums
-from convload.results.window import length_s
-
-Part = TypeVar("Part")
 
 MOST_BINS = 360
 
@@ -87,30 +84,30 @@ class Seen:
         return self._service.histogram()
 
 
-class WorkerBin(msgspec.Struct):
-    """What a worker did in a time: create requests that it recorded, its CPU time, and the worst of its loop."""
+class WorkerBins(NamedTuple):
+    """What workers did, a row a worker and a column a bin; the length is 0 where nothing is known."""
 
-    length_s: float = 0.0
-    answered: int = 0
-    cpu_s: float = 0.0
-    hub_delay_ms: float = 0.0
-    memory_bytes: int = 0
-
-    def add(self, interval: Interval) -> None:
-        """Counts an interval."""
-        self.length_s += length_s(interval)
-        self.answered += creates_of(interval)
-        self.cpu_s += interval.cpu_share * length_s(interval)
-        self.hub_delay_ms = max(self.hub_delay_ms, interval.hub_delay_ms)
-        self.memory_bytes = max(self.memory_bytes, interval.memory_bytes)
+    workers: list[int]
+    length_s: Floats
+    answered: Floats
+    cpu_s: Floats
+    hub_delay_ms: Floats
+    memory_bytes: Floats
 
     @classmethod
-    def merged(cls, parts: Iterable["WorkerBin"]) -> "WorkerBin":
-        """Returns what it did in several."""
-        parts = list(parts)
-        sums = (sum(getattr(part, name) for part in parts) for name in ("length_s", "answered", "cpu_s"))
-        highest = (max((getattr(part, name) for part in parts), default=0) for name in ("hub_delay_ms", "memory_bytes"))
-        return cls(*sums, *highest)
+    def of(cls, filed: Sequence[Filed], bin_s: int, length: int) -> Self:
+        """Adds intervals up, or takes the worst of them."""
+        workers = sorted({worker for one in filed for worker in one.health.workers})
+        found = np.zeros((5, len(workers) * length))
+        for one in filed:
+            of_worker = np.repeat(np.searchsorted(workers, one.health.workers), one.health.sizes)
+            at, lengths_s = of_worker * length + one.seconds // bin_s, one.health.lengths_s
+            cpu_s = one.health["cpu_share"] * lengths_s
+            for row, values in enumerate((lengths_s, one.health["creates"], cpu_s)):
+                found[row] += np.bincount(at, values, minlength=found.shape[1])
+            for row, name in enumerate(("hub_delay_ms", "memory_bytes"), 3):
+                np.maximum.at(found[row], at, one.health[name])
+        return cls(workers, *found.reshape(5, len(workers), length))
 
 
 class Course:
@@ -118,7 +115,6 @@ class Course:
 
     def __init__(self, marks: Iterable[StageMark] = (), ends_s: float = 0.0) -> None:
         self.seconds = Seconds()
-        self.workers: dict[int, dict[int, WorkerBin]] = defaultdict(lambda: defaultdict(WorkerBin))
         self.bin_s = 1
         self._sums = Sums(measured=False)
         self._changed: set[int] = set()
@@ -131,39 +127,45 @@ class Course:
         while ends_s > self.bin_s * MOST_BINS:
             self.bin_s *= 2
 
-    def add(self, interval: Interval) -> None:
-        """Takes the next interval of a worker."""
-        second = self.seconds.add(interval)
-        while second >= self.bin_s * MOST_BINS:
-            self._coarsen()
-        at = second // self.bin_s
-        self.workers[interval.worker][at].add(interval)
-        if interval.cells:
-            self._sums.add(interval.cells, (0, at))
-            self._changed.add(at)
+    def add(self, results: Sequence[Interval]) -> None:
+        """Takes what comes next of each worker."""
+        for _ in self._follow(results, Health.of(results)):
+            pass
 
-    def add_all(self, intervals: Sequence[Interval]) -> "Course":
+    def add_all(self, results: Sequence[Interval], health: Health) -> "Course":
         """Takes all that there will be."""
-        for _ in self.follow(intervals):
+        for _ in self.follow(results, health):
             pass
         return self
 
-    def follow(self, intervals: Sequence[Interval]) -> Iterator[None]:
-        """Takes all that there will be, an interval a step."""
-        self._make_room(max((interval.to_s for interval in intervals), default=0.0))
-        for interval in sorted(intervals, key=lambda one: (one.n, one.worker)):
-            self.add(interval)
-            yield
+    def follow(self, results: Sequence[Interval], health: Health) -> Iterator[None]:
+        """Takes all that there will be, the results of one time a step."""
+        self._make_room(float(health["to_s"].max(initial=0.0)))
+        yield from self._follow(results, health)
         self._sums.settle()
         self._is_whole = True
+
+    def _follow(self, results: Sequence[Interval], health: Health) -> Iterator[None]:
+        seconds = self.seconds.file(health).seconds
+        while int(seconds.max(initial=0)) >= self.bin_s * MOST_BINS:
+            self._coarsen()
+        results = sorted(results, key=lambda one: (one.n, one.worker))
+        for result, second in zip(results, seconds[health.find(results)].tolist(), strict=True):
+            if result.cells:
+                self.seconds.add(result, second)
+                self._sums.add(result.cells, (0, second // self.bin_s))
+                self._changed.add(second // self.bin_s)
+            yield
 
     def _coarsen(self) -> None:
         self.bin_s *= 2
         self._sums.move(lambda place: (0, place[1] // 2))
         self._changed = {at // 2 for at in (*self._bins, *self._changed)}
         self._bins = {}
-        for worker, bins in self.workers.items():
-            self.workers[worker] = _halved(bins, WorkerBin.merged)
+
+    def workers(self, length: int) -> WorkerBins:
+        """Returns what each worker did in so many bins."""
+        return WorkerBins.of(self.seconds.filed, self.bin_s, length)
 
     @property
     def places(self) -> dict[Place, Seen]:
@@ -242,13 +244,3 @@ def row_of(histogram: Histogram, per_decade: int = PER_DECADE) -> list[int]:
     np.add.at(counts, rows - lowest, histogram.counts)
     found: list[int] = counts.tolist()
     return [lowest, *found]
-
-
-def _halved(bins: dict[int, Part], merged: Callable[[Iterable[Part]], Part]) -> defaultdict[int, Part]:
-    halves: dict[int, list[Part]] = defaultdict(list)
-    for at in sorted(bins):
-        halves[at // 2].append(bins[at])
-    # No bin is new from here on but by the constructor, which `merged` of nothing is.
-    found: defaultdict[int, Part] = defaultdict(lambda: merged([]))
-    found.update({at: merged(parts) for at, parts in halves.items()})
-    return found

@@ -216,9 +216,12 @@ def _lines(run: Run, stretch: str, within: Window, rows: list[Second]) -> Iterat
     if run.is_open:
         late = [row.lateness_ms["p90"] for row in rows if row.lateness_ms]
         yield line(LATENESS, len(late), late)
-    for worker, parts in run.workers.items():
-        inside = list(filter(within.has, parts))
-        yield line(MEMORY, len(inside), [part.memory_bytes / _BYTES_PER_MB for part in inside], worker)
+    inside = within.within(run.health)
+    memory = np.split(inside["memory_bytes"] / _BYTES_PER_MB, inside.starts[1:])
+    known = dict(zip(inside.workers, memory, strict=False))
+    for worker in run.health.workers:
+        own = known.get(worker, memory[0][:0])
+        yield line(MEMORY, len(own), own.tolist(), worker)
 
 
 def _error_percents(rows: list[Second]) -> list[float]:

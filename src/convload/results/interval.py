@@ -128,7 +128,7 @@ class Interval(msgspec.Struct, frozen=True, gc=False, tag="interval", tag_field=
     backlog: Count = 0
     pending: list[Count] = []
     hub_delay_ms: float = 0.0
-    files_free: int = 0
+    files_free: Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)] = 0
     sockets_waiting: Count = 0
     retried: Count = 0
     backoffs: Annotated[list[Backoff], Meta(max_length=10_000)] = []

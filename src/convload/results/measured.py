@@ -1,7 +1,7 @@
 """Adds up what a run measured: per step, variant and stage, phase "measure" only."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import numpy as np
@@ -9,11 +9,11 @@ import numpy as np
 from convload.contract.outcomes import OK
 from convload.contract.steps import ATTEMPTS, CREATE
 from convload.plan.retry import NONE, RetryPolicy
-from convload.results.cells import counted
+from convload.results.health import Column, Floats, Health
 from convload.results.histogram import Histogram
 from convload.results.runlog import Interval
 from convload.results.sums import Sum, Sums
-from convload.results.window import Window, length_s
+from convload.results.window import Window
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -103,21 +103,13 @@ class Totals(msgspec.Struct, frozen=True):
         return Figures.merged(wanted)
 
     @classmethod
-    def within(
-        cls, parts: Iterable[Interval], within: Window, *, is_open: bool, known: Mapping[int, Sequence[Interval]]
-    ) -> "Totals":
-        """Adds up intervals of a part of a run; the rise of a count is read from those of each worker in `known`."""
+    def within(cls, parts: Iterable[Interval], within: Window, *, is_open: bool, known: Health) -> "Totals":
+        """Adds up intervals of a part of a run; the rise of a count is read from all that are known."""
         figures = add_up(parts)
         count = count_creates(figures)
         sent = begun_within(known, within) if is_open else count
         offered = risen(known, within, "offered") if is_open else count
         return cls(figures, {"": Flow(within.length_s, sent, offered, None)})
-
-
-def mean_cpu_share(parts: Sequence[Interval]) -> float:
-    """Returns the share of its core that a worker took over some intervals."""
-    all_s = sum(map(length_s, parts))
-    return sum(part.cpu_share * length_s(part) for part in parts) / all_s if all_s else 0.0
 
 
 def rate(count: float, length_s: float) -> float | None:
@@ -156,57 +148,45 @@ def count_creates(figures: Mapping[Key, Figures], stage: str = "") -> int:
     return sum(part.count for key, part in figures.items() if key[0] == CREATE and stage in {"", key[2]})
 
 
-def creates_of(interval: Interval) -> int:
-    """Returns how many create requests a worker recorded in an interval, of all phases."""
-    if interval.own is not None:
-        return interval.own.creates
-    return sum(count for key, count in counted(interval.cells) if key[0] == CREATE)
-
-
-def of_workers(parts: Iterable[Interval]) -> dict[int, list[Interval]]:
-    """Groups intervals by worker, each in the order of their numbers."""
-    workers: dict[int, list[Interval]] = defaultdict(list)
-    for interval in sorted(parts, key=lambda interval: (interval.worker, interval.n)):
-        workers[interval.worker].append(interval)
-    return dict(workers)
-
-
-def risen(workers: Mapping[int, Sequence[Interval]], within: Window, name: str) -> float:
+def risen(health: Health, within: Window, name: str) -> float:
     """Returns by how much a count since the start rose, even within an interval, all workers together.
 
     Intervals from the start of the run on, or at least from before `within`, are needed.
     """
-    total = 0.0
-    for own in workers.values():
-        begins = [(0.0, 0)] if own[0].n == 0 else []
-        points = begins + [(part.to_s, getattr(part, name)) for part in own]
-        times, values = zip(*points, strict=True)
-        at_start, at_end = np.interp([within.from_s, within.to_s], times, values)
-        total += float(at_end - at_start)
-    return total
+    if not len(health):
+        return 0.0
+    values, ends_s = health[name], health["to_s"]
+    at_start, at_end = (_reached(health, values, ends_s, at_s) for at_s in (within.from_s, within.to_s))
+    return float((at_end - at_start).sum())
 
 
-def begun_within(workers: Mapping[int, Sequence[Interval]], within: Window) -> float:
+def _reached(health: Health, values: Column, ends_s: Floats, at_s: float) -> Floats:
+    """Returns the value of each worker at an instant: at the start of the run it was 0."""
+    before = health.sums((ends_s <= at_s).astype(np.int64))
+    after = np.minimum(before, health.sizes - 1)
+    low, high = (health.starts + np.maximum(place, 0) for place in (after - 1, after))
+    begins = (after == 0) & (health["n"][health.starts] == 0)
+    low_s, low_value = (np.where(begins, 0, column[low]) for column in (ends_s, values))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slopes = (values[high] - low_value) / (ends_s[high] - low_s)
+        between: Floats = slopes * (at_s - low_s) + low_value
+    is_between = (before < health.sizes) & ((before > 0) | begins)
+    return np.where(is_between, between, values[high])
+
+
+def begun_within(health: Health, within: Window) -> float:
     """Returns how many creates were sent; of a conversation that was retried the first attempt alone."""
-    return risen(workers, within, "sent") - risen(workers, within, "retried")
+    return risen(health, within, "sent") - risen(health, within, "retried")
 
 
-def highest_together(parts: Iterable[Interval], name: str) -> int:
+def highest_together(health: Health, name: str) -> int:
     """Returns the highest sum over the workers of what their intervals of the same number state."""
-    together: dict[int, int] = defaultdict(int)
-    for interval in parts:
-        together[interval.n] += getattr(interval, name)
-    return max(together.values(), default=0)
+    return int(np.bincount(health["n"], health[name]).max(initial=0))
 
 
-def with_arrivals(workers: Mapping[int, list[Interval]]) -> Iterator[Interval]:
-    """Yields the intervals in which an arrival was due."""
-    for parts in workers.values():
-        known = 0
-        for part in parts:
-            if part.offered > known:
-                yield part
-            known = part.offered
+def with_arrivals(health: Health) -> Health:
+    """Returns the intervals in which an arrival was due."""
+    return health.where(health.rises("offered") > 0)
 
 
 def _figures(parts: list[Sum], outcomes: Counter[str]) -> Figures:

@@ -21,7 +21,7 @@ LEVEL = 6
 
 _WIDTHS = {code: np.dtype(f"<u{size}") for code, size in zip("BHIQ", (1, 2, 4, 8), strict=True)}
 _BEYOND = 1 << 53
-_Head = tuple[int, np.dtype[np.unsignedinteger], int]
+_Head = tuple[int, int, int]
 """Length, width and least value of a column."""
 
 _HEAD = re.compile(r"(\d{1,9})([BHIQ])(-?\d{1,16})(?:,|$)")
@@ -60,21 +60,36 @@ class Packed(NamedTuple):
             raise RunLogError(f"columns of the run log are damaged: {text[:40]!r}: {error}") from error
 
 
+class Column(NamedTuple):
+    """A column of several texts: how many values each text has, and those of all."""
+
+    lengths: Integers
+    values: Integers
+
+
 def unpack(text: str | Packed, columns: int) -> list[Integers]:
     """Returns the columns, which must be so many; raises RunLogError where the text is none of `pack`."""
-    head, body = Packed.of(text) if isinstance(text, str) else text
+    return [column.values for column in unpack_all([Packed.of(text) if isinstance(text, str) else text], columns)]
+
+
+def unpack_all(texts: Sequence[Packed], columns: int) -> list[Column]:
+    """Returns the columns of several texts, which must be so many; raises RunLogError where one is none of `pack`."""
     try:
-        facts = _heads(head, columns)
-        return list(_widen(_inflate(body, sum(length * width.itemsize for length, width, _ in facts)), facts))
+        facts = [_heads(head, columns) for head, _ in texts]
+        raws = [
+            _inflate(body, sum(length * width for length, width, _ in of_text))
+            for of_text, (_, body) in zip(facts, texts, strict=True)
+        ]
+        return list(_widen(raws, np.array(facts, np.int64).reshape(len(texts), columns, 3)))
     except (ValueError, KeyError, OverflowError, zlib.error) as error:
-        raise RunLogError(f"columns of the run log are damaged: {head[:40]!r}: {error}") from error
+        raise RunLogError(f"columns of the run log are damaged: {texts[0].head[:40]!r}: {error}") from error
 
 
 def _heads(text: str, columns: int) -> list[_Head]:
     found = _HEAD.findall(text)
     if len(found) != columns or sum(map(len, (part for head in found for part in head))) + columns - 1 != len(text):
         raise ValueError(f"it has {len(found)} columns")
-    return [(int(length), _WIDTHS[code], int(least)) for length, code, least in found]
+    return [(int(length), _WIDTHS[code].itemsize, int(least)) for length, code, least in found]
 
 
 def _inflate(body: bytes, size: int) -> bytes:
@@ -92,15 +107,22 @@ def _narrow(values: Integers) -> tuple[str, bytes]:
     return code, values.astype(width).view(np.uint8).reshape(-1, width.itemsize).T.tobytes()
 
 
-def _widen(raw: bytes, facts: list[_Head]) -> Iterator[Integers]:
-    at = 0
-    for length, width, least in facts:
-        part = np.frombuffer(raw, np.uint8, length * width.itemsize, at).reshape(width.itemsize, -1)
-        at += length * width.itemsize
-        values = np.ascontiguousarray(part.T).view(width).reshape(-1).astype(np.int64)
-        if len(values) and not 0 <= int(values.max()) <= _BEYOND:
+def _widen(raws: Sequence[bytes], facts: Integers) -> Iterator[Column]:
+    begins = np.cumsum(facts[:, :, 0] * facts[:, :, 1], axis=1)
+    begins -= facts[:, :, 0] * facts[:, :, 1]
+    for of_column, from_bytes in zip(facts.transpose(1, 2, 0), begins.T.tolist(), strict=True):
+        lengths, widths, leasts = of_column
+        parts = list(zip(raws, from_bytes, lengths.tolist(), widths.tolist(), strict=True))
+        values: Integers = np.zeros(int(lengths.sum()), np.int64)
+        for place in range(max(widths.tolist())):
+            digits = b"".join(
+                raw[begin + place * length : begin + (place + 1) * length] if place < width else bytes(length)
+                for raw, begin, length, width in parts
+            )
+            values |= np.frombuffer(digits, np.uint8).astype(np.int64) << (8 * place)
+        if values.view(np.uint64).max(initial=0) > _BEYOND:
             raise ValueError("it has a number that is too large")
-        yield values + least
+        yield Column(lengths, values + np.repeat(leasts, lengths))
 
 
 class Histograms(msgspec.Struct, frozen=True, eq=False):

@@ -5,8 +5,8 @@ All that judges or shows a run takes a `Run`. It is a look at a log: one that ha
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ from convload.plan.schedule import StageMark
 from convload.results.batches import Batches
 from convload.results.cells import MEASURE, counted
 from convload.results.course import Course
+from convload.results.health import Health, intervals_of
 from convload.results.histogram import statistics, unsupported
 from convload.results.measured import (
     Figures,
@@ -29,8 +30,6 @@ from convload.results.measured import (
     count_creates,
     figures_of,
     highest_together,
-    mean_cpu_share,
-    of_workers,
     rate,
     risen,
     with_arrivals,
@@ -98,26 +97,37 @@ class Run:
     # -- what the workers said --
 
     @cached_property
-    def intervals(self) -> list[Interval]:
-        """The intervals of all workers in the order of the log."""
+    def results(self) -> list[Interval]:
+        """What was measured, in the order of the log: of single workers, or of several in the same time."""
         return [record for record in self.log.records if isinstance(record, Interval)]
+
+    @cached_property
+    def health(self) -> Health:
+        """What each worker was of itself in each of its intervals."""
+        return Health.of(self.results)
+
+    @cached_property
+    def intervals(self) -> list[Interval]:
+        """The intervals of all workers one by one, of a log that is not long, in its order."""
+        return list(intervals_of(self.results))
 
     @cached_property
     def workers(self) -> dict[int, list[Interval]]:
         """The intervals of each worker, in the order of their numbers."""
-        return of_workers(self.intervals)
+        parts = sorted(self.intervals, key=lambda one: (one.worker, one.n))
+        return {worker: list(own) for worker, own in groupby(parts, key=lambda one: one.worker)}
 
     @cached_property
     def counts(self) -> RequestCounts:
         """What each worker counted until its last interval, added up."""
-        ends = [parts[-1] for parts in self.workers.values()]
-        return RequestCounts(*(sum(getattr(end, name) for end in ends) for name in RequestCounts.__struct_fields__))
+        ends = self.health.ends
+        return RequestCounts(*(int(ends[name].sum()) for name in RequestCounts.__struct_fields__))
 
     @cached_property
     def outcomes(self) -> dict[str, Counter[str]]:
         """The outcomes of each step over the whole run, in all its phases."""
         found: dict[str, Counter[str]] = defaultdict(Counter)
-        for interval in self.intervals:
+        for interval in self.results:
             for (step, _, _, outcome, _), count in counted(interval.cells):
                 found[step][outcome] += count
         return found
@@ -147,20 +157,21 @@ class Run:
         planned_s = math.inf if plan.duration_s is None else plan.warmup_s + plan.duration_s * (not self.log.is_cut)
         moved = [record.to_s for record in self.log.records if isinstance(record, Extended)]
         planned_s = max([planned_s, *moved, *(mark.starts_s + mark.duration_s for mark in self.marks)])
-        last_s = max((interval.to_s for interval in self._measuring()), default=plan.warmup_s)
+        last_s = max(self._measuring_ends_s(), default=plan.warmup_s)
         return Window(plan.warmup_s, max(plan.warmup_s, min(last_s, planned_s)))
 
-    def _measuring(self) -> Iterator[Interval]:
-        """Yields the intervals whose end may be that of the measured time."""
+    def _measuring_ends_s(self) -> list[float]:
+        """Returns the ends of the intervals whose end may be that of the measured time; of many the last."""
         if not self.is_open:
-            return (one for one in self.intervals if any(key[2] == MEASURE for key, _ in counted(one.cells)))
+            return [one.to_s for one in self.results if any(key[2] == MEASURE for key, _ in counted(one.cells))]
         by_schedule = self.cut_short or self.plan.duration_s is None
-        return with_arrivals(self.workers) if by_schedule else iter(self.intervals)
+        measuring = with_arrivals(self.health) if by_schedule else self.health
+        return [float(measuring["to_s"].max())] if len(measuring) else []
 
     @cached_property
-    def measured_intervals(self) -> list[Interval]:
-        """The intervals of which any was measured."""
-        return list(filter(self.window.overlaps, self.intervals))
+    def measured_health(self) -> Health:
+        """What each worker was in the intervals of which any was measured."""
+        return self.window.overlapping(self.health)
 
     @cached_property
     def stage_times(self) -> dict[str, list[Window]]:
@@ -228,7 +239,7 @@ class Run:
         """Returns what was measured, or what a stage was, to be cut into batches of equal time."""
         if stage not in self._batches:
             strata = [] if stage else [time for times in self.stage_times.values() for time in times]
-            self._batches[stage] = Batches(self.intervals, self.times(stage), strata)
+            self._batches[stage] = Batches(self.results, self.times(stage), strata)
         return self._batches[stage]
 
     def _flow(self) -> Flow:
@@ -238,7 +249,7 @@ class Run:
     def _flow_of_stage(self, name: str) -> Flow:
         """Adds up a stage; which one an unsent arrival was due in is known to the second only."""
         times = self.stage_times[name]
-        offered = sum(risen(self.workers, time, "offered") for time in times)
+        offered = sum(risen(self.health, time, "offered") for time in times)
         unsent, count = self.counts.unsent, count_creates(self.parts, name)
         if not unsent and any(isinstance(record, Ended) for record in self.log.records):
             offered = count
@@ -247,12 +258,12 @@ class Run:
 
     def sent_within(self, within: Window) -> float:
         """Returns how many creates were sent in a part of the run; of one that was retried the first attempt alone."""
-        return begun_within(self.workers, within)
+        return begun_within(self.health, within)
 
     @cached_property
     def samples(self) -> dict[str, KeptRequests]:
         """The slowest requests of each step, and some drawn by chance, of all workers together."""
-        found = [sample for interval in self.intervals for sample in interval.samples]
+        found = [sample for interval in self.results for sample in interval.samples]
         return {
             step: KeptRequests.of([sample for sample in found if sample.step == step])
             for step in sorted({sample.step for sample in found}, key=place_of)
@@ -266,7 +277,7 @@ class Run:
     @cached_property
     def course(self) -> Course:
         """How the run went, all phases."""
-        return Course(self.marks).add_all(self.intervals)
+        return Course(self.marks).add_all(self.results, self.health)
 
     # -- in figures --
 
@@ -306,12 +317,12 @@ class Run:
             offered_rate=rate(self.create.count + counts.unsent, of_time) if self.is_open else None,
             achieved_rate=self._achieved_rate,
             unsent=counts.unsent,
-            backlog_highest=highest_together(self.measured_intervals, "backlog"),
-            in_flight_highest=highest_together(self.measured_intervals, "in_flight"),
+            backlog_highest=highest_together(self.measured_health, "backlog"),
+            in_flight_highest=highest_together(self.measured_health, "in_flight"),
             steps={name: self.requests_of(figures) for name, figures in self.steps.items()},
             variants={name: self.requests_of(figures) for name, figures in self.variants.items()},
             stages={mark.name: self._stage(mark) for mark in self.marks if not (mark.warmup or mark.target)},
-            retries=summarise_retries(self.intervals, self.totals, plan.retry),
+            retries=summarise_retries(self.results, self.totals, plan.retry),
             counts=counts,
             ledger=self.received,
             left_open=sum(record.left_open for record in self.log.records if isinstance(record, Ended)),
@@ -331,7 +342,7 @@ class Run:
         figures = self.stages.get(mark.name) or Figures.merged([])
         within = self._time_of(mark)
         # Exact where every arrival was sent; the stage of one that was not is known to the second only.
-        offered = risen(self.workers, within, "offered") if self.counts.unsent else figures.count
+        offered = risen(self.health, within, "offered") if self.counts.unsent else figures.count
         return StageRequests(
             from_rate=mark.from_rate,
             to_rate=mark.to_rate,
@@ -355,18 +366,10 @@ class Run:
     @cached_property
     def generator(self) -> Generator:
         """What the load generator itself used."""
-        inside = self.measured_intervals
-        shares = [mean_cpu_share(parts) for parts in of_workers(inside).values()]
-        return Generator(
-            cpu_share=round(max(shares), 3) if shares else None,
-            cpu_share_highest=round(max(i.cpu_share for i in inside), 3) if inside else None,
-            cpu_share_sum=round(sum(shares), 3) if shares else None,
-            memory_bytes=sum(max(i.memory_bytes for i in parts) for parts in self.workers.values()),
+        return Generator.of(
+            self.measured_health,
+            memory_bytes=int(self.health.highest(self.health["memory_bytes"]).sum()),
             lateness_p99_ms=statistics(self.create.all_lateness).get("p99"),
-            hub_delay_highest_ms=round(max((i.hub_delay_ms for i in inside), default=0.0), 3),
-            # No worker can run with no file left from its start to its end, so 0 throughout means: not watched.
-            files_free_lowest=min(i.files_free for i in inside) if any(i.files_free for i in inside) else None,
-            sockets_waiting_highest=max((i.sockets_waiting for i in inside), default=0),
             **self._ceiling(),
         )
 

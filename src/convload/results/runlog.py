@@ -10,7 +10,9 @@ from msgspec import Meta
 
 from convload.errors import MissingRunError, RunLogError
 from convload.plan.schedule import StageMark, cut
+from convload.results import together
 from convload.results.cells import MEASURE, Cell, Count
+from convload.results.health import Merged, intervals_of
 from convload.results.interval import (
     LONGEST_RUN_S,
     ORDINARY,
@@ -195,7 +197,7 @@ class GrowingLog:
         except OSError:
             return []
         self._offset += sum(len(line) + 1 for line in lines)
-        return list(_decode(lines, []))
+        return list(intervals_of(_Reader([]).read(lines)))
 
 
 class RunLog(msgspec.Struct, frozen=True):
@@ -250,7 +252,7 @@ def read(path: Path) -> RunLog:
     damage: list[str] = []
     try:
         with path.open("rb") as lines:
-            records = list(_decode(lines, damage))
+            records = list(_Reader(damage).read(lines))
     except OSError as error:
         raise MissingRunError(f"{path}: cannot be read: {error.strerror}") from error
     if not records or not isinstance(records[0], Manifest) or any(text.startswith("line 1 ") for text in damage):
@@ -262,16 +264,55 @@ def read(path: Path) -> RunLog:
     return RunLog(records[0], [record for record in records[1:] if not isinstance(record, Manifest)], damage)
 
 
-def _decode(lines: Iterable[bytes], damage: list[str]) -> Iterator[Record]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip(b"\n"):
-            continue
-        try:
-            record = _decoder.decode(line)
-            found = record.intervals() if isinstance(record, Together) else [record]
-        # msgspec's errors are ValueErrors, and so is text that is not UTF-8; nested too deeply is neither
-        except (ValueError, RecursionError, RunLogError):
+BATCH_CHARACTERS = 1 << 20
+"""Of what workers are of themselves, read at once."""
+
+
+class _Reader:
+    """Reads lines of a run log, seconds of the workers many at once."""
+
+    def __init__(self, damage: list[str]) -> None:
+        self._damage = damage
+        self._table = together.new_table()
+        self._waiting: list[tuple[str, Together]] = []
+
+    def read(self, lines: Iterable[bytes]) -> Iterator[Record]:
+        """Yields what is a record, and notes what is none."""
+        characters = 0
+        for number, line in enumerate(lines, 1):
+            if not line.strip(b"\n"):
+                continue
             what = "is no record" if line.endswith(b"\n") else "was cut off"
-            damage.append(f"line {number} of the run log {what} and is left out")
-        else:
-            yield from found
+            damaged = f"line {number} of the run log {what} and is left out"
+            try:
+                record = _decoder.decode(line)
+            # msgspec's errors are ValueErrors, and so is text that is not UTF-8; nested too deeply is neither
+            except (ValueError, RecursionError):
+                yield from self._merged()
+                self._damage.append(damaged)
+                continue
+            is_other = not isinstance(record, Together) or record.columns != self._columns
+            if is_other or characters > BATCH_CHARACTERS:
+                yield from self._merged()
+                characters = 0
+            if isinstance(record, Together):
+                self._waiting.append((damaged, record))
+                characters += len(record.workers)
+            else:
+                yield record
+        yield from self._merged()
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        return self._waiting[0][1].columns if self._waiting else ()
+
+    def _merged(self) -> Iterator[Merged]:
+        waiting, self._waiting = self._waiting, []
+        try:
+            yield from together.read([record for _, record in waiting], self._table) if waiting else ()
+        except RunLogError:
+            for damaged, record in waiting:
+                try:
+                    yield from together.read([record], self._table)
+                except RunLogError:
+                    self._damage.append(damaged)

@@ -1,8 +1,8 @@
 """Merges the workers' intervals into one row a second, for charts and tables; all phases are in it."""
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -10,9 +10,10 @@ import numpy as np
 from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE
 from convload.results.cells import CLOCKS, MEASURE, Cells, counted
-from convload.results.histogram import Histogram, milliseconds
+from convload.results.health import Column, Health
+from convload.results.histogram import Histogram, Integers, milliseconds
 from convload.results.runlog import Interval
-from convload.results.window import REMNANT_S, Window, length_s, middle_s
+from convload.results.window import REMNANT_S, Window
 
 WARMUP = "warmup"
 CLEANUP = "cleanup"
@@ -47,54 +48,137 @@ class Second(msgspec.Struct, frozen=True):
     sent_per_s: float = 0.0
 
 
-class Seconds:
-    """Groups intervals by second as they come.
+class Filed(NamedTuple):
+    """Intervals of workers, the second that each is filed under, and the arrivals and requests that came in it."""
 
-    A second is reckoned when the next one begins, while its times are still at hand, and anew where more of it came.
+    health: Health
+    seconds: Integers
+    arrivals: Integers
+    sent: Integers
+
+    def of(self, seconds: Iterable[int]) -> "Filed":
+        """Returns those of some seconds."""
+        chosen = np.isin(self.seconds, [*seconds])
+        return Filed(self.health.where(chosen), *(column[chosen] for column in self[1:]))
+
+
+class Seconds:
+    """Files intervals under seconds as they come; one of which more came is reckoned anew.
+
+    Attributes:
+        filed: all that came.
     """
 
     def __init__(self) -> None:
+        self.filed: list[Filed] = []
+        self._ends: dict[int, tuple[int, int, int]] = {}
+        self._results: dict[int, list[Interval]] = defaultdict(list)
+        self._times: dict[int, _Times] = {}
+        self._rows: dict[int, tuple[float, Second]] = {}
+        self._changed: set[int] = set()
         self._last_s = -1
-        self._parts: dict[int, list[_Part]] = defaultdict(list)
-        self._ends: dict[int, _Part] = {}
-        self._rows: dict[int, Second] = {}
 
-    def add(self, interval: Interval) -> int:
-        """Takes the next interval of a worker, and returns the second that it is filed under."""
-        before = self._ends.get(interval.worker)
-        t_s = before.t_s if before and _is_remnant(interval) else math.floor(middle_s(interval))
-        known = before.interval if before else None
-        part = _Part(
-            t_s,
-            interval,
-            interval.offered - (known.offered if known else 0),
-            interval.sent - (known.sent if known else 0),
-        )
-        self._ends[interval.worker] = part
-        self._parts[t_s].append(part)
-        self._rows.pop(t_s, None)
-        if t_s != self._last_s and self._last_s in self._parts:
-            self._rows[self._last_s] = _second(self._last_s, self._parts[self._last_s])
+    def file(self, health: Health) -> Filed:
+        """Takes what comes next of each worker."""
+        seconds, ends = np.floor(health.middles_s).astype(np.int64), health.ends
+        arrivals, sent, before = health.rises("offered"), health.rises("sent"), np.roll(seconds, 1)
+        known = np.array([self._ends.get(worker, (0, 0, -1)) for worker in health.workers], np.int64).reshape(-1, 3)
+        arrivals[health.starts] -= known[:, 0]
+        sent[health.starts] -= known[:, 1]
+        before[health.starts] = known[:, 2]
+        # The last few milliseconds of a run are too short for a rate: part of the second before.
+        is_remnant = health["last"] & (health.lengths_s < REMNANT_S) & (before >= 0)
+        seconds = np.where(is_remnant, before, seconds)
+        last = (ends["offered"], ends["sent"], seconds[health.starts + health.sizes - 1])
+        self._ends |= dict(zip(health.workers, zip(*(one.tolist() for one in last), strict=True), strict=True))
+        self._changed |= set(np.unique(seconds).tolist())
+        self.filed.append(Filed(health, seconds, arrivals, sent))
+        return self.filed[-1]
+
+    def add(self, result: Interval, t_s: int) -> None:
+        """Takes the results of a second; its times are added up when another begins, while they are still at hand."""
+        self._results[t_s].append(result)
+        self._times.pop(t_s, None)
+        if t_s != self._last_s and self._last_s in self._results:
+            self._times[self._last_s] = _times(self._results[self._last_s])
         self._last_s = t_s
-        return t_s
 
     def rows(self, measured: Window) -> list[Second]:
         """Returns the rows in the order of time; a second in which no worker reported has none."""
-        for t_s in self._parts.keys() - self._rows.keys():
-            self._rows[t_s] = _second(t_s, self._parts[t_s])
-        return [
-            msgspec.structs.replace(self._rows[t_s], phase=_phase(self._parts[t_s][0].interval, measured))
-            for t_s in sorted(self._rows)
-        ]
+        if self._changed:
+            self._rows |= {row.t_s: (middle_s, row) for middle_s, row in self._reckon()}
+        known = sorted(self._rows.items())
+        return [msgspec.structs.replace(row, phase=_phase(middle_s, measured)) for _, (middle_s, row) in known]
+
+    def _reckon(self) -> Iterator[tuple[float, Second]]:
+        """Yields the rows of what changed, each with the earliest middle of an interval in it."""
+        parts = _Parts([one.of(self._changed) for one in self.filed])
+        self._changed = set()
+        for place, (t_s, middle_s, facts) in enumerate(parts.facts()):
+            results = self._results.get(t_s, [])
+            rates: dict[str, float] = defaultdict(float)
+            for one in results:
+                length_s = parts.length_of(place, one.worker)
+                for (step, _, _, outcome, _), count in counted(one.cells):
+                    if step == CREATE:
+                        rates[outcome] += count / length_s
+            response, service, lateness = self._times.get(t_s) or _times(results)
+            yield (
+                middle_s,
+                Second(
+                    t_s=t_s,
+                    phase="",
+                    requests_per_s=round(sum(rates.values()), 3),
+                    ok_per_s=round(rates.get(OK, 0.0), 3),
+                    errors_per_s={name: round(rate, 3) for name, rate in sorted(rates.items()) if name != OK},
+                    response_ms=response,
+                    service_ms=service,
+                    lateness_ms=lateness,
+                    **facts,
+                ),
+            )
 
 
-class _Part(msgspec.Struct, frozen=True):
-    """An interval, the second that it is filed under, and the arrivals and first attempts that came in it."""
+class _Parts:
+    """Intervals by their second and worker."""
 
-    t_s: int
-    interval: Interval
-    arrivals: int
-    sent: int
+    def __init__(self, filed: Sequence[Filed]) -> None:
+        self._filed = [one for one in filed if len(one.health)]
+        self._seconds, at = np.unique(self._column("seconds"), return_inverse=True)
+        self._workers, worker = np.unique(self._column("worker"), return_inverse=True)
+        self._groups, self._group = np.unique(at * len(self._workers) + worker, return_inverse=True)
+        lengths_s = self._column("to_s") - self._column("from_s")
+        self._lengths_s = np.bincount(self._group, lengths_s)
+        self._lengths_s[self._lengths_s == 0] = 1.0
+        self._order = np.lexsort((lengths_s, self._group))
+        self._at = at
+
+    def _column(self, name: str) -> Column:
+        return np.concatenate([getattr(one, name) if name in one._fields else one.health[name] for one in self._filed])
+
+    def length_of(self, place: int, worker: int) -> float:
+        """Returns the time of a worker in a second: rates are its counts over it, then added up."""
+        group = place * len(self._workers) + np.searchsorted(self._workers, worker)
+        return float(self._lengths_s[np.searchsorted(self._groups, group)])
+
+    def facts(self) -> Iterator[tuple[int, float, dict[str, Any]]]:
+        """Yields the seconds with the earliest middle of an interval in each, and what is known of them."""
+        order, each_s = self._order, self._lengths_s[self._group]
+        longest = order[np.flatnonzero(np.diff(self._group[order], append=-1))]
+        begins, of_longest = (np.flatnonzero(np.diff(self._at[one], prepend=-1)) for one in (order, longest))
+        middles_s = (self._column("from_s") + self._column("to_s")) / 2
+        found: dict[str, Column] = {
+            name: np.add.reduceat(self._column(name)[longest], of_longest) for name in ("users", "in_flight", "backlog")
+        }
+        found["cpu_share"] = np.maximum.reduceat(self._column("cpu_share")[longest], of_longest)
+        found["hub_delay_ms"] = np.maximum.reduceat(self._column("hub_delay_ms")[order], begins)
+        found["files_free"] = np.minimum.reduceat(self._column("files_free")[order], begins)
+        rates = (np.add.reduceat((self._column(name) / each_s)[order], begins) for name in ("arrivals", "sent"))
+        offered, sent = ([round(rate, 3) for rate in one.tolist()] for one in rates)
+        rows = zip(*(column.tolist() for column in found.values()), offered, sent, strict=True)
+        earliest_s = np.minimum.reduceat(middles_s[order], begins).tolist()
+        for t_s, middle_s, row in zip(self._seconds.tolist(), earliest_s, rows, strict=True):
+            yield t_s, middle_s, dict(zip((*found, "offered_per_s", "sent_per_s"), row, strict=True))
 
 
 def every_second(series: Iterable[Second]) -> dict[int, Second | None]:
@@ -103,56 +187,11 @@ def every_second(series: Iterable[Second]) -> dict[int, Second | None]:
     return {t_s: known.get(t_s) for t_s in range(min(known), max(known) + 1)} if known else {}
 
 
-def _is_remnant(interval: Interval) -> bool:
-    """Says whether it holds the last few milliseconds of a run: too short for a rate, part of the second before."""
-    return interval.last and length_s(interval) < REMNANT_S
+_Times = tuple[dict[str, float], dict[str, float], dict[str, float]]
 
 
-def _second(t_s: int, with_counts: list[_Part]) -> Second:
-    parts = [part.interval for part in with_counts]
-    lengths_s = _lengths(parts)
-    rates = _rates(parts, lengths_s)
-    service, response, lateness = _times(parts)
-    longest = {part.worker: part for part in sorted(parts, key=length_s)}
-    return Second(
-        t_s=t_s,
-        phase="",
-        requests_per_s=round(sum(rates.values()), 3),
-        ok_per_s=round(rates.get(OK, 0.0), 3),
-        errors_per_s={name: round(rate, 3) for name, rate in sorted(rates.items()) if name != OK},
-        response_ms=_statistics(response),
-        service_ms=_statistics(service),
-        users=sum(part.users for part in longest.values()),
-        in_flight=sum(part.in_flight for part in longest.values()),
-        lateness_ms=_statistics(lateness),
-        offered_per_s=round(sum(part.arrivals / lengths_s[part.interval.worker] for part in with_counts), 3),
-        backlog=sum(part.backlog for part in longest.values()),
-        cpu_share=max(part.cpu_share for part in longest.values()),
-        hub_delay_ms=max(part.hub_delay_ms for part in parts),
-        files_free=min(part.files_free for part in parts),
-        sent_per_s=round(sum(part.sent / lengths_s[part.interval.worker] for part in with_counts), 3),
-    )
-
-
-def _lengths(parts: list[Interval]) -> dict[int, float]:
-    """Returns the time of each worker: rates are its counts over it, then added up."""
-    lengths_s: dict[int, float] = defaultdict(float)
-    for part in parts:
-        lengths_s[part.worker] += length_s(part)
-    return {worker: length or 1.0 for worker, length in lengths_s.items()}
-
-
-def _rates(parts: list[Interval], lengths_s: dict[int, float]) -> dict[str, float]:
-    rates: dict[str, float] = defaultdict(float)
-    for part in parts:
-        for (step, _, _, outcome, _), count in counted(part.cells):
-            if step == CREATE:
-                rates[outcome] += count / lengths_s[part.worker]
-    return rates
-
-
-def _times(parts: list[Interval]) -> tuple[Histogram, Histogram, Histogram]:
-    """Returns service, response and lateness of the creates that succeeded; who has no response, has its service."""
+def _times(parts: Sequence[Interval]) -> _Times:
+    """Returns what is said of response, service and lateness of the creates that succeeded; none is the service."""
     found: list[list[Histogram]] = [[] for _ in CLOCKS]
     for cells in (Cells.of(part.cells) for part in parts if part.cells):
         succeeded = np.array([key[0] == CREATE and key[3] == OK for key in cells.keys])
@@ -164,14 +203,14 @@ def _times(parts: list[Interval]) -> tuple[Histogram, Histogram, Histogram]:
                 if clock == CLOCKS.index("response"):
                     rows[:, 0] = succeeded & (times.sizes[clock :: len(CLOCKS)] == 0)
                 of_clock.append(times.together(rows.reshape(-1)))
-    service, response, lateness = (Histogram.merged(one) for one in found)
-    return service, response, lateness
+    service, response, lateness = (_statistics(Histogram.merged(one)) for one in found)
+    return response, service, lateness
 
 
-def _phase(part: Interval, measured: Window) -> str:
-    if middle_s(part) < measured.from_s:
+def _phase(middle_s: float, measured: Window) -> str:
+    if middle_s < measured.from_s:
         return WARMUP
-    return MEASURE if middle_s(part) < measured.to_s else CLEANUP
+    return MEASURE if middle_s < measured.to_s else CLEANUP
 
 
 def _statistics(times: Histogram) -> dict[str, float]:

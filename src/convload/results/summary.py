@@ -1,11 +1,13 @@
 """What a run measured, in figures: the records of summary.json."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import msgspec
+import numpy as np
 
 from convload.contract.steps import RETRY
+from convload.results.health import Health
 from convload.results.histogram import Statistics, milliseconds
 from convload.results.retries import Retries
 from convload.results.runlog import ORDINARY, SAMPLES_A_STEP, SLOW, RequestSample
@@ -160,6 +162,23 @@ class Generator(msgspec.Struct, frozen=True):
     ceiling_share: float | None = None
     ceiling_measured: str | None = None
     ceiling_at_least: bool = False
+
+    @classmethod
+    def of(cls, health: Health, **others: Any) -> Self:
+        """Returns what some intervals show, with what is known from elsewhere."""
+        lengths_s, cpu_s = health.sums(health.lengths_s), health.sums(health["cpu_share"] * health.lengths_s)
+        shares = np.divide(cpu_s, lengths_s, out=np.zeros_like(cpu_s), where=lengths_s > 0)
+        files_free = health["files_free"]
+        return cls(
+            cpu_share=round(float(shares.max()), 3) if len(health) else None,
+            cpu_share_highest=round(float(health["cpu_share"].max()), 3) if len(health) else None,
+            cpu_share_sum=round(float(shares.sum()), 3) if len(health) else None,
+            hub_delay_highest_ms=round(float(health["hub_delay_ms"].max(initial=0.0)), 3),
+            # No worker can run with no file left from its start to its end, so 0 throughout means: not watched.
+            files_free_lowest=int(files_free.min()) if files_free.any() else None,
+            sockets_waiting_highest=int(health["sockets_waiting"].max(initial=0)),
+            **others,
+        )
 
 
 class Summary(msgspec.Struct, frozen=True):

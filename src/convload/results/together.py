@@ -1,6 +1,6 @@
 """The record of a run log that holds what all workers measured in the same time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -10,9 +10,11 @@ from msgspec import Meta
 
 from convload.errors import RunLogError
 from convload.results.cells import CellKey, Cells, Coded, Count
+from convload.results.health import OF_ALL, Merged, Table, intervals_of
+from convload.results.health import Column as Values
 from convload.results.histogram import Integers
 from convload.results.interval import LONGEST_RUN_S, Backoff, ErrorSample, Interval, Own, RequestSample, Seconds
-from convload.results.packing import Packed, unpack
+from convload.results.packing import Column, Packed, unpack_all
 
 _OF_ONE = (
     *("worker", "users", "in_flight", "built", "sent", "recorded", "memory_bytes", "left_open", "last", "offered"),
@@ -53,40 +55,85 @@ class Together(msgspec.Struct, frozen=True, tag="together", tag_field="record"):
 
     def intervals(self) -> list[Interval]:
         """Returns an interval for each worker; the first has what all measured. Raises RunLogError for damage."""
-        *columns, pending = unpack(self.workers, len(self.columns) + 1)
-        named = dict(zip(self.columns, columns, strict=True))
-        cells = Cells(_one_of(self.keys), self.counts, Packed.of(self.times))
-        if not _fit(named, len(self.lateness), pending) or len(cells.counts) != len(cells):
-            raise RunLogError("the columns of workers are damaged")
-        slowest, creates, sizes = (named[name] for name in OTHERS)
-        lateness = self.lateness or [""] * len(sizes)
-        own = map(Own, lateness, slowest.tolist(), creates.tolist()) if len(sizes) > 1 else [None]
-        known = [name for name in COLUMNS if name in named]
-        rows = zip(*(_in_units(name, named[name]) for name in known), strict=True)
-        waiting, ends = pending.tolist(), np.cumsum(sizes).tolist()
-        found = [
-            Interval(cells=[], n=self.n, pending=waiting[begin:end], own=of_one, **dict(zip(known, row, strict=True)))
-            for row, of_one, begin, end in zip(rows, own, [0, *ends[:-1]], ends, strict=True)
-        ]
-        of_all = {name: getattr(self, name) for name in ("errors", "samples", "backoffs", "hub_delays")}
-        found[0] = msgspec.structs.replace(found[0], cells=cells, **of_all)
-        return found
+        return list(intervals_of(read([self], new_table())))
 
 
-def _fit(named: Mapping[str, Integers], lateness: int, pending: Integers) -> bool:
+def new_table() -> Table:
+    """Returns a place for what workers are of themselves."""
+    return Table(COLUMNS)
+
+
+def read(records: Sequence[Together], table: Table) -> list[Merged]:
+    """Returns what records have that have the same columns; what each worker is of itself is put into the table.
+
+    Raises RunLogError where any of them is damaged; then nothing is.
+    """
+    names = records[0].columns
+    *columns, waiting = unpack_all([Packed.of(one.workers) for one in records], len(names) + 1)
+    named = dict(zip(names, columns, strict=True))
+    if not _fit(named, waiting, records):
+        raise RunLogError("the columns of workers are damaged")
+    lengths = named["worker"].lengths
+    values: dict[str, Values] = {name: named[name].values for name in (*COLUMNS, "slowest_us", "creates")}
+    values["n"] = np.repeat([one.n for one in records], lengths)
+    values["last"] = values["last"] > 0
+    ends = np.cumsum(lengths)
+    found = list(_merged(records, values, ends - lengths, table))
+    lateness = {
+        begin + at: Own(text, int(values["slowest_us"][begin + at]), int(values["creates"][begin + at]))
+        for one, begin in zip(records, (ends - lengths).tolist(), strict=True)
+        for at, text in enumerate(one.lateness)
+    }
+    table.add(
+        values | {"looks": named["pending"].values, "pending": waiting.values},
+        {table.length + place: own for place, own in lateness.items()},
+        int(ends[-1]),
+    )
+    for one in found:
+        if one.own is None:
+            table.know(one.begin, one)
+    return found
+
+
+def _merged(
+    records: Sequence[Together], values: Mapping[str, Values], begins: Integers, table: Table
+) -> Iterator[Merged]:
+    of_first = ("n", *COLUMNS)
+    rows = zip(*(_in_units(name, values[name][begins]) for name in of_first), strict=True)
+    own = zip(values["slowest_us"][begins].tolist(), values["creates"][begins].tolist(), strict=True)
+    ends = [*begins[1:].tolist(), len(values["worker"])]
+    for one, row, (slowest_us, creates), begin, end in zip(records, rows, own, begins.tolist(), ends, strict=True):
+        yield Merged(
+            cells=Cells(_one_of(one.keys), one.counts, Packed.of(one.times)),
+            own=Own(one.lateness[0] if one.lateness else "", slowest_us, creates) if end - begin > 1 else None,
+            table=table,
+            begin=table.length + begin,
+            end=table.length + end,
+            **{name: getattr(one, name) for name in OF_ALL},
+            **dict(zip(of_first, row, strict=True)),
+        )
+
+
+def _fit(named: Mapping[str, Column], waiting: Column, records: Sequence[Together]) -> bool:
     """Says whether all columns are there, go together, and hold what can be: no instant lies beyond all runs."""
-    if not named.keys() >= {*_OF_EVERY_VERSION, *OTHERS} or len({len(column) for column in named.values()}) != 1:
+    if not named.keys() >= {*_OF_EVERY_VERSION, *OTHERS}:
         return False
-    workers, least = len(named["worker"]), (int(one.min(initial=0)) for name, one in named.items() if name != _SIGNED)
-    late = max(int(named[name].max(initial=0)) for name in _INSTANTS) > LONGEST_RUN_S * COLUMNS["to_s"]
-    fit = workers > 0 and lateness in {0, workers} and named["pending"].sum() == len(pending)
-    return fit and not late and all(one >= 0 for one in (*least, pending.min(initial=0)))
+    lengths = named["worker"].lengths
+    if not lengths.all() or not all((one.lengths == lengths).all() for one in named.values()):
+        return False
+    least = [int(one.values.min(initial=0)) for name, one in named.items() if name != _SIGNED]
+    late = max(int(named[name].values.max(initial=0)) for name in _INSTANTS) > LONGEST_RUN_S * COLUMNS["to_s"]
+    looks = np.add.reduceat(named["pending"].values, np.cumsum(lengths) - lengths)
+    each = zip(records, lengths.tolist(), strict=True)
+    fit = all(len(one.lateness) in {0, length} and len(one.counts) == len(one.keys) for one, length in each)
+    is_whole = bool((looks == waiting.lengths).all())
+    return fit and is_whole and not late and min(*least, int(waiting.values.min(initial=0))) >= 0
 
 
-def _in_units(name: str, column: Integers) -> list[Any]:
-    parts = COLUMNS[name]
-    values: list[Any] = (column > 0 if name == "last" else column if parts == 1 else column / parts).tolist()
-    return values
+def _in_units(name: str, column: Values) -> list[Any]:
+    parts = COLUMNS.get(name, 1)
+    found: list[Any] = (column / parts if parts > 1 else column).tolist()
+    return found
 
 
 @lru_cache(maxsize=1024)

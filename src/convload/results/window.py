@@ -14,11 +14,13 @@ So an interval lies within one stage, but its ends are only nearly those that we
 
 import msgspec
 
+from convload.results.health import Health
 from convload.results.runlog import Interval
 
 EDGE_S = 0.06
 ROUNDING_S = 0.001
 REMNANT_S = 0.5
+WHOLE_S = 1 - 2 * EDGE_S
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -35,6 +37,15 @@ class Window(msgspec.Struct, frozen=True):
     def overlaps(self, interval: Interval) -> bool:
         """Says whether any of an interval lies in it."""
         return interval.to_s > self.from_s and interval.from_s < self.to_s
+
+    def overlapping(self, health: Health) -> Health:
+        """Returns the intervals of which any lies in it."""
+        return health.where((health["to_s"] > self.from_s) & (health["from_s"] < self.to_s))
+
+    def within(self, health: Health) -> Health:
+        """Returns the intervals that belong to it."""
+        middles_s = health.middles_s
+        return health.where((self.from_s <= middles_s) & (middles_s < self.to_s))
 
     def has(self, interval: Interval) -> bool:
         """Says whether an interval belongs to it."""
@@ -53,4 +64,4 @@ def length_s(interval: Interval) -> float:
 
 def is_whole(interval: Interval) -> bool:
     """Says whether it is a full second, and not what is left of one before or after a change of the load."""
-    return length_s(interval) > 1 - 2 * EDGE_S
+    return length_s(interval) > WHOLE_S

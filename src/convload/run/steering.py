@@ -143,7 +143,7 @@ def _under_load(run: Run, ends_s: float) -> list[Interval]:
     if plan.duration_s is not None:
         last_s = ends_s
     elif run.is_open:
-        last_s = max((part.to_s for part in with_arrivals(run.workers)), default=0.0)
+        last_s = float(with_arrivals(run.health)["to_s"].max(initial=0.0))
     else:
         last_s = math.inf
         if plan.conversations is not None and run.counts.begun >= plan.conversations:
