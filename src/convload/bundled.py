@@ -23,13 +23,20 @@ def folder(name: str) -> Path:
 
 
 def find_plan(name: str) -> Path:
-    """Returns the plan file of that path, or the bundled one of that name ("smoke"); raises UsageError for neither."""
+    """Returns the plan file of that path, else that of `plans/` here or the bundled one of that name ("smoke").
+
+    Raises:
+        UsageError: there is none.
+    """
     path, plans = Path(name), folder("plans")
-    if os.path.isfile(path):  # noqa: PTH113 -- Path's own raises where a folder may not be looked into
-        return path
-    shipped = plans / path.with_suffix(".toml").name
-    if shipped.is_file() and path.parent in {Path(), Path(plans.name)}:
-        if path.parent != Path():
+    own = Path(plans.name, path.with_suffix(".toml").name)
+    is_name = path.parent == Path()
+    for file in (path, own) if is_name else (path,):
+        if os.path.isfile(file):  # noqa: PTH113 -- Path's own raises where a folder may not be looked into
+            return file
+    shipped = plans / own.name
+    if shipped.is_file() and (is_name or path.parent == own.parent):
+        if not is_name:
             sys.stderr.write(f"convload: note: {name} is not here; the bundled plan of that name is taken\n")
         return shipped
     known = ", ".join(sorted(plan.stem for plan in plans.glob("*.toml")))

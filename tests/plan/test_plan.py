@@ -292,6 +292,17 @@ def test_a_bundled_plan_is_found_by_its_name_or_path_and_others_are_told() -> No
         find_plan("smok")
 
 
+def test_a_name_means_the_plan_of_the_workspace_before_the_bundled_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "plans" / "gate.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+
+    assert find_plan("gate") == Path("plans/gate.toml")
+    assert find_plan("smoke").is_absolute()
+
+
 def test_a_plan_of_another_folder_is_never_taken_for_a_bundled_one(tmp_path: Path) -> None:
     for wrong in ("mine/smoke.toml", str(tmp_path / "smoke.toml")):
         with pytest.raises(UsageError, match="is no file that can be read"):

@@ -90,8 +90,8 @@ CLOSED_SETTINGS = {"width": 0.1, "first_trial_s": 4.0, "final_trial_s": 8.0}
 def capacity(plan: str, out: Path | None, **flags: Any) -> int:
     """Find the highest load at which the objective holds.
 
-    PLAN is a TOML file or the name of a bundled plan; its gates are the objective, its rate is where the search begins.
-    Ends with capacity.json, capacity.md and report.html in the run folder.
+    PLAN is a TOML file or the name of one in plans/, else of a bundled one; its gates are the objective, its rate is
+    where the search begins. Ends with capacity.json, capacity.md and report.html in the run folder.
     """
     is_closed = flags["model"] == "closed"
     settled = _plan(plan, flags)

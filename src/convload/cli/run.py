@@ -123,8 +123,8 @@ def run(
 ) -> int:
     """Run a load test and end with its report.
 
-    PLAN is a TOML file or the name of a bundled plan, `smoke` without. Flags override CONVLOAD_* variables, which
-    override the plan.
+    PLAN is a TOML file or the name of one in plans/, else of a bundled one, `smoke` without. Flags override
+    CONVLOAD_* variables, which override the plan.
     """
     flags["allow_hosts"] = list(allow_host) or None
     wanted = Wanted(web, prometheus, otlp)

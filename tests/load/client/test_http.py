@@ -121,6 +121,21 @@ def test_bytes_behind_an_answer_make_the_connection_unusable_but_not_the_answer(
     assert script.accepted == 2
 
 
+def test_a_close_after_the_first_answer_says_that_the_connection_was_used_before(serve: Serve) -> None:
+    def behave(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(WHOLE_ANSWERS["lower-case"])
+        peer.read_request()
+
+    origin = Origin(serve(behave).url)
+    client = Client(origin, SHORT)
+    first, second = (client.exchange(request(origin)) for _ in range(2))
+    client.close()
+
+    assert first.failure == ""
+    assert second.detail == "closed without an answer, on a connection that had been used before"
+
+
 def test_a_reset_is_told_from_an_answer(serve: Serve) -> None:
     def behave(peer: Peer) -> None:
         peer.read_request()

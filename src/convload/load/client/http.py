@@ -34,8 +34,7 @@ idle one is seen before the next request, and bytes that come while nothing is a
 a first one makes it unusable, as does whatever the parser refuses. A connection that failed is closed, never reused: a
 late answer has nowhere to go.
 
-**What is bounded:** time (`Limits`), the bytes of head and body, and the memory: a connection keeps one answer at a
-time, and all that are being read share a bound (`bodies.py`).
+**What is bounded:** time (`Limits`), the bytes of head and body, and the memory that all bodies share (`bodies.py`).
 """
 
 import contextlib
@@ -362,7 +361,8 @@ class _Connection:
         if self._status and self._ends_with_the_stream:
             self._answer, self._complete = self._body.take(), True
         else:
-            self._fail("reset", "closed in the middle of an answer" if self._head else "closed without an answer")
+            how = "closed in the middle of an answer" if self._head else "closed without an answer"
+            self._fail("reset", how + ", on a connection that had been used before" * (self.exchanges > 1))
 
     @property
     def _ends_with_the_stream(self) -> bool:
