@@ -14,9 +14,9 @@ one switch there and back. There is no lock: a greenlet gives way only in `_wait
 The state is in four fields. `_complete`: no answer is awaited. `_failure`: why there will be none. `usable`: another
 request may be written. `_waiter`: the greenlet that sleeps in `_wait`, and nobody at any other time.
 
-**Who may change what.** The user's greenlet alone opens, writes and starts an exchange (`_expect_answer`, which sets
-`_complete` back). The hub alone sets `_complete`, `_failure` and `_status` while an answer is awaited. Both may say
-that the connection is not `usable` any more; nobody says that it is again, but a whole answer that keeps it alive.
+**Who may change what.** The user's greenlet alone opens, writes and starts an exchange, which sets `_complete` back.
+The hub alone sets `_complete`, `_failure` and `_status` while an answer is awaited. Both may say that the connection is
+not `usable` any more; nobody says that it is again, but a whole answer that keeps it alive.
 
 **Why it cannot hang.** Who sleeps has set `_waiter`, sleeps in a loop whose condition is `_complete` or `_failure`, and
 is woken after each change of them. One of them comes: the timer runs from before the first byte is written to after the
@@ -201,8 +201,9 @@ class _Connection:
         self._waiter: Any = None
         self.usable = True
         self.exchanges = 0
-        self._expect_answer()
-        self._complete = True
+        self._complete, self._in_head = True, True
+        self._failure: RequestFailed | None = None
+        self._status, self._head, self.first_s = 0, b"", 0.0
         loop = self._hub.loop
         # Repeating, because `again` sets the full time anew where `start` would go on with what was left.
         self._timer = loop.timer(limits.timeout_s, limits.timeout_s)
@@ -221,7 +222,12 @@ class _Connection:
 
     def exchange(self, request: bytes) -> tuple[int, bytes]:
         """Writes a request and waits for its answer: (status, body)."""
-        self._expect_answer()
+        self._complete = False
+        self._failure = None
+        self._status = 0
+        self.first_s = 0.0
+        self._head = b""
+        self._in_head = True
         self.exchanges += 1
         self._timer.again(self._on_timeout)
         try:
@@ -243,14 +249,6 @@ class _Connection:
     def answer_head(self) -> bytes:
         """Returns what came with the head of the answer that was read last, b"" unless that is whole."""
         return self._head if self._status else b""
-
-    def _expect_answer(self) -> None:
-        self._complete = False
-        self._failure: RequestFailed | None = None
-        self._status = 0
-        self.first_s = 0.0
-        self._head = b""
-        self._in_head = True
 
     def _wait(self) -> None:
         self._waiter = getcurrent()
