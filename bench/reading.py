@@ -1,7 +1,7 @@
 """What a long run of many workers costs who reads it.
 
-`python -m bench.reading FOLDER SECONDS WORKERS [1]` makes its log, with 1 as earlier versions wrote it; the bench makes
-one and has `convload report` read it.
+`python -m bench.reading FOLDER SECONDS WORKERS [1]` makes its log, with 1 as earlier versions wrote it, or one of two
+thousand workers and more; the bench makes one of each and has `convload report` read them.
 """
 
 import os
@@ -20,14 +20,20 @@ from convload.plan.schedule import StageMark
 from convload.results import runlog
 from convload.results.histogram import Histogram
 from convload.results.merging import merge
+from convload.results.packing import pack, unpack
 from convload.results.runlog import MEASURE, READABLE, Cell, Ended, Interval, Manifest, Record, Started
 
 SECONDS = int(os.environ.get("BENCH_READING_SECONDS", "7200"))
 WORKERS = 10
+MANY = 2000
+MANY_SECONDS = int(os.environ.get("BENCH_READING_MANY_SECONDS", "3600"))
 VARIANTS = 24
 A_CELL = 16
 """Create requests of a variant, worker and second: 384 a worker and second, of ten workers 3,840."""
 A_SECOND = VARIANTS * A_CELL
+
+OF_MANY = 8
+"""Create requests of each of seven variants, worker and second, where there are many workers."""
 
 POOL = 120
 """Seconds whose times differ. Each line is deflated for itself, so a log is no shorter because they come again."""
@@ -38,8 +44,25 @@ HOLD = "hold"
 
 
 def reading(folder: Path) -> list[Figure]:
-    """A made log of two hours and ten workers: its size, and what its report costs."""
-    make(folder, SECONDS, WORKERS)
+    """Made logs of two hours and ten workers, and of an hour of two thousand: what their reports cost."""
+    few, many = folder / "few", folder / "many"
+    few.mkdir()
+    make(few, SECONDS, WORKERS)
+    what, of_many = (
+        f"{SECONDS:,} s of {WORKERS} workers and {VARIANTS} variants",
+        f"{MANY_SECONDS:,} s of {MANY:,} workers",
+    )
+    found = [
+        *_report(few, what),
+        Figure("its report.html", (few / "report.html").stat().st_size / 1000, "KB", at_most=600),
+    ]
+    many.mkdir()
+    make_many(many, MANY_SECONDS, MANY)
+    return [*found, *_report(many, of_many, log_mb=1000, time_s=60, memory_mb=None)]
+
+
+def _report(folder: Path, what: str, log_mb: int = 150, time_s: int = 15, memory_mb: int | None = 500) -> list[Figure]:
+    """Returns what the report of a log costs."""
     size = (folder / runlog.FILE_NAME).stat().st_size
     began_s = time.monotonic()
     command = [sys.executable, "-m", "convload.cli", "report", str(folder)]
@@ -47,13 +70,11 @@ def reading(folder: Path) -> list[Figure]:
         _, _, used = os.wait4(report.pid, 0)
         report.returncode = 0
     took_s = time.monotonic() - began_s
-    what = f"{SECONDS:,} s of {WORKERS} workers and {VARIANTS} variants"
     return [
-        Figure(f"log of {what}", size / 1e6, "MB", at_most=150),
-        Figure("its report, time", took_s, "s", at_most=15),
+        Figure(f"log of {what}", size / 1e6, "MB", at_most=log_mb),
+        Figure("its report, time", took_s, "s", at_most=time_s),
         Figure("its report, CPU time", used.ru_utime + used.ru_stime, "s"),
-        Figure("its report, memory", used.ru_maxrss * 1024 / 1e6, "MB", at_most=500),
-        Figure("its report.html", (folder / "report.html").stat().st_size / 1000, "KB", at_most=600),
+        Figure("its report, memory", used.ru_maxrss * 1024 / 1e6, "MB", at_most=memory_mb),
     ]
 
 
@@ -83,9 +104,41 @@ def _records(seconds: int, workers: int, version: int) -> Iterator[Record]:
     yield Ended(float(seconds))
 
 
-def manifest_of(seconds: int, workers: int, version: int = 2) -> Manifest:
-    """Returns the first line of a made log."""
-    rate = A_SECOND * workers
+def make_many(folder: Path, seconds: int, workers: int) -> None:
+    """Writes the log of many workers, each with eight requests a second of seven variants, all of which ended well."""
+    encoder, rng = msgspec.json.Encoder(), np.random.default_rng(SEED)
+    cells = [[cell(rng, f"variant_{number}", OF_MANY * workers) for number in range(7)] for _ in range(10)]
+    added = [merge([interval(rng, 0, 0, one)]) for one in cells]
+    few = [Cell(CREATE, "", MEASURE, "ok", 7 * OF_MANY, cells[0][0].service)]
+    first = merge([interval(rng, worker, 0, few) for worker in range(workers)])
+    *columns, pending = unpack(first.workers, len(first.columns) + 1)
+    known = dict(zip(first.columns, columns, strict=True))
+    with (folder / runlog.FILE_NAME).open("wb") as log:
+        log.write(encoder.encode(manifest_of(seconds, workers, a_second=7 * OF_MANY)) + b"\n")
+        log.write(encoder.encode(Started(0.0, workers)) + b"\n")
+        for n in range(seconds):
+            # Workers change places: what each is of itself is another's of another second.
+            by, done = int(rng.integers(workers)), np.full(workers, 7 * OF_MANY * (n + 1))
+            own = {name: np.roll(column, by) for name, column in known.items()}
+            own |= dict.fromkeys(("built", "sent", "recorded", "offered"), done) | {"worker": known["worker"]}
+            edges = [np.array([1e6 * _edge_s(worker, at) for worker in range(workers)]) for at in (n, n + 1)]
+            own |= {name: np.rint(edge).astype(np.int64) for name, edge in zip(("from_s", "to_s"), edges, strict=True)}
+            own["last"] = np.full(workers, int(n == seconds - 1))
+            packed = pack([*(own[name] for name in first.columns), np.roll(pending, by * len(pending) // workers)])
+            record = msgspec.structs.replace(
+                added[int(rng.integers(len(added)))],
+                n=n,
+                to_s=float(own["to_s"].max()) / 1e6,
+                columns=first.columns,
+                workers=packed,
+            )
+            log.write(encoder.encode(record) + b"\n")
+        log.write(encoder.encode(Ended(float(seconds))) + b"\n")
+
+
+def manifest_of(seconds: int, workers: int, version: int = 2, a_second: int = A_SECOND) -> Manifest:
+    """Returns the first line of a made log; `a_second` is how many requests each worker sends."""
+    rate = a_second * workers
     plan = {"name": "made", "target": "mock", "account": "12345678", "model": "open", "arrivals": "even", "seed": SEED}
     plan |= {
         "workers": workers,
@@ -145,4 +198,5 @@ def _edge_s(worker: int, n: int) -> float:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    made = make_many if int(sys.argv[3]) >= MANY else make
+    made(Path(sys.argv[1]), *map(int, sys.argv[2:]))

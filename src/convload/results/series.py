@@ -11,7 +11,7 @@ from convload.contract.outcomes import OK
 from convload.contract.steps import CREATE
 from convload.results.cells import CLOCKS, MEASURE, Cells, counted
 from convload.results.health import Column, Health
-from convload.results.histogram import Histogram, Integers, milliseconds
+from convload.results.histogram import Histogram, milliseconds
 from convload.results.runlog import Interval
 from convload.results.window import REMNANT_S, Window
 
@@ -52,14 +52,14 @@ class Filed(NamedTuple):
     """Intervals of workers, the second that each is filed under, and the arrivals and requests that came in it."""
 
     health: Health
-    seconds: Integers
-    arrivals: Integers
-    sent: Integers
+    seconds: Column
+    arrivals: Column
+    sent: Column
 
     def of(self, seconds: Iterable[int]) -> "Filed":
         """Returns those of some seconds."""
         chosen = np.isin(self.seconds, [*seconds])
-        return Filed(self.health.where(chosen), *(column[chosen] for column in self[1:]))
+        return self if chosen.all() else Filed(self.health.where(chosen), *(column[chosen] for column in self[1:]))
 
 
 class Seconds:
@@ -80,7 +80,7 @@ class Seconds:
 
     def file(self, health: Health) -> Filed:
         """Takes what comes next of each worker."""
-        seconds, ends = np.floor(health.middles_s).astype(np.int64), health.ends
+        seconds, ends = np.floor(health.middles_s).astype(np.int32), health.ends
         arrivals, sent, before = health.rises("offered"), health.rises("sent"), np.roll(seconds, 1)
         known = np.array([self._ends.get(worker, (0, 0, -1)) for worker in health.workers], np.int64).reshape(-1, 3)
         arrivals[health.starts] -= known[:, 0]
@@ -88,7 +88,7 @@ class Seconds:
         before[health.starts] = known[:, 2]
         # The last few milliseconds of a run are too short for a rate: part of the second before.
         is_remnant = health["last"] & (health.lengths_s < REMNANT_S) & (before >= 0)
-        seconds = np.where(is_remnant, before, seconds)
+        seconds[is_remnant] = before[is_remnant]
         last = (ends["offered"], ends["sent"], seconds[health.starts + health.sizes - 1])
         self._ends |= dict(zip(health.workers, zip(*(one.tolist() for one in last), strict=True), strict=True))
         self._changed |= set(np.unique(seconds).tolist())
@@ -146,7 +146,8 @@ class _Parts:
         self._filed = [one for one in filed if len(one.health)]
         self._seconds, at = np.unique(self._column("seconds"), return_inverse=True)
         self._workers, worker = np.unique(self._column("worker"), return_inverse=True)
-        self._groups, self._group = np.unique(at * len(self._workers) + worker, return_inverse=True)
+        worker += at * len(self._workers)
+        self._groups, self._group = np.unique(worker, return_inverse=True)
         lengths_s = self._column("to_s") - self._column("from_s")
         self._lengths_s = np.bincount(self._group, lengths_s)
         self._lengths_s[self._lengths_s == 0] = 1.0
