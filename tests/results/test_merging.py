@@ -18,7 +18,7 @@ from convload.results.histogram import Histogram
 from convload.results.merging import APART, HOLD_S, Merger, merge
 from convload.results.packing import pack, unpack
 from convload.results.run import Run
-from convload.results.runlog import Backoff, Interval, Record, RunLog, Together
+from convload.results.runlog import Backoff, Interval, Note, Record, RunLog, Together
 from convload.results.together import COLUMNS
 from convload.results.writing import RunLogWriter
 
@@ -97,6 +97,19 @@ def test_the_results_of_workers_take_one_record_a_second(log: RunLog, tmp_path: 
 
     lines = (tmp_path / runlog.FILE_NAME).read_text().splitlines()
     assert sum('"record":"together"' in line for line in lines) == len(Run(log).intervals) / WORKERS
+
+
+def test_who_follows_a_log_may_find_a_note_between_two_seconds(log: RunLog, tmp_path: Path) -> None:
+    merged(log, tmp_path)
+    path = tmp_path / runlog.FILE_NAME
+    lines = path.read_bytes().splitlines(keepends=True)
+    second = next(at for at, line in enumerate(lines) if b'"record":"together"' in line)
+    lines.insert(second + 1, msgspec.json.encode(Note(1.0, "meanwhile")) + b"\n")
+    path.write_bytes(b"".join(lines))
+
+    found = [one for one in runlog.GrowingLog(path).read() if isinstance(one, Interval)]
+
+    assert [own(one) for one in found] == [own(one) for one in Run(log).intervals]
 
 
 def test_a_column_of_a_later_version_is_left_alone(make: Make) -> None:

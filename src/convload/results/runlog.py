@@ -197,7 +197,7 @@ class GrowingLog:
         except OSError:
             return []
         self._offset += sum(len(line) + 1 for line in lines)
-        return list(intervals_of(_Reader([]).read(lines)))
+        return list(intervals_of(list(_Reader([]).read(lines))))  # all of them first: the rows come piece by piece
 
 
 class RunLog(msgspec.Struct, frozen=True):
