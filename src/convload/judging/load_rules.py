@@ -108,7 +108,7 @@ def _schedule_cut(run: Run, limits: ValidityLimits) -> Iterator[Found]:
     came = run.create.count + summary.unsent
     allowed = limits.rate_deviation * meant + 2 * summary.workers
     if summary.arrivals == "poisson":
-        allowed += POISSON_SPREADS * meant**0.5
+        allowed += POISSON_SPREADS * max(meant, 0.0) ** 0.5
     if abs(came - meant) > allowed:
         text = f"the plan's stages mean {meant:,.0f} arrivals, {came:,} were measured or left unsent"
         yield "rate_missed", text
