@@ -147,7 +147,7 @@ def test_an_objective_that_never_breaks_is_told_with_what_a_day_needs(cli: Cli) 
         (["--objective", "nonsense", "--objective", "create[nobody].p99 < 1s"], ["--objective: 'nonsense'", "nobody"]),
         (["--need", "5", "--profile", "day.csv"], ["--need, --profile"]),
         (["--profile", "gone.csv"], ["--profile gone.csv"]),
-        (["--profile", "bad.csv"], ["line 2", "line 3"]),
+        (["--profile", "bad.csv"], ["bad.csv:2", "bad.csv:3"]),
         (["--peak-to-mean", "2"], ["--peak-to-mean"]),
         (["--warm-target", "soon"], ["--warm-target"]),
         (["--source-address", ""], ["--source-address: "]),
