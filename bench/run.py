@@ -92,6 +92,8 @@ def main() -> None:
     names = [name for name in os.environ.get("BENCH_ONLY", ",".join(SECTIONS)).split(",") if name]
     if unknown := set(names) - SECTIONS.keys():
         sys.exit(f"BENCH_ONLY: no such section: {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    if "gevent" in sys.modules:
+        sys.exit("bench: a section has imported gevent, whose patches wait for other children than subprocess does")
     found = {name: _measure(name) for name in names}
     known = {} if len(names) == len(SECTIONS) else _known_sections()
     sections = {name: found.get(name, known.get(name)) for name in SECTIONS if name in found or name in known}

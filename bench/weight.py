@@ -18,7 +18,7 @@ import psutil
 from bench.figures import Figure, as_text
 from bench.tools import ROOT as BENCH
 
-from convload.load.processes.coordinator import START_DELAY_S
+from convload.load.processes.messages import START_DELAY_S
 from convload.results import runlog
 from convload.results.runlog import Started
 

@@ -77,9 +77,6 @@ from convload.results.writing import PatientWriter
 SETUP_TIMEOUT_S = 300.0
 """For all workers to be set up, a large pool of consumers included."""
 
-START_DELAY_S = 0.3
-"""From the message to the start, so that it has reached every worker."""
-
 SETUP_SILENT_S = 15.0
 """For a worker to be given up while it is set up, which may keep it from its heartbeat for some seconds."""
 
@@ -250,7 +247,7 @@ class Coordinator:
     def _add(self, stages: list[Stage], *, replaces: bool = False) -> None:
         if self._stopping.is_set():
             return
-        soonest_s = self._elapsed_s() + START_DELAY_S + self._members.round_trip_s()
+        soonest_s = self._elapsed_s() + messages.START_DELAY_S + self._members.round_trip_s()
         starts_s = soonest_s if replaces else max(self._schedule_ends_s or 0.0, soonest_s)
         more = More(stages, starts_s, replaces=replaces)
         self._losses.go_on(more)
@@ -323,7 +320,7 @@ class Coordinator:
 
     def _start(self) -> None:
         measure_clocks(self._members, self._send)
-        delay_s = START_DELAY_S + self._members.round_trip_s()
+        delay_s = messages.START_DELAY_S + self._members.round_trip_s()
         self._started_s = started_s = time.monotonic() + delay_s
         self._merger.workers = len(self._members.taking_part())
         offsets_ms = [round(1000 * member.clock_offset_s, 3) for member in self._members]

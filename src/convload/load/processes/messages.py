@@ -15,6 +15,9 @@ CHANNEL = "convload.message"
 """The one kind of Locust's messages that all of ours are; each carries a tag that says which it is."""
 
 
+START_DELAY_S = 0.3
+"""From the message that names the instant of the start to that instant, so that it has reached every worker."""
+
 MOST_PROBLEMS, MOST_CHARACTERS = 10, 1_000
 """Of a failure: with every character escaped it still fits the pipe to the parent, which holds 64 KiB."""
 
