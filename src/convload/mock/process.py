@@ -208,9 +208,12 @@ def start_mock(
 def _tell_credentials(process: subprocess.Popen[bytes], known: Mapping[str, str]) -> None:
     """By the pipe: the environment of a process can be read by all that its user runs."""
     assert process.stdin is not None  # noqa: S101 -- it was started with a pipe
-    with suppress(BrokenPipeError):  # it has ended; what it said tells why
+    try:
         process.stdin.write(msgspec.json.encode(known) + b"\n")
         process.stdin.flush()
+    except BrokenPipeError:  # it has ended; what it said tells why
+        with suppress(BrokenPipeError):
+            process.stdin.close()  # else what it did not take would be written again when all is closed
 
 
 def _await_announcement(process: subprocess.Popen[bytes], errors: IO[bytes]) -> Announcement:
