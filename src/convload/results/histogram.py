@@ -26,7 +26,7 @@ _OCTAVE_BITS = 10
 _EXACT_US = 1 << (_OCTAVE_BITS + 1)
 _FLOAT_FRACTION_BITS = 52
 _FLOAT_EXPONENT_BIAS = 1023
-_WIDTHS = {code: np.dtype(f"<u{size}") for code, size in zip("BHIQ", (1, 2, 4, 8), strict=True)}
+WIDTHS = {code: np.dtype(f"<u{size}") for code, size in zip("BHIQ", (1, 2, 4, 8), strict=True)}
 _SPECTRUM_POINTS_AN_OCTAVE = 8
 _SORT_BELOW = 1500
 """With fewer values than this, sorting beats counting into a dense array (measured: equal at about 1,500)."""
@@ -145,7 +145,7 @@ class Histogram(msgspec.Struct, frozen=True, eq=False):
         if not len(self.index):
             return ""
         gaps = self.index - np.concatenate(([_bucket_of(self.min_us)], self.index[:-1]))
-        (gap_code, gap_bytes), (count_code, count_bytes) = _pack(gaps), _pack(self.counts)
+        (gap_code, gap_bytes), (count_code, count_bytes) = narrow(gaps), narrow(self.counts)
         deflate = zlib.compressobj(1, zlib.DEFLATED, -15)
         body = binascii.b2a_base64(deflate.compress(gap_bytes + count_bytes) + deflate.flush(), newline=False)
         return f"{self.min_us},{self.max_us},{self.sum_us},{gap_code}{count_code}{body.decode()}"
@@ -159,7 +159,7 @@ class Histogram(msgspec.Struct, frozen=True, eq=False):
             return cls.empty()
         try:
             low, high, total, body = text.split(",")
-            gap_type, count_type = _WIDTHS[body[0]], _WIDTHS[body[1]]
+            gap_type, count_type = WIDTHS[body[0]], WIDTHS[body[1]]
             raw = _inflate(binascii.a2b_base64(body[2:]))
             gaps_end = len(raw) // (gap_type.itemsize + count_type.itemsize) * gap_type.itemsize
             gaps, counts = _unpack(raw[:gaps_end], gap_type), _unpack(raw[gaps_end:], count_type)
@@ -343,11 +343,11 @@ def _rank(q: float, count: int) -> int:
     return max(1, math.ceil(Decimal(str(q)) * count / 100))
 
 
-def _pack(values: Integers) -> tuple[str, bytes]:
+def narrow(values: Integers) -> tuple[str, bytes]:
     """Writes values in the narrowest width, all low bytes first: an outlier costs zeros that deflate well."""
-    highest = int(values.max())
-    code = next(code for code, width in _WIDTHS.items() if highest < 1 << (8 * width.itemsize))
-    width = _WIDTHS[code]
+    highest = int(values.max(initial=0))
+    code = next(code for code, width in WIDTHS.items() if highest < 1 << (8 * width.itemsize))
+    width = WIDTHS[code]
     return code, values.astype(width).view(np.uint8).reshape(-1, width.itemsize).T.tobytes()
 
 

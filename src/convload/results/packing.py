@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convload.errors import RunLogError
-from convload.results.histogram import BUCKETS, Histogram, Integers, buckets
+from convload.results.histogram import BUCKETS, WIDTHS, Histogram, Integers, buckets, narrow
 
 MOST_BYTES = 1 << 28
 """Of the columns of one text, inflated; a second of thousands of workers has some megabytes."""
@@ -19,7 +19,6 @@ MOST_BYTES = 1 << 28
 LEVEL = 6
 """Of deflating. It is done once a second, and level 1 makes logs a tenth larger."""
 
-_WIDTHS = {code: np.dtype(f"<u{size}") for code, size in zip("BHIQ", (1, 2, 4, 8), strict=True)}
 _BEYOND = 1 << 53
 _Head = tuple[int, int, int]
 """Length, width and least value of a column."""
@@ -36,7 +35,7 @@ def pack(columns: Sequence[Integers], level: int = LEVEL) -> str:
     heads, bodies = [], []
     for column in columns:
         least = int(column.min()) if len(column) else 0
-        code, body = _narrow(column - least)
+        code, body = narrow(column - least)
         heads.append(f"{len(column)}{code}{least}")
         bodies.append(body)
     deflate = zlib.compressobj(level, zlib.DEFLATED, -15)
@@ -89,7 +88,7 @@ def _heads(text: str, columns: int) -> list[_Head]:
     found = _HEAD.findall(text)
     if len(found) != columns or sum(map(len, (part for head in found for part in head))) + columns - 1 != len(text):
         raise ValueError(f"it has {len(found)} columns")
-    return [(int(length), _WIDTHS[code].itemsize, int(least)) for length, code, least in found]
+    return [(int(length), WIDTHS[code].itemsize, int(least)) for length, code, least in found]
 
 
 def _inflate(body: bytes, size: int) -> bytes:
@@ -98,13 +97,6 @@ def _inflate(body: bytes, size: int) -> bytes:
     if len(raw) != size or not reader.eof:
         raise ValueError("it has another length than it says")
     return raw
-
-
-def _narrow(values: Integers) -> tuple[str, bytes]:
-    highest = int(values.max()) if len(values) else 0
-    code = next(code for code, width in _WIDTHS.items() if highest < 1 << (8 * width.itemsize))
-    width = _WIDTHS[code]
-    return code, values.astype(width).view(np.uint8).reshape(-1, width.itemsize).T.tobytes()
 
 
 def _widen(raws: Sequence[bytes], facts: Integers) -> Iterator[Column]:
