@@ -97,8 +97,7 @@ class KeptRun(msgspec.Struct, frozen=True):
     @property
     def steps(self) -> Steps:
         """All that was measured."""
-        totals = self.kept.totals()
-        return {step: totals.figures(step) for step in dict.fromkeys(step for step, _, _ in totals.parts)}
+        return self.kept.totals().steps
 
     def batches(self, clock: Clock) -> dict[str, list[Batch]]:
         """Returns what a comparison sees of it."""

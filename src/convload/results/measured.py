@@ -102,6 +102,11 @@ class Totals(msgspec.Struct, frozen=True):
         )
         return Figures.merged(wanted)
 
+    @property
+    def steps(self) -> dict[str, Figures]:
+        """Adds up what was measured of each step."""
+        return {step: self.figures(step) for step in dict.fromkeys(step for step, _, _ in self.parts)}
+
     @classmethod
     def within(cls, parts: Iterable[Interval], within: Window, *, is_open: bool, known: Health) -> "Totals":
         """Adds up intervals of a part of a run; the rise of a count is read from all that are known."""
