@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from bench.figures import Figure
+from bench.tools import MEASURED
 
 from convload.contract.steps import CREATE
 from convload.plan.schedule import StageMark
@@ -67,8 +68,9 @@ def _report(folder: Path, what: str, log_mb: int = 150, time_s: int = 15, memory
     began_s = time.monotonic()
     command = [sys.executable, "-m", "convload.cli", "report", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as report:
-        _, _, used = os.wait4(report.pid, 0)
-        report.returncode = 0
+        _, status, used = os.wait4(report.pid, 0)
+        report.returncode = os.waitstatus_to_exitcode(status)
+    assert report.returncode in MEASURED, report.returncode
     took_s = time.monotonic() - began_s
     return [
         Figure(f"log of {what}", size / 1e6, "MB", at_most=log_mb),
